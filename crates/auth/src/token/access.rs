@@ -1,0 +1,149 @@
+//! Access tokens: JWT (RFC 7519) in the profile of RFC 9068, signed with `EdDSA` (RFC 8037).
+//!
+//! What a token says of itself is never believed: the algorithm is the key's, `kid` is looked up among our own keys, and
+//! times are checked against the kernel's clock. A verified token is remembered until it expires, because verifying costs
+//! as much as everything else of a cheap request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, Header, Validation};
+use moka::future::Cache;
+use serde::{Deserialize, Serialize};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::crypto::sha256;
+use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::random;
+
+use super::keys::{Keyring, SigningKey};
+use crate::error::AuthError;
+
+/// The `typ` of access tokens (RFC 9068, section 2.1): a token of another purpose has another.
+const TYPE: &str = "at+jwt";
+
+/// How far the clocks of two instances may be apart.
+const LEEWAY: u64 = 30;
+
+/// How many verified tokens are remembered: about 5 MiB.
+const REMEMBERED: u64 = 10_000;
+
+/// Longer ones are none of ours and are not even hashed.
+const MAX_LENGTH: usize = 2_000;
+
+/// What an access token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    iss: String,
+    aud: String,
+    /// The user.
+    pub sub: UserId,
+    /// The session.
+    pub sid: SessionId,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    jti: String,
+}
+
+/// Makes and verifies access tokens.
+pub struct AccessTokens {
+    issuer: String,
+    audience: String,
+    lifetime: Duration,
+    verified: Cache<[u8; 32], Arc<Claims>>,
+}
+
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokens").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl AccessTokens {
+    /// Of that issuer, for that audience, good for that long.
+    #[must_use]
+    pub fn new(issuer: String, audience: String, lifetime: Duration) -> Self {
+        let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(lifetime).build();
+        Self { issuer, audience, lifetime, verified }
+    }
+
+    /// How long a token is good for.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// A token for that session.
+    ///
+    /// # Errors
+    ///
+    /// The key does not sign.
+    pub fn issue(
+        &self,
+        signing: &SigningKey,
+        user_id: UserId,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<String, AuthError> {
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: user_id,
+            sid: session_id,
+            iat: now.unix_seconds(),
+            nbf: now.unix_seconds(),
+            exp: (now + self.lifetime).unix_seconds(),
+            jti: format!("{:032x}", u128::from_be_bytes(random::bytes())),
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(signing.key_id().to_owned());
+        jsonwebtoken::encode(&header, &claims, signing.encoding())
+            .map_err(|error| AuthError::Crypto(format!("signing a token failed: {error}")))
+    }
+
+    /// What `token` says, if it is ours and of this time. Whether its session is alive is another question.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::InvalidToken`], and the keyring's.
+    pub async fn verify(
+        &self,
+        keys: &Keyring,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Claims>, AuthError> {
+        if token.len() > MAX_LENGTH {
+            return Err(AuthError::InvalidToken);
+        }
+        let fingerprint = sha256(token.as_bytes());
+        let claims = if let Some(claims) = self.verified.get(&fingerprint).await {
+            claims
+        } else {
+            let claims = Arc::new(self.check_signature(keys, token).await?);
+            self.verified.insert(fingerprint, claims.clone()).await;
+            claims
+        };
+        let now = now.unix_seconds();
+        let is_of_this_time = now < claims.exp && claims.nbf <= now + LEEWAY && claims.iat <= now + LEEWAY;
+        if is_of_this_time { Ok(claims) } else { Err(AuthError::InvalidToken) }
+    }
+
+    async fn check_signature(&self, keys: &Keyring, token: &str) -> Result<Claims, AuthError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::InvalidToken)?;
+        let ours = header.typ.as_deref() == Some(TYPE) && header.alg == Algorithm::EdDSA;
+        let (true, Some(key_id)) = (ours, header.kid) else { return Err(AuthError::InvalidToken) };
+        let key = keys.verifying(&key_id).await?.ok_or(AuthError::InvalidToken)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        // By the kernel's clock, above: the library would ask the machine's.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        jsonwebtoken::decode(token, &key, &validation)
+            .map(|token| token.claims)
+            .map_err(|_| AuthError::InvalidToken)
+    }
+}

@@ -1,0 +1,266 @@
+//! The keys that sign access tokens: in the database, so that all instances share them, sealed with the installation's secret.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ConnAcquireErr, DbErr};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::crypto::{SealingKey, SecretKey};
+use shared_kernel::random;
+use shared_kernel::session::{Databases, SessionError};
+use tokio::sync::{Mutex, RwLock};
+
+use crate::error::AuthError;
+use crate::model::signing_key::{ActiveModel, Model};
+use crate::repository::SigningKeys;
+
+const ALGORITHM: &str = "EdDSA";
+
+/// How long the keys are used before the database is asked again whether they were rotated.
+const REREAD_AFTER: Duration = Duration::from_mins(1);
+
+/// How soon an unknown `kid` asks the database again: a flood of forged tokens must not become a flood of queries.
+const REREAD_UNKNOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long everybody who needs the keys waits for the database together.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How soon the database is asked again after it failed to answer; until then its failure is the answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How old keys may become that verify while the database does not answer. The price is that a key that is taken out of
+/// use during an outage is believed for so long.
+const KEPT_WITHOUT_DATABASE: Duration = Duration::from_hours(1);
+
+/// The keys of this installation.
+pub struct Keyring {
+    databases: Databases,
+    sealing: SealingKey,
+    /// The last token of a retired key is good for this long.
+    token_lifetime: Duration,
+    keys: RwLock<Arc<Keys>>,
+    /// Held while the database is asked. In it, how that failed, if it did.
+    rereading: Mutex<Option<Failure>>,
+}
+
+struct Failure {
+    at: Timestamp,
+    error: Arc<AuthError>,
+}
+
+struct Keys {
+    signing: Arc<SigningKey>,
+    verifying: HashMap<String, Arc<DecodingKey>>,
+    published: JwkSet,
+    read_at: Timestamp,
+}
+
+/// The key that signs.
+pub struct SigningKey {
+    key_id: String,
+    encoding: EncodingKey,
+}
+
+impl SigningKey {
+    /// The `kid` of its tokens.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The private key.
+    #[must_use]
+    pub fn encoding(&self) -> &EncodingKey {
+        &self.encoding
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").finish_non_exhaustive()
+    }
+}
+
+impl Keyring {
+    /// The keys in the database; the first instance on an empty one makes the first key.
+    ///
+    /// # Errors
+    ///
+    /// The database's, or the keys were sealed with another secret.
+    pub async fn open(
+        databases: Databases,
+        secret: &SecretKey,
+        token_lifetime: Duration,
+    ) -> Result<Self, AuthError> {
+        let sealing = secret.sealing_key("signing key");
+        let mut keys = read(&databases, &sealing, token_lifetime).await?;
+        if keys.is_none() {
+            create(&databases, &sealing).await?;
+            keys = read(&databases, &sealing, token_lifetime).await?;
+        }
+        let keys =
+            keys.ok_or_else(|| AuthError::Crypto("the signing key that was just made is not there".into()))?;
+        let keys = RwLock::new(Arc::new(keys));
+        Ok(Self { databases, sealing, token_lifetime, keys, rereading: Mutex::new(None) })
+    }
+
+    /// The key that signs now. May ask the database: not while a transaction is open.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn current(&self) -> Result<Arc<SigningKey>, AuthError> {
+        Ok(self.not_older_than(REREAD_AFTER).await?.signing.clone())
+    }
+
+    /// The public key of that `kid`, if it is one of ours.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn verifying(&self, key_id: &str) -> Result<Option<Arc<DecodingKey>>, AuthError> {
+        let known = self.known().await?.verifying.get(key_id).cloned();
+        match known {
+            Some(key) => Ok(Some(key)),
+            // Another instance may have rotated a moment ago. Without the database nobody can tell.
+            None => Ok(self.not_older_than(REREAD_UNKNOWN_AFTER).await?.verifying.get(key_id).cloned()),
+        }
+    }
+
+    /// The public keys, for `/.well-known/jwks.json` (RFC 7517).
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn published(&self) -> Result<JwkSet, AuthError> {
+        Ok(self.known().await?.published.clone())
+    }
+
+    /// The keys for verifying: those known from before do while the database does not answer.
+    async fn known(&self) -> Result<Arc<Keys>, AuthError> {
+        match self.not_older_than(REREAD_AFTER).await {
+            Err(AuthError::Shared(error)) if matches!(*error, AuthError::Session(_)) => {
+                let keys = self.keys.read().await.clone();
+                let age = self.databases.clock().now().since(keys.read_at);
+                if age < KEPT_WITHOUT_DATABASE { Ok(keys) } else { Err(AuthError::Shared(error)) }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn not_older_than(&self, age: Duration) -> Result<Arc<Keys>, AuthError> {
+        let is_fresh = |keys: &Keys| self.databases.clock().now().since(keys.read_at) < age;
+        let keys = self.keys.read().await.clone();
+        if is_fresh(&keys) {
+            return Ok(keys);
+        }
+        // One asks, the others wait for its answer, which may be that there is none.
+        let mut failure = self.rereading.lock().await;
+        let keys = self.keys.read().await.clone();
+        if is_fresh(&keys) {
+            return Ok(keys);
+        }
+        let now = self.databases.clock().now();
+        if let Some(failure) = &*failure
+            && failure.at <= now
+            && now.since(failure.at) < RETRY_AFTER
+        {
+            return Err(AuthError::Shared(failure.error.clone()));
+        }
+        match self.reread().await {
+            Ok(reread) => {
+                *failure = None;
+                *self.keys.write().await = reread.clone();
+                Ok(reread)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the signing keys cannot be read again"
+                );
+                let error = Arc::new(error);
+                *failure = Some(Failure { at: self.databases.clock().now(), error: error.clone() });
+                Err(AuthError::Shared(error))
+            }
+        }
+    }
+
+    async fn reread(&self) -> Result<Arc<Keys>, AuthError> {
+        let reading = read(&self.databases, &self.sealing, self.token_lifetime);
+        let keys = tokio::time::timeout(ANSWER_WITHIN, reading)
+            .await
+            .map_err(|_| SessionError::Database(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))??;
+        Ok(Arc::new(keys.ok_or_else(|| AuthError::Crypto("no signing key is active".into()))?))
+    }
+}
+
+/// The keys whose tokens may still be good; `None` if none signs.
+async fn read(
+    databases: &Databases,
+    sealing: &SealingKey,
+    token_lifetime: Duration,
+) -> Result<Option<Keys>, AuthError> {
+    let now = databases.clock().now();
+    // An instance that has not noticed that a key was retired signs with it until it reads again.
+    let since = now - (token_lifetime + REREAD_AFTER);
+    let rows = SigningKeys::usable(&databases.read_primary(), since).await?;
+    let Some(active) = rows.iter().find(|row| row.retired_at.is_none()) else { return Ok(None) };
+    let private = sealing.open(&active.sealed_private_key, &active.id.to_string())?;
+    let signing = SigningKey { key_id: active.key_id.clone(), encoding: EncodingKey::from_ed_der(&private) };
+    let mut verifying = HashMap::new();
+    let mut published = JwkSet { keys: Vec::new() };
+    for row in rows {
+        let (key_id, jwk) = public_key(row)?;
+        let key = DecodingKey::from_jwk(&jwk).map_err(crypto)?;
+        verifying.insert(key_id, Arc::new(key));
+        published.keys.push(jwk);
+    }
+    Ok(Some(Keys { signing: Arc::new(signing), verifying, published, read_at: now }))
+}
+
+fn public_key(row: Model) -> Result<(String, Jwk), AuthError> {
+    let jwk = serde_json::from_value(row.public_jwk).map_err(crypto)?;
+    Ok((row.key_id, jwk))
+}
+
+/// Makes the first key. Another instance may do so at the same moment: the database lets one be active.
+async fn create(databases: &Databases, sealing: &SealingKey) -> Result<(), AuthError> {
+    let session = databases.write();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&random::bytes::<32>()).map_err(crypto)?;
+    let private = pair.to_pkcs8v1().map_err(crypto)?;
+    let private = private.as_ref();
+    let encoding = EncodingKey::from_ed_der(private);
+    let mut jwk = Jwk::from_encoding_key(&encoding, Algorithm::EdDSA).map_err(crypto)?;
+    let key_id = jwk.thumbprint(ThumbprintHash::SHA256).map_err(crypto)?;
+    jwk.common.key_id = Some(key_id.clone());
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    let id = session.new_id();
+    let row = ActiveModel {
+        id: Set(id),
+        algorithm: Set(ALGORITHM.to_owned()),
+        key_id: Set(key_id),
+        public_jwk: Set(serde_json::to_value(jwk).map_err(crypto)?),
+        sealed_private_key: Set(sealing.seal(private, &id.to_string())),
+        created_at: Set(session.now()),
+        retired_at: Set(None),
+    };
+    match SigningKeys::insert(&session, row).await {
+        Ok(()) => session
+            .commit(())
+            .await
+            .map(shared_kernel::session::Committed::into_value)
+            .map_err(AuthError::from),
+        Err(error) if error.violated_unique().is_some() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn crypto(error: impl fmt::Display) -> AuthError {
+    AuthError::Crypto(format!("a signing key does not work: {error}"))
+}

@@ -1,0 +1,98 @@
+//! What leaves a transaction: events on their way to subscribers, and mail. It knows no domain.
+//!
+//! # Events
+//!
+//! [`WriteSession::emit`](shared_kernel::session::WriteSession::emit) writes an event into the outbox; the [`Relay`] takes
+//! it from there and hands it to each [`Subscriber`](shared_kernel::event::Subscriber) that wants it. What a subscriber may
+//! rely on:
+//!
+//! - **At least once.** The event is as durable as its change. A subscriber that did its work is not called again for
+//!   that event, unless the process died, or the database was away, between its work and the note of it. So either the
+//!   work may be done twice without harm, or it remembers the event's id in its own transaction.
+//! - **In order for each aggregate**, by id: in the order of the sessions' instants. Sessions that change one
+//!   aggregate at the same time have no order but the one that they lock it in, so a change locks or guards what it
+//!   changes. An event waits until the one before it is delivered to *all* its subscribers. Events of different
+//!   aggregates go side by side.
+//! - **Bounded.** A subscriber has [`handler_timeout`](RelaySettings::handler_timeout); after that, or after an error or
+//!   a panic, the event waits with growing pauses and only the subscribers that have not done their work see it again.
+//! - **A dead event is passed over.** After [`max_attempts`](RelaySettings::max_attempts), a day with the defaults, an
+//!   event stays in the outbox, undelivered and never tried again, until an operator decides. It does *not* hold back the
+//!   later events of its aggregate: a password reset and an erasure must not wait for ever behind a welcome mail that
+//!   cannot be sent. Whoever replays it hands it on late, so a subscriber that depends on the order looks at the present
+//!   state and not only at the event.
+//!
+//! The outbox is read by as many instances as there are. Each takes events for as long as its subscribers may need and a
+//! minute more (the [lease](RelaySettings::lease)); should it die, another takes them after that.
+//!
+//! # Adding a subscriber
+//!
+//! A struct that implements [`Subscriber`](shared_kernel::event::Subscriber), with a name that never changes and that
+//! no other has, added to the list that the server gives to [`Relay::new`]:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use futures_util::future::BoxFuture;
+//! use messaging::{Mail, Mailer};
+//! use serde::{Deserialize, Serialize};
+//! use shared_kernel::event::{DomainEvent, Model, Subscriber, SubscriberError};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct UserRegistered {
+//!     user_id: String,
+//!     email: String,
+//! }
+//!
+//! impl DomainEvent for UserRegistered {
+//!     const NAME: &'static str = "user.registered";
+//!     fn aggregate_id(&self) -> String {
+//!         self.user_id.clone()
+//!     }
+//! }
+//!
+//! struct Welcome {
+//!     mailer: Arc<dyn Mailer>,
+//! }
+//!
+//! impl Subscriber for Welcome {
+//!     fn name(&self) -> &'static str {
+//!         "mail.welcome"
+//!     }
+//!
+//!     fn events(&self) -> &'static [&'static str] {
+//!         &[UserRegistered::NAME]
+//!     }
+//!
+//!     fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
+//!         Box::pin(async move {
+//!             let Some(registered) = event.read::<UserRegistered>()? else { return Ok(()) };
+//!             let mail = Mail {
+//!                 to: registered.email.parse()?,
+//!                 subject: "Welcome".parse()?,
+//!                 text: "It is good to have you here.\n".to_owned(),
+//!             };
+//!             Ok(self.mailer.send(mail).await?)
+//!         })
+//!     }
+//! }
+//! ```
+//!
+//! It opens a write session of its own where it writes, and holds none while it waits for anything else. It never blocks
+//! the thread: no timeout can interrupt that. What its error says is stored with the event and logged, so it names no
+//! secret.
+//!
+//! A new subscriber gets the events that are delivered from then on. While a new version is rolled out beside an old one,
+//! the old one delivers events without those subscribers that only the new one has.
+//!
+//! # Mail
+//!
+//! A [`Mail`] is plain text to one address; its types have no room for a second header. A [`Mailer`] sends it:
+//! [`FileMailer`] writes it into a folder. Mail is sent by subscribers, never while a request waits.
+
+mod mail;
+mod relay;
+
+pub use self::mail::{
+    Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
+};
+pub use self::relay::{InvalidSubscribers, Relay, RelaySettings, Waker};

@@ -1,0 +1,74 @@
+//! Mail as files: for development, for tests, and for whoever fetches them from there.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use futures_util::future::BoxFuture;
+use shared_kernel::clock::SharedClock;
+
+use super::{Mail, MailError, MailId, Mailbox, Mailer, compose};
+
+/// Writes each mail into a file of its own, `eml_….eml`, below a folder. The names sort in the order of sending; a file
+/// that has its name is complete. Only the user of this process can read them: they have links that sign people in.
+#[derive(Clone, Debug)]
+pub struct FileMailer {
+    folder: PathBuf,
+    from: Mailbox,
+    clock: SharedClock,
+}
+
+impl FileMailer {
+    /// Mail from `from`, below `directory`, which is made with the first mail if it is not there. The date of a mail comes
+    /// from `clock`.
+    pub fn new(directory: impl Into<PathBuf>, from: Mailbox, clock: SharedClock) -> Self {
+        Self { folder: directory.into(), from, clock }
+    }
+}
+
+impl Mailer for FileMailer {
+    fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
+        Box::pin(async move {
+            let now = self.clock.now();
+            let id = MailId::new(now);
+            let message = compose(mail, &self.from, id, now)?.formatted();
+            let (folder, path) = (self.folder.clone(), self.folder.join(format!("{id}.eml")));
+            let target = path.clone();
+            // In one piece: a caller that stops waiting leaves no temporary file behind.
+            let written = tokio::task::spawn_blocking(move || write(&folder, &target, &message)).await;
+            written.map_err(io::Error::from).flatten().map_err(|source| MailError::Write { path, source })
+        })
+    }
+}
+
+/// Writes `content` to `path` in `folder`, which no reader sees half-written.
+fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    make(folder)?;
+    let unfinished = path.with_extension("tmp");
+    let written = create(&unfinished).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    let moved = written.and_then(|()| fs::rename(&unfinished, path));
+    if moved.is_err() {
+        // The first error says what is wrong; that the rest of a file stays behind too is no news.
+        let _ = fs::remove_file(&unfinished);
+    }
+    moved
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,261 @@
+//! Takes events out of the outbox and hands them to their subscribers.
+
+mod deliver;
+mod handled;
+mod outbox;
+mod settings;
+
+use std::collections::{HashSet, VecDeque};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared_kernel::event::Subscriber;
+use shared_kernel::session::{Databases, SessionError};
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::outbox::Outbox;
+pub use self::settings::RelaySettings;
+
+/// What a relay has before it.
+#[derive(Default)]
+struct Desk {
+    /// The events in hand: each ends with whether it is delivered.
+    in_hand: JoinSet<Result<bool, SessionError>>,
+    /// The ids of those that were due when the outbox was last looked into.
+    due: VecDeque<String>,
+}
+
+/// How long the relay rests when the database failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The longest name that the table of handled events takes, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// Hands events to their subscribers. The crate's documentation says what they may rely on.
+#[derive(Clone)]
+pub struct Relay {
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+struct Shared {
+    outbox: Outbox,
+    subscribers: Vec<Arc<dyn Subscriber>>,
+    settings: RelaySettings,
+}
+
+/// Makes the relay of this process look for events at once instead of at its next poll. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Waker(Arc<Notify>);
+
+impl Waker {
+    /// Call it after a commit. It costs next to nothing, never waits, and many calls are as good as one.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// The subscribers do not fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSubscribers {
+    /// What one of them did would count as done by the other.
+    #[error("two subscribers have the name {0:?}")]
+    SameName(&'static str),
+    /// The name cannot be stored.
+    #[error("the name of a subscriber must have 1 to {LONGEST_NAME} characters: {0:?}")]
+    Name(&'static str),
+}
+
+impl Relay {
+    /// A relay of the events of `databases`. It does nothing until it is [run](Self::run) or [drained](Self::drain).
+    ///
+    /// # Errors
+    ///
+    /// A subscriber's name cannot be stored, or two have the same.
+    pub fn new(
+        databases: Databases,
+        subscribers: Vec<Arc<dyn Subscriber>>,
+        settings: RelaySettings,
+    ) -> Result<Self, InvalidSubscribers> {
+        let names: Vec<_> = subscribers.iter().map(|subscriber| subscriber.name()).collect();
+        check(&names)?;
+        let settings = settings.bounded();
+        let outbox = Outbox::new(databases, names, &settings);
+        Ok(Self { shared: Arc::new(Shared { outbox, subscribers, settings }), waker: Waker::default() })
+    }
+
+    /// What wakes this relay and its clones.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Delivers events and deletes old ones until `shutdown` is cancelled, then finishes the events in hand for at most
+    /// [`shutdown_grace`](RelaySettings::shutdown_grace). A failure of the database is logged and tried again.
+    ///
+    /// Dropping the future drops the events in hand: they are handed on again after their lease.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        tokio::join!(self.deliver_until(&shutdown), self.sweep_until(&shutdown));
+    }
+
+    /// Delivers what is due until nothing is left, without waiting for what is not: events that another relay has, or
+    /// that wait after a failure. The number of events that were delivered. For tests and for the command line.
+    ///
+    /// # Errors
+    ///
+    /// The database's. Events in hand are handed on again after their lease.
+    pub async fn drain(&self) -> Result<usize, SessionError> {
+        let mut desk = Desk::default();
+        let mut delivered = 0;
+        loop {
+            self.take(&mut desk, &CancellationToken::new()).await?;
+            let Some(ended) = desk.in_hand.join_next().await else { return Ok(delivered) };
+            delivered += usize::from(outcome(ended)?);
+        }
+    }
+
+    /// Deletes the events that were delivered longer ago than the [retention](RelaySettings::retention) and the notes of
+    /// who handled them, in small transactions. The number of rows. [`run`](Self::run) does this by itself.
+    ///
+    /// # Errors
+    ///
+    /// The database's; what was deleted before stays deleted.
+    pub async fn sweep(&self) -> Result<u64, SessionError> {
+        self.shared.outbox.sweep().await
+    }
+
+    async fn deliver_until(&self, shutdown: &CancellationToken) {
+        let mut desk = Desk::default();
+        let mut rested = false;
+        while !shutdown.is_cancelled() {
+            // Whole handfuls cost fewer transactions; after a rest whatever is free is used, because the rest may hang.
+            let worth_it = rested || self.free(&desk) * 2 >= self.shared.settings.concurrency;
+            if worth_it && let Err(error) = self.take(&mut desk, shutdown).await {
+                report(&error, "events cannot be taken from the outbox");
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = sleep(PAUSE_AFTER_FAILURE) => continue,
+                }
+            }
+            rested = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(ended) = desk.in_hand.join_next() => { note_end(ended); false }
+                () = self.waker.0.notified() => false,
+                () = sleep(self.shared.settings.poll_interval) => true,
+            };
+        }
+        self.finish(desk.in_hand).await;
+    }
+
+    async fn sweep_until(&self, shutdown: &CancellationToken) {
+        let mut ticks = interval(self.shared.settings.sweep_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let sweeps = async {
+            loop {
+                ticks.tick().await;
+                match self.sweep().await {
+                    Ok(0) => {}
+                    Ok(rows) => tracing::info!(rows, "deleted old events"),
+                    Err(error) => report(&error, "old events cannot be deleted"),
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = sweeps => {}
+        }
+    }
+
+    /// Takes as many events in hand as there is room for, none any more after `stop`. Each is a task of its own: one that
+    /// waits for a connection must not keep another from giving its own back.
+    async fn take(&self, desk: &mut Desk, stop: &CancellationToken) -> Result<(), SessionError> {
+        while let free @ 1.. = self.free(desk) {
+            if desk.due.is_empty() {
+                desk.due = self.shared.outbox.due().await?.into();
+            }
+            let ids: Vec<_> = desk.due.drain(..free.min(desk.due.len())).collect();
+            if ids.is_empty() || stop.is_cancelled() {
+                return Ok(());
+            }
+            let claimed = self.shared.outbox.claim(&ids).await?;
+            if claimed.is_empty() && desk.due.is_empty() {
+                // Other relays are at it, and looking again at once would only be in their way.
+                return Ok(());
+            }
+            for claimed in claimed {
+                let shared = Arc::clone(&self.shared);
+                desk.in_hand.spawn(async move { shared.deliver(claimed).await });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many more events may be taken in hand.
+    fn free(&self, desk: &Desk) -> usize {
+        self.shared.settings.concurrency.saturating_sub(desk.in_hand.len())
+    }
+
+    async fn finish(&self, mut in_hand: JoinSet<Result<bool, SessionError>>) {
+        let all = async {
+            while let Some(ended) = in_hand.join_next().await {
+                note_end(ended);
+            }
+        };
+        if timeout(self.shared.settings.shutdown_grace, all).await.is_err() {
+            tracing::warn!(
+                events = in_hand.len(),
+                "events were cut short by the shutdown; they are handed on again later"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+fn check(names: &[&'static str]) -> Result<(), InvalidSubscribers> {
+    let mut seen = HashSet::new();
+    for &name in names {
+        if name.is_empty() || name.chars().count() > LONGEST_NAME {
+            return Err(InvalidSubscribers::Name(name));
+        }
+        if !seen.insert(name) {
+            return Err(InvalidSubscribers::SameName(name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the event is delivered. A panic of a subscriber never gets here; one of the relay itself costs one event its
+/// attempt and no more.
+fn outcome(ended: Result<Result<bool, SessionError>, JoinError>) -> Result<bool, SessionError> {
+    ended.unwrap_or_else(|error| {
+        tracing::error!(error = &error as &dyn Error, "the delivery of an event ended early");
+        Ok(false)
+    })
+}
+
+fn note_end(ended: Result<Result<bool, SessionError>, JoinError>) {
+    if let Err(error) = outcome(ended) {
+        report(&error, "what became of an event cannot be written; it is handed on again after its lease");
+    }
+}
+
+/// Logs a failure of the database: an outage is expected some time, anything else is not.
+fn report(error: &SessionError, message: &'static str) {
+    let unreachable = error.is_unreachable();
+    let error: &dyn Error = error;
+    if unreachable {
+        tracing::warn!(error, "{message}");
+    } else {
+        tracing::error!(error, "{message}");
+    }
+}

@@ -1,0 +1,305 @@
+//! The relay's queries on `outbox_events` and `handled_events`. Each is a transaction of its own, and short.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sea_orm::sea_query::{
+    Expr, ExprTrait as _, Func, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
+    SubQueryStatement, UpdateStatement, WindowStatement,
+};
+use sea_orm::{
+    ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QueryResult,
+};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::event::{Column, Entity, EventId, Model};
+use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
+
+use super::handled;
+use super::settings::RelaySettings;
+
+/// So many events that are due are looked up with one statement.
+const SEEN_AT_ONCE: u64 = 500;
+
+/// So many rows are deleted in one transaction.
+const SWEPT_AT_ONCE: u64 = 500;
+
+/// The outbox, as one relay uses it.
+pub(super) struct Outbox {
+    databases: Databases,
+    /// The names of this relay's subscribers.
+    subscribers: Vec<&'static str>,
+    max_attempts: i32,
+    lease: Duration,
+    retention: Duration,
+}
+
+/// An event that is this relay's until its lease ends.
+pub(super) struct Claimed {
+    pub(super) event: Model,
+    /// The subscribers that did their work at an earlier attempt.
+    pub(super) handled: HashSet<String>,
+}
+
+/// What became of a claimed event.
+pub(super) enum Outcome {
+    /// All subscribers did their work.
+    Delivered,
+    /// Some did not; it is tried again after the pause.
+    Failed { error: String, pause: Duration },
+    /// Some did not, and it is not tried again.
+    Dead { error: String },
+}
+
+/// As text: a row that is no event must not keep the others from being handed on.
+#[derive(FromQueryResult)]
+struct Due {
+    id: String,
+}
+
+/// A row was found, whatever is in it.
+#[derive(FromQueryResult)]
+struct Found {}
+
+impl Outbox {
+    pub(super) fn new(
+        databases: Databases,
+        subscribers: Vec<&'static str>,
+        settings: &RelaySettings,
+    ) -> Self {
+        Self {
+            databases,
+            subscribers,
+            max_attempts: settings.max_attempts.into(),
+            lease: settings.lease(),
+            retention: settings.retention,
+        }
+    }
+
+    /// The ids of events that are to be handed on now, oldest first: alive, not waiting, and the first of their aggregate.
+    /// The one statement of an idle poll, and not on SQLite's only writer.
+    pub(super) async fn due(&self) -> Result<Vec<String>, SessionError> {
+        let due = self.select_due(self.databases.clock().now());
+        let rows = self.databases.read_primary().rows::<Due>(&due).await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    }
+
+    /// Takes those of the events `ids`, which were due, that nobody took since. Each attempt counts from here on, so an
+    /// event that kills the process dies too.
+    ///
+    /// That an event is the first of its aggregate need not be asked again: those before it are done for good.
+    pub(super) async fn claim(&self, ids: &[String]) -> Result<Vec<Claimed>, SessionError> {
+        let session = self.databases.write();
+        let free = Query::select()
+            .column(Column::Id)
+            .from(Entity)
+            .and_where(Expr::col(Column::Id).is_in(padded(ids)))
+            .and_where(Expr::col(Column::DeliveredAt).is_null())
+            .and_where(self.is_alive())
+            .and_where(waits(session.now()).not())
+            .to_owned();
+        let claim = Query::update()
+            .table(Entity)
+            .value(Column::AvailableAt, session.now() + self.lease)
+            .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .and_where(is_one_of(self.backend(), "id", locked(free, "outbox_events")))
+            .returning_all()
+            .to_owned();
+        let rows = session.query_all(&claim).await?;
+        let events: Vec<_> = rows.iter().filter_map(readable).collect();
+        let handled = self.handled(&session, &events).await?;
+        session.commit(()).await?.into_value();
+        Ok(events.into_iter().map(|event| claimed(event, &handled)).collect())
+    }
+
+    /// Notes that `subscriber` did its work, while others are still at theirs.
+    pub(super) async fn note(&self, event: &Model, subscriber: &'static str) -> Result<(), SessionError> {
+        let session = self.databases.write();
+        insert_handled(&session, event.id, &[subscriber]).await?;
+        session.commit(()).await?.into_value();
+        Ok(())
+    }
+
+    /// Ends a claim. `false`: the lease had ended and another relay has the event, whose word counts.
+    pub(super) async fn settle(
+        &self,
+        event: &Model,
+        done: &[&'static str],
+        outcome: Outcome,
+    ) -> Result<bool, SessionError> {
+        let session = self.databases.write();
+        insert_handled(&session, event.id, done).await?;
+        let settled = session.execute(&settlement(event, outcome, session.now())).await?.rows_affected();
+        Ok(session.commit(settled == 1).await?.into_value())
+    }
+
+    /// Deletes what was delivered longer ago than the retention, and the notes of who handled it. The number of rows.
+    pub(super) async fn sweep(&self) -> Result<u64, SessionError> {
+        let before = self.databases.clock().now() - self.retention;
+        let delivered = Query::select()
+            .from(Entity)
+            .and_where(Expr::col(Column::DeliveredAt).lt(before))
+            .order_by(Column::DeliveredAt, Order::Asc)
+            .to_owned();
+        // A note lives as long as its event: without it a replay would repeat what was done.
+        let event = Query::select()
+            .expr(Expr::val(1))
+            .from(Entity)
+            .and_where(Expr::col((Entity, Column::Id)).equals((handled::Entity, handled::Column::EventId)))
+            .to_owned();
+        let handled = Query::select()
+            .from(handled::Entity)
+            .and_where(Expr::col(handled::Column::HandledAt).lt(before))
+            .and_where(Expr::not_exists(event))
+            .order_by(handled::Column::HandledAt, Order::Asc)
+            .to_owned();
+        Ok(self.delete("outbox_events", &delivered).await? + self.delete("handled_events", &handled).await?)
+    }
+
+    /// Deletes the rows of `old` from `table`, some at a time.
+    async fn delete(&self, table: &'static str, old: &SelectStatement) -> Result<u64, SessionError> {
+        let row = if self.backend() == DbBackend::Postgres { "ctid" } else { "rowid" };
+        let mut deleted = 0;
+        while self.is_any(old.clone().expr(Expr::val(1)).limit(1).to_owned()).await? {
+            let some = locked(old.clone().column((table, row)).limit(SWEPT_AT_ONCE).to_owned(), table);
+            let delete =
+                Query::delete().from_table(table).and_where(is_one_of(self.backend(), row, some)).to_owned();
+            let session = self.databases.write();
+            let batch = session.execute(&delete).await?.rows_affected();
+            session.commit(()).await?.into_value();
+            deleted += batch;
+            if batch < SWEPT_AT_ONCE {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.databases.primary().get_database_backend()
+    }
+
+    /// Whether `select` finds a row. On SQLite this is not the writing connection.
+    async fn is_any(&self, select: SelectStatement) -> Result<bool, SessionError> {
+        Ok(!self.databases.read_primary().rows::<Found>(&select).await?.is_empty())
+    }
+
+    /// One pass over what is undelivered, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on
+    /// PostgreSQL when many events come at once: the planner remembers that there are none.
+    fn select_due(&self, now: Timestamp) -> SelectStatement {
+        let first =
+            WindowStatement::partition_by(Column::AggregateId).order_by(Column::Id, Order::Asc).to_owned();
+        let in_line = Query::select()
+            .columns([Column::Id, Column::Attempts, Column::AvailableAt])
+            .expr_window_as(Func::cust("ROW_NUMBER"), first, "place")
+            .from(Entity)
+            .and_where(Expr::col(Column::DeliveredAt).is_null())
+            // One that is at its last attempt holds the others back until it is dead.
+            .and_where(self.is_alive().or(waits(now)))
+            .to_owned();
+        Query::select()
+            .column(Column::Id)
+            .from_subquery(in_line, "in_line")
+            .and_where(Expr::col("place").eq(1))
+            .and_where(self.is_alive())
+            .and_where(waits(now).not())
+            .order_by(Column::Id, Order::Asc)
+            .limit(SEEN_AT_ONCE)
+            .to_owned()
+    }
+
+    fn is_alive(&self) -> Expr {
+        Expr::col(Column::Attempts).lt(self.max_attempts)
+    }
+
+    /// Who did what for these events at earlier attempts.
+    async fn handled(
+        &self,
+        session: &WriteSession,
+        events: &[Model],
+    ) -> Result<Vec<handled::Model>, SessionError> {
+        if events.is_empty() || self.subscribers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        let handled = handled::Entity::find()
+            .filter(handled::Column::Subscriber.is_in(self.subscribers.iter().copied()))
+            .filter(handled::Column::EventId.is_in(padded(&ids)));
+        session.all(handled).await
+    }
+}
+
+/// Another relay has it, or it failed.
+fn waits(now: Timestamp) -> Expr {
+    Expr::col(Column::AvailableAt).gt(now)
+}
+
+/// `select` with its rows locked, without those that another relay has at the moment. SQLite has one writer and no locks.
+fn locked(mut select: SelectStatement, table: &'static str) -> SelectStatement {
+    select.lock_with_tables_behavior(LockType::Update, [table], LockBehavior::SkipLocked).to_owned()
+}
+
+/// That `column` is one of what `select` picks. On PostgreSQL the array makes sure that `select` runs once: in `IN (…)` a
+/// plan may run it again and again, and lock more rows than its limit.
+fn is_one_of(backend: DbBackend, column: &'static str, select: SelectStatement) -> Expr {
+    if backend != DbBackend::Postgres {
+        return Expr::col(column).in_subquery(select);
+    }
+    let rows = Expr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(select)));
+    Expr::col(column).eq(Func::cust("ANY").arg(Func::cust("ARRAY").arg(rows)))
+}
+
+/// `ids` with the last one repeated up to a power of two, so that few texts of statements differ: each connection keeps a
+/// bounded number of them prepared.
+fn padded<T: Clone>(ids: &[T]) -> impl Iterator<Item = T> {
+    let missing = ids.len().next_power_of_two() - ids.len();
+    let last = ids.last().cloned();
+    ids.iter().cloned().chain(last.into_iter().cycle().take(missing)).collect::<Vec<_>>().into_iter()
+}
+
+/// The event, if the row is one. One that is not must not keep the others from being handed on; its attempts run out.
+fn readable(row: &QueryResult) -> Option<Model> {
+    Model::from_query_result(row, "")
+        .inspect_err(|error| {
+            tracing::error!(error = error as &dyn std::error::Error, "a row of the outbox cannot be read");
+        })
+        .ok()
+}
+
+fn claimed(event: Model, handled: &[handled::Model]) -> Claimed {
+    let of_this = handled.iter().filter(|row| row.event_id == event.id);
+    Claimed { handled: of_this.map(|row| row.subscriber.clone()).collect(), event }
+}
+
+async fn insert_handled(
+    session: &WriteSession,
+    event: EventId,
+    done: &[&'static str],
+) -> Result<(), SessionError> {
+    let rows = done.iter().map(|subscriber| handled::ActiveModel {
+        subscriber: ActiveValue::Set((*subscriber).to_owned()),
+        event_id: ActiveValue::Set(event),
+        handled_at: ActiveValue::Set(session.now()),
+    });
+    let insert = handled::Entity::insert_many(rows).on_conflict(OnConflict::new().do_nothing().to_owned());
+    insert.exec_without_returning(session).await?;
+    Ok(())
+}
+
+/// Writes the outcome, if the claim still stands: each claim counts the attempts up, so the number is the claim's own.
+fn settlement(event: &Model, outcome: Outcome, now: Timestamp) -> UpdateStatement {
+    let mut update = Query::update();
+    match outcome {
+        Outcome::Delivered => update.value(Column::DeliveredAt, now),
+        Outcome::Failed { error, pause } => {
+            update.value(Column::LastError, error).value(Column::AvailableAt, now + pause)
+        }
+        Outcome::Dead { error } => update.value(Column::LastError, error).value(Column::AvailableAt, now),
+    };
+    update
+        .table(Entity)
+        .and_where(Expr::col(Column::Id).eq(event.id))
+        .and_where(Expr::col(Column::Attempts).eq(event.attempts))
+        .and_where(Expr::col(Column::DeliveredAt).is_null())
+        .to_owned()
+}

@@ -1,0 +1,132 @@
+//! How the relay behaves.
+
+use std::time::Duration;
+
+/// How the relay behaves. [`Relay::new`](super::Relay::new) moves what lies outside its bounds to the nearest bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// How long the relay rests before it looks for events that nobody woke it for: those of other instances and those
+    /// that waited after a failure. 10 ms to 1 min; 500 ms by default.
+    pub poll_interval: Duration,
+    /// How many events are handed on at the same time. Subscribers that write take a connection each. 1 to 256; 16 by
+    /// default.
+    pub concurrency: usize,
+    /// How long a subscriber may take for one event. 1 ms to 1 h; 30 s by default.
+    pub handler_timeout: Duration,
+    /// The pause after the first failure; each further one doubles it. 1 ms to 1 h; 1 s by default.
+    pub first_retry: Duration,
+    /// The longest pause between two attempts. Not less than `first_retry`, at most 30 days; 4 h by default.
+    pub longest_retry: Duration,
+    /// After so many attempts in vain the event is dead. An attempt that a crash cut short counts. 1 to 1,000; 20 by
+    /// default, which with the default pauses is about a day: an outage of one night loses nothing.
+    pub max_attempts: u16,
+    /// How long delivered events, and the notes of who handled them, are kept. 0 to 10 years; 7 days by default.
+    pub retention: Duration,
+    /// How often what is older is deleted. 1 s to 1 day; 10 min by default.
+    pub sweep_interval: Duration,
+    /// How long a shutdown waits for the events in hand; what is not done by then is handed on again after the lease. At
+    /// most 1 h; 10 s by default.
+    pub shutdown_grace: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_millis(500),
+            concurrency: 16,
+            handler_timeout: 30 * SECOND,
+            first_retry: SECOND,
+            longest_retry: 4 * HOUR,
+            max_attempts: 20,
+            retention: 7 * DAY,
+            sweep_interval: 10 * MINUTE,
+            shutdown_grace: 10 * SECOND,
+        }
+    }
+}
+
+impl RelaySettings {
+    /// What a lease has beyond the time of the subscribers: for the database, and for clocks of instances that differ.
+    const MARGIN: Duration = MINUTE;
+
+    /// How long an event that a relay took is not taken by another.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.handler_timeout + Self::MARGIN
+    }
+
+    /// The pause after so many attempts in vain.
+    #[must_use]
+    pub fn pause_after(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
+        self.first_retry.saturating_mul(1 << doublings).min(self.longest_retry)
+    }
+
+    /// The same within the bounds.
+    pub(super) fn bounded(self) -> Self {
+        let millisecond = Duration::from_millis(1);
+        let first_retry = self.first_retry.clamp(millisecond, HOUR);
+        Self {
+            poll_interval: self.poll_interval.clamp(10 * millisecond, MINUTE),
+            concurrency: self.concurrency.clamp(1, 256),
+            handler_timeout: self.handler_timeout.clamp(millisecond, HOUR),
+            first_retry,
+            longest_retry: self.longest_retry.clamp(first_retry, 30 * DAY),
+            max_attempts: self.max_attempts.clamp(1, 1_000),
+            retention: self.retention.min(3_650 * DAY),
+            sweep_interval: self.sweep_interval.clamp(SECOND, DAY),
+            shutdown_grace: self.shutdown_grace.min(HOUR),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let settings = RelaySettings::default();
+        let seconds = |attempts| settings.pause_after(attempts).as_secs();
+        assert_eq!([1, 2, 3, 14, 15, 20].map(seconds), [1, 2, 4, 8_192, 14_400, 14_400]);
+        assert_eq!(seconds(u32::MAX), 14_400);
+    }
+
+    #[test]
+    fn the_default_attempts_last_a_day() {
+        let settings = RelaySettings::default();
+        let all: Duration =
+            (1..u32::from(settings.max_attempts)).map(|attempts| settings.pause_after(attempts)).sum();
+        assert!(all > DAY && all < 2 * DAY, "{all:?}");
+    }
+
+    #[test]
+    fn whatever_was_set_is_bounded() {
+        let extreme = |duration, number: u16| {
+            RelaySettings {
+                poll_interval: duration,
+                concurrency: number.into(),
+                handler_timeout: duration,
+                first_retry: duration,
+                longest_retry: duration,
+                max_attempts: number,
+                retention: duration,
+                sweep_interval: duration,
+                shutdown_grace: duration,
+            }
+            .bounded()
+        };
+        let (least, most) = (extreme(Duration::ZERO, 0), extreme(Duration::MAX, u16::MAX));
+        assert_eq!((least.concurrency, least.max_attempts), (1, 1));
+        assert!(least.poll_interval > Duration::ZERO && least.first_retry > Duration::ZERO);
+        assert_eq!((most.concurrency, most.max_attempts), (256, 1_000));
+        assert_eq!((most.lease(), most.pause_after(1_000)), (HOUR + RelaySettings::MARGIN, 30 * DAY));
+        let usual = RelaySettings::default();
+        assert_eq!(usual.clone().bounded(), usual);
+    }
+}

@@ -1,0 +1,123 @@
+//! What stands between the socket and s3s: CORS, security headers, and what must not reach s3s at all.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use s3s::service::S3Service;
+use s3s::{Body, S3Error, S3ErrorCode};
+use tokio::sync::oneshot;
+
+use crate::access;
+use crate::body::PacedBody;
+use crate::config::CorsOrigins;
+use crate::cors::{self, Grant};
+use crate::error::reply;
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Should an object be opened as a page after all, it is a page that may do nothing.
+const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+/// The rest of a refused body is taken in up to this size: a browser that is still sending when the connection
+/// closes reports a network error in place of the answer.
+const MAX_DISCARD: u64 = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(30);
+/// One that is not sending is waiting for the answer.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) struct Front {
+    s3: S3Service,
+    origins: CorsOrigins,
+    body_timeout: Duration,
+}
+
+impl Front {
+    pub(crate) fn new(s3: S3Service, origins: CorsOrigins, body_timeout: Duration) -> Self {
+        Self { s3, origins, body_timeout }
+    }
+
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        let mut response = if request.method() == Method::OPTIONS {
+            self.preflight(request.headers())
+        } else {
+            let grant = Grant::of(request.method(), request.headers(), &self.origins);
+            let mut response = self.serve(request).await;
+            grant.apply(response.headers_mut());
+            response
+        };
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, INERT);
+        Ok(response)
+    }
+
+    fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
+        let (status, headers) = cors::preflight(headers, &self.origins);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let waits = request.headers().contains_key(EXPECT);
+        let form = is_form(request.headers());
+        let (mut parts, body) = request.into_parts();
+        access::forget_unsigned_cache_control(&parts.uri, &mut parts.headers);
+        let (body, rest) = PacedBody::new(body, self.body_timeout);
+        let response = if form {
+            drop(body);
+            refuse(reply(S3ErrorCode::NotImplemented, "Uploads by form are not implemented."))
+        } else {
+            self.call_s3(Request::from_parts(parts, Body::http_body(body))).await
+        };
+        // The query is left out: it can hold a signature.
+        tracing::debug!(%method, path, status = response.status().as_u16(), "object store answered");
+        if !response.status().is_success() && !waits {
+            discard(rest).await;
+        }
+        response
+    }
+
+    async fn call_s3(&self, request: Request<Body>) -> Response<Body> {
+        self.s3.call(request).await.unwrap_or_else(|error| {
+            tracing::error!(?error, "the S3 protocol layer failed");
+            refuse(S3Error::new(S3ErrorCode::InternalError))
+        })
+    }
+}
+
+/// s3s collects form uploads in memory, up to gigabytes, **before** it checks who sends them. Nothing here needs
+/// them, so they never get that far.
+fn is_form(headers: &HeaderMap) -> bool {
+    let types = headers.get_all(CONTENT_TYPE).iter();
+    types.into_iter().any(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data")
+    })
+}
+
+fn refuse(error: S3Error) -> Response<Body> {
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
+/// Reads what is left of a refused body, within limits; without a known end not at all.
+async fn discard(mut rest: oneshot::Receiver<Incoming>) {
+    let Ok(body) = rest.try_recv() else { return };
+    if body.size_hint().exact().is_none_or(|length| length == 0 || length > MAX_DISCARD) {
+        return;
+    }
+    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE);
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
+}

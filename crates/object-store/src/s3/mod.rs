@@ -1,0 +1,174 @@
+//! `impl s3s::S3`: which operations there are. The work is in the modules below, by subject.
+
+mod buckets;
+mod conditions;
+mod content;
+mod listing;
+mod multipart;
+mod read;
+mod unsupported;
+mod write;
+
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
+    DeleteObjectsInput, DeleteObjectsOutput, EncodingType, GetBucketLocationInput, GetBucketLocationOutput,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
+    PutObjectOutput, Timestamp, UploadPartInput, UploadPartOutput,
+};
+use s3s::region::Region;
+use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use crate::error::reply;
+use crate::store::Store;
+
+/// The store as S3 sees it.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    store: Store,
+    bucket: String,
+    region: String,
+    max_object_size: u64,
+}
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+impl Protocol {
+    pub(crate) fn new(store: Store, bucket: String, region: String, max_object_size: u64) -> Self {
+        Self { store, bucket, region, max_object_size }
+    }
+
+    /// Every operation on a bucket begins with this.
+    fn admit(&self, bucket: &str, region: Option<&Region>) -> S3Result<()> {
+        self.admit_region(region)?;
+        if bucket == self.bucket {
+            return Ok(());
+        }
+        Err(reply(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist."))
+    }
+
+    /// A signature for another region was meant for another store.
+    fn admit_region(&self, region: Option<&Region>) -> S3Result<()> {
+        if region.is_some_and(|region| region.as_str() == self.region) {
+            return Ok(());
+        }
+        Err(reply(S3ErrorCode::AuthorizationHeaderMalformed, "The request is signed for another region."))
+    }
+}
+
+#[async_trait::async_trait]
+impl S3 for Protocol {
+    async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+        self.buckets(request).await
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+        self.bucket_head(&request)
+    }
+
+    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
+        self.bucket_create(&request)
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> Answer<GetBucketLocationOutput> {
+        self.bucket_location(&request)
+    }
+
+    async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+        self.objects_list(request).await
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        self.object_get(request).await
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        self.object_head(request).await
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        self.object_put(request).await
+    }
+
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+        self.object_copy(request).await
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
+        self.object_delete(request).await
+    }
+
+    async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
+        self.objects_delete(request).await
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        self.upload_create(request).await
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        self.upload_add(request).await
+    }
+
+    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
+        self.upload_parts(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        self.upload_complete(request).await
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        self.upload_abort(request).await
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        self.uploads_list(request).await
+    }
+}
+
+/// Milliseconds since 1970 as S3 writes them.
+fn timestamp(milliseconds: u64) -> Timestamp {
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
+    Timestamp::from(time)
+}
+
+/// S3's sizes are signed. No file reaches the limit.
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// A page of at most 1000, as S3 has it.
+fn page_size(asked: Option<i32>) -> S3Result<usize> {
+    match usize::try_from(asked.unwrap_or(1000)) {
+        Ok(size) => Ok(size.min(1000)),
+        Err(_) => Err(reply(S3ErrorCode::InvalidArgument, "A page can't have a negative size.")),
+    }
+}
+
+/// Keys, as a client that asked for `encoding-type=url` wants them.
+fn encode(name: &str, encoding: Option<&EncodingType>) -> String {
+    if encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL) {
+        // Clients undo %20 everywhere, and `+` only in some places.
+        return url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
+    }
+    name.to_owned()
+}

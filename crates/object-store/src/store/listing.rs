@@ -1,0 +1,110 @@
+//! Listing by walking the directory.
+//!
+//! There is no index on purpose: it would have to be kept right across crashes and processes. A page costs one
+//! look at every object's metadata and memory for one page, which suits the embedded store (tens of thousands of
+//! objects); whoever has millions runs an external S3.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::sealed::Sealed;
+use super::{ObjectMeta, Store, blocking};
+use crate::error::StoreError;
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query {
+    pub(crate) prefix: String,
+    pub(crate) delimiter: Option<String>,
+    /// Only keys behind this one.
+    pub(crate) start_after: String,
+    /// Only names (keys or common prefixes) behind this one: where the last page ended.
+    pub(crate) resume_after: String,
+    pub(crate) limit: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Object { meta: Box<ObjectMeta>, size: u64 },
+    CommonPrefix,
+}
+
+/// Entries by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) entries: BTreeMap<String, Entry>,
+    pub(crate) truncated: bool,
+}
+
+impl Store {
+    pub(crate) async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        let store = self.clone();
+        blocking(move || {
+            let mut entries = BTreeMap::new();
+            walk(&store.0.objects, 2, &mut |path| add(&mut entries, &query, path))?;
+            let truncated = entries.len() > query.limit;
+            if truncated {
+                entries.pop_last();
+            }
+            Ok(Page { entries, truncated })
+        })
+        .await
+    }
+}
+
+fn walk(
+    directory: &Path,
+    depth: u8,
+    visit: &mut impl FnMut(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        // Something a desktop or a backup dropped here is not ours.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if depth == 0 { visit(&path)? } else { walk(&path, depth - 1, visit)? }
+    }
+    Ok(())
+}
+
+fn add(entries: &mut BTreeMap<String, Entry>, query: &Query, path: &Path) -> Result<(), StoreError> {
+    let object: Sealed<ObjectMeta> = match Sealed::open(path) {
+        Ok(Some(object)) => object,
+        Ok(None) => return Ok(()),
+        // One damaged file must not hide all the others.
+        Err(StoreError::Corrupt(path)) => {
+            tracing::warn!(path = %path.display(), "a damaged object was left out of a listing");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some((name, entry)) = classify(query, object)
+        && !entries.contains_key(&name)
+    {
+        entries.insert(name, entry);
+        // One more than a page, to know whether there is a next one.
+        if entries.len() > query.limit.saturating_add(1) {
+            entries.pop_last();
+        }
+    }
+    Ok(())
+}
+
+fn classify(query: &Query, object: Sealed<ObjectMeta>) -> Option<(String, Entry)> {
+    let key = &object.meta.key;
+    let rest = key.strip_prefix(&query.prefix)?;
+    if *key <= query.start_after {
+        return None;
+    }
+    let cut = query.delimiter.as_deref().and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
+    let (name, entry) = match cut {
+        Some(cut) => (key[..query.prefix.len() + cut].to_owned(), Entry::CommonPrefix),
+        None => (key.clone(), Entry::Object { size: object.size, meta: Box::new(object.meta) }),
+    };
+    (name > query.resume_after).then_some((name, entry))
+}

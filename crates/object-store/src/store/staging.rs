@@ -1,0 +1,154 @@
+//! Where unfinished things live until one rename publishes them.
+//!
+//! Each process has a staging directory of its own and holds a file lock in it for as long as it lives: the
+//! operating system drops the lock even after `kill -9`. A starting process may therefore remove every staging
+//! directory whose lock is free and is certain not to pull a file from under a process beside it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use tempfile::{NamedTempFile, TempDir};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{Publish, blocking, sealed};
+use crate::error::StoreError;
+
+const LOCK: &str = "lock";
+
+#[derive(Debug)]
+pub(crate) struct Staging {
+    directory: TempDir,
+    _alive: File,
+}
+
+impl Staging {
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        let all = directory.join("staging");
+        fs::create_dir_all(&all)?;
+        // One process at a time, or it could sweep a directory another one has made but not yet locked.
+        let starting = open_lock(&directory.join(LOCK))?;
+        starting.lock()?;
+        sweep(&all)?;
+        let own = tempfile::Builder::new().prefix("").tempdir_in(&all)?;
+        let alive = open_lock(&own.path().join(LOCK))?;
+        alive.lock()?;
+        Ok(Self { directory: own, _alive: alive })
+    }
+
+    pub(crate) fn create(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::new_in(self.directory.path())
+    }
+
+    pub(crate) fn create_directory(&self) -> io::Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix("")
+            .rand_bytes(super::uploads::ID_LENGTH)
+            .tempdir_in(self.directory.path())
+    }
+
+    /// A file to write a body into. Dropped, it is gone.
+    pub(crate) fn writer(&self) -> io::Result<Writer> {
+        let (file, path) = self.create()?.into_parts();
+        Ok(Writer { file: tokio::fs::File::from_std(file), path })
+    }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(path)
+}
+
+/// Removes the staging directories of processes that are no more.
+fn sweep(all: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(all)? {
+        let entry = entry?;
+        if !(entry.file_type()?.is_dir() && is_ours(&entry.file_name())) {
+            continue;
+        }
+        let path = entry.path();
+        if is_alive(&path)? {
+            continue;
+        }
+        tracing::info!(path = %path.display(), "removing what a dead process left unfinished");
+        fs::remove_dir_all(&path)?;
+    }
+    Ok(())
+}
+
+/// Whether a staging directory may be called so; what others put here (`.DS_Store`, `lost+found`) is not.
+fn is_ours(name: &OsStr) -> bool {
+    name.as_encoded_bytes().iter().all(u8::is_ascii_alphanumeric)
+}
+
+fn is_alive(staging: &Path) -> io::Result<bool> {
+    match OpenOptions::new().write(true).open(staging.join(LOCK)).map(|lock| lock.try_lock()) {
+        Ok(Ok(())) => Ok(false),
+        Ok(Err(TryLockError::WouldBlock)) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(Err(TryLockError::Error(error))) | Err(error) => Err(error),
+    }
+}
+
+/// A body on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    file: tokio::fs::File,
+    path: tempfile::TempPath,
+}
+
+impl Writer {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(self.file.write_all(bytes).await?)
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Finished, StoreError> {
+        self.file.flush().await?;
+        let file = self.file.into_std().await;
+        let path = self.path;
+        blocking(move || Ok(Finished::new(NamedTempFile::from_parts(file, path))?)).await
+    }
+}
+
+/// All bytes are there; only the metadata and the name are missing.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    file: NamedTempFile,
+    modified: SystemTime,
+}
+
+impl Finished {
+    pub(crate) fn new(file: NamedTempFile) -> io::Result<Self> {
+        let modified = file.as_file().metadata()?.modified()?;
+        Ok(Self { file, modified })
+    }
+
+    pub(crate) fn modified(&self) -> SystemTime {
+        self.modified
+    }
+
+    /// Seals the file and gives it its name. The caller syncs the directory.
+    pub(crate) fn publish<M: Serialize>(
+        mut self,
+        meta: &M,
+        target: &Path,
+        publish: Publish,
+    ) -> Result<(), StoreError> {
+        sealed::seal(self.file.as_file_mut(), meta)?;
+        match publish {
+            Publish::Replace => self.file.persist(target).map_err(|error| error.error)?,
+            // The kernel decides a race: this fails when the name is taken, in whichever process.
+            Publish::IfAbsent => self.file.persist_noclobber(target).map_err(|error| exists(error.error))?,
+        };
+        Ok(())
+    }
+}
+
+fn exists(error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists,
+        _ => error.into(),
+    }
+}

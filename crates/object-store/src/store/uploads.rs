@@ -1,0 +1,286 @@
+//! Multipart uploads: a directory each, with the promise (`upload.json`) and one sealed file per part.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use s3s::crypto::{Checksum as _, Md5, Sha256};
+use serde::{Deserialize, Serialize};
+
+use super::sealed::Sealed;
+use super::staging::Finished;
+use super::{Labels, ObjectMeta, Publish, Store, blocking, hex, milliseconds, sync_directory};
+use crate::error::StoreError;
+
+pub(crate) const ID_LENGTH: usize = 32;
+/// All parts but the last must be at least this large (the rule of S3).
+const MIN_PART: u64 = 5 * 1024 * 1024;
+const PROMISE: &str = "upload.json";
+
+/// What was said when the upload was begun.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Promise {
+    pub(crate) key: String,
+    #[serde(flatten)]
+    pub(crate) content: Labels,
+}
+
+/// What is known about a part besides its bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PartMeta {
+    pub(crate) number: u32,
+    pub(crate) md5: [u8; 16],
+    pub(crate) sha256: [u8; 32],
+    pub(crate) modified: u64,
+}
+
+impl PartMeta {
+    pub(crate) fn etag(&self) -> String {
+        hex(&self.md5)
+    }
+
+    pub(crate) fn checksum(&self) -> String {
+        STANDARD.encode(self.sha256)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) meta: PartMeta,
+    pub(crate) size: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) promise: Promise,
+    pub(crate) started: u64,
+}
+
+/// A part as the client names it when it completes the upload.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedPart {
+    pub(crate) number: u32,
+    pub(crate) etag: String,
+    pub(crate) sha256: Option<String>,
+}
+
+/// How an upload is to be completed.
+#[derive(Clone, Debug)]
+pub(crate) struct Completion {
+    pub(crate) parts: Vec<NamedPart>,
+    pub(crate) publish: Publish,
+    pub(crate) max_size: u64,
+    /// What the client thinks it uploaded, when it says so.
+    pub(crate) said_size: Option<u64>,
+    pub(crate) said_sha256: Option<String>,
+}
+
+impl Store {
+    pub(crate) async fn begin_upload(&self, promise: Promise) -> Result<String, StoreError> {
+        let store = self.clone();
+        blocking(move || {
+            let staged = store.staging().create_directory()?;
+            let mut file = File::create_new(staged.path().join(PROMISE))?;
+            serde_json::to_writer(&mut file, &promise).map_err(io::Error::from)?;
+            file.sync_all()?;
+            sync_directory(staged.path())?;
+            let name = staged.path().file_name().unwrap_or_default().to_owned();
+            fs::rename(staged.path(), store.uploads().join(&name))?;
+            // It has moved: there is nothing left to clean up under the old name.
+            let _ = staged.keep();
+            sync_directory(store.uploads())?;
+            Ok(name.to_string_lossy().into_owned())
+        })
+        .await
+    }
+
+    pub(crate) async fn upload(&self, id: &str, key: &str) -> Result<Upload, StoreError> {
+        let (store, id, key) = (self.clone(), id.to_owned(), key.to_owned());
+        blocking(move || store.read_upload(&id, &key)).await
+    }
+
+    pub(crate) async fn add_part(
+        &self,
+        id: &str,
+        finished: Finished,
+        meta: PartMeta,
+    ) -> Result<(), StoreError> {
+        let directory = self.upload_path(id)?;
+        blocking(move || {
+            let target = part_path(&directory, meta.number);
+            finished.publish(&meta, &target, Publish::Replace).map_err(upload_is_gone)?;
+            sync_directory(&directory).map_err(|error| upload_is_gone(error.into()))
+        })
+        .await
+    }
+
+    /// All parts, by number.
+    pub(crate) async fn parts(&self, id: &str) -> Result<Vec<Part>, StoreError> {
+        let directory = self.upload_path(id)?;
+        blocking(move || {
+            let mut parts = read_parts(&directory)?;
+            parts.sort_by_key(|part| part.meta.number);
+            Ok(parts)
+        })
+        .await
+    }
+
+    /// All uploads of keys with a prefix, by key and id.
+    pub(crate) async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        blocking(move || {
+            let mut found = Vec::new();
+            for entry in fs::read_dir(store.uploads())? {
+                let id = entry?.file_name().to_string_lossy().into_owned();
+                match store.read_promise(&id) {
+                    Ok(upload) if upload.promise.key.starts_with(&prefix) => found.push(upload),
+                    Ok(_) | Err(StoreError::NoSuchUpload) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            found.sort_by(|a, b| (&a.promise.key, &a.id).cmp(&(&b.promise.key, &b.id)));
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(crate) async fn complete_upload(
+        &self,
+        upload: Upload,
+        completion: Completion,
+    ) -> Result<ObjectMeta, StoreError> {
+        let store = self.clone();
+        blocking(move || {
+            let parts = store.open_parts(&upload.id, &completion)?;
+            let finished = store.join(&parts)?;
+            let meta = joined_meta(&upload, &parts, &finished);
+            if completion.said_sha256.is_some_and(|said| !same_sum(&said, &meta.sha256)) {
+                return Err(StoreError::OtherDigest);
+            }
+            store.publish_object(finished, &meta, completion.publish)?;
+            // The object is there: what goes wrong from here on costs disk space and no upload.
+            if let Err(error) = store.remove_upload(&upload.id) {
+                tracing::warn!(%error, "a completed upload's parts could not be removed");
+            }
+            Ok(meta)
+        })
+        .await
+    }
+
+    pub(crate) async fn abort_upload(&self, id: &str) -> Result<(), StoreError> {
+        let (store, id) = (self.clone(), id.to_owned());
+        blocking(move || store.remove_upload(&id)).await
+    }
+
+    fn read_upload(&self, id: &str, key: &str) -> Result<Upload, StoreError> {
+        let upload = self.read_promise(id)?;
+        if upload.promise.key == key { Ok(upload) } else { Err(StoreError::NoSuchUpload) }
+    }
+
+    fn read_promise(&self, id: &str) -> Result<Upload, StoreError> {
+        let path = self.upload_path(id)?.join(PROMISE);
+        let file = File::open(&path).map_err(|error| upload_is_gone(error.into()))?;
+        let started = milliseconds(file.metadata()?.modified()?);
+        let json = io::read_to_string(file)?;
+        let promise = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt(path))?;
+        Ok(Upload { id: id.to_owned(), promise, started })
+    }
+
+    fn open_parts(&self, id: &str, completion: &Completion) -> Result<Vec<Sealed<PartMeta>>, StoreError> {
+        let directory = self.upload_path(id)?;
+        let (mut parts, mut total) = (Vec::new(), 0_u64);
+        for (index, named) in completion.parts.iter().enumerate() {
+            let part = open_part(&directory, named)?;
+            if part.size < MIN_PART && index + 1 < completion.parts.len() {
+                return Err(StoreError::PartTooSmall(named.number));
+            }
+            total = total.saturating_add(part.size);
+            parts.push(part);
+        }
+        if total > completion.max_size {
+            return Err(StoreError::TooLarge);
+        }
+        if completion.said_size.is_some_and(|said| said != total) {
+            return Err(StoreError::OtherSize);
+        }
+        Ok(parts)
+    }
+
+    fn join(&self, parts: &[Sealed<PartMeta>]) -> Result<Finished, StoreError> {
+        let mut whole = self.staging().create()?;
+        for part in parts {
+            part.copy_to(whole.as_file_mut())?;
+        }
+        Ok(Finished::new(whole)?)
+    }
+
+    /// Moved out of the way first, so that a part arriving at this moment finds no upload instead of half of one.
+    fn remove_upload(&self, id: &str) -> Result<(), StoreError> {
+        let grave = self.staging().create_directory()?;
+        fs::rename(self.upload_path(id)?, grave.path()).map_err(|error| upload_is_gone(error.into()))?;
+        Ok(sync_directory(self.uploads())?)
+    }
+
+    /// Ids come from clients: nothing that could be a path gets through.
+    fn upload_path(&self, id: &str) -> Result<PathBuf, StoreError> {
+        let ours = id.len() == ID_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if ours { Ok(self.uploads().join(id)) } else { Err(StoreError::NoSuchUpload) }
+    }
+}
+
+fn part_path(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("part.{number:05}"))
+}
+
+fn open_part(directory: &Path, named: &NamedPart) -> Result<Sealed<PartMeta>, StoreError> {
+    let other = || StoreError::InvalidPart(named.number);
+    let part: Sealed<PartMeta> = Sealed::open(&part_path(directory, named.number))?.ok_or_else(other)?;
+    let same_sum = named.sha256.as_ref().is_none_or(|sum| *sum == part.meta.checksum());
+    if part.meta.etag() == named.etag && same_sum { Ok(part) } else { Err(other()) }
+}
+
+fn read_parts(directory: &Path) -> Result<Vec<Part>, StoreError> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|error| upload_is_gone(error.into()))? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name == PROMISE) {
+            continue;
+        }
+        if let Some(Sealed { size, meta, .. }) = Sealed::open(&path)? {
+            parts.push(Part { meta, size });
+        }
+    }
+    Ok(parts)
+}
+
+/// The digests of a multipart object are digests of its parts' digests (the rule of S3).
+fn joined_meta(upload: &Upload, parts: &[Sealed<PartMeta>], finished: &Finished) -> ObjectMeta {
+    let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
+    for part in parts {
+        md5.update(&part.meta.md5);
+        sha256.update(&part.meta.sha256);
+    }
+    ObjectMeta {
+        key: upload.promise.key.clone(),
+        etag: format!("{}-{}", hex(&md5.finalize()), parts.len()),
+        sha256: format!("{}-{}", STANDARD.encode(sha256.finalize()), parts.len()),
+        modified: milliseconds(finished.modified()),
+        content: upload.promise.content.clone(),
+    }
+}
+
+/// Clients may leave the number of parts off.
+fn same_sum(said: &str, is: &str) -> bool {
+    said == is || is.split_once('-').is_some_and(|(sum, _)| sum == said)
+}
+
+/// Files inside an upload are missing only when it was completed or aborted meanwhile.
+fn upload_is_gone(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Io(io) if io.kind() == io::ErrorKind::NotFound => StoreError::NoSuchUpload,
+        other => other,
+    }
+}

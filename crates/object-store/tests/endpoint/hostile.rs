@@ -1,0 +1,173 @@
+//! Clients that are slow, vanish or send what nobody should.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{
+    BUCKET, Server, Signed, code, config, declared, directory, files, put, read, sign, soon, until_empty,
+};
+
+const BODY: &[u8] = &[b'b'; 100_000];
+
+/// Sends bytes and reads what comes until the store hangs up. It takes a client that has closed its half for one that
+/// is gone, so this one does not.
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(bytes).await.unwrap();
+    rest(&mut socket).await
+}
+
+async fn rest(socket: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset instead of an end is an end as well.
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_leaves_nothing() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    let signed = sign(declared(&client, "photo", BODY)).await;
+    let request = [signed.head("PUT").as_bytes(), &BODY[..BODY.len() / 2]].concat();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(&request).await.unwrap();
+    socket.shutdown().await.unwrap();
+    let answer = rest(&mut socket).await;
+    assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    until_empty(directory.path()).await;
+    assert_eq!(read(&client, "photo").await, None);
+}
+
+#[tokio::test]
+async fn bytes_behind_the_body_are_not_part_of_it() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    let signed = sign(declared(&client, "photo", BODY)).await;
+    let request = [signed.head("PUT").as_bytes(), BODY, b"more"].concat();
+    let answer = exchange(server.address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(read(&client, "photo").await.as_deref(), Some(BODY));
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_does_not_fool_the_signature() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let signed = sign(declared(&server.client(), "photo", BODY)).await;
+    let head = signed.head("PUT").replace("\r\nhost:", "\r\ntransfer-encoding: chunked\r\nhost:");
+    let answer = exchange(server.address, &[head.as_bytes(), b"1\r\nx\r\n0\r\n\r\n"].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(files(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_stops_arriving_is_given_up() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.timeouts.body = Duration::from_millis(50);
+    let server = Server::start_with(config).await;
+    let signed = sign(declared(&server.client(), "photo", BODY)).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(signed.head("PUT").as_bytes()).await.unwrap();
+    socket.write_all(&BODY[..10]).await.unwrap();
+    let answer = rest(&mut socket).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("RequestTimeout"), "{answer}");
+    until_empty(directory.path()).await;
+}
+
+#[tokio::test]
+async fn a_head_that_stops_arriving_is_given_up() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.timeouts.header = Duration::from_millis(50);
+    let server = Server::start_with(config).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(b"GET /uploads/x HTTP/1.1\r\nhost:").await.unwrap();
+    let answer = rest(&mut socket).await;
+    assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_given_up() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.timeouts.write = Duration::from_millis(50);
+    config.timeouts.drain = Duration::from_hours(1);
+    let server = Server::start_with(config).await;
+    let client = server.client();
+    // More than the buffers of both sockets hold.
+    let large = vec![0; 30 * 1024 * 1024];
+    put(&client, "large", &large).await;
+    let get = client.get_object().bucket(BUCKET).key("large").presigned(soon()).await.unwrap();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(Signed::from(get).head("GET").as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    socket.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    // Stopping waits an hour for running connections: it returns only because this one was cut off.
+    tokio::time::timeout(Duration::from_mins(2), server.stop()).await.unwrap();
+    assert!(rest(&mut socket).await.len() < large.len());
+}
+
+#[tokio::test]
+async fn a_refused_body_is_taken_in_so_that_the_answer_is_heard() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let body = vec![0; 20 * 1024 * 1024];
+    let signed = sign(declared(&server.client(), "photo", &body)).await.with("content-type", "text/html");
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(signed.head("PUT").as_bytes()).await.unwrap();
+    // Like a browser: all of it first, only then a look at the answer. A closed connection would fail here.
+    socket.write_all(&body).await.unwrap();
+    let answer = rest(&mut socket).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_endless_body_is_not_taken_in() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let head = "PUT /uploads/photo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let chunk = [b"10000\r\n".as_slice(), &vec![0; 0x10000], b"\r\n"].concat();
+    // It ends only because the store hangs up.
+    while socket.write_all(&chunk).await.is_ok() {}
+    assert!(files(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn forms_never_reach_the_memory() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let form = reqwest::Client::new().post(server.url("/uploads"));
+    let form = form.header("content-type", "Multipart/Form-Data; boundary=b").body(vec![0; 1024 * 1024]);
+    assert_eq!(code(form.send().await.unwrap()).await, (501, "NotImplemented".to_owned()));
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_the_store_lives() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let huge = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(1024 * 1024));
+    for request in [
+        "\0\0\0\r\n\r\n",
+        "GET /%ff%fe HTTP/1.1\r\nhost: x\r\n\r\n",
+        &huge,
+        "GET /uploads?%zz=&X-Amz-Signature=1 HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        // The store may hang up before all of it was sent.
+        let _ = socket.write_all(request.as_bytes()).await;
+        let _ = socket.shutdown().await;
+        let answer = rest(&mut socket).await;
+        assert!(!answer.starts_with("HTTP/1.1 2") && !answer.starts_with("HTTP/1.1 5"), "{answer}");
+    }
+    put(&server.client(), "k", b"v").await;
+}

@@ -1,0 +1,357 @@
+//! The application: everything wired, listening, and stopped in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use auth::password::PasswordSettings;
+use auth::{Auth, AuthSettings};
+use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
+use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
+use secrecy::ExposeSecret as _;
+use shared_kernel::clock::{SharedClock, SystemClock};
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::event::Subscriber;
+use shared_kernel::session::Databases;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use upload::settings::UploadSettings;
+use upload::storage::{Storage, StorageSettings};
+use url::Url;
+use utoipa_actix_web::AppExt as _;
+
+use crate::cli::CommandError;
+use crate::config::{self, Config, without_slash};
+use crate::context::Context;
+use crate::domains;
+use crate::http::contract::Contract;
+use crate::http::cors::{self, Origins};
+use crate::http::gate::gate;
+use crate::http::observe::observe;
+use crate::http::{docs, openapi};
+use crate::migrate;
+use crate::subscribers::Welcome;
+
+/// The whole product, listening and not yet serving.
+pub struct Application {
+    config: Config,
+    context: web::Data<Context>,
+    listener: TcpListener,
+    store: Option<ObjectStore>,
+    relay: Relay,
+    addresses: Addresses,
+}
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// What the API listens on.
+    pub api: SocketAddr,
+    /// How browsers reach the API.
+    pub public_url: Url,
+    /// How browsers reach the object store.
+    pub storage: Url,
+}
+
+/// How often deleted uploads and ended sessions are looked for.
+const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+
+impl Application {
+    /// Opens the databases, migrates them if that is wanted, reads the keys, and listens. Whatever is missing is told here.
+    ///
+    /// # Errors
+    ///
+    /// The sentence that says why it cannot start.
+    pub async fn build(config: Config) -> Result<Self, CommandError> {
+        make_folder(&config.data_dir)?;
+        let listener = TcpListener::bind(config.server.bind)
+            .map_err(|error| busy("ASHLAR_SERVER__BIND", config.server.bind, &error))?;
+        let api = listener.local_addr()?;
+        let config = config.bound_to(api.port());
+        let clock = SystemClock::shared();
+        let secret = SecretKey::new(&config.secret_key)?;
+        let origins = Origins::new(
+            config.server.public_url.origin().ascii_serialization(),
+            config.cors.origins.clone(),
+        );
+        let (store, endpoints) = open_store(&config, &origins).await?;
+        let databases = open_databases(&config, clock.clone(), &secret).await?;
+        migrate::at_start(&config, databases.primary()).await?;
+        let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
+        let relay =
+            Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
+        let document = openapi::document(&config.project_name);
+        let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
+        if store.is_none() && config.environment == config::Environment::Development {
+            make_bucket(&storage).await;
+        }
+        let context = Context {
+            databases,
+            auth,
+            storage,
+            uploads: upload_settings(&config),
+            waker: relay.waker(),
+            contract: Contract::new(&document, docs::PAGES)?,
+            document: document.to_json()?,
+            storage_origin: endpoints.public.origin().ascii_serialization(),
+            under_tls: config.server.public_url.scheme() == "https",
+            project_name: config.project_name.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            json_body_bytes: config.limits.json_body_bytes,
+            body_timeout: config.limits.body_seconds,
+            session_lifetime: session_lifetime(&config),
+            origins,
+        };
+        let addresses =
+            Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
+        Ok(Self { config, context: web::Data::new(context), listener, store, relay, addresses })
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The relay of events, for tests that want to see their effects.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    /// Serves until `stop` is done. Then: no more connections, the requests under way are finished, and only then does
+    /// stop what they need.
+    ///
+    /// # Errors
+    ///
+    /// The listener's.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if let Some(store) = self.store {
+            tasks.spawn(store.run(shutdown.clone()));
+        }
+        let (relay, token) = (self.relay, shutdown.clone());
+        tasks.spawn(async move { relay.run(token).await });
+        tasks.spawn(purge_until(shutdown.clone(), self.context.clone()));
+        let server = http_server(&self.config, self.context, self.listener)?;
+        let outcome = serve_until(server, stop).await;
+        shutdown.cancel();
+        while tasks.join_next().await.is_some() {}
+        Ok(outcome?)
+    }
+}
+
+/// Runs the server; when `stop` is done, lets it finish what it has begun.
+async fn serve_until(server: Server, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let handle: ServerHandle = server.handle();
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = stop => tracing::info!("stopping: requests under way are finished first"),
+    }
+    let (ended, ()) = tokio::join!(server, handle.stop(true));
+    ended
+}
+
+fn http_server(config: &Config, context: web::Data<Context>, listener: TcpListener) -> io::Result<Server> {
+    let factory = move || {
+        let (app, _) = App::new()
+            .app_data(context.clone())
+            .into_utoipa_app()
+            .configure(domains::configure)
+            .split_for_parts();
+        // What is wrapped last runs first.
+        app.configure(docs::configure)
+            .wrap(from_fn(gate))
+            .wrap(cors::layer(context.origins.clone()))
+            .wrap(from_fn(observe))
+    };
+    let server = HttpServer::new(factory)
+        .workers(config.server.workers)
+        .client_request_timeout(config.server.client_timeout)
+        .keep_alive(config.server.keep_alive)
+        .shutdown_timeout(config.server.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+/// Removes what was deleted, given up or ended long ago, now and then. Every instance does: it is safe and cheap.
+async fn purge_until(shutdown: CancellationToken, context: web::Data<Context>) {
+    let mut ticks = tokio::time::interval(PURGE_INTERVAL);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        // Cut off, it leaves nothing undone for good.
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = purge(&context) => {}
+        }
+    }
+}
+
+async fn purge(context: &Context) {
+    if let Err(error) = upload::service::purge(&context.databases, &context.storage, &context.uploads).await {
+        tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
+    }
+    if let Err(error) = auth::service::purge_sessions(&context.auth).await {
+        tracing::warn!(?error, "ended sessions cannot be removed now; the next run tries again");
+    }
+}
+
+/// For a store that a developer just started. Readiness tells if this did not work.
+async fn make_bucket(storage: &Storage) {
+    if let Err(error) = storage.ensure_bucket().await {
+        tracing::warn!(?error, "the bucket cannot be made; uploads fail until it is there");
+    }
+}
+
+/// How the server and how browsers reach the object store.
+struct Endpoints {
+    own: Url,
+    public: Url,
+}
+
+/// The embedded store, unless another is configured.
+async fn open_store(
+    config: &Config,
+    origins: &Origins,
+) -> Result<(Option<ObjectStore>, Endpoints), CommandError> {
+    if let Some(own) = config.storage.endpoint.clone() {
+        let public = config.storage.public_endpoint.clone().unwrap_or_else(|| own.clone());
+        return Ok((None, Endpoints { own, public }));
+    }
+    let origins = origins.clone();
+    let settings = ObjectStoreConfig {
+        directory: config.data_dir.join("objects"),
+        bucket: config.storage.bucket.clone(),
+        region: config.storage.region.clone(),
+        access_key: config.storage.access_key.expose_secret().to_owned(),
+        secret_key: config.storage.secret_key.clone(),
+        cors_origins: CorsOrigins::new(move |origin| origins.allows(origin)),
+        max_object_size: config.uploads.max_size,
+        timeouts: ObjectStoreTimeouts::default(),
+    };
+    let store = ObjectStore::bind(settings, config.storage.embedded_bind).await.map_err(|error| {
+        CommandError::message(format!("{error}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
+    })?;
+    let address = store.address();
+    let own = Url::parse(&format!("http://{}", reachable(address)))?;
+    if config.environment == config::Environment::Production && config.storage.public_endpoint.is_none() {
+        tracing::warn!(
+            "the embedded object store is reached at {own} only: set ASHLAR_STORAGE__PUBLIC_ENDPOINT to where browsers reach it, \
+             or ASHLAR_STORAGE__ENDPOINT to an S3 service"
+        );
+    }
+    let public = config.storage.public_endpoint.clone().unwrap_or_else(|| own.clone());
+    Ok((Some(store), Endpoints { own, public }))
+}
+
+/// Where a listener that listens everywhere is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
+        other => other,
+    }
+}
+
+fn subscribers(config: &Config, clock: SharedClock) -> Result<Vec<Arc<dyn Subscriber>>, CommandError> {
+    let from: Mailbox = config.mail.from.parse()?;
+    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(config.data_dir.join("mail"), from, clock));
+    let welcome = Welcome {
+        project_name: config.project_name.clone(),
+        link_base: without_slash(&config.auth.link_base).to_owned(),
+        mailer,
+    };
+    Ok(vec![Arc::new(welcome)])
+}
+
+fn session_lifetime(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.auth.refresh_token_days) * 24 * 3_600)
+}
+
+fn auth_settings(config: &Config) -> AuthSettings {
+    AuthSettings {
+        issuer: config.auth.issuer.clone(),
+        audience: config.auth.audience.clone(),
+        access_token_lifetime: Duration::from_secs(config.auth.access_token_seconds.into()),
+        session_lifetime: session_lifetime(config),
+        refresh_grace: Duration::from_secs(config.auth.refresh_grace_seconds.into()),
+        passwords: password_settings(&config.auth),
+    }
+}
+
+/// How passwords are hashed, also by the command line.
+#[must_use]
+pub fn password_settings(auth: &config::Auth) -> PasswordSettings {
+    PasswordSettings {
+        memory_kib: auth.argon2_memory_kib,
+        iterations: auth.argon2_iterations,
+        parallelism: auth.argon2_parallelism,
+        threads: auth.hash_threads,
+        queue: auth.hash_queue,
+    }
+}
+
+fn storage_settings(config: &Config, endpoints: &Endpoints) -> StorageSettings {
+    StorageSettings {
+        endpoint: Some(endpoints.own.clone()),
+        public_endpoint: Some(endpoints.public.clone()),
+        region: config.storage.region.clone(),
+        bucket: config.storage.bucket.clone(),
+        access_key: config.storage.access_key.expose_secret().to_owned(),
+        secret_key: config.storage.secret_key.clone(),
+        path_style: config.storage.path_style,
+    }
+}
+
+fn upload_settings(config: &Config) -> UploadSettings {
+    UploadSettings {
+        max_size: i64::try_from(config.uploads.max_size).unwrap_or(i64::MAX),
+        quota: i64::try_from(config.uploads.quota).unwrap_or(i64::MAX),
+        allowed_types: config.uploads.allowed_types.clone(),
+        url_ttl: Duration::from_secs(config.uploads.url_seconds.into()),
+        deleted_grace: Duration::from_secs(u64::from(config.uploads.grace_days) * 24 * 3_600),
+        ..UploadSettings::default()
+    }
+}
+
+/// The databases of the configuration, or the sentence that says which setting to look at.
+pub(crate) async fn open_databases(
+    config: &Config,
+    clock: SharedClock,
+    secret: &SecretKey,
+) -> Result<Databases, CommandError> {
+    Databases::connect(&config.database.settings(), clock, secret).await.map_err(|error| {
+        let reason = CommandError::from(error);
+        CommandError::message(format!(
+            "{reason} (does ASHLAR_DATABASE__URL or DATABASE_URL name a database that answers, and a user that it lets in?)"
+        ))
+    })
+}
+
+/// The data folder, which nobody else may look into.
+pub(crate) fn make_folder(folder: &std::path::Path) -> Result<(), CommandError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| {
+        CommandError::message(format!("the data folder {} cannot be made: {error}", folder.display()))
+    })
+}
+
+fn busy(variable: &str, address: SocketAddr, error: &io::Error) -> CommandError {
+    CommandError::message(format!(
+        "{address} cannot be listened on ({error}): set {variable} to a free address"
+    ))
+}

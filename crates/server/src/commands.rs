@@ -1,0 +1,198 @@
+//! What the command line does. Every command works beside a running server and without one.
+
+use std::fmt::Write as _;
+use std::io;
+
+use auth::dto::Password;
+use auth::password::PasswordHasher;
+use migration::{Migrator, MigratorTrait as _};
+use secrecy::ExposeSecret as _;
+use shared_kernel::clock::SystemClock;
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::error::Invalid;
+use shared_kernel::session::Databases;
+use shared_kernel::text::Line;
+use user::contact::{Contact as _, Email};
+
+use crate::application::{Addresses, Application, make_folder, open_databases, password_settings};
+use crate::cli::{CommandError, CreateAdmin, MigrateCommand, print};
+use crate::config::{Config, redacted_url};
+use crate::http::openapi as document;
+use crate::logging::Output;
+use crate::migrate as schema;
+
+/// Runs the server until it is told to stop (SIGTERM or Ctrl-C).
+///
+/// # Errors
+///
+/// The sentence that says why it cannot start.
+pub async fn serve(config: Config) -> Result<(), CommandError> {
+    // If ever a second TLS backend gets into the build, rustls would refuse to choose between them.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    let application = Application::build(config.clone()).await?;
+    // Whoever reads that it is ready may stop it at once.
+    let stop = told_to_stop()?;
+    announce(&config, application.addresses())?;
+    application.run(stop).await
+}
+
+/// Changes the schema.
+///
+/// # Errors
+///
+/// The database's.
+pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), CommandError> {
+    let databases = connect(&config).await?;
+    let primary = databases.primary();
+    match command {
+        MigrateCommand::Up => {
+            let up = async {
+                let pending = schema::pending(primary).await?;
+                Migrator::up(primary, None).await?;
+                Ok(pending)
+            };
+            print(&list("applied", &schema::locked(&config, primary, up).await?))
+        }
+        MigrateCommand::Down { all, steps } => {
+            let steps = if all { None } else { Some(steps) };
+            let down = async {
+                let before = schema::pending(primary).await?;
+                Migrator::down(primary, steps).await?;
+                let mut reverted = schema::pending(primary).await?;
+                reverted.retain(|name| !before.contains(name));
+                Ok(reverted)
+            };
+            print(&list("reverted", &schema::locked(&config, primary, down).await?))
+        }
+        MigrateCommand::Status => {
+            let pending = schema::pending(primary).await?;
+            let mut text = String::new();
+            for migration in Migrator::migrations() {
+                let name = migration.name();
+                let state = if pending.iter().any(|pending| pending == name) { "pending" } else { "applied" };
+                writeln!(text, "{state}  {name}")?;
+            }
+            print(&text)
+        }
+    }
+}
+
+/// Makes an admin: of an existing account, or a new one.
+///
+/// # Errors
+///
+/// The sentence that says what is wrong with the address or the password, and the database's.
+pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandError> {
+    let email = Email::parse(&admin.email).map_err(|refusal| refusal.at("--email"))?;
+    let name = admin.name.unwrap_or_else(|| "Admin".to_owned());
+    let name = Line::new(&name)?;
+    let length = name.chars().count();
+    if !(1..=100).contains(&length) {
+        return Err(Invalid::field("--name", "length", "must have 1 to 100 characters").into());
+    }
+    let password = admin.password.map(|password| Password::new(password.expose_secret()));
+    let length = password.as_ref().map(|password| password.expose().chars().count());
+    if length.is_some_and(|length| !(8..=128).contains(&length)) {
+        return Err(Invalid::field("--password-stdin", "length", "must have 8 to 128 characters").into());
+    }
+    let databases = connect(&config).await?;
+    if config.database.auto_migrate {
+        schema::at_start(&config, databases.primary()).await?;
+    }
+    let reset = password.is_some();
+    let hasher = PasswordHasher::start(password_settings(&config.auth))?;
+    let existed =
+        user::service::find_by_identifier(&databases.read_primary(), email.as_str()).await?.is_some();
+    if !existed && password.is_none() {
+        return Err(CommandError::message(format!(
+            "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
+        )));
+    }
+    let made =
+        auth::service::create_admin(&hasher, databases.write(), email, name, password).await?.into_value();
+    let what = match (existed, reset) {
+        (true, false) => "is an admin now",
+        (true, true) => "is an admin now, with a new password; all of its sessions were ended",
+        (false, _) => "was created as an admin",
+    };
+    print(&format!("{} ({}) {what}\n", made.email, made.id))
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn openapi(project_name: &str, pretty: bool) -> String {
+    let document = document::document(project_name);
+    let text = if pretty { document.to_pretty_json() } else { document.to_json() };
+    text.unwrap_or_default()
+}
+
+async fn connect(config: &Config) -> Result<Databases, CommandError> {
+    let secret = SecretKey::new(&config.secret_key)?;
+    make_folder(&config.data_dir)?;
+    open_databases(config, SystemClock::shared(), &secret).await
+}
+
+fn list(what: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return format!("nothing was {what}\n");
+    }
+    names.iter().fold(String::new(), |text, name| text + what + "  " + name + "\n")
+}
+
+/// Says where everything is: to a person as a list, to a machine as one event.
+fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> {
+    let url = addresses.public_url.as_str().trim_end_matches('/');
+    let storage = addresses.storage.as_str().trim_end_matches('/');
+    let database = redacted_url(config.database.url.expose_secret());
+    if !Output::Stdout.is_terminal() {
+        tracing::info!(url, address = %addresses.api, storage, database, "ready");
+        return Ok(());
+    }
+    let data = config.data_dir.display();
+    let name = &config.project_name;
+    print(&format!(
+        "
+  {name} is ready ({environment})
+
+    API        {url}/api/v1
+    Docs       {url}/docs   and   {url}/redoc
+    Health     {url}/health/ready
+    Data       {data}
+    Database   {database}
+    Objects    {storage}
+    Mail       {data}/mail
+
+    Make an admin of an account that signed up:
+      cargo run -- admin create --email you@example.com     (installed: ashlar admin create …)
+
+    Stop with Ctrl-C. All settings: ashlar config --help
+
+",
+        environment = config.environment,
+    ))
+}
+
+/// Done when the process is told to stop. From the call on, not from the first poll: a signal that comes before the server
+/// runs must not end the process by its default.
+#[cfg(unix)]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Done when the process is told to stop.
+#[cfg(not(unix))]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,57 @@
+//! What every request finds: the databases, the domains' own state, and the contract. Made once, shared by all workers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use auth::Auth;
+use ipnet::IpNet;
+use messaging::Waker;
+use shared_kernel::session::Databases;
+use upload::settings::UploadSettings;
+use upload::storage::Storage;
+
+use crate::http::contract::Contract;
+use crate::http::cors::Origins;
+
+/// The application's state.
+#[derive(Debug)]
+pub struct Context {
+    /// Where the data is.
+    pub databases: Databases,
+    /// Sign-in.
+    pub auth: Auth,
+    /// The object store.
+    pub storage: Storage,
+    /// The rules of uploads.
+    pub uploads: UploadSettings,
+    /// Makes the relay look for events.
+    pub waker: Waker,
+    /// What the API allows.
+    pub contract: Contract,
+    /// The OpenAPI document that the contract is, as it is sent.
+    pub document: String,
+    /// Who may call from a browser.
+    pub origins: Origins,
+    /// Where browsers reach the object store: what the documentation's "Try it out" may follow a download to.
+    pub storage_origin: String,
+    /// Whether browsers reach the API by https.
+    pub under_tls: bool,
+    /// The name that people see.
+    pub project_name: String,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The largest body in bytes.
+    pub json_body_bytes: usize,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long the refresh cookie lives.
+    pub session_lifetime: Duration,
+}
+
+impl Context {
+    /// Whether this address is a proxy of ours.
+    #[must_use]
+    pub fn trusts(&self, address: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}

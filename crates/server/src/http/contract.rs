@@ -1,0 +1,155 @@
+//! The OpenAPI document as the server's own rule: which paths there are, with which methods, for whom, with which query
+//! parameters. What the document says is what [`gate`](super::gate) enforces, so the two cannot drift apart; an operation
+//! that says nothing about security needs a signed-in user.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::http::Method;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{OpenApi, PathItem, RefOr};
+
+/// The role of a security requirement that only admins meet.
+pub const ADMIN: &str = "admin";
+
+/// Who may use an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// Whoever is signed in.
+    SignedIn,
+    /// Admins.
+    Admin,
+}
+
+/// What the contract says of one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The path with its parameters, as in the document: what logs and metrics are grouped by.
+    pub template: String,
+    /// Who may.
+    pub access: Access,
+    /// The query parameters that it knows.
+    pub query: BTreeSet<String>,
+}
+
+type Methods = BTreeMap<&'static str, Rule>;
+
+/// The rules of all operations.
+#[derive(Debug, Default)]
+pub struct Contract {
+    paths: matchit::Router<Methods>,
+    pages: matchit::Router<()>,
+}
+
+/// What the contract says of a request.
+#[derive(Debug)]
+pub enum Found<'c> {
+    /// The operation.
+    Rule(&'c Rule),
+    /// The path has other methods: these.
+    OtherMethods(String),
+    /// A page of the documentation, which is not part of the API.
+    Page,
+    /// No such path.
+    Nothing,
+}
+
+/// The document has two paths that cannot be told apart.
+#[derive(Debug, thiserror::Error)]
+#[error("two paths of the API cannot be told apart: {0}")]
+pub struct AmbiguousPath(#[from] matchit::InsertError);
+
+impl Contract {
+    /// The contract that `document` is, with the pages that are served beside it. Nothing else is served.
+    ///
+    /// # Errors
+    ///
+    /// Two of its paths match the same requests.
+    pub fn new(document: &OpenApi, pages: &[&str]) -> Result<Self, AmbiguousPath> {
+        let mut paths = matchit::Router::new();
+        for (path, item) in &document.paths.paths {
+            let methods = operations(item)
+                .map(|(method, operation)| (method, rule(path, operation)))
+                .collect::<Methods>();
+            paths.insert(path, methods)?;
+        }
+        let mut known = matchit::Router::new();
+        for page in pages {
+            known.insert(*page, ())?;
+        }
+        Ok(Self { paths, pages: known })
+    }
+
+    /// What it says of a request to `path`, decoded as the router decodes it. `HEAD` is `GET` without a body (RFC 9110, section 9.3.2).
+    #[must_use]
+    pub fn find(&self, method: &Method, path: &str) -> Found<'_> {
+        let Ok(matched) = self.paths.at(path) else {
+            return if self.pages.at(path).is_ok() { Found::Page } else { Found::Nothing };
+        };
+        let name = if method == Method::HEAD { "GET" } else { method.as_str() };
+        match matched.value.get(name) {
+            Some(rule) => Found::Rule(rule),
+            None => Found::OtherMethods(allow(matched.value)),
+        }
+    }
+}
+
+fn allow(methods: &Methods) -> String {
+    let mut names: Vec<&str> = methods.keys().copied().collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.sort_unstable();
+    names.join(", ")
+}
+
+/// The operations of a path, by method.
+pub fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    [
+        ("DELETE", &item.delete),
+        ("GET", &item.get),
+        ("PATCH", &item.patch),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+/// The parameters of an operation that stand in one place.
+pub fn parameters<'o>(
+    operation: &'o Operation,
+    place: &'o ParameterIn,
+) -> impl Iterator<Item = &'o Parameter> {
+    operation.parameters.iter().flatten().filter_map(move |parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == *place => Some(parameter),
+        // utoipa writes parameters in place.
+        RefOr::T(_) | RefOr::Ref(_) => None,
+    })
+}
+
+fn rule(path: &str, operation: &Operation) -> Rule {
+    let query = parameters(operation, &ParameterIn::Query).map(|parameter| parameter.name.clone()).collect();
+    Rule { template: path.to_owned(), access: access(path, operation), query }
+}
+
+/// What the operation asks for, and never less than its path does. Public is only what says so; what cannot be read is for
+/// admins.
+fn access(path: &str, operation: &Operation) -> Access {
+    if path.starts_with("/api/v1/admin/") {
+        return Access::Admin;
+    }
+    let Some(requirements) = &operation.security else { return Access::SignedIn };
+    let requirements = serde_json::to_value(requirements).and_then(serde_json::from_value);
+    let Ok(requirements): Result<Vec<BTreeMap<String, Vec<String>>>, _> = requirements else {
+        return Access::Admin;
+    };
+    let names_admin =
+        |requirement: &BTreeMap<_, Vec<String>>| requirement.values().flatten().any(|role| role == ADMIN);
+    match requirements.as_slice() {
+        [nothing] if nothing.is_empty() => Access::Public,
+        any if any.iter().any(names_admin) => Access::Admin,
+        _ => Access::SignedIn,
+    }
+}

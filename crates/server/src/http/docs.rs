@@ -1,0 +1,239 @@
+//! The documentation that the server brings along: Swagger UI, Redoc, the OpenAPI document and a page for each problem.
+//! Everything is in the binary; a browser asks nobody else.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, ETag, EntityTag, Header as _, IfNoneMatch};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, Resource, Responder, guard, web};
+use shared_kernel::crypto::sha256;
+use shared_kernel::error::Problem;
+
+use super::extract::context;
+use super::gate::method_not_allowed;
+use super::problem::{ApiError, NOT_FOUND};
+use crate::domains;
+
+/// The paths of all pages: what the gate lets through besides the API.
+pub const PAGES: &[&str] = &[
+    "/",
+    "/openapi.json",
+    "/docs",
+    "/docs/{file}",
+    "/redoc",
+    "/redoc/{file}",
+    "/problems",
+    "/problems/{code}",
+];
+
+/// Registers the pages.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(page("/", root))
+        .service(page("/openapi.json", openapi))
+        .service(page("/docs", swagger_page))
+        .service(page("/docs/{file}", swagger_file))
+        .service(page("/redoc", redoc_page))
+        .service(page("/redoc/{file}", redoc_file))
+        .service(page("/problems", problems_page))
+        .service(page("/problems/{code}", problem_page));
+}
+
+fn page<R: Responder + 'static>(path: &str, handler: fn(&HttpRequest) -> R) -> Resource {
+    let handle = move |request: HttpRequest| std::future::ready(handler(&request));
+    web::resource(path)
+        .route(web::route().guard(guard::Get()).to(handle))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(method_not_allowed("GET, HEAD")) }))
+}
+
+fn root(_: &HttpRequest) -> HttpResponse {
+    HttpResponse::Found().insert_header((header::LOCATION, "/docs")).finish()
+}
+
+fn openapi(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let document = context(request)?.document.clone();
+    Ok(asset(request, "application/json", document.into()))
+}
+
+fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let context = context(request)?;
+    let html = script_page(
+        &context.project_name,
+        r#"<link rel="stylesheet" href="/docs/swagger-ui.css">"#,
+        r#"<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js" charset="utf-8"></script>
+<script src="/docs/start.js"></script>"#,
+    );
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' \
+         data:; connect-src 'self' {}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        context.storage_origin
+    );
+    Ok(html_page(html, policy))
+}
+
+/// A page that a script of ours fills.
+fn script_page(project_name: &str, head: &str, body: &str) -> String {
+    let title = escape(project_name);
+    format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+{head}
+</head>
+<body>
+{body}
+</body>
+</html>
+"#
+    )
+}
+
+const SWAGGER_START: &str = r##"window.ui = SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  docExpansion: "list",
+  displayRequestDuration: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+});
+"##;
+
+fn swagger_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let name = request.match_info().get("file").unwrap_or_default();
+    if name == "start.js" {
+        return Ok(asset(
+            request,
+            "text/javascript; charset=utf-8",
+            Bytes::from_static(SWAGGER_START.as_bytes()),
+        ));
+    }
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    // Its own page starts by an inline script, which our policy forbids.
+    let file = if matches!(name, "index.html" | "oauth2-redirect.html" | "swagger-initializer.js") {
+        None
+    } else {
+        utoipa_swagger_ui::serve(name, config).ok().flatten()
+    };
+    let file = file.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no such file"))?;
+    let content_type = match file.content_type.as_str() {
+        "text/javascript" | "application/javascript" => "text/javascript; charset=utf-8",
+        other => other,
+    };
+    Ok(asset(request, content_type, file.bytes.into_owned().into()))
+}
+
+fn redoc_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let html = script_page(
+        &context(request)?.project_name,
+        "<style>body { margin: 0 }</style>",
+        r#"<div id="redoc"></div>
+<script src="/redoc/redoc.standalone.js" charset="utf-8"></script>
+<script src="/redoc/start.js"></script>"#,
+    );
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src \
+                  'self' data:; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'";
+    Ok(html_page(html, policy.to_owned()))
+}
+
+const REDOC: &[u8] = include_bytes!("../../assets/redoc/redoc.standalone.js");
+const REDOC_START: &str = r#"Redoc.init("/openapi.json", { disableSearch: false, nativeScrollbars: true }, document.getElementById("redoc"));
+"#;
+
+fn redoc_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let script = "text/javascript; charset=utf-8";
+    match request.match_info().get("file") {
+        Some("redoc.standalone.js") => Ok(asset(request, script, Bytes::from_static(REDOC))),
+        Some("start.js") => Ok(asset(request, script, Bytes::from_static(REDOC_START.as_bytes()))),
+        _ => Err(ApiError::new(&NOT_FOUND, "there is no such file")),
+    }
+}
+
+fn problems_page(_: &HttpRequest) -> HttpResponse {
+    let mut problems: Vec<&Problem> = domains::problems().collect();
+    problems.sort_unstable_by_key(|problem| problem.code);
+    let mut list = String::new();
+    for problem in problems {
+        let (code, title) = (problem.code, escape(problem.title));
+        let _ =
+            writeln!(list, r#"<dt><a href="/problems/{code}"><code>{code}</code></a></dt><dd>{title}</dd>"#);
+    }
+    text_page(
+        "Problems",
+        &format!("<p>Every error of this API has one of these codes.</p>\n<dl>\n{list}</dl>"),
+    )
+}
+
+fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let code = request.match_info().get("code").unwrap_or_default();
+    let problem = domains::problems().find(|problem| problem.code == code);
+    let problem = problem.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no problem of this name"))?;
+    let status = ApiError::new(problem, "").status();
+    let body = format!(
+        "<p><code>{}</code> · status {}</p>\n<p>{}</p>\n<p><a href=\"/problems\">All problems</a></p>",
+        problem.code,
+        status.as_u16(),
+        escape(problem.help)
+    );
+    Ok(text_page(problem.title, &body))
+}
+
+fn text_page(title: &str, body: &str) -> HttpResponse {
+    let title = escape(title);
+    let html = format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }} dd {{ margin: 0 0 .5rem }}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"#
+    );
+    html_page(
+        html,
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'".to_owned(),
+    )
+}
+
+fn html_page(html: String, policy: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .body(html)
+}
+
+/// A file of ours, which a browser may keep as long as it asks whether it is still the same.
+fn asset(request: &HttpRequest, content_type: &str, bytes: Bytes) -> HttpResponse {
+    let hash = sha256(&bytes);
+    let tag: String = hash.iter().take(12).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    let same = |other: &EntityTag| other.tag() == tag;
+    let is_known =
+        matches!(IfNoneMatch::parse(request), Ok(IfNoneMatch::Items(tags)) if tags.iter().any(same));
+    let tag = ETag(EntityTag::new_strong(tag));
+    let cache = (header::CACHE_CONTROL, "public, no-cache");
+    if is_known {
+        return HttpResponse::NotModified().insert_header(tag).insert_header(cache).finish();
+    }
+    HttpResponse::Ok().insert_header(tag).insert_header(cache).content_type(content_type).body(bytes)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

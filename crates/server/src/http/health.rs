@@ -1,0 +1,133 @@
+//! Whether the server lives, and whether it can work.
+
+use actix_web::{get, web};
+use serde::Serialize;
+use shared_kernel::clock::Timestamp;
+use shared_kernel::error::UNAVAILABLE;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::problem::ApiError;
+use super::respond::Plain;
+use crate::context::Context;
+
+/// The tag of these routes.
+pub const TAG: &str = "health";
+
+/// The routes.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(health).service(live).service(ready);
+}
+
+/// The server answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// Always `ok`.
+    #[schema(value_type = String, examples("ok"))]
+    status: &'static str,
+    /// The server's time.
+    timestamp: Timestamp,
+}
+
+/// The server can work, with the state of each thing that it needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// Always `ok`.
+    #[schema(value_type = String, examples("ok"))]
+    status: &'static str,
+    /// What the server needs.
+    dependencies: Dependencies,
+}
+
+/// What the server needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Dependencies {
+    /// The primary database.
+    database: State,
+    /// The replicas; reads go to the primary while they are away.
+    replicas: State,
+    /// The object store.
+    storage: State,
+}
+
+/// Whether it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// It does.
+    Ok,
+    /// Part of it does, which is enough.
+    Degraded,
+    /// It does not.
+    Unavailable,
+    /// There is none.
+    NotConfigured,
+}
+
+impl<T, E> From<Result<T, E>> for State {
+    fn from(answer: Result<T, E>) -> Self {
+        if answer.is_ok() { Self::Ok } else { Self::Unavailable }
+    }
+}
+
+/// Whether the server answers
+///
+/// Says that the server answers.
+#[utoipa::path(tag = "health", operation_id = "health", security(()),
+    responses((status = 200, description = "It does.", body = Health)))]
+#[get("/health")]
+async fn health(context: web::Data<Context>) -> Plain<Health> {
+    Plain(Health { status: "ok", timestamp: context.databases.clock().now() })
+}
+
+/// Whether the process lives
+///
+/// For the process manager: restart what does not answer this. Depends on nothing outside the process.
+#[utoipa::path(tag = "health", operation_id = "live", security(()),
+    responses((status = 200, description = "It does.", body = Health)))]
+#[get("/health/live")]
+async fn live(context: web::Data<Context>) -> Plain<Health> {
+    Plain(Health { status: "ok", timestamp: context.databases.clock().now() })
+}
+
+/// Whether the server can work
+///
+/// For the load balancer: send requests to what answers this with 200.
+#[utoipa::path(tag = "health", operation_id = "ready", security(()),
+    responses(
+        (status = 200, description = "It can.", body = Readiness),
+        (status = 503, response = inline(NotReady)),
+    ))]
+#[get("/health/ready")]
+async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError> {
+    let (database, storage) =
+        tokio::join!(bounded(context.databases.ping()), bounded(context.storage.ping()));
+    let replicas = replica_state(&context.databases.replicas_in_use());
+    let dependencies = Dependencies { database, replicas, storage };
+    if database == State::Ok && storage == State::Ok {
+        return Ok(Plain(Readiness { status: "ok", dependencies }));
+    }
+    let states = serde_json::json!({ "dependencies": dependencies });
+    Err(ApiError::new(&UNAVAILABLE, "something that the server needs does not answer").with_extra(states))
+}
+
+/// The server cannot work: a problem document with the member `dependencies`.
+#[derive(utoipa::ToResponse)]
+#[response(description = "It cannot; `dependencies` says why.", content_type = "application/problem+json")]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+struct NotReady(super::problem::ProblemDocument);
+
+/// A load balancer asks often and does not wait long.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+async fn bounded<T, E>(answer: impl Future<Output = Result<T, E>>) -> State {
+    tokio::time::timeout(PATIENCE, answer).await.map_or(State::Unavailable, State::from)
+}
+
+fn replica_state(in_use: &[bool]) -> State {
+    match (in_use.is_empty(), in_use.iter().all(|used| *used)) {
+        (true, _) => State::NotConfigured,
+        (false, true) => State::Ok,
+        (false, false) => State::Degraded,
+    }
+}

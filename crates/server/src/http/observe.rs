@@ -1,0 +1,266 @@
+//! The outermost layer: gives each request an id, logs it, renders every problem, survives a panic, and sets the headers
+//! that every answer has, whatever its status.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpResponse, ResponseError, web};
+use futures_util::FutureExt as _;
+use shared_kernel::actor::Actor;
+use shared_kernel::clock::Stopwatch;
+use shared_kernel::error::INTERNAL;
+use shared_kernel::id::{Id, Prefixed};
+use std::sync::Arc;
+use tracing::Instrument as _;
+
+use super::gate::Route;
+use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
+use super::unread::Reader;
+use crate::context::Context;
+
+/// The header that carries the request's id in and out.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The kind of a request's id.
+#[derive(Debug)]
+pub enum RequestKind {}
+
+impl Prefixed for RequestKind {
+    const PREFIX: &'static str = "req";
+}
+
+/// Marks an error that has a form of its own: RFC 6749 prescribes that of the token endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnForm;
+
+/// What is known of a request before it is handled, kept for the answer.
+struct Observed {
+    request_id: String,
+    path: String,
+    is_sign_in: bool,
+    is_preflight: bool,
+    under_tls: bool,
+    /// The page that asked, if it may: a panic passes the CORS layer by.
+    origin: Option<HeaderValue>,
+    stopwatch: Stopwatch,
+}
+
+/// The middleware.
+///
+/// # Errors
+///
+/// [`Rendered`], where there is no response to write into: after a panic.
+pub async fn observe<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let context = request.app_data::<web::Data<Context>>().cloned();
+    let observed = Observed {
+        request_id: request_id(context.as_ref(), request.headers()),
+        path: request.path().to_owned(),
+        is_sign_in: request.match_info().as_str().starts_with("/api/v1/auth/"),
+        is_preflight: request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
+        under_tls: context.as_ref().is_some_and(|context| context.under_tls),
+        origin: context.as_ref().and_then(|context| allowed_origin(context, request.headers())),
+        stopwatch: Stopwatch::start(),
+    };
+    let reader = Reader::share(&mut request);
+    let method = request.method().clone();
+    let span =
+        tracing::info_span!("request", request_id = %observed.request_id, %method, path = %observed.path);
+    // A panic in a handler is a bug of ours; its request is answered and the others go on.
+    let handled = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let _in_span = span.enter();
+    match handled {
+        Ok(Ok(response)) => {
+            let response = observed.finish(response.map_into_boxed_body());
+            Ok(match reader {
+                Some(reader) => response.map_body(|_, body| reader.until_sent(body)),
+                None => response,
+            })
+        }
+        Ok(Err(error)) => {
+            let failed = observed.fail(&error.as_response_error().error_response(), &error.to_string());
+            Err(Rendered { reader, ..failed }.into())
+        }
+        Err(panic) => {
+            let failed = observed.fail(&HttpResponse::InternalServerError().finish(), &panic_text(&*panic));
+            Err(Rendered { reader, ..failed }.into())
+        }
+    }
+}
+
+impl Observed {
+    fn finish(&self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let mut failure = failure_of(response.response());
+        // The CORS layer's own refusal is a bare 400.
+        if self.is_preflight && failure.is_some() {
+            let detail =
+                "the page's origin, the method or a header is not one that the CORS configuration allows";
+            failure = Some(ApiError::new(&ORIGIN_NOT_ALLOWED, detail));
+        }
+        if let Some(error) = &failure {
+            let rendered = self.render(error, response.headers());
+            response = response.into_response(rendered);
+        }
+        self.set_headers(response.headers_mut());
+        self.log(response.request(), response.status(), failure.as_ref());
+        response
+    }
+
+    /// For what never became a response of a handler: a middleware's error, or a panic.
+    fn fail(&self, response: &HttpResponse, cause: &str) -> Rendered {
+        let error = failure_of(response).unwrap_or_else(|| ApiError::new(&INTERNAL, cause));
+        let status = error.status();
+        tracing::error!(status = status.as_u16(), duration_ms = self.milliseconds(), cause, "request failed");
+        let mut headers = HeaderMap::new();
+        for (name, value) in error.headers() {
+            headers.insert(name, value);
+        }
+        if let Some(origin) = &self.origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        self.set_headers(&mut headers);
+        let body = error.body(&self.request_id, &self.path).to_string();
+        Rendered { status, headers, body, reader: None }
+    }
+
+    /// The problem document, with the headers that layers further in had set (those of CORS).
+    fn render(&self, error: &ApiError, set_before: &HeaderMap) -> HttpResponse {
+        let mut response = HttpResponse::build(error.status());
+        for (name, value) in set_before {
+            if !matches!(*name, header::CONTENT_TYPE | header::CONTENT_LENGTH | header::CONTENT_ENCODING) {
+                response.append_header((name.clone(), value.clone()));
+            }
+        }
+        for (name, value) in error.headers() {
+            response.insert_header((name, value));
+        }
+        response
+            .content_type(problem::CONTENT_TYPE)
+            .body(error.body(&self.request_id, &self.path).to_string())
+    }
+
+    /// OWASP Secure Headers Project. What a page needs otherwise (the documentation), it has set already.
+    fn set_headers(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        let cache = if self.is_sign_in { "no-store" } else { "private, no-cache" };
+        let hsts = self
+            .under_tls
+            .then_some((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"));
+        let defaults = [
+            (header::CACHE_CONTROL, cache),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        ];
+        for (name, value) in defaults.into_iter().chain(hsts) {
+            if !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+    }
+
+    fn log(&self, request: &actix_web::HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
+        let extensions = request.extensions();
+        let route = extensions.get::<Route>().map_or("-", |route| route.0.as_str());
+        let user_id = extensions.get::<Arc<Actor>>().map(|actor| tracing::field::display(actor.user_id));
+        let (status, duration_ms) = (status.as_u16(), self.milliseconds());
+        let cause = failure.and_then(ApiError::cause);
+        if status == 503 {
+            // Expected some time, and what depends on it tells more.
+            tracing::warn!(route, status, duration_ms, user_id, cause, "request put off");
+        } else if status >= 500 {
+            tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
+        } else if let Some(failure) = failure {
+            tracing::info!(route, status, duration_ms, user_id, detail = %failure, "request refused");
+        } else {
+            tracing::info!(route, status, duration_ms, user_id, "request handled");
+        }
+    }
+
+    /// With three digits after the point.
+    fn milliseconds(&self) -> f64 {
+        (self.stopwatch.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0
+    }
+}
+
+/// The error in a response, if it is one that we render.
+fn failure_of(response: &HttpResponse) -> Option<ApiError> {
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        return Some(error.clone());
+    }
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    (is_error && response.extensions().get::<OwnForm>().is_none())
+        .then(|| problem::of_status(response.status()))
+}
+
+/// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.
+fn request_id(context: Option<&web::Data<Context>>, headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let fit = |id: &&str| {
+        (1..=100).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match (given.filter(fit), context) {
+        (Some(id), _) => id.to_owned(),
+        (None, Some(context)) => Id::<RequestKind>::new(context.databases.clock().now()).to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+fn allowed_origin(context: &Context, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    context.origins.allows(origin.to_str().ok()?).then(|| origin.clone())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&'static str>().copied());
+    format!("a handler panicked: {}", text.unwrap_or("(no text)"))
+}
+
+/// An answer that is complete before actix makes a response of it.
+#[derive(Debug)]
+pub struct Rendered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+    /// Kept until the answer has been sent.
+    reader: Option<Reader>,
+}
+
+impl std::fmt::Display for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "answered with {}", self.status)
+    }
+}
+
+impl ResponseError for Rendered {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        let response = response.content_type(problem::CONTENT_TYPE).body(self.body.clone());
+        match self.reader.clone() {
+            Some(reader) => response.map_body(|_, body| reader.until_sent(body)),
+            None => response,
+        }
+    }
+}

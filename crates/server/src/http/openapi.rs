@@ -1,0 +1,162 @@
+//! The OpenAPI document: collected from the routers, and completed with what holds for every operation, so that no router
+//! has to say it.
+
+use actix_web::App;
+use actix_web::http::Method;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Tag,
+};
+use utoipa::{OpenApi as _, ToSchema as _};
+use utoipa_actix_web::AppExt as _;
+
+use super::contract::{self, ADMIN, Access, Contract, Found};
+use super::problem::{CONTENT_TYPE, ProblemDocument};
+use crate::domains;
+
+/// The name of the scheme for access tokens.
+const BEARER: &str = "bearer";
+/// The name of the scheme behind the Authorize button of `/docs`.
+const OAUTH2: &str = "oauth2";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(ProblemDocument)))]
+struct Base;
+
+/// The whole document.
+#[must_use]
+pub fn document(project_name: &str) -> OpenApi {
+    let mut base = Base::openapi();
+    base.info.title = format!("{project_name} API");
+    base.info.description = Some(DESCRIPTION.to_owned());
+    env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
+    base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
+    base.tags = Some(domains::tags().iter().map(|(name, text)| described(name, text)).collect());
+    let (_, mut document) =
+        App::new().into_utoipa_app().openapi(base).configure(domains::configure).split_for_parts();
+    if let Some(components) = &mut document.components {
+        components.add_security_scheme(BEARER, bearer());
+        components.add_security_scheme(OAUTH2, oauth2());
+        components.responses.extend(shared_responses());
+    }
+    complete(&mut document);
+    document
+}
+
+const DESCRIPTION: &str = "\
+Sign up or log in at `/api/v1/auth`, then send the access token as `Authorization: Bearer …`.
+
+- Ids are opaque strings with a prefix. Times are RFC 3339 in UTC.
+- Unknown body fields and unknown query parameters are refused.
+- `PATCH` is a JSON merge patch (RFC 7396): absent keeps, `null` clears.
+- Lists come in pages: follow `next_cursor`, or the `Link` header.
+- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
+- Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
+somebody else changed meanwhile.";
+
+fn described(name: &str, text: &str) -> Tag {
+    let mut tag = Tag::new(name);
+    tag.description = Some(text.to_owned());
+    tag
+}
+
+fn requirement(scheme: &str) -> SecurityRequirement {
+    SecurityRequirement::new(scheme, Vec::<String>::new())
+}
+
+fn bearer() -> SecurityScheme {
+    let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    scheme.bearer_format = Some("JWT".to_owned());
+    scheme.description = Some("An access token.".to_owned());
+    SecurityScheme::Http(scheme)
+}
+
+fn oauth2() -> SecurityScheme {
+    let scopes = Scopes::from_iter([(ADMIN, "The admin routes, if the account is an admin's.")]);
+    let flow = Flow::Password(Password::new("/api/v1/auth/token", scopes));
+    SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign in with e-mail address and password."))
+}
+
+/// The answers that many operations share: (name, status, description).
+const SHARED: &[(&str, &str, &str)] = &[
+    ("Malformed", "400", "The body or the query string cannot be read."),
+    ("Unauthenticated", "401", "No access token, or one that is worth nothing."),
+    ("Forbidden", "403", "Signed in, but this is not allowed."),
+    ("NotFound", "404", "There is no such thing, or not for this user."),
+    ("RequestTimeout", "408", "The body did not arrive in time."),
+    ("Conflict", "409", "It contradicts what is there."),
+    ("Gone", "410", "It was there, and is no longer."),
+    ("PreconditionFailed", "412", "The resource was changed since it was read."),
+    ("TooLarge", "413", "The body is too large."),
+    ("UnsupportedMediaType", "415", "The body is of a type that is not read here."),
+    ("Invalid", "422", "A field or a parameter breaks a rule."),
+    ("Internal", "500", "Our own fault; the log has the cause under the request id."),
+    ("Unavailable", "503", "Something that the answer needs is away or busy."),
+];
+
+fn shared_responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
+    SHARED.iter().map(|(name, _, description)| {
+        let schema = Ref::from_schema_name(ProblemDocument::name());
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response =
+            ResponseBuilder::new().description(*description).content(CONTENT_TYPE, content).build();
+        ((*name).to_owned(), response.into())
+    })
+}
+
+/// Adds the errors that follow from what an operation is: it takes a body, it has an id in its path, it needs a sign-in.
+fn complete(document: &mut OpenApi) {
+    let Ok(contract) = Contract::new(document, &[]) else { return };
+    for (path, item) in &mut document.paths.paths {
+        let methods = [
+            (Method::DELETE, &mut item.delete),
+            (Method::GET, &mut item.get),
+            (Method::PATCH, &mut item.patch),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+        ];
+        for (method, operation) in methods {
+            let Some(operation) = operation else { continue };
+            let Found::Rule(rule) = contract.find(&method, path) else { continue };
+            for status in errors_of(path, &method, operation, rule.access) {
+                add_error(operation, status);
+            }
+        }
+    }
+}
+
+fn errors_of(path: &str, method: &Method, operation: &Operation, access: Access) -> Vec<&'static str> {
+    let mut errors = Vec::new();
+    if path.starts_with("/api/") {
+        errors.extend(["400", "422", "500", "503"]);
+    }
+    if access != Access::Public {
+        errors.push("401");
+    }
+    // Whatever changes something refuses the session cookie from a foreign page.
+    if access == Access::Admin || method != Method::GET {
+        errors.push("403");
+    }
+    if path.contains('{') {
+        errors.push("404");
+    }
+    if operation.request_body.is_some() {
+        errors.extend(["408", "413", "415"]);
+    }
+    let takes_if_match = |name: &str| name.eq_ignore_ascii_case("if-match");
+    let mut headers = contract::parameters(operation, &ParameterIn::Header);
+    if headers.any(|parameter| takes_if_match(&parameter.name)) {
+        errors.push("412");
+    }
+    errors
+}
+
+fn add_error(operation: &mut Operation, status: &str) {
+    let Some((name, _, _)) = SHARED.iter().find(|(_, of, _)| *of == status) else { return };
+    operation
+        .responses
+        .responses
+        .entry(status.to_owned())
+        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(*name)));
+}

@@ -1,0 +1,359 @@
+//! The only place that knows status codes: domain errors become `application/problem+json` (RFC 9457).
+//!
+//! A handler fails with an [`ApiError`]; it travels inside the response until [`observe`](super::observe) renders it, because only
+//! there are the request's id and path at hand. What is an error without being one of ours (actix's own 404, a refusal of the
+//! CORS layer) is rendered there too, by its status.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use shared_kernel::error::{DomainError, FieldError, Kind, Problem};
+use utoipa::ToSchema;
+
+/// The media type of every error.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// When a request that found something away is worth another try, if nobody says.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// An error on its way to the client.
+#[derive(Clone)]
+pub struct ApiError(Box<Occurrence>);
+
+#[derive(Clone)]
+struct Occurrence {
+    problem: &'static Problem,
+    detail: String,
+    fields: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    extra: Option<serde_json::Value>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An occurrence of `problem`, with a sentence that is about it.
+    pub fn new(problem: &'static Problem, detail: impl Into<String>) -> Self {
+        Self(Box::new(Occurrence {
+            problem,
+            detail: detail.into(),
+            fields: Vec::new(),
+            retry_after: None,
+            headers: Vec::new(),
+            extra: None,
+            cause: None,
+        }))
+    }
+
+    /// The same with a header in the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// The same with an extension member (RFC 9457, section 3.2).
+    #[must_use]
+    pub fn with_extra(mut self, members: serde_json::Value) -> Self {
+        self.0.extra = Some(members);
+        self
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        status_of(self.0.problem.kind)
+    }
+
+    /// What went wrong, with its sources, for the log.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        let mut error: &dyn Error = self.0.cause.as_deref()?;
+        let mut text = error.to_string();
+        while let Some(source) = error.source() {
+            error = source;
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+        }
+        Some(text)
+    }
+
+    /// The answer's body.
+    #[must_use]
+    pub fn body(&self, request_id: &str, instance: &str) -> serde_json::Value {
+        let internal = self.0.problem.kind == Kind::Internal;
+        let body = ProblemDocument {
+            r#type: format!("/problems/{}", self.0.problem.code),
+            title: self.0.problem.title.to_owned(),
+            status: self.status().as_u16(),
+            detail: if internal {
+                "The log has the cause under the request id.".into()
+            } else {
+                self.0.detail.clone()
+            },
+            instance: instance.to_owned(),
+            code: self.0.problem.code.to_owned(),
+            request_id: request_id.to_owned(),
+            errors: self.0.fields.clone(),
+        };
+        let mut body = serde_json::to_value(body).unwrap_or_default();
+        if let (Some(body), Some(serde_json::Value::Object(extra))) =
+            (body.as_object_mut(), self.0.extra.clone())
+        {
+            body.extend(extra);
+        }
+        body
+    }
+
+    /// The headers of the answer besides the content type.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = self.0.headers.clone();
+        // The contract promises it with every 503, also where nobody knows better.
+        let unknown = (self.0.problem.kind == Kind::Unavailable).then_some(RETRY_AFTER);
+        if let Some(after) = self.0.retry_after.or(unknown) {
+            // Whole seconds, rounded up (RFC 9110, section 10.2.3).
+            headers.push((
+                header::RETRY_AFTER,
+                HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+            ));
+        }
+        if self.0.problem.kind == Kind::Unauthenticated
+            && !headers.iter().any(|(name, _)| name == header::WWW_AUTHENTICATE)
+        {
+            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="ashlar""#)));
+        }
+        headers
+    }
+}
+
+impl<E: DomainError> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        let mut answer = Self::new(error.problem(), error.to_string());
+        answer.0.fields = error.fields();
+        answer.0.retry_after = error.retry_after();
+        answer.0.cause = Some(Arc::new(Shown(error.to_string(), sources(&error))));
+        answer
+    }
+}
+
+/// An error's text and its sources', taken out of an error that need not be `Clone`.
+#[derive(Debug)]
+struct Shown(String, Option<Box<Shown>>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Shown {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|shown| shown as &(dyn Error + 'static))
+    }
+}
+
+fn sources(error: &dyn Error) -> Option<Box<Shown>> {
+    error.source().map(|source| Box::new(Shown(source.to_string(), sources(source))))
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("code", &self.0.problem.code)
+            .field("detail", &self.0.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.detail)
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status());
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+fn status_of(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Gone => StatusCode::GONE,
+        Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The problem for an error that somebody else made: all we know is its status.
+#[must_use]
+pub fn of_status(status: StatusCode) -> ApiError {
+    let known = PROBLEMS
+        .iter()
+        .chain(shared_kernel::error::PROBLEMS)
+        .find(|problem| status_of(problem.kind) == status);
+    let problem = match known {
+        Some(problem) => problem,
+        None if status.is_server_error() => &shared_kernel::error::INTERNAL,
+        None => &MALFORMED,
+    };
+    ApiError::new(problem, problem.title)
+}
+
+/// An error as the API answers it (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// A page that says what the code means and what to do.
+    #[schema(examples("/problems/validation_failed"))]
+    r#type: String,
+    /// What went wrong, the same for every occurrence.
+    #[schema(examples("The request breaks a rule"))]
+    title: String,
+    /// The status code.
+    #[schema(minimum = 400, maximum = 599, examples(422))]
+    status: u16,
+    /// What went wrong this time.
+    #[schema(examples("/email: is not an e-mail address"))]
+    detail: String,
+    /// The path of the request.
+    #[schema(examples("/api/v1/auth/signup"))]
+    instance: String,
+    /// The stable name of what went wrong.
+    #[schema(examples("validation_failed"))]
+    code: String,
+    /// The request's id, as in the header `X-Request-Id` and in the log.
+    #[schema(examples("req_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
+    request_id: String,
+    /// The fields that were refused; empty when it is not about fields.
+    errors: Vec<FieldError>,
+}
+
+/// The body, the path or the query cannot be read.
+pub static MALFORMED: Problem = Problem {
+    kind: Kind::Malformed,
+    code: "malformed_request",
+    title: "The request cannot be read",
+    help: "The body is not JSON in UTF-8, or the query string is not percent-encoded UTF-8. `detail` says where reading failed.",
+};
+/// No such path.
+pub static NOT_FOUND: Problem = Problem {
+    kind: Kind::NotFound,
+    code: "not_found",
+    title: "There is nothing here",
+    help: "No route has this path. `/docs` lists all of them. A path has no slash at its end.",
+};
+/// The path has other methods.
+pub static METHOD_NOT_ALLOWED: Problem = Problem {
+    kind: Kind::MethodNotAllowed,
+    code: "method_not_allowed",
+    title: "The path does not have this method",
+    help: "The path exists with other methods: the header `Allow` lists them.",
+};
+/// Signed in, but not as an admin.
+pub static ADMIN_REQUIRED: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "admin_required",
+    title: "Only admins may do this",
+    help: "You are signed in, but not as an admin. An admin can give you the right; the first one is made with `ashlar admin \
+           create`.",
+};
+/// A browser sent the cookie from a page that is not ours.
+pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "origin_not_allowed",
+    title: "The page may not do this",
+    help: "The request carries the session cookie, or is a CORS preflight, and comes from a page whose origin is not configured. \
+           Add the origin to `ASHLAR_CORS__ORIGINS`.",
+};
+/// The body took too long.
+pub static REQUEST_TIMEOUT: Problem = Problem {
+    kind: Kind::RequestTimeout,
+    code: "request_timeout",
+    title: "The body took too long",
+    help: "The body did not arrive within the configured time. Send the request again on a better connection.",
+};
+/// The body is too large.
+pub static TOO_LARGE: Problem = Problem {
+    kind: Kind::TooLarge,
+    code: "body_too_large",
+    title: "The body is too large",
+    help: "The body is larger than this installation takes (1 MiB unless configured otherwise). Files do not go through the \
+           API: create an upload and send them to the URL that you are given.",
+};
+/// The body is of another type.
+pub static UNSUPPORTED_MEDIA_TYPE: Problem = Problem {
+    kind: Kind::UnsupportedMediaType,
+    code: "unsupported_media_type",
+    title: "The body is of a type that is not read here",
+    help: "Send JSON with `Content-Type: application/json`, uncompressed.",
+};
+
+/// The problems of HTTP itself, for the catalogue.
+pub static PROBLEMS: &[&Problem] = &[
+    &MALFORMED,
+    &NOT_FOUND,
+    &METHOD_NOT_ALLOWED,
+    &ADMIN_REQUIRED,
+    &ORIGIN_NOT_ALLOWED,
+    &REQUEST_TIMEOUT,
+    &TOO_LARGE,
+    &UNSUPPORTED_MEDIA_TYPE,
+];
+
+/// The answers that operations name in their documentation; the others follow from what an operation is (see
+/// [`openapi`](super::openapi)).
+pub mod answers {
+    #![expect(dead_code, reason = "only their shape is used, by the document")]
+
+    use utoipa::ToResponse;
+
+    use super::ProblemDocument;
+
+    /// 401.
+    #[derive(ToResponse)]
+    #[response(description = "Wrong, or worthless.", content_type = "application/problem+json")]
+    pub struct Unauthenticated(ProblemDocument);
+
+    /// 403.
+    #[derive(ToResponse)]
+    #[response(description = "Not allowed.", content_type = "application/problem+json")]
+    pub struct Forbidden(ProblemDocument);
+
+    /// 409.
+    #[derive(ToResponse)]
+    #[response(description = "A contradiction.", content_type = "application/problem+json")]
+    pub struct Conflict(ProblemDocument);
+
+    /// 410.
+    #[derive(ToResponse)]
+    #[response(description = "No longer.", content_type = "application/problem+json")]
+    pub struct Gone(ProblemDocument);
+}

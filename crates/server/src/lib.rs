@@ -1,0 +1,26 @@
+//! The server: a thin actix-web binary. It reads the configuration, wires the domains, serves. It has no rule of any
+//! domain.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`application`] | everything wired; [`Application::build`](application::Application::build) and `run` |
+//! | [`domains`] | the one list of domains |
+//! | [`routers`] | one file for each domain: extract, one service call, respond |
+//! | [`http`] | what every request passes through, and how answers are made |
+//! | [`config`] | the configuration: read once, checked once |
+//! | [`cli`], [`commands`] | the command line |
+//! | [`subscribers`] | what happens when something happened |
+//! | [`migrate`] | the schema, at the start and by command |
+//! | [`logging`] | the log |
+
+pub mod application;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod domains;
+pub mod http;
+pub mod logging;
+pub mod migrate;
+pub mod routers;
+pub mod subscribers;

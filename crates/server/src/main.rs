@@ -1,0 +1,50 @@
+//! The binary `ashlar`: parse, configure, dispatch.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use server::cli::{AdminCommand, Cli, Command, CommandError, print, print_error};
+use server::commands;
+use server::config::{Config, ConfigError, Loaded, Sources, reference};
+use server::logging::{self, Output};
+
+fn main() -> ExitCode {
+    // A wrong usage ends here, with 2.
+    let cli = Cli::parse();
+    match actix_web::rt::System::new().block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), CommandError> {
+    let file = cli.config;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => commands::serve(start(file, Output::Stdout)?).await,
+        Command::Migrate(command) => commands::migrate(start(file, Output::Stderr)?, command).await,
+        Command::Admin(AdminCommand::Create(arguments)) => {
+            let config = start(file, Output::Stderr)?;
+            commands::create_admin(config, arguments.read()?).await
+        }
+        Command::Openapi { pretty } => {
+            print(&format!("{}\n", commands::openapi(load(file)?.project_name(), pretty)))
+        }
+        Command::Config { reference: true } => print(&reference::markdown()),
+        Command::Config { reference: false } => print(&load(file)?.effective()),
+    }
+}
+
+fn load(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
+    Config::load(&Sources::of_process(file)?)
+}
+
+/// What every command needs that touches data: the whole configuration, and a log.
+fn start(file: Option<PathBuf>, output: Output) -> Result<Config, ConfigError> {
+    let config = load(file)?.resolve()?;
+    logging::init(&config.log_level, output);
+    Ok(config)
+}

@@ -1,0 +1,409 @@
+//! Signing in and out.
+
+use actix_web::body::BoxBody;
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use auth::dto::{
+    Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+};
+use auth::error::AuthError;
+use auth::service;
+use base64::Engine as _;
+use serde::Serialize;
+use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::session::{Committed, ConsistencyToken};
+use shared_kernel::text::Line;
+use utoipa::ToSchema;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::context::Context;
+use crate::http::cors::names::CONSISTENCY_TOKEN;
+use crate::http::extract::{Body, ClientDevice, CurrentUser, FormBytes, OptionalBody, ReadPrimary, Write};
+use crate::http::observe::OwnForm;
+use crate::http::problem::{ApiError, answers};
+
+/// The tags of these routes.
+pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
+
+/// The cookie that carries the refresh token. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`
+/// (RFC 6265bis, section 4.1.3.2).
+pub const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
+
+/// Registers the routes.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(
+        scope("/api/v1/auth")
+            .service(signup)
+            .service(login)
+            .service(get_token)
+            .service(refresh)
+            .service(logout),
+    );
+    config.service(jwks);
+}
+
+/// Sign up
+///
+/// Makes an account and signs in.
+#[utoipa::path(tag = "auth", operation_id = "signup", security(()),
+    request_body(content = Signup, example = json!({
+        "email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada Lovelace"
+    })),
+    responses(
+        (status = 201, description = "Signed up and in.", body = SessionAnswer),
+        (status = 409, response = answers::Conflict),
+    ))]
+#[post("/signup")]
+async fn signup(
+    context: web::Data<Context>,
+    session: Write,
+    device: ClientDevice,
+    body: Body<Signup>,
+) -> Result<SignedIn, ApiError> {
+    let transport = body.0.transport;
+    let answer = service::signup(&context.auth, session.0, device.0, body.0).await?;
+    Ok(SignedIn::new(&context, StatusCode::CREATED, transport, answer))
+}
+
+/// Log in
+///
+/// Signs in with e-mail address, user name or phone number.
+#[utoipa::path(tag = "auth", operation_id = "login", security(()),
+    request_body(content = Login, example = json!({
+        "identifier": "ada@example.com", "password": "correct horse battery staple"
+    })),
+    responses(
+        (status = 200, description = "Signed in.", body = SessionAnswer),
+        (status = 401, response = answers::Unauthenticated),
+    ))]
+#[post("/login")]
+async fn login(
+    context: web::Data<Context>,
+    reader: ReadPrimary,
+    session: Write,
+    device: ClientDevice,
+    body: Body<Login>,
+) -> Result<SignedIn, ApiError> {
+    let transport = body.0.transport;
+    let answer = service::login(&context.auth, &reader.0, session.0, device.0, body.0).await?;
+    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+}
+
+/// Refresh
+///
+/// Trades the refresh token, from the body or the cookie, for the next one and an access token.
+#[utoipa::path(tag = "auth", operation_id = "refresh", security(()),
+    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_…"})),
+    responses(
+        (status = 200, description = "Signed in on.", body = SessionAnswer),
+        (status = 401, response = answers::Unauthenticated),
+    ))]
+#[post("/refresh")]
+async fn refresh(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    session: Write,
+    body: OptionalBody<Refresh>,
+) -> Result<SignedIn, ApiError> {
+    let cookie = refresh_cookie_of(request.headers()).map(RefreshToken::new);
+    let (token, transport) = match (body.0.refresh_token, cookie) {
+        (Some(token), _) => (token, Transport::Body),
+        (None, Some(token)) => (token, Transport::Cookie),
+        (None, None) => return Err(AuthError::InvalidRefreshToken.into()),
+    };
+    let answer = service::refresh(&context.auth, session.0, &token).await?;
+    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+}
+
+/// Log out
+///
+/// Ends the session of the access token: its tokens are worthless from now on.
+#[utoipa::path(tag = "auth", operation_id = "logout",
+    responses((status = 204, description = "The session is over.")))]
+#[post("/logout")]
+async fn logout(
+    context: web::Data<Context>,
+    actor: CurrentUser,
+    session: Write,
+) -> Result<SignedOut, ApiError> {
+    Ok(SignedOut(service::logout(&context.auth, session.0, &actor.0).await?))
+}
+
+/// Get tokens (OAuth 2.0)
+///
+/// The OAuth 2.0 token endpoint, for the Authorize button and for OAuth clients. Parameters that it does not know are ignored.
+#[utoipa::path(tag = "auth", operation_id = "token", security(()),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The tokens (RFC 6749, section 5.1).", body = TokenAnswer),
+        (status = 400, description = "The request or the grant is no good (RFC 6749, section 5.2).", body = OAuthError),
+        (status = 401, description = "The client is not known (RFC 6749, section 5.2).", body = OAuthError),
+    ))]
+#[post("/token")]
+async fn get_token(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    reader: ReadPrimary,
+    session: Write,
+    device: ClientDevice,
+    form: FormBytes,
+) -> Result<Tokens, TokenError> {
+    refuse_clients(&request)?;
+    let form: TokenForm = serde_urlencoded::from_bytes(&form.0)
+        .map_err(|error| OAuthFailure::new("invalid_request", error.to_string()))?;
+    if form.client_id.is_some_and(|client| !client.is_empty()) {
+        return Err(OAuthFailure::unknown_client().into());
+    }
+    let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
+        (Some("password"), Some(username), Some(password), _) => {
+            let credentials = credentials(&username, password)?;
+            service::login(&context.auth, &reader.0, session.0, device.0, credentials).await
+        }
+        (Some("refresh_token"), _, _, Some(token)) => {
+            service::refresh(&context.auth, session.0, &token).await
+        }
+        (Some("password" | "refresh_token"), ..) => {
+            return Err(
+                OAuthFailure::new("invalid_request", "a parameter of this grant is missing".into()).into()
+            );
+        }
+        (Some(_), ..) => {
+            return Err(
+                OAuthFailure::new("unsupported_grant_type", "use password or refresh_token".into()).into()
+            );
+        }
+        (None, ..) => return Err(OAuthFailure::new("invalid_request", "grant_type is missing".into()).into()),
+    };
+    Ok(Tokens(granted.map_err(refused_grant)?))
+}
+
+fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
+    let wrong = || refused_grant(AuthError::InvalidCredentials);
+    let identifier = Line::new(username).map_err(|_| wrong())?;
+    let too_long = identifier.chars().count() > 254 || password.expose().chars().count() > 128;
+    if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
+}
+
+/// All clients are public here: one that names itself is not known. Some always send a `Basic` header; an empty name is nobody's.
+fn refuse_clients(request: &HttpRequest) -> Result<(), OAuthFailure> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(()) };
+    let credentials = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let decoded = match credentials {
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
+            base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()
+        }
+        _ => None,
+    };
+    if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client()) }
+}
+
+/// Public keys
+///
+/// The public keys that access tokens can be verified with (RFC 7517).
+#[utoipa::path(tag = "auth", operation_id = "jwks", security(()),
+    responses((status = 200, description = "A JSON Web Key Set.", body = Object, example = json!({"keys": [{
+        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "…", "x": "…"
+    }]}))))]
+#[get("/.well-known/jwks.json")]
+async fn jwks(context: web::Data<Context>) -> Result<impl Responder, ApiError> {
+    let keys = service::published_keys(&context.auth).await?;
+    // A rotated key stays here until its last token has expired, so an old copy does no harm.
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(keys))
+}
+
+/// A session answer, with the refresh token in the body or in the cookie.
+struct SignedIn {
+    status: StatusCode,
+    answer: SessionAnswer,
+    cookie: Option<Cookie<'static>>,
+    seen: Option<ConsistencyToken>,
+}
+
+impl SignedIn {
+    fn new(
+        context: &Context,
+        status: StatusCode,
+        transport: Transport,
+        answer: Committed<SessionAnswer>,
+    ) -> Self {
+        let (mut answer, seen) = answer.into_parts();
+        let cookie = match transport {
+            Transport::Body => None,
+            Transport::Cookie => answer.refresh_token.take().map(|token| refresh_cookie(context, token)),
+        };
+        Self { status, answer, cookie, seen }
+    }
+}
+
+impl Responder for SignedIn {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(cookie) = self.cookie {
+            response.cookie(cookie);
+        }
+        if let Some(seen) = self.seen {
+            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
+        }
+        if self.status == StatusCode::CREATED {
+            response.insert_header((header::LOCATION, "/api/v1/users/me"));
+        }
+        response.json(self.answer)
+    }
+}
+
+/// 204, and the cookie is taken back.
+struct SignedOut(Committed<()>);
+
+impl Responder for SignedOut {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let ((), seen) = self.0.into_parts();
+        let mut response = HttpResponse::NoContent();
+        if refresh_cookies(request.headers()).next().is_some() {
+            let mut cookie = cookie(String::new());
+            cookie.make_removal();
+            response.cookie(cookie);
+        }
+        if let Some(seen) = seen {
+            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
+        }
+        response.finish()
+    }
+}
+
+/// The values of all cookies of exactly this name. Not through a parser that decodes names: `__%48ost-…` is a name that
+/// another host of the domain may set, and a browser guards the real one only.
+pub fn refresh_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let texts = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == REFRESH_COOKIE).map(|(_, value)| value)
+}
+
+/// The refresh token in the cookie. Of two, nobody knows which is ours.
+fn refresh_cookie_of(headers: &HeaderMap) -> Option<String> {
+    let mut cookies = refresh_cookies(headers);
+    let (only, None) = (cookies.next()?, cookies.next()) else { return None };
+    Some(only.to_owned())
+}
+
+fn refresh_cookie(context: &Context, token: String) -> Cookie<'static> {
+    let mut cookie = cookie(token);
+    let seconds = i64::try_from(context.session_lifetime.as_secs()).unwrap_or(i64::MAX);
+    cookie.set_max_age(CookieDuration::seconds(seconds));
+    cookie
+}
+
+fn cookie(value: String) -> Cookie<'static> {
+    Cookie::build(REFRESH_COOKIE, value)
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .finish()
+}
+
+/// The answer of the token endpoint.
+struct Tokens(Committed<SessionAnswer>);
+
+impl Responder for Tokens {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let (answer, seen) = self.0.into_parts();
+        let mut response = HttpResponse::Ok();
+        if let Some(seen) = seen {
+            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
+        }
+        response.insert_header((header::PRAGMA, "no-cache")).json(TokenAnswer {
+            access_token: answer.access_token,
+            token_type: answer.token_type,
+            expires_in: answer.expires_in,
+            refresh_token: answer.refresh_token.unwrap_or_default(),
+        })
+    }
+}
+
+/// An error of the token endpoint (RFC 6749, section 5.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OAuthError {
+    /// A code of the RFC.
+    #[schema(value_type = String, examples("invalid_grant"))]
+    error: &'static str,
+    /// What went wrong, for developers.
+    error_description: String,
+}
+
+/// The same on its way out.
+#[derive(Debug)]
+struct OAuthFailure {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+}
+
+impl OAuthFailure {
+    fn new(error: &'static str, description: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, description }
+    }
+
+    fn unknown_client() -> Self {
+        let description = "this installation knows no clients: send none, or an empty one".into();
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
+    }
+}
+
+/// A failure of the token endpoint: in the RFC's form where the RFC has one, else a problem document.
+#[derive(Debug, thiserror::Error)]
+enum TokenError {
+    #[error("{}", .0.description)]
+    OAuth(OAuthFailure),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+impl From<OAuthFailure> for TokenError {
+    fn from(failure: OAuthFailure) -> Self {
+        Self::OAuth(failure)
+    }
+}
+
+fn refused_grant(error: AuthError) -> TokenError {
+    match error.problem().kind {
+        Kind::Unauthenticated => OAuthFailure::new("invalid_grant", error.to_string()).into(),
+        _ => TokenError::Api(error.into()),
+    }
+}
+
+impl actix_web::ResponseError for TokenError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::OAuth(failure) => failure.status,
+            Self::Api(error) => error.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let failure = match self {
+            Self::OAuth(failure) => failure,
+            Self::Api(error) => return error.error_response(),
+        };
+        let mut response = HttpResponse::build(failure.status);
+        if failure.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(r#"Basic realm="ashlar""#),
+            ));
+        }
+        let error = OAuthError { error: failure.error, error_description: failure.description.clone() };
+        let mut response = response.json(error);
+        response.extensions_mut().insert(OwnForm);
+        response
+    }
+}

@@ -1,0 +1,186 @@
+//! Uploads: the facts and the presigned requests; bytes never pass through here.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
+use shared_kernel::page::{Page, PageQuery};
+use upload::dto::{
+    CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, Upload, UploadFilter, UploadId,
+    UploadKind,
+};
+use upload::service;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::context::Context;
+use crate::http::extract::{
+    Body, CurrentUser, IfMatch, ListQuery, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
+};
+use crate::http::problem::{ApiError, answers};
+use crate::http::respond::{Created, Found, NoContent, Paged, Updated};
+
+/// The tags of these routes.
+pub const TAGS: &[(&str, &str)] = &[("uploads", "Files, which go straight to the object store.")];
+
+/// Registers the routes.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(
+        scope("/api/v1/uploads")
+            .service(create_upload)
+            .service(list_uploads)
+            .service(get_upload)
+            .service(complete_upload)
+            .service(download_upload)
+            .service(delete_upload),
+    );
+}
+
+/// Announce a file
+///
+/// Announces a file and gets the request that sends it to the store. Length, type and SHA-256 (if given) are signed into it:
+/// the store takes nothing else, and only once.
+#[utoipa::path(tag = "uploads", operation_id = "createUpload",
+    request_body(content = CreateUpload, example = json!({
+        "filename": "photo.jpg", "content_type": "image/jpeg", "size": 48213, "visibility": "private"
+    })),
+    responses((status = 201, description = "Send the file now.", body = CreatedUpload,
+        headers(("Location" = String, description = "The upload.")))))]
+#[post("")]
+async fn create_upload(
+    context: web::Data<Context>,
+    actor: CurrentUser,
+    session: Write,
+    body: Body<CreateUpload>,
+) -> Result<Created<CreatedUpload>, ApiError> {
+    let made = service::create(&session.0, &context.storage, &context.uploads, &actor.0, body.0).await?;
+    let location = format!("/api/v1/uploads/{}", made.upload.id);
+    Ok(Created { location, made: session.0.commit(made).await? })
+}
+
+/// List uploads
+///
+/// One's own uploads, the newest first.
+#[utoipa::path(tag = "uploads", operation_id = "listUploads",
+    params(UploadFilter, PageQuery),
+    responses((status = 200, description = "A page of uploads.", body = Page<Upload>,
+        headers(("Link" = String, description = "The next page.")))))]
+#[get("")]
+async fn list_uploads(
+    actor: CurrentUser,
+    session: Read,
+    query: ListQuery<UploadFilter>,
+) -> Result<Paged<Upload>, ApiError> {
+    Ok(Paged(service::list(&session.0, &actor.0, &query.filter, &query.page).await?))
+}
+
+/// Read an upload
+///
+/// One of one's own uploads.
+#[utoipa::path(tag = "uploads", operation_id = "getUpload",
+    params(
+        ("upload_id" = UploadId, Path, description = "The upload."),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
+    ),
+    responses(
+        (status = 200, description = "The upload.", body = Upload, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The client has it."),
+    ))]
+#[get("/{upload_id}")]
+async fn get_upload(
+    actor: CurrentUser,
+    id: PathId<UploadKind>,
+    session: Read,
+) -> Result<Found<Upload>, ApiError> {
+    Ok(Found(service::get(&session.0, &actor.0, id.0).await?))
+}
+
+/// Complete an upload
+///
+/// Says that the file was sent. It is looked at in the store: size, checksum and content must be what was announced.
+/// Asking again gives the same answer.
+#[utoipa::path(tag = "uploads", operation_id = "completeUpload",
+    params(("upload_id" = UploadId, Path, description = "The upload.")),
+    request_body(content = Option<CompleteUpload>, example = json!({})),
+    responses(
+        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its version."))),
+        (status = 409, response = answers::Conflict),
+        (status = 410, response = answers::Gone),
+    ))]
+#[post("/{upload_id}/complete")]
+async fn complete_upload(
+    context: web::Data<Context>,
+    actor: CurrentUser,
+    id: PathId<UploadKind>,
+    reader: ReadPrimary,
+    session: Write,
+    _body: OptionalBody<CompleteUpload>,
+) -> Result<Updated<Upload>, ApiError> {
+    Ok(Updated(service::complete(&reader.0, session.0, &context.storage, &actor.0, id.0).await?))
+}
+
+/// Download an upload
+///
+/// Where the file can be had for a short time: a redirect to the store, or, with `Accept: application/json`, the URL.
+#[utoipa::path(tag = "uploads", operation_id = "downloadUpload",
+    params(("upload_id" = UploadId, Path, description = "The upload."), DownloadQuery),
+    responses(
+        (status = 200, description = "The URL, with `Accept: application/json`.", body = Download),
+        (status = 302, description = "To the file.", headers(("Location" = String, description = "The URL."))),
+        (status = 409, response = answers::Conflict),
+    ))]
+#[get("/{upload_id}/download")]
+async fn download_upload(
+    context: web::Data<Context>,
+    actor: CurrentUser,
+    id: PathId<UploadKind>,
+    session: Read,
+    query: Query<DownloadQuery>,
+) -> Result<Downloaded, ApiError> {
+    let disposition = query.0.disposition;
+    let download =
+        service::download(&session.0, &context.storage, &context.uploads, &actor.0, id.0, disposition)
+            .await?;
+    Ok(Downloaded(download))
+}
+
+/// Delete an upload
+///
+/// Deletes an upload; the file goes after a grace period.
+#[utoipa::path(tag = "uploads", operation_id = "deleteUpload",
+    params(
+        ("upload_id" = UploadId, Path, description = "The upload."),
+        ("If-Match" = Option<String>, Header, description = "Delete only this version."),
+    ),
+    responses((status = 204, description = "It is deleted.")))]
+#[delete("/{upload_id}")]
+async fn delete_upload(
+    actor: CurrentUser,
+    id: PathId<UploadKind>,
+    session: Write,
+    precondition: IfMatch,
+) -> Result<NoContent, ApiError> {
+    service::delete(&session.0, &actor.0, id.0, &precondition.0).await?;
+    Ok(NoContent(session.0.commit(()).await?))
+}
+
+/// A redirect, or the URL for clients that say they read JSON.
+struct Downloaded(Download);
+
+impl Responder for Downloaded {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let accept =
+            request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let mut media_types =
+            accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+        let reads_json = media_types.any(|media_type| media_type.eq_ignore_ascii_case("application/json"));
+        // The URL is a key to the file: no cache may keep it.
+        let no_store = (header::CACHE_CONTROL, "no-store");
+        let vary = (header::VARY, "Accept");
+        if reads_json {
+            return HttpResponse::Ok().insert_header(no_store).insert_header(vary).json(self.0);
+        }
+        let location = (header::LOCATION, self.0.url);
+        HttpResponse::Found().insert_header(no_store).insert_header(vary).insert_header(location).finish()
+    }
+}

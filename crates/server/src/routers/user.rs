@@ -1,0 +1,121 @@
+//! Accounts: one's own, and the admins' view.
+
+use actix_web::{get, patch, web};
+use shared_kernel::id::UserKind;
+use shared_kernel::page::{Page, PageQuery};
+use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
+use user::service;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::context::Context;
+use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, Write};
+use crate::http::problem::{ApiError, answers};
+use crate::http::respond::{Found, Paged, Updated};
+
+/// The tags of these routes.
+pub const TAGS: &[(&str, &str)] = &[("users", "One's own account."), ("admin", "For admins: all accounts.")];
+
+/// Registers the routes.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(scope("/api/v1/users").service(get_me).service(update_me).service(get_user));
+    config.service(scope("/api/v1/admin/users").service(list_users).service(admin_update_user));
+}
+
+/// Read one's own account
+///
+/// One's own account.
+#[utoipa::path(tag = "users", operation_id = "getMe",
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    responses(
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The client has it."),
+    ))]
+#[get("/me")]
+async fn get_me(actor: CurrentUser, session: Read) -> Result<Found<User>, ApiError> {
+    Ok(Found(service::get(&session.0, &actor.0, actor.0.user_id).await?))
+}
+
+/// Change one's own account
+///
+/// Changes one's own account. The e-mail address stays: a new one would have to be verified first.
+#[utoipa::path(tag = "users", operation_id = "updateMe",
+    params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
+    request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
+    responses(
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 409, response = answers::Conflict),
+    ))]
+#[patch("/me")]
+async fn update_me(
+    actor: CurrentUser,
+    session: Write,
+    precondition: IfMatch,
+    changes: Body<UpdateMe>,
+) -> Result<Updated<User>, ApiError> {
+    let user = service::update_me(&session.0, &actor.0, &precondition.0, changes.0).await?;
+    Ok(Updated(session.0.commit(user).await?))
+}
+
+/// Read an account
+///
+/// An account: one's own, or any for an admin. Anybody else's is not there.
+#[utoipa::path(tag = "users", operation_id = "getUser",
+    params(
+        ("user_id" = shared_kernel::id::UserId, Path, description = "The account."),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
+    ),
+    responses(
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The client has it."),
+    ))]
+#[get("/{user_id}")]
+async fn get_user(actor: CurrentUser, id: PathId<UserKind>, session: Read) -> Result<Found<User>, ApiError> {
+    Ok(Found(service::get(&session.0, &actor.0, id.0).await?))
+}
+
+/// List accounts
+///
+/// All accounts, filtered and in pages.
+#[utoipa::path(tag = "admin", operation_id = "adminListUsers",
+    security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
+    params(UserFilter, PageQuery),
+    responses((status = 200, description = "A page of accounts.", body = Page<User>,
+        headers(("Link" = String, description = "The next page.")))))]
+#[get("")]
+async fn list_users(
+    _admin: Admin,
+    session: Read,
+    query: ListQuery<UserFilter>,
+) -> Result<Paged<User>, ApiError> {
+    Ok(Paged(service::list(&session.0, &query.filter, &query.page).await?))
+}
+
+/// Change an account
+///
+/// Changes an account. Suspending bars its sessions at once, for as long as it lasts. The last admin cannot be demoted or suspended.
+#[utoipa::path(tag = "admin", operation_id = "adminUpdateUser",
+    security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
+    params(
+        ("user_id" = shared_kernel::id::UserId, Path, description = "The account."),
+        ("If-Match" = Option<String>, Header, description = "Change only this version."),
+    ),
+    request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),
+    responses(
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 409, response = answers::Conflict),
+    ))]
+#[patch("/{user_id}")]
+async fn admin_update_user(
+    context: web::Data<Context>,
+    actor: Admin,
+    id: PathId<UserKind>,
+    session: Write,
+    precondition: IfMatch,
+    changes: Body<AdminUpdateUser>,
+) -> Result<Updated<User>, ApiError> {
+    let user = service::admin_update(&session.0, &actor.0, id.0, &precondition.0, changes.0).await?;
+    let committed = session.0.commit(user).await?;
+    context.auth.forget_sessions();
+    Ok(Updated(committed))
+}

@@ -1,0 +1,229 @@
+//! Time, from one place. Whoever needs the time is given a [`Clock`]; a test gives one that stands still.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sea_query::{self, ArrayType, ColumnType, Nullable, ValueTypeErr};
+use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
+use serde::{Deserialize, Deserializer, Serialize};
+use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
+use time::{OffsetDateTime, UtcOffset};
+use utoipa::ToSchema;
+
+/// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
+///
+/// In JSON it is RFC 3339, written with `Z` and read with any offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, format = DateTime, examples("2026-01-31T12:34:56.789012Z"))]
+pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+
+impl Timestamp {
+    /// `moment` in UTC, cut to whole microseconds.
+    #[must_use]
+    pub fn new(moment: OffsetDateTime) -> Self {
+        let moment = moment.to_offset(UtcOffset::UTC);
+        let cut = i64::from(moment.nanosecond() % 1_000);
+        Self(moment - time::Duration::nanoseconds(cut))
+    }
+
+    /// The moment so many milliseconds after 1970; `None` outside the years that RFC 3339 can write.
+    #[must_use]
+    pub fn from_unix_millis(millis: u64) -> Option<Self> {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()?;
+        Some(Self(moment))
+    }
+
+    /// Milliseconds since 1970, 0 for anything before.
+    #[must_use]
+    pub fn unix_millis(self) -> u64 {
+        u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+    }
+
+    /// Seconds since 1970, 0 for anything before: what a JWT calls `NumericDate` (RFC 7519, section 2).
+    #[must_use]
+    pub fn unix_seconds(self) -> u64 {
+        u64::try_from(self.0.unix_timestamp()).unwrap_or(0)
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// The same moment for a calendar.
+    #[must_use]
+    pub fn to_datetime(self) -> OffsetDateTime {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let moment = time::serde::rfc3339::deserialize(deserializer)?;
+        // The offset can carry a moment out of the years that can be written.
+        let utc = moment.checked_to_offset(UtcOffset::UTC).filter(|utc| (1..=9_999).contains(&utc.year()));
+        utc.map(Self::new).ok_or_else(|| serde::de::Error::custom("must be in the years 0001 to 9999 in UTC"))
+    }
+}
+
+// In the database. SQLite compares timestamps as text, and RFC 3339 as `time` writes it leaves trailing zeros out, so that
+// `12:00:00.5Z` sorts before `12:00:00Z`. One nanosecond more makes every text nine digits long; reading rounds it off.
+// PostgreSQL's driver cuts to microseconds towards its epoch, hence one less before that: the value arrives unchanged.
+impl From<Timestamp> for Value {
+    fn from(Timestamp(moment): Timestamp) -> Self {
+        let nanosecond = time::Duration::NANOSECOND;
+        let stored =
+            if moment < datetime!(2000-01-01 0:00 UTC) { moment - nanosecond } else { moment + nanosecond };
+        Self::TimeDateTimeWithTimeZone(Some(stored))
+    }
+}
+
+impl Timestamp {
+    /// What a [`Value`] of a timestamp stands for.
+    pub(crate) fn from_stored(moment: OffsetDateTime) -> Self {
+        Self::new(moment + time::Duration::nanoseconds(500))
+    }
+}
+
+impl TryGetable for Timestamp {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        OffsetDateTime::try_get_by(row, index).map(Self::from_stored)
+    }
+}
+
+impl sea_query::ValueType for Timestamp {
+    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+        <OffsetDateTime as sea_query::ValueType>::try_from(value).map(Self::from_stored)
+    }
+
+    fn type_name() -> String {
+        "Timestamp".to_owned()
+    }
+
+    fn array_type() -> ArrayType {
+        ArrayType::TimeDateTimeWithTimeZone
+    }
+
+    fn column_type() -> ColumnType {
+        ColumnType::TimestampWithTimeZone
+    }
+}
+
+impl Nullable for Timestamp {
+    fn null() -> Value {
+        Value::TimeDateTimeWithTimeZone(None)
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, later: Duration) -> Self {
+        Self::new(self.0 + later)
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, earlier: Duration) -> Self {
+        Self::new(self.0 - earlier)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// A clock that many share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    /// The machine's clock, ready to share.
+    #[must_use]
+    pub fn shared() -> SharedClock {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    fn now(&self) -> Timestamp {
+        Timestamp::new(OffsetDateTime::now_utc())
+    }
+}
+
+/// Measures how long something takes, unmoved by changes of the machine's clock. For logs and metrics, never for rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_cut_to_microseconds_and_written_with_z() {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(1_700_000_000_123_456_789).unwrap();
+        let timestamp = Timestamp::new(moment);
+        assert_eq!(serde_json::to_value(timestamp).unwrap(), "2023-11-14T22:13:20.123456Z");
+        assert_eq!(timestamp.unix_millis(), 1_700_000_000_123);
+    }
+    #[test]
+    fn any_offset_is_read_as_the_same_moment_in_utc() {
+        let read = |text: &str| serde_json::from_value::<Timestamp>(text.into());
+        let noon = read("2024-05-01T12:00:00.1234567Z").unwrap();
+        assert_eq!(read("2024-05-01T14:00:00.123456+02:00").unwrap(), noon);
+        assert_eq!(serde_json::to_value(noon).unwrap(), "2024-05-01T12:00:00.123456Z");
+        for outside in ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"] {
+            assert!(read(outside).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_value_reads_back_as_it_was() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1999-12-31T23:59:59.999999Z",
+            "2000-01-01T00:00:00Z",
+            "2024-05-01T12:00:00.5Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            let moment: Timestamp = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(
+                <Timestamp as sea_query::ValueType>::try_from(Value::from(moment)).unwrap(),
+                moment,
+                "{text}"
+            );
+        }
+    }
+}

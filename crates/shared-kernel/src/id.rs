@@ -1,0 +1,306 @@
+//! Typed, prefixed, time-ordered identifiers: `usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T`.
+//!
+//! An [`Id`] is a ULID (<https://github.com/ulid/spec>: 48 bits of milliseconds, 80 random bits) with a type. The type
+//! gives the prefix, and keeps a user's id from being passed where an upload's is wanted:
+//!
+//! ```compile_fail,E0308
+//! use shared_kernel::id::{Id, Prefixed, UserId};
+//! struct Post;
+//! impl Prefixed for Post { const PREFIX: &'static str = "pst"; }
+//! fn publish(_: Id<Post>) {}
+//! fn wrong(user: UserId) { publish(user) }
+//! ```
+//!
+//! There is no `From<String>`: text becomes an id by [`parse`](str::parse), at the edge, or not at all.
+//!
+//! # Adding a kind of id
+//!
+//! An empty enum, [`Prefixed`] with a prefix of its own, and a type alias; kinds that several domains name live here.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, StringLen, ValueType, ValueTypeErr};
+use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ulid::Ulid;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::clock::Timestamp;
+use crate::random;
+
+/// A kind of thing that has ids.
+pub trait Prefixed: 'static {
+    /// What its ids start with, before the underscore: three lower-case letters, unique in the workspace.
+    const PREFIX: &'static str;
+}
+
+/// The kind of [`UserId`].
+#[derive(Debug)]
+pub enum UserKind {}
+
+impl Prefixed for UserKind {
+    const PREFIX: &'static str = "usr";
+}
+
+/// A user. It lives here, so that a domain which only needs an owner depends on no other domain.
+pub type UserId = Id<UserKind>;
+
+/// The kind of [`SessionId`].
+#[derive(Debug)]
+pub enum SessionKind {}
+
+impl Prefixed for SessionKind {
+    const PREFIX: &'static str = "ses";
+}
+
+/// A signed-in device.
+pub type SessionId = Id<SessionKind>;
+
+/// The identifier of a `K`.
+pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
+
+impl<K> Id<K> {
+    const fn of(ulid: Ulid) -> Self {
+        Self(ulid, PhantomData)
+    }
+
+    /// A new id of that moment. Ids that this process makes of one millisecond are in the order of their making.
+    #[must_use]
+    pub fn new(at: Timestamp) -> Self {
+        Self::of(next_ulid(at.unix_millis()))
+    }
+
+    /// The sixteen bytes without the prefix: big-endian, so they sort as the text does.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_bytes()
+    }
+
+    /// The id that [`to_bytes`](Self::to_bytes) took apart.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::of(Ulid::from_bytes(bytes))
+    }
+}
+
+/// The random part of the last id of each millisecond, for the latest of those in which this process made any.
+static LAST: Mutex<BTreeMap<u64, u128>> = Mutex::new(BTreeMap::new());
+
+/// How many milliseconds are remembered: ten seconds at least, which outlasts any session, in less than a megabyte.
+const REMEMBERED: usize = 10_000;
+
+/// A ULID after all others that this process made of the same millisecond, whatever it made in between: sessions keep
+/// their instant while others come and go. The step is random, so that an id does not give its successor away.
+fn next_ulid(millis: u64) -> Ulid {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let step = u128::from(u32::from_be_bytes(random::bytes())) + 1;
+    let after = last.get(&millis).map(|random| random + step).filter(|random| *random < 1 << 80);
+    // Half of the range, so that successors have room.
+    let random = after.unwrap_or_else(|| u128::from_be_bytes(random::bytes()) >> 49);
+    last.insert(millis, random);
+    if last.len() > REMEMBERED {
+        last.pop_first();
+    }
+    Ulid::from_parts(millis, random)
+}
+
+// By hand: derives would ask the same of `K`, which is only a name.
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K> Copy for Id<K> {}
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<K> Eq for Id<K> {}
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+impl<K> Hash for Id<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<K: Prefixed> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", K::PREFIX, self.0)
+    }
+}
+
+impl<K: Prefixed> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not an id of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an id of the form {prefix}_ and 26 characters")]
+pub struct InvalidId {
+    prefix: &'static str,
+}
+
+impl<K: Prefixed> FromStr for Id<K> {
+    type Err = InvalidId;
+
+    /// Only the canonical form is taken: what does not print as it was read could name one row in two ways.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId { prefix: K::PREFIX };
+        let encoded = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')).ok_or(invalid)?;
+        let ulid = Ulid::from_string(encoded).map_err(|_| invalid)?;
+        if ulid.to_string() == encoded { Ok(Self::of(ulid)) } else { Err(invalid) }
+    }
+}
+
+impl<K: Prefixed> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, K: Prefixed> Deserialize<'de> for Id<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl<K: Prefixed> PartialSchema for Id<K> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .description(Some(format!("An opaque identifier that starts with `{}_`.", K::PREFIX)))
+            .pattern(Some(format!("^{}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$", K::PREFIX)))
+            .examples([format!("{}_01J9ZC3V8T5Q4X2M7N6P0R1S2T", K::PREFIX)])
+            .into()
+    }
+}
+
+impl<K: Prefixed> ToSchema for Id<K> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        format!("Id_{}", K::PREFIX).into()
+    }
+}
+
+// In the database an id is the text that everyone sees: a log line, a row and a URL can be held against each other.
+impl<K: Prefixed> From<Id<K>> for Value {
+    fn from(id: Id<K>) -> Self {
+        Self::String(Some(id.to_string()))
+    }
+}
+
+impl<K: Prefixed> TryGetable for Id<K> {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let text = String::try_get_by(row, index)?;
+        text.parse().map_err(|error: InvalidId| TryGetError::DbErr(DbErr::Type(error.to_string())))
+    }
+}
+
+impl<K: Prefixed> ValueType for Id<K> {
+    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+        match value {
+            Value::String(Some(text)) => text.parse().map_err(|_| ValueTypeErr),
+            _ => Err(ValueTypeErr),
+        }
+    }
+
+    fn type_name() -> String {
+        format!("Id<{}>", K::PREFIX)
+    }
+
+    fn array_type() -> ArrayType {
+        ArrayType::String
+    }
+
+    fn column_type() -> ColumnType {
+        ColumnType::String(StringLen::N(30))
+    }
+}
+
+impl<K: Prefixed> Nullable for Id<K> {
+    fn null() -> Value {
+        Value::String(None)
+    }
+}
+
+impl<K: Prefixed> TryFromU64 for Id<K> {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::ConvertFromU64("an id is not a number"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_unix_millis(millis).unwrap()
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_are_in_order() {
+        let ids: Vec<UserId> = (0..1_000).map(|_| Id::new(at(1_700_000_000_000))).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn ids_of_another_millisecond_in_between_change_no_order() {
+        let ids: Vec<UserId> = (0..1_000).map(|number| Id::new(at(1_600_000_000_000 + number % 3))).collect();
+        for instant in 0..3 {
+            assert!(ids.iter().skip(instant).step_by(3).is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn the_text_sorts_as_the_id_does() {
+        let (a, b): (UserId, UserId) = (Id::new(at(1)), Id::new(at(2)));
+        assert!(a < b && a.to_string() < b.to_string());
+    }
+
+    #[test]
+    fn another_prefix_is_refused() {
+        let id: UserId = Id::new(at(1));
+        assert!(id.to_string().parse::<SessionId>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_prints_as_it_was(text in "usr_[0-9A-Za-z]{26}") {
+            if let Ok(id) = text.parse::<UserId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = text.parse::<UserId>();
+        }
+
+        #[test]
+        fn bytes_round_trip(bytes in any::<[u8; 16]>()) {
+            let id = UserId::from_bytes(bytes);
+            prop_assert_eq!(id.to_string().parse::<UserId>().unwrap(), id);
+            prop_assert_eq!(id.to_bytes(), bytes);
+        }
+    }
+}

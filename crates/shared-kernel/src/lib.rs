@@ -1,0 +1,86 @@
+//! The shared kernel: what every domain stands on. It knows no domain and no web framework.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`id`] | [`Id<K>`](id::Id): typed, prefixed, time-ordered identifiers (`usr_01J…`) |
+//! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp) |
+//! | [`random`] | the only source of randomness |
+//! | [`crypto`] | keys derived from the one secret key; sealing and signing |
+//! | [`actor`] | who is asking |
+//! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
+//! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
+//! | [`page`] | keyset pages with signed, opaque cursors |
+//! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
+//! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
+//! | [`json`] | strict JSON in: every refusal has a pointer and a code |
+//! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
+//! | [`patch`] | [`Patch<T>`](patch::Patch): absent is not `null` (RFC 7396) |
+//! | `testing` | (feature) a real database per test, a clock that stands still |
+//!
+//! # Reads cannot write
+//!
+//! A [`ReadSession`](session::ReadSession) has no method that writes and does not implement sea-orm's
+//! `ConnectionTrait`, so this does not compile:
+//!
+//! ```compile_fail,E0277
+//! use sea_orm::{ActiveModelTrait, ConnectionTrait};
+//! use shared_kernel::session::ReadSession;
+//!
+//! async fn write_through_a_read_session(session: &ReadSession) {
+//!     fn writes(_: &impl ConnectionTrait) {}
+//!     writes(session);
+//! }
+//! ```
+//!
+//! # A forgotten commit does not compile
+//!
+//! What a write answers with is built from a [`Committed`](session::Committed), and only
+//! [`WriteSession::commit`](session::WriteSession::commit) makes one:
+//!
+//! ```compile_fail,E0308
+//! use shared_kernel::session::{Committed, WriteSession};
+//!
+//! async fn create(session: WriteSession) -> Committed<&'static str> {
+//!     "created" // expected `Committed<&str>`, found `&str`
+//! }
+//! ```
+//!
+//! Nor can one be made by hand, or a session be used after its commit:
+//!
+//! ```compile_fail,E0451
+//! let forged = shared_kernel::session::Committed { value: (), consistency: None };
+//! ```
+//!
+//! ```compile_fail,E0382
+//! use shared_kernel::session::{SessionError, WriteSession};
+//!
+//! async fn twice(session: WriteSession) -> Result<(), SessionError> {
+//!     session.commit(()).await?;
+//!     session.commit(()).await?; // use of moved value
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Adding to the kernel
+//!
+//! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
+//! another uses) belong here too; the server wires them.
+
+pub mod actor;
+pub mod clock;
+pub mod crypto;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod json;
+pub mod page;
+pub mod patch;
+pub mod random;
+pub mod repository;
+pub mod session;
+pub mod text;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use secrecy;

@@ -1,0 +1,144 @@
+//! Opens the pools.
+
+use std::time::Duration;
+
+use sea_orm::sqlx;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+
+use super::replica::Replicas;
+use super::{ConnectError, Databases, Shared};
+use crate::clock::SharedClock;
+use crate::crypto::SecretKey;
+
+/// Where the databases are and how many connections each gets.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// `sqlite:` and a path, or a `postgres://` URL.
+    pub url: SecretString,
+    /// Streaming replicas of the primary (PostgreSQL only).
+    pub replica_urls: Vec<SecretString>,
+    /// Connections in each pool. SQLite: of readers; there is one writer.
+    pub pool_size: u32,
+    /// How long a request waits for a connection before it is answered with 503.
+    pub acquire_timeout: Duration,
+    /// A connection that nobody used for so long is closed.
+    pub idle_timeout: Duration,
+    /// A connection is closed when it is this old, so that a moved primary is found again.
+    pub max_lifetime: Duration,
+}
+
+impl DatabaseSettings {
+    /// Those of `url` with the defaults: 10 connections, 5 s, 10 min, 30 min.
+    #[must_use]
+    pub fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            replica_urls: Vec::new(),
+            pool_size: 10,
+            acquire_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_mins(10),
+            max_lifetime: Duration::from_mins(30),
+        }
+    }
+
+    fn options(&self, url: &SecretString) -> ConnectOptions {
+        let mut options = ConnectOptions::new(url.expose_secret());
+        options
+            .max_connections(self.pool_size)
+            .acquire_timeout(self.acquire_timeout)
+            .connect_timeout(self.acquire_timeout)
+            .idle_timeout(self.idle_timeout)
+            .max_lifetime(self.max_lifetime)
+            .test_before_acquire_if_idle_for(Duration::from_secs(30))
+            // Costs a third of the throughput of a cheap route at `info`, and would show values at `debug`.
+            .sqlx_logging(false);
+        options
+    }
+}
+
+/// How long a statement of SQLite waits for another process's write (the command line beside a running server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Databases {
+    /// Opens the primary and the replicas. A replica that does not answer is left out until it does.
+    ///
+    /// # Errors
+    ///
+    /// The primary cannot be opened, or the settings do not fit each other.
+    pub async fn connect(
+        settings: &DatabaseSettings,
+        clock: SharedClock,
+        secret: &SecretKey,
+    ) -> Result<Self, ConnectError> {
+        let url = settings.url.expose_secret();
+        let (primary, replicas) = if url.starts_with("sqlite:") {
+            sqlite(settings).await?
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            postgres(settings).await?
+        } else {
+            return Err(ConnectError::UnknownEngine);
+        };
+        Ok(Self(Arc::new(Shared { primary, replicas, clock, cursor_key: secret.mac_key("cursor") })))
+    }
+}
+
+/// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
+/// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
+async fn sqlite(settings: &DatabaseSettings) -> Result<(DatabaseConnection, Replicas), ConnectError> {
+    if !settings.replica_urls.is_empty() {
+        return Err(ConnectError::ReplicaOfSqlite);
+    }
+    let url = settings.url.expose_secret();
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(ConnectError::InMemory);
+    }
+    make_file(url)?;
+    let mut writer = settings.options(&settings.url);
+    writer.max_connections(1).map_sqlx_sqlite_opts(|options| {
+        options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+    });
+    let primary = Database::connect(writer).await?;
+    let mut reader = settings.options(&settings.url);
+    reader.map_sqlx_sqlite_opts(|options| {
+        options.create_if_missing(false).busy_timeout(BUSY_TIMEOUT).pragma("query_only", "ON")
+    });
+    Ok((primary, Replicas::same_database(Database::connect(reader).await?)))
+}
+
+/// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
+fn make_file(url: &str) -> Result<(), ConnectError> {
+    let options: SqliteConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
+    let mut file = std::fs::OpenOptions::new();
+    file.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    let path = options.get_filename();
+    file.open(path).map(drop).map_err(|error| ConnectError::File(format!("{}: {error}", path.display())))
+}
+
+async fn postgres(settings: &DatabaseSettings) -> Result<(DatabaseConnection, Replicas), ConnectError> {
+    let named = |mut options: ConnectOptions| {
+        options.set_application_name("ashlar");
+        options
+    };
+    let primary = Database::connect(named(settings.options(&settings.url))).await?;
+    let mut replicas = Vec::new();
+    for url in &settings.replica_urls {
+        let mut options = named(settings.options(url));
+        options
+            // A replica that is away must not keep the server from starting.
+            .connect_lazy(true)
+            .map_sqlx_postgres_opts(|options| options.options([("default_transaction_read_only", "on")]));
+        replicas.push(Database::connect(options).await?);
+    }
+    Ok((primary, Replicas::streaming(replicas)))
+}

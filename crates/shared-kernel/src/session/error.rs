@@ -1,0 +1,163 @@
+//! What can go wrong between a session and its database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
+
+use crate::error::{
+    DomainError, FieldError, INTERNAL, PRECONDITION_FAILED, Problem, UNAVAILABLE, VALIDATION_FAILED,
+};
+
+/// A failure of a session. Every domain error has a transparent variant for it.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The database's.
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+    /// A statement of the session had failed, so it did not commit.
+    #[error("a statement of this session failed, so nothing was committed")]
+    Failed,
+    /// The cursor was not made by this installation for this list and order.
+    #[error("the cursor is not one that this list gave out")]
+    Cursor,
+    /// The row has another version than the client believes.
+    #[error("the resource was changed since you read it")]
+    Stale,
+}
+
+impl SessionError {
+    /// The name of the constraint that a row would have broken, if that is what went wrong.
+    ///
+    /// PostgreSQL tells the name. SQLite tells the columns (`UNIQUE constraint failed: users.email`), so constraints are
+    /// named after them: `<table>_<column>_…_key`; the primary key is `<table>_pkey`.
+    #[must_use]
+    pub fn violated_unique(&self) -> Option<String> {
+        let Self::Database(error) = self else { return None };
+        let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() else { return None };
+        if let Some(name) = driver_error(error).and_then(|error| error.as_database_error()?.constraint()) {
+            return Some(name.to_owned());
+        }
+        let columns = message.rsplit_once("UNIQUE constraint failed: ")?.1;
+        // SQLITE_CONSTRAINT_PRIMARYKEY
+        if driver_error(error).and_then(|error| error.as_database_error()?.code()).as_deref() == Some("1555")
+        {
+            return Some(format!("{}_pkey", columns.split_once('.')?.0));
+        }
+        if let Some(index) = columns.strip_prefix("index '") {
+            return Some(index.trim_end_matches('\'').to_owned());
+        }
+        let mut name = String::new();
+        for column in columns.split(", ") {
+            let (table, column) = column.split_once('.')?;
+            if name.is_empty() {
+                name.push_str(table);
+            }
+            name.push('_');
+            name.push_str(column);
+        }
+        Some(name + "_key")
+    }
+
+    /// The database was not reached, or had no connection left; the same request may work later.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
+            return true;
+        }
+        match driver_error(error).map(Arc::as_ref) {
+            Some(
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed,
+            ) => true,
+            // 57P01 to 57P03: the server shuts down, crashed, or starts up. 53300: too many connections. 5, 517: SQLITE_BUSY.
+            Some(sqlx::Error::Database(error)) => {
+                matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300" | "5" | "517"))
+            }
+            _ => false,
+        }
+    }
+
+    /// The same request may work later: the database was not reached, or could not go on for a reason that passes.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        if self.is_unreachable() {
+            return true;
+        }
+        let Self::Database(error) = self else { return false };
+        let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
+        // 40001, 40P01: serialization failure, deadlock. 53100, 53200: disk full, out of memory. 57014: the operator's
+        // time limit, or the operator (PostgreSQL manual, appendix A). 13: SQLITE_FULL (https://sqlite.org/rescode.html).
+        matches!(code.as_deref(), Some("40001" | "40P01" | "53100" | "53200" | "57014" | "13"))
+    }
+
+    /// No connection of the pool became free in time: all are busy, or none can be made.
+    pub(super) fn is_acquire_timeout(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+            || matches!(driver_error(error).map(Arc::as_ref), Some(sqlx::Error::PoolTimedOut))
+    }
+
+    /// A replica gave a query up, because it needs what the primary has removed since (PostgreSQL manual, "Handling Query
+    /// Conflicts"). The primary can answer it.
+    pub(super) fn is_recovery_conflict(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
+        // 40P01: the replay waited for a page that the query held (same section, "deadlock").
+        matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+}
+
+fn driver_error(error: &DbErr) -> Option<&Arc<sqlx::Error>> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+impl DomainError for SessionError {
+    fn problem(&self) -> &'static Problem {
+        match self {
+            Self::Database(_) if self.is_passing() => &UNAVAILABLE,
+            Self::Database(_) | Self::Failed => &INTERNAL,
+            Self::Cursor => &VALIDATION_FAILED,
+            Self::Stale => &PRECONDITION_FAILED,
+        }
+    }
+
+    fn fields(&self) -> Vec<FieldError> {
+        match self {
+            Self::Cursor => vec![FieldError::new("/cursor", "cursor", self.to_string())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.is_passing().then_some(Duration::from_secs(1))
+    }
+}
+
+/// The databases could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL names an engine that is not supported.
+    #[error("the database URL must start with sqlite: or postgres://")]
+    UnknownEngine,
+    /// A replica was configured for SQLite, which has none.
+    #[error(
+        "replicas need PostgreSQL: remove database.replica_urls or set database.url to a postgres:// URL"
+    )]
+    ReplicaOfSqlite,
+    /// An in-memory SQLite database cannot be shared by the writer and the readers.
+    #[error("an in-memory SQLite database is not supported: name a file")]
+    InMemory,
+    /// The file cannot be made or written.
+    #[error("the SQLite database cannot be opened: {0}")]
+    File(String),
+    /// The database did not let us in.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] DbErr),
+}

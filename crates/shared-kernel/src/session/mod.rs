@@ -1,0 +1,557 @@
+//! The way to the database: reads that cannot write, and writes that cannot forget to commit.
+//!
+//! - [`ReadSession`]: from a replica where one is configured, else from the primary (SQLite: from a pool of readers). It has
+//!   the methods of [`Reader`] and nothing else.
+//! - [`ReadPrimary`]: the same from the primary, for decisions that must not be a moment old.
+//! - [`WriteSession`]: one transaction on the primary. It begins at its first statement, so a request that is refused
+//!   before has held no connection, and ends with [`commit`](WriteSession::commit) or is rolled back when dropped.
+//!
+//! A session that saw an error does not commit: PostgreSQL answers `COMMIT` after a failed statement with success,
+//! although it rolled back. [`savepoint`](WriteSession::savepoint) is for failures that are expected.
+//!
+//! **Nothing but the database is awaited while a transaction is open.** Hash, fetch and ask the object store first.
+
+mod connect;
+mod error;
+mod replica;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _,
+    QueryTrait as _, Select, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+};
+use tokio::sync::OnceCell;
+
+pub use self::connect::DatabaseSettings;
+pub use self::error::{ConnectError, SessionError};
+use self::replica::Replicas;
+use crate::clock::{SharedClock, Timestamp};
+use crate::crypto::MacKey;
+use crate::event::{self, DomainEvent, EventId};
+use crate::id::{Id, Prefixed};
+use crate::page::{self, Order, Page, PageRequest};
+use crate::repository::SoftDelete;
+
+/// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Databases(Arc<Shared>);
+
+struct Shared {
+    primary: DatabaseConnection,
+    replicas: Replicas,
+    clock: SharedClock,
+    cursor_key: MacKey,
+}
+
+impl fmt::Debug for Databases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Databases")
+            .field("backend", &self.0.primary.get_database_backend())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Databases {
+    /// A session that reads, from a replica that has seen what `seen` names.
+    #[must_use]
+    pub fn read(&self, seen: Option<ConsistencyToken>) -> ReadSession {
+        ReadSession { databases: self.clone(), seen, chosen: OnceCell::new() }
+    }
+
+    /// A session that reads from the primary.
+    #[must_use]
+    pub fn read_primary(&self) -> ReadPrimary {
+        ReadPrimary { databases: self.clone() }
+    }
+
+    /// A session that writes. No connection is taken until its first statement.
+    #[must_use]
+    pub fn write(&self) -> WriteSession {
+        WriteSession {
+            databases: self.clone(),
+            transaction: OnceCell::new(),
+            failed: AtomicBool::new(false),
+            open_savepoints: AtomicUsize::new(0),
+            now: OnceLock::new(),
+        }
+    }
+
+    /// The primary itself, for migrations and for the relay of events. Domains have sessions.
+    #[must_use]
+    pub fn primary(&self) -> &DatabaseConnection {
+        &self.0.primary
+    }
+
+    /// The clock that sessions take their instant from.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
+    /// Whether the primary answers.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), SessionError> {
+        Ok(self.0.primary.execute_unprepared("SELECT 1").await.map(drop)?)
+    }
+
+    /// The state of each replica: whether it is in use.
+    #[must_use]
+    pub fn replicas_in_use(&self) -> Vec<bool> {
+        self.0.replicas.in_use()
+    }
+}
+
+mod source {
+    use super::{DbBackend, MacKey, QueryResult, SessionError, Statement};
+
+    /// Where rows come from. Private: what reads is decided here and nowhere else.
+    pub trait Source: Send + Sync {
+        fn backend(&self) -> DbBackend;
+        fn fetch(
+            &self,
+            statement: Statement,
+        ) -> impl Future<Output = Result<Vec<QueryResult>, SessionError>> + Send;
+        fn cursor_key(&self) -> &MacKey;
+    }
+}
+use self::source::Source;
+
+/// Reads: what a [`ReadSession`], a [`ReadPrimary`] and a [`WriteSession`] have in common.
+pub trait Reader: Source {
+    /// The first row of `select`, if any.
+    fn one<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+    ) -> impl Future<Output = Result<Option<E::Model>, SessionError>> + Send {
+        let statement = select.limit(1).build(self.backend());
+        async move {
+            let rows = self.fetch(statement).await?;
+            Ok(rows.first().map(|row| E::Model::from_query_result(row, "")).transpose()?)
+        }
+    }
+
+    /// All rows of `select`. Bound it: what can grow is read in pages.
+    fn all<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+    ) -> impl Future<Output = Result<Vec<E::Model>, SessionError>> + Send {
+        let statement = select.build(self.backend());
+        async move {
+            let rows = self.fetch(statement).await?;
+            Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, DbErr>>()?)
+        }
+    }
+
+    /// How many rows `select` has.
+    fn count<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+    ) -> impl Future<Output = Result<u64, SessionError>> + Send {
+        let inner = select.select_only().expr(sea_orm::sea_query::Expr::val(1)).into_query();
+        let mut outer = SelectStatement::new();
+        outer.expr_as(sea_orm::sea_query::Expr::cust("COUNT(*)"), "count").from_subquery(inner, "counted");
+        async move {
+            let counted: Option<Counted> = self.rows(&outer).await?.pop();
+            Ok(counted.map_or(0, |counted| u64::try_from(counted.count).unwrap_or(0)))
+        }
+    }
+
+    /// The rows of any `SELECT`, as `T`: for what is no entity, such as sums over several tables.
+    fn rows<T: FromQueryResult + Send>(
+        &self,
+        select: &SelectStatement,
+    ) -> impl Future<Output = Result<Vec<T>, SessionError>> + Send {
+        let statement = self.backend().build(select);
+        async move {
+            let rows = self.fetch(statement).await?;
+            Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, DbErr>>()?)
+        }
+    }
+
+    /// The page of `select` that `request` asks for.
+    fn page<E>(
+        &self,
+        select: Select<E>,
+        request: &PageRequest,
+        order: Order<E>,
+    ) -> impl Future<Output = Result<Page<E::Model>, SessionError>> + Send
+    where
+        E: SoftDelete,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        page::fetch(self, select, request, order)
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Counted {
+    count: i64,
+}
+
+/// Reads, from a replica where there is one.
+pub struct ReadSession {
+    databases: Databases,
+    seen: Option<ConsistencyToken>,
+    chosen: OnceCell<Option<usize>>,
+}
+
+impl Source for ReadSession {
+    fn backend(&self) -> DbBackend {
+        self.databases.0.primary.get_database_backend()
+    }
+
+    fn cursor_key(&self) -> &MacKey {
+        &self.databases.0.cursor_key
+    }
+
+    /// One statement, on the replica that the session's first statement chose. A replica that cannot be reached is left
+    /// out from then on, and the primary answers; so it does where the replica had to give up a query for the WAL to go on.
+    async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
+        let shared = &self.databases.0;
+        if let Some(current) = shared.replicas.always_current() {
+            return Ok(current.query_all_raw(statement).await?);
+        }
+        let chosen = *self.chosen.get_or_init(|| shared.replicas.choose(self.seen)).await;
+        if let Some(index) = chosen
+            && let Some(replica) = shared.replicas.connection(index)
+        {
+            match replica.query_all_raw(statement.clone()).await.map_err(SessionError::from) {
+                Err(error) if error.is_unreachable() => shared.replicas.failed(index, &error),
+                Err(error) if error.is_recovery_conflict() => {}
+                answered => return answered,
+            }
+        }
+        Ok(shared.primary.query_all_raw(statement).await?)
+    }
+}
+
+impl Reader for ReadSession {}
+
+/// Reads, from the primary: for security decisions, and before a write that depends on what was read.
+pub struct ReadPrimary {
+    databases: Databases,
+}
+
+impl Source for ReadPrimary {
+    fn backend(&self) -> DbBackend {
+        self.databases.0.primary.get_database_backend()
+    }
+
+    fn cursor_key(&self) -> &MacKey {
+        &self.databases.0.cursor_key
+    }
+
+    async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
+        let shared = &self.databases.0;
+        // On SQLite the readers see every commit at once, and the one writing connection stays free.
+        let connection = shared.replicas.always_current().unwrap_or(&shared.primary);
+        Ok(connection.query_all_raw(statement).await?)
+    }
+}
+
+impl Reader for ReadPrimary {}
+
+/// One transaction on the primary.
+pub struct WriteSession {
+    databases: Databases,
+    transaction: OnceCell<DatabaseTransaction>,
+    failed: AtomicBool,
+    /// Those that were begun and not ended. One that was given up half-way stays, and with it nothing is committed.
+    open_savepoints: AtomicUsize,
+    now: OnceLock<Timestamp>,
+}
+
+impl WriteSession {
+    /// The instant of this session: every row that it writes has the same.
+    pub fn now(&self) -> Timestamp {
+        *self.now.get_or_init(|| self.databases.0.clock.now())
+    }
+
+    /// A new id of this session's instant.
+    pub fn new_id<K: Prefixed>(&self) -> Id<K> {
+        Id::new(self.now())
+    }
+
+    /// Writes `event` into the outbox; it is handed on once this session is committed. Change first, then tell: the event's
+    /// id is of the moment of telling, so that of two sessions that change one row, the second, which had to wait for the
+    /// first, has the later event even if it began earlier.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
+        let id = Id::new(self.databases.0.clock.now());
+        let payload =
+            self.watch(serde_json::to_value(event).map_err(|error| DbErr::Json(error.to_string())))?;
+        let row = event::ActiveModel {
+            id: ActiveValue::Set(id),
+            name: ActiveValue::Set(E::NAME.to_owned()),
+            aggregate_id: ActiveValue::Set(event.aggregate_id()),
+            payload: ActiveValue::Set(payload),
+            occurred_at: ActiveValue::Set(self.now()),
+            attempts: ActiveValue::Set(0),
+            available_at: ActiveValue::Set(self.now()),
+            delivered_at: ActiveValue::Set(None),
+            last_error: ActiveValue::Set(None),
+        };
+        row.insert(self).await?;
+        Ok(id)
+    }
+
+    /// Makes what was written durable. `value` is what the answer is built from.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Failed`] if a statement of this session failed or a savepoint was given up half-way, and the database's. Nothing is written then,
+    /// unless the connection broke during the commit itself.
+    pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
+        let failed = self.failed.into_inner() || self.open_savepoints.into_inner() > 0;
+        let Some(transaction) = self.transaction.into_inner() else {
+            // Nothing was begun: because nothing was asked for, or because the database was not reached.
+            return if failed {
+                Err(SessionError::Failed)
+            } else {
+                Ok(Committed { value, consistency: None })
+            };
+        };
+        if failed {
+            transaction.rollback().await?;
+            return Err(SessionError::Failed);
+        }
+        transaction.commit().await?;
+        let consistency = self.databases.0.position().await;
+        Ok(Committed { value, consistency })
+    }
+
+    /// Does `work`, which is expected to fail: what it wrote is undone if it does, and the session stays good. If this is
+    /// dropped before it ends, nothing is undone, so the session does not commit.
+    ///
+    /// # Errors
+    ///
+    /// The outer one is the database's; the inner one is what `work` failed with.
+    pub async fn savepoint<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<Result<T, E>, SessionError> {
+        let failed_before = self.failed.load(Ordering::Acquire);
+        self.open_savepoints.fetch_add(1, Ordering::AcqRel);
+        self.execute_unprepared("SAVEPOINT expected").await?;
+        let outcome = work.await;
+        if outcome.is_err() {
+            self.execute_unprepared("ROLLBACK TO SAVEPOINT expected").await?;
+            self.failed.store(failed_before, Ordering::Release);
+        }
+        self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
+        // Not on the way out with an error of the database: that session has failed.
+        self.open_savepoints.fetch_sub(1, Ordering::AcqRel);
+        Ok(outcome)
+    }
+
+    async fn transaction(&self) -> Result<&DatabaseTransaction, DbErr> {
+        let begin = || async {
+            // A transaction that reads first and writes then would meet another writer half-way: SQLite answers that with
+            // an error that waiting does not mend (https://sqlite.org/lang_transaction.html).
+            let options = TransactionOptions {
+                sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
+                    .then_some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            self.databases.0.primary.begin_with_options(options).await
+        };
+        self.watch(self.transaction.get_or_try_init(begin).await)
+    }
+
+    fn watch<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for WriteSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteSession").field("begun", &self.transaction.initialized()).finish_non_exhaustive()
+    }
+}
+
+#[sea_orm::prelude::async_trait::async_trait]
+impl ConnectionTrait for WriteSession {
+    fn get_database_backend(&self) -> DbBackend {
+        self.databases.0.primary.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.watch(self.transaction().await?.execute_raw(statement).await)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.watch(self.transaction().await?.execute_unprepared(sql).await)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.watch(self.transaction().await?.query_one_raw(statement).await)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.watch(self.transaction().await?.query_all_raw(statement).await)
+    }
+}
+
+impl Source for WriteSession {
+    fn backend(&self) -> DbBackend {
+        self.get_database_backend()
+    }
+
+    fn cursor_key(&self) -> &MacKey {
+        &self.databases.0.cursor_key
+    }
+
+    async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
+        Ok(self.query_all_raw(statement).await?)
+    }
+}
+
+impl Reader for WriteSession {}
+
+impl Shared {
+    /// How far the primary has written, if anybody may want to wait for that. The commit is done: a failure here, or an
+    /// answer that takes too long, only means that the next reads go to the primary, because no replica is that far.
+    async fn position(&self) -> Option<ConsistencyToken> {
+        if self.replicas.always_current().is_some() || self.replicas.in_use().is_empty() {
+            return None;
+        }
+        let sql = "SELECT pg_current_wal_lsn()::text AS position";
+        let query = self.primary.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
+        let answer = tokio::time::timeout(POSITION_TIMEOUT, query).await;
+        let position = || answer.ok()?.ok()??.try_get::<String>("", "position").ok()?.parse().ok();
+        Some(position().unwrap_or(ConsistencyToken::UNREACHED))
+    }
+}
+
+/// Proof that what `value` tells of is in the database. Only [`WriteSession::commit`] makes one.
+#[must_use = "the answer is built from it"]
+#[derive(Debug)]
+pub struct Committed<T> {
+    value: T,
+    consistency: Option<ConsistencyToken>,
+}
+
+impl<T> Committed<T> {
+    /// The value, and the position for the header `Consistency-Token`.
+    pub fn into_parts(self) -> (T, Option<ConsistencyToken>) {
+        (self.value, self.consistency)
+    }
+
+    /// A look at the value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The value.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// The same proof for something made from the value.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Committed<U> {
+        Committed { value: f(self.value), consistency: self.consistency }
+    }
+}
+
+impl<T, E> Committed<Result<T, E>> {
+    /// For what is committed and answered with an error all the same: "end the session, then refuse".
+    ///
+    /// # Errors
+    ///
+    /// The committed error.
+    pub fn transpose(self) -> Result<Committed<T>, E> {
+        let Self { value, consistency } = self;
+        value.map(|value| Committed { value, consistency })
+    }
+}
+
+/// How far a PostgreSQL primary had written when a commit was answered: a WAL position (`pg_lsn`). Sent back with a read, it
+/// makes sure that the read sees the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConsistencyToken(u64);
+
+/// The text is no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a consistency token")]
+pub struct InvalidConsistencyToken;
+
+/// How long a request waits for the position of what it committed.
+const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl ConsistencyToken {
+    /// A position that no standby has replayed: `FFFFFFFF/0`. A server that is no standby is always current and passes for
+    /// `FFFFFFFF/FFFFFFFF`, which is beyond.
+    const UNREACHED: Self = Self(0xFFFF_FFFF << 32);
+}
+
+impl FromStr for ConsistencyToken {
+    type Err = InvalidConsistencyToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConsistencyToken> {
+        let (high, low) = text.split_once('/').ok_or(InvalidConsistencyToken)?;
+        let part = |text: &str| match text.len() {
+            // `from_str_radix` would take a sign.
+            1..=8 if !text.starts_with('+') => {
+                u32::from_str_radix(text, 16).map(u64::from).map_err(|_| InvalidConsistencyToken)
+            }
+            _ => Err(InvalidConsistencyToken),
+        };
+        Ok(Self(part(high)? << 32 | part(low)?))
+    }
+}
+
+impl fmt::Display for ConsistencyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectOptions, Database};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// The commit is done and the primary is gone: whoever reads next must not be sent to a replica that lags.
+    #[tokio::test]
+    async fn a_position_that_is_not_known_is_one_that_no_replica_has() {
+        // Listens and never answers.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let away = async || {
+            let url = format!("postgres://nobody@{}/none", silent.local_addr().unwrap());
+            Database::connect(ConnectOptions::new(url).connect_lazy(true).to_owned()).await.unwrap()
+        };
+        let shared = Shared {
+            primary: away().await,
+            replicas: Replicas::streaming(vec![away().await]),
+            clock: SystemClock::shared(),
+            cursor_key: crate::testing::secret_key().mac_key("cursor"),
+        };
+        let token = tokio::time::timeout(POSITION_TIMEOUT * 3, shared.position()).await.unwrap().unwrap();
+        assert_eq!(token.to_string(), "FFFFFFFF/0");
+        assert!("FFFFFFFE/FFFFFFFF".parse::<ConsistencyToken>().unwrap() < token);
+        assert!(
+            "FFFFFFFF/FFFFFFFF".parse::<ConsistencyToken>().unwrap() >= token,
+            "a server that is no standby"
+        );
+        let alone = Shared { replicas: Replicas::streaming(Vec::new()), ..shared };
+        assert_eq!(alone.position().await, None);
+    }
+}

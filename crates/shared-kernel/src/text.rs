@@ -1,0 +1,151 @@
+//! Strings as people type them.
+//!
+//! [`Line`] is what a one-line field holds, [`Prose`] what a text area holds: both are trimmed, so that a length rule counts what
+//! is kept. Control characters never get here from JSON: [`json`](crate::json) refuses them first; a line also refuses
+//! line breaks and tabs.
+
+use std::fmt;
+use std::ops::Deref;
+
+use garde::rules::length::chars::HasChars;
+use serde::{Deserialize, Deserializer, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+use utoipa::ToSchema;
+
+/// One line of text: trimmed, without line breaks or tabs, in Unicode normalisation form C.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct Line(String);
+
+/// Several lines of text: trimmed, in Unicode normalisation form C.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct Prose(String);
+
+impl Line {
+    /// `text` as a line.
+    ///
+    /// # Errors
+    ///
+    /// It has control characters.
+    pub fn new(text: &str) -> Result<Self, HasControlCharacters> {
+        if text.contains(is_refused_in_line) {
+            Err(HasControlCharacters)
+        } else {
+            Ok(Self(text.trim().nfc().collect()))
+        }
+    }
+}
+
+impl Prose {
+    /// `text` as prose.
+    ///
+    /// # Errors
+    ///
+    /// It has control characters other than line breaks and tabs.
+    pub fn new(text: &str) -> Result<Self, HasControlCharacters> {
+        if text.contains(is_refused) {
+            Err(HasControlCharacters)
+        } else {
+            Ok(Self(text.trim().nfc().collect()))
+        }
+    }
+}
+
+/// The text has characters that no person types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must not contain control characters")]
+pub struct HasControlCharacters;
+
+/// Control characters that no text of ours may have: all but line breaks and tabs. (ASVS 5.0, 2.2.1; PostgreSQL stores
+/// no NUL.)
+#[must_use]
+pub fn is_refused(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+}
+
+fn is_refused_in_line(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// The form in which names that must be unique whatever their spelling are compared: Unicode compatibility
+/// normalisation (NFKC, UAX #15) and lower case. `Ａnna` and `anna` are one.
+#[must_use]
+pub fn comparable(text: &str) -> String {
+    // Lower case can denormalise and normalisation can bring capitals: twice settles both (Unicode 3.13, toNFKC_Casefold).
+    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    folded.nfkc().flat_map(char::to_lowercase).collect()
+}
+
+macro_rules! text_type {
+    ($name:ident) => {
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl HasChars for $name {
+            fn num_chars(&self) -> usize {
+                self.0.chars().count()
+            }
+        }
+    };
+}
+
+text_type!(Line);
+text_type!(Prose);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_name_compare_equal() {
+        for spelling in ["Ａnna", "ANNA", "anna"] {
+            assert_eq!(comparable(spelling), "anna");
+        }
+        assert_eq!(comparable("Straße"), comparable("STRAßE"));
+        assert_eq!(comparable("I\u{307}stanbul"), comparable("İstanbul"));
+    }
+
+    #[test]
+    fn a_line_is_trimmed_and_is_one_line() {
+        assert_eq!(&*Line::new("  Ada \u{a0}").unwrap(), "Ada");
+        for text in ["a\nb", "a\tb", "a\0b", "a\u{2028}b", "a\u{7f}b", "a\u{85}b"] {
+            assert_eq!(Line::new(text), Err(HasControlCharacters), "{text:?}");
+        }
+        assert_eq!(&*Prose::new("a\nb").unwrap(), "a\nb");
+        assert_eq!(Prose::new("a\0b"), Err(HasControlCharacters));
+    }
+}

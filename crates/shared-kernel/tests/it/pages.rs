@@ -1,0 +1,344 @@
+//! Walks through lists, page by page.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use shared_kernel::error::DomainError as _;
+use shared_kernel::page::{Direction, Include, Order, PageQuery, PageRequest};
+use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::session::{Databases, SessionError};
+
+use crate::common::{Widgets, commit, database, moment, opened_again, widget};
+use widget::Column;
+
+/// As many rows as give five full pages of ten and one of seven.
+const ROWS: usize = 57;
+
+/// Rows with many equal names, and moments whose fractions have different lengths.
+async fn fill(databases: &Databases) -> Vec<widget::Model> {
+    let session = databases.write();
+    let start = moment("2024-05-01T11:59:59Z");
+    let mut rows = Vec::new();
+    for number in 0..ROWS {
+        let steps = u32::try_from(number % 19).unwrap();
+        let row = widget::ActiveModel {
+            name: Set(["Ada", "ada", "Zoë", "\u{1f4a1}", "", "O'Hara \\ %_"][number % 6].to_owned()),
+            rank: Set(i64::from(steps) - 9),
+            shiny: Set(number % 3 == 0),
+            // 0, .1, .2, .25, .3 … of a second, over two seconds.
+            made_at: Set(start
+                + Duration::from_micros(125_000 * u64::from(steps))
+                + Duration::from_micros(u64::from(steps % 2))),
+            ..widget(&session, &number.to_string())
+        };
+        rows.push(Widgets::insert(&session, row).await.unwrap());
+    }
+    session.commit(rows).await.unwrap().into_value()
+}
+
+fn orders() -> Vec<Order<widget::Entity>> {
+    let mut orders = vec![Order::newest_first(), Order::by_id("created_at", Direction::Ascending)];
+    for (name, column) in [
+        ("name", Column::Name),
+        ("rank", Column::Rank),
+        ("shiny", Column::Shiny),
+        ("made_at", Column::MadeAt),
+        ("version", Column::Version),
+    ] {
+        orders.push(Order::by(name, column, Direction::Ascending));
+        orders.push(Order::by(Box::leak(format!("-{name}").into_boxed_str()), column, Direction::Descending));
+    }
+    orders
+}
+
+/// All rows in that order, by following the cursors; `between` is called after each page.
+async fn walk(
+    databases: &Databases,
+    order: Order<widget::Entity>,
+    limit: u64,
+    mut between: impl AsyncFnMut(usize),
+) -> Vec<widget::Model> {
+    let mut request = PageRequest::first(limit);
+    let mut rows = Vec::new();
+    for page in 1..=200 {
+        let answer = Widgets::page(&databases.read(None), Widgets::live(), &request, order).await.unwrap();
+        assert_eq!(answer.total, None, "nobody asked for it");
+        assert!(answer.items.len() <= usize::try_from(limit).unwrap());
+        rows.extend(answer.items);
+        let Some(cursor) = answer.next_cursor else { return rows };
+        between(page).await;
+        request = PageRequest::after(limit, cursor);
+    }
+    panic!("the list does not end");
+}
+
+#[tokio::test]
+async fn a_walk_sees_each_row_once_in_every_order() {
+    let database = database().await;
+    let rows = fill(&database).await;
+    for order in orders() {
+        for limit in [1, 10, 19, 57, 100] {
+            let mut pages = 1;
+            let walked = walk(&database, order, limit, async |_| pages += 1).await;
+            assert_eq!(walked.len(), ROWS, "{order:?} by {limit}");
+            let ids: BTreeSet<_> = walked.iter().map(|row| row.id).collect();
+            assert_eq!(ids.len(), ROWS, "{order:?} by {limit}");
+            assert_eq!(
+                pages,
+                ROWS.div_ceil(usize::try_from(limit).unwrap()),
+                "no empty page at the end: {order:?}"
+            );
+        }
+    }
+    // The engines need not agree on the order of texts, but numbers, moments and ids have one.
+    let by_id: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let ids = |walked: Vec<widget::Model>| walked.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    let ascending =
+        ids(walk(&database, Order::by_id("created_at", Direction::Ascending), 10, async |_| ()).await);
+    assert_eq!(ascending, by_id);
+    let descending = ids(walk(&database, Order::newest_first(), 10, async |_| ()).await);
+    assert!(descending.iter().eq(by_id.iter().rev()));
+    let mut expected = rows.clone();
+    expected.sort_by_key(|row| (row.rank, row.id));
+    assert_eq!(
+        walk(&database, Order::by("rank", Column::Rank, Direction::Ascending), 10, async |_| ()).await,
+        expected
+    );
+    expected.sort_by_key(|row| (row.made_at, row.id));
+    assert_eq!(
+        walk(&database, Order::by("m", Column::MadeAt, Direction::Ascending), 10, async |_| ()).await,
+        expected
+    );
+    expected.reverse();
+    assert_eq!(
+        walk(&database, Order::by("-m", Column::MadeAt, Direction::Descending), 10, async |_| ()).await,
+        expected
+    );
+}
+
+#[tokio::test]
+async fn rows_that_come_and_go_between_pages_shift_nothing() {
+    let database = database().await;
+    for (round, order) in orders().into_iter().enumerate() {
+        let old = fill(&database).await;
+        let kept: BTreeSet<_> = old.iter().skip(20).map(|row| row.id).collect();
+        let walked = walk(&database, order, 10, async |page| {
+            // New rows at both ends of every order, and four of the old go: already seen or not.
+            let session = database.write();
+            for (end, (name, rank)) in [("!", -1_000), ("\u{10ffff}", 1_000)].into_iter().enumerate() {
+                let row = widget::ActiveModel {
+                    name: Set(name.to_owned()),
+                    rank: Set(rank),
+                    ..widget(&session, &format!("new {round} {page} {end}"))
+                };
+                Widgets::insert(&session, row).await.unwrap();
+            }
+            for gone in old.iter().take(20).skip((page - 1) * 4).take(4) {
+                Widgets::soft_delete(&session, gone.id, &Precondition::None).await.unwrap().unwrap();
+            }
+            commit(session).await;
+        })
+        .await;
+        let ids: BTreeSet<_> = walked.iter().map(|row| row.id).collect();
+        assert_eq!(ids.len(), walked.len(), "one was seen twice: {order:?}");
+        assert!(ids.is_superset(&kept), "one that stayed was not seen: {order:?}");
+        // An empty list for the next order.
+        let session = database.write();
+        for row in walk(&database, Order::newest_first(), 100, async |_| ()).await {
+            Widgets::soft_delete(&session, row.id, &Precondition::None).await.unwrap().unwrap();
+        }
+        commit(session).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_for_its_own_list_order_and_installation() {
+    let database = database().await;
+    fill(&database).await;
+    let by_name = Order::by("name", Column::Name, Direction::Ascending);
+    let reader = database.read(None);
+    let first = Widgets::page(&reader, Widgets::live(), &PageRequest::first(10), by_name).await.unwrap();
+    let cursor = first.next_cursor.unwrap();
+    let page = async |databases: &Databases, cursor: &str, order| {
+        let reader = databases.read(None);
+        Widgets::page(&reader, Widgets::live(), &PageRequest::after(10, cursor), order).await
+    };
+    page(&database, &cursor, by_name).await.unwrap();
+    for other in [
+        Order::by("-name", Column::Name, Direction::Descending),
+        Order::by("rank", Column::Rank, Direction::Ascending),
+        Order::newest_first(),
+    ] {
+        let refused = page(&database, &cursor, other).await.unwrap_err();
+        assert!(matches!(refused, SessionError::Cursor), "{other:?}: {refused:?}");
+        let fields = refused.fields();
+        assert_eq!((refused.problem().code, &*fields[0].pointer), ("validation_failed", "/cursor"));
+    }
+    let longer = cursor.repeat(50);
+    let shorter = &cursor[..cursor.len() - 1];
+    for garbage in
+        ["", "x", "=", "AQ", "e30", "\u{1f4a1}", "' OR 1=1 --", &longer, shorter, &format!("{cursor}=")]
+    {
+        let refused = page(&database, garbage, by_name).await.unwrap_err();
+        assert!(matches!(refused, SessionError::Cursor), "{garbage}: {refused:?}");
+    }
+    // Another installation signs with another key.
+    let secret = secrecy::SecretString::from("the secret of another installation");
+    let secret = shared_kernel::crypto::SecretKey::new(&secret).unwrap();
+    let settings = shared_kernel::session::DatabaseSettings::new(database.url().into());
+    let clock = shared_kernel::clock::SystemClock::shared();
+    let elsewhere = Databases::connect(&settings, clock, &secret).await.unwrap();
+    assert!(matches!(page(&elsewhere, &cursor, by_name).await, Err(SessionError::Cursor)));
+    // Another process of the same one does not.
+    let same = opened_again(&database, |_| ()).await;
+    assert_eq!(
+        page(&same, &cursor, by_name).await.unwrap(),
+        page(&database, &cursor, by_name).await.unwrap()
+    );
+}
+
+/// An order of the same name over another table: the key in a cursor means nothing there.
+#[tokio::test]
+async fn a_cursor_of_one_list_is_none_of_another() {
+    #[expect(unreachable_pub, reason = "what sea-orm derives is public")]
+    mod user_row {
+        use sea_orm::entity::prelude::*;
+        use shared_kernel::clock::Timestamp;
+        use shared_kernel::id::{UserId, UserKind};
+        use shared_kernel::repository::SoftDelete;
+
+        #[sea_orm::model]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "users")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub id: UserId,
+            pub version: i64,
+            pub updated_at: Timestamp,
+            pub deleted_at: Option<Timestamp>,
+        }
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl SoftDelete for Entity {
+            type Kind = UserKind;
+            const ID: Column = Column::Id;
+            const VERSION: Column = Column::Version;
+            const UPDATED_AT: Column = Column::UpdatedAt;
+            const DELETED_AT: Column = Column::DeletedAt;
+        }
+    }
+    use shared_kernel::session::Reader as _;
+
+    let database = database().await;
+    fill(&database).await;
+    let reader = database.read(None);
+    let page = reader.page(Widgets::live(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
+    let request = PageRequest::after(10, page.next_cursor.unwrap());
+    let rows = shared_kernel::repository::live::<user_row::Entity>();
+    let refused = reader.page(rows, &request, Order::newest_first()).await.unwrap_err();
+    assert!(matches!(refused, SessionError::Cursor), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_total_counts_what_is_selected_and_no_more() {
+    let database = database().await;
+    let rows = fill(&database).await;
+    let gone = database.write();
+    for row in &rows[..7] {
+        Widgets::soft_delete(&gone, row.id, &Precondition::None).await.unwrap().unwrap();
+    }
+    commit(gone).await;
+    let reader = database.read(None);
+    let by_rank = Order::by("rank", Column::Rank, Direction::Descending);
+    let first =
+        Widgets::page(&reader, Widgets::live(), &PageRequest::first(20).with_total(), by_rank).await.unwrap();
+    assert_eq!((first.items.len(), first.total), (20, Some(50)));
+    let request = PageRequest::after(40, first.next_cursor.unwrap()).with_total();
+    let second = Widgets::page(&reader, Widgets::live(), &request, by_rank).await.unwrap();
+    assert_eq!(
+        (second.items.len(), second.total, second.next_cursor),
+        (30, Some(50), None),
+        "of all, not of the rest"
+    );
+    let shiny = Widgets::live().filter(Column::Shiny.eq(true));
+    let expected = rows[7..].iter().filter(|row| row.shiny).count();
+    let page = Widgets::page(&reader, shiny, &PageRequest::first(5).with_total(), by_rank).await.unwrap();
+    assert_eq!(page.total, Some(u64::try_from(expected).unwrap()));
+    assert!(page.items.iter().all(|row| row.shiny));
+    let lengths = page.map(|row| row.label.len());
+    assert_eq!((lengths.items.len(), lengths.total), (5, Some(u64::try_from(expected).unwrap())));
+    let none = Widgets::live().filter(Column::Name.eq("nobody"));
+    let page = Widgets::page(&reader, none, &PageRequest::first(5).with_total(), by_rank).await.unwrap();
+    assert_eq!((page.items.len(), page.total, page.next_cursor), (0, Some(0), None));
+}
+
+#[tokio::test]
+async fn an_offset_passes_rows_over_and_the_cursor_goes_on_from_there() {
+    let database = database().await;
+    let rows = fill(&database).await;
+    let oldest = Order::by_id("created_at", Direction::Ascending);
+    let reader = database.read(None);
+    let ask = |offset| {
+        let query = PageQuery {
+            limit: Some(10),
+            offset: Some(offset),
+            include: Some(Include::Total),
+            ..Default::default()
+        };
+        PageRequest::try_from(query).unwrap()
+    };
+    let page = Widgets::page(&reader, Widgets::live(), &ask(35), oldest).await.unwrap();
+    assert_eq!((&*page.items, page.total), (&rows[35..45], Some(57)));
+    let request = PageRequest::after(100, page.next_cursor.unwrap());
+    let rest = Widgets::page(&reader, Widgets::live(), &request, oldest).await.unwrap();
+    assert_eq!((&*rest.items, rest.next_cursor), (&rows[45..], None));
+    let last = Widgets::page(&reader, Widgets::live(), &ask(47), oldest).await.unwrap();
+    assert_eq!((&*last.items, last.next_cursor), (&rows[47..], None), "a full page can be the last");
+    let beyond = Widgets::page(&reader, Widgets::live(), &ask(10_000), oldest).await.unwrap();
+    assert_eq!((beyond.items, beyond.next_cursor, beyond.total), (Vec::new(), None, Some(57)));
+}
+
+/// A moment in a filter is compared as a moment, whatever the length of its fraction: SQLite compares texts.
+#[tokio::test]
+async fn moments_are_compared_as_moments() {
+    let database = database().await;
+    let moments: Vec<_> = [
+        "1969-12-31T23:59:59.999999Z",
+        "1999-12-31T23:59:59.5Z",
+        "2000-01-01T00:00:00Z",
+        "2024-05-01T12:00:00Z",
+        "2024-05-01T12:00:00.000001Z",
+        "2024-05-01T12:00:00.1Z",
+        "2024-05-01T12:00:00.123456Z",
+        "2024-05-01T12:00:00.5Z",
+        "2024-05-01T12:00:00.51Z",
+        "2024-05-01T12:00:01Z",
+        "9999-12-31T23:59:59.999999Z",
+    ]
+    .map(moment)
+    .into();
+    let session = database.write();
+    for (number, moment) in moments.iter().enumerate() {
+        let row = widget::ActiveModel { made_at: Set(*moment), ..widget(&session, &number.to_string()) };
+        let row = Widgets::insert(&session, row).await.unwrap();
+        assert_eq!(row.made_at, *moment, "it is read back as it was");
+    }
+    commit(session).await;
+    let reader = database.read(None);
+    for (number, moment) in moments.iter().copied().enumerate() {
+        let count = async |filter| {
+            use shared_kernel::session::Reader as _;
+            usize::try_from(reader.count(widget::Entity::find().filter(filter)).await.unwrap()).unwrap()
+        };
+        assert_eq!(count(Column::MadeAt.lt(moment)).await, number, "before {moment}");
+        assert_eq!(count(Column::MadeAt.lte(moment)).await, number + 1, "until {moment}");
+        assert_eq!(count(Column::MadeAt.eq(moment)).await, 1, "at {moment}");
+        assert_eq!(count(Column::MadeAt.gt(moment)).await, moments.len() - number - 1, "after {moment}");
+    }
+    let in_order =
+        walk(&database, Order::by("made_at", Column::MadeAt, Direction::Ascending), 2, async |_| ()).await;
+    assert!(in_order.iter().map(|row| row.made_at).eq(moments));
+}

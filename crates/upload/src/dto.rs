@@ -1,0 +1,383 @@
+//! What goes in and out.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::repository::Versioned;
+use shared_kernel::text::Line;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::model;
+
+/// The kind of [`UploadId`].
+#[derive(Debug)]
+pub enum UploadKind {}
+
+impl Prefixed for UploadKind {
+    const PREFIX: &'static str = "upl";
+}
+
+/// An upload.
+pub type UploadId = Id<UploadKind>;
+
+/// A file that is to be uploaded.
+#[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUpload {
+    /// What the file is called: a label, and the name that a download suggests. No path: `/` and `\` are refused, and a
+    /// dot at its start.
+    #[garde(length(chars, min = 1, max = 255), custom(is_file_name))]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^./\\\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]([^/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]*)$", examples("harbour.png"))]
+    pub filename: Line,
+    /// What it is, without parameters: one of the types that this installation takes. The bytes must agree.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[schema(value_type = String, min_length = 1, max_length = 100, examples("image/png"))]
+    pub content_type: Line,
+    /// How many bytes it has, exactly. They count against your quota at once, and after a deletion until they are removed
+    /// for good.
+    #[garde(range(min = 1))]
+    #[schema(minimum = 1, examples(48_213))]
+    pub size: i64,
+    /// Its SHA-256 in standard base64. When given, the store takes these bytes and no others.
+    #[garde(inner(custom(is_sha256)))]
+    #[schema(
+        value_type = Option<String>, min_length = 44, max_length = 44, pattern = "^[A-Za-z0-9+/]{43}=$",
+        examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")
+    )]
+    pub checksum_sha256: Option<Line>,
+    /// Who may download it.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(required = false, default = "private", examples("private"))]
+    pub visibility: UploadVisibility,
+}
+
+/// A garde rule: the text is a name without a path.
+fn is_file_name<C>(name: &Line, _context: &C) -> garde::Result {
+    if name.starts_with('.') {
+        return Err(garde::Error::new("filename: must not start with a dot"));
+    }
+    if name.contains(['/', '\\']) {
+        return Err(garde::Error::new("filename: must not contain / or \\: it is a name and not a path"));
+    }
+    if name.contains(turns_the_text) {
+        return Err(garde::Error::new(
+            "filename: must not contain characters that turn the direction of the text",
+        ));
+    }
+    Ok(())
+}
+
+/// With these `gpj.exe` is shown as `exe.jpg` (Unicode UAX #9, explicit directional formatting).
+fn turns_the_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A garde rule: the text is the canonical base64 of 32 bytes.
+fn is_sha256<C>(text: &Line, _context: &C) -> garde::Result {
+    match STANDARD.decode(text.as_bytes()) {
+        Ok(bytes) if bytes.len() == 32 => Ok(()),
+        _ => {
+            Err(garde::Error::new("checksum: must be a SHA-256 in standard base64: 32 bytes, 44 characters"))
+        }
+    }
+}
+
+/// Who may download an upload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadVisibility {
+    /// Its owner.
+    #[default]
+    Private,
+    /// Whoever is signed in and has its id, once it is completed.
+    Public,
+}
+
+impl From<UploadVisibility> for model::Visibility {
+    fn from(visibility: UploadVisibility) -> Self {
+        match visibility {
+            UploadVisibility::Private => Self::Private,
+            UploadVisibility::Public => Self::Public,
+        }
+    }
+}
+
+impl From<model::Visibility> for UploadVisibility {
+    fn from(visibility: model::Visibility) -> Self {
+        match visibility {
+            model::Visibility::Private => Self::Private,
+            model::Visibility::Public => Self::Public,
+        }
+    }
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadStatus {
+    /// Its bytes are awaited.
+    Pending,
+    /// Its bytes are there and checked.
+    Completed,
+}
+
+impl From<UploadStatus> for model::Status {
+    fn from(status: UploadStatus) -> Self {
+        match status {
+            UploadStatus::Pending => Self::Pending,
+            UploadStatus::Completed => Self::Completed,
+        }
+    }
+}
+
+impl From<model::Status> for UploadStatus {
+    fn from(status: model::Status) -> Self {
+        match status {
+            model::Status::Pending => Self::Pending,
+            model::Status::Completed => Self::Completed,
+        }
+    }
+}
+
+/// An upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// What the file is called.
+    #[schema(examples("harbour.png"))]
+    pub filename: String,
+    /// What it is.
+    #[schema(examples("image/png"))]
+    pub content_type: String,
+    /// How many bytes it has.
+    #[schema(minimum = 1, examples(48_213))]
+    pub size: i64,
+    /// Its SHA-256 in standard base64, if the client declared it or the store knows it.
+    #[schema(required, examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="))]
+    pub checksum_sha256: Option<String>,
+    /// Who may download it.
+    pub visibility: UploadVisibility,
+    /// How far it is.
+    pub status: UploadStatus,
+    /// Of a completed image: its width in pixels as stored, before any rotation that its metadata ask for.
+    #[schema(required, minimum = 1, examples(1_600))]
+    pub width: Option<i32>,
+    /// Of a completed image: its height in pixels as stored.
+    #[schema(required, minimum = 1, examples(1_200))]
+    pub height: Option<i32>,
+    /// A tiny picture to show while the image loads. Always `null` in this version.
+    #[schema(required)]
+    pub placeholder: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its bytes were found to be there and right.
+    #[schema(required)]
+    pub completed_at: Option<Timestamp>,
+    /// Counts the changes; in the API it is the `ETag`.
+    #[serde(skip)]
+    pub version: i64,
+}
+
+impl Versioned for Upload {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl From<model::Model> for Upload {
+    fn from(row: model::Model) -> Self {
+        Self {
+            id: row.id,
+            filename: row.filename,
+            content_type: row.content_type,
+            size: row.size,
+            checksum_sha256: row.checksum_sha256,
+            visibility: row.visibility.into(),
+            status: row.status.into(),
+            width: row.width,
+            height: row.height,
+            placeholder: None,
+            created_at: row.created_at,
+            completed_at: row.completed_at,
+            version: row.version,
+        }
+    }
+}
+
+/// A new upload, and how to send its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CreatedUpload {
+    /// The upload, pending.
+    pub upload: Upload,
+    /// The request that sends the bytes to the store.
+    pub request: PresignedRequest,
+    /// Until when that request works.
+    pub expires_at: Timestamp,
+}
+
+/// A request to the object store that is signed already: whoever has it can send it, and nothing else.
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "method": "PUT",
+    "url": "https://files.example.com/ashlar/uploads/3f0c?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9e1b",
+    "headers": {"content-length": "48213", "content-type": "image/png", "if-none-match": "*"},
+})))]
+pub struct PresignedRequest {
+    /// The method.
+    #[schema(examples("PUT"))]
+    pub method: String,
+    /// Where to.
+    #[schema(
+        format = Uri,
+        examples("https://files.example.com/ashlar/uploads/3f0c?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9e1b")
+    )]
+    pub url: String,
+    /// The headers, all of which must be sent with exactly these values. (A browser sets `content-length` by itself.)
+    pub headers: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for PresignedRequest {
+    /// Without the URL: who reads it in a log could use it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PresignedRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// Where a file can be downloaded for a short time.
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Download {
+    /// A presigned URL in the object store.
+    #[schema(
+        format = Uri,
+        examples("https://files.example.com/ashlar/uploads/3f0c?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9e1b")
+    )]
+    pub url: String,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Download {
+    /// Without the URL: who reads it in a log could use it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// What a client says with a completion: nothing yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompleteUpload {}
+
+/// How a download is wanted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadQuery {
+    /// Whether the browser saves the file (when absent) or shows it. What it could run is saved in any case.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline, required = false)]
+    pub disposition: Disposition,
+}
+
+/// What a browser does with a download (RFC 6266).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// Saves it.
+    #[default]
+    Attachment,
+    /// Shows it, if it is an image, a video, a sound or plain text.
+    Inline,
+}
+
+/// Which uploads their owner wants to see.
+#[derive(Clone, Debug, Default, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UploadFilter {
+    /// Only with this status.
+    #[garde(skip)]
+    #[param(inline)]
+    pub status: Option<UploadStatus>,
+    /// Only of this type.
+    #[garde(inner(length(chars, min = 1, max = 100)))]
+    #[param(value_type = Option<String>, min_length = 1, max_length = 100, example = "image/png")]
+    pub content_type: Option<Line>,
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_kernel::error::Invalid;
+    use shared_kernel::json::{self, JsonError};
+
+    use super::*;
+
+    fn refused(body: &serde_json::Value) -> Vec<(String, String)> {
+        match json::parse::<CreateUpload>(body.to_string().as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(JsonError::Invalid(Invalid(fields))) => {
+                fields.into_iter().map(|field| (field.pointer, field.code.into_owned())).collect()
+            }
+            Err(error) => panic!("{body}: {error}"),
+        }
+    }
+
+    fn body(field: &str, value: impl Into<serde_json::Value>) -> serde_json::Value {
+        let mut body = serde_json::json!({"filename": "a.png", "content_type": "image/png", "size": 1});
+        body[field] = value.into();
+        body
+    }
+
+    fn one(pointer: &str, code: &str) -> Vec<(String, String)> {
+        vec![(pointer.into(), code.into())]
+    }
+
+    #[test]
+    fn a_file_name_is_a_label_and_not_a_path() {
+        for name in ["a", "Hafen – Übersicht (2).png", "a..b", "文件.txt", &"ß".repeat(255)] {
+            assert_eq!(refused(&body("filename", name)), [], "{name}");
+        }
+        for name in ["../a", "/etc/passwd", r"..\a", r"C:\a", ".", "..", ".htaccess", "a\u{202e}gpj.exe"] {
+            assert_eq!(refused(&body("filename", name)), one("/filename", "filename"), "{name:?}");
+        }
+        assert_eq!(refused(&body("filename", "  ")), one("/filename", "too_short"));
+        assert_eq!(refused(&body("filename", "a".repeat(256))), one("/filename", "too_long"));
+        assert_eq!(refused(&body("filename", "a\r\nb")), one("/filename", "control_characters"));
+    }
+
+    #[test]
+    fn a_checksum_is_the_base64_of_32_bytes() {
+        assert_eq!(refused(&body("checksum_sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")), []);
+        assert_eq!(refused(&body("checksum_sha256", serde_json::Value::Null)), []);
+        let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let unpadded = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg";
+        let not_canonical = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgh=";
+        let url_safe = "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg=";
+        for text in ["", "AAAA", hex, unpadded, not_canonical, url_safe] {
+            assert_eq!(
+                refused(&body("checksum_sha256", text)),
+                one("/checksum_sha256", "checksum"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_size_is_at_least_one_byte() {
+        for size in [0, -1] {
+            assert_eq!(refused(&body("size", size)), one("/size", "too_small"), "{size}");
+        }
+        assert_eq!(refused(&body("size", u64::MAX)), one("/size", "invalid"));
+        assert_eq!(refused(&body("size", "1")), one("/size", "type"));
+        assert_eq!(refused(&body("is_admin", true)), one("/is_admin", "unknown_field"));
+        assert_eq!(refused(&body("visibility", "secret")), one("/visibility", "choice"));
+    }
+}

@@ -1,0 +1,63 @@
+//! The table `uploads`.
+
+use sea_orm::entity::prelude::*;
+use shared_kernel::clock::Timestamp;
+use shared_kernel::id::UserId;
+use shared_kernel::repository::SoftDelete;
+
+use crate::dto::{UploadId, UploadKind};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "uploads")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UploadId,
+    pub version: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    pub owner_id: UserId,
+    pub object_key: String,
+    pub filename: String,
+    pub content_type: String,
+    pub size: i64,
+    pub checksum_sha256: Option<String>,
+    pub visibility: Visibility,
+    pub status: Status,
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    /// When the presigned PUT stops working.
+    pub expires_at: Timestamp,
+    pub completed_at: Option<Timestamp>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Who may download it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(10))")]
+pub enum Visibility {
+    #[sea_orm(string_value = "private")]
+    Private,
+    #[sea_orm(string_value = "public")]
+    Public,
+}
+
+/// Whether its bytes are there and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))")]
+pub enum Status {
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    #[sea_orm(string_value = "completed")]
+    Completed,
+}
+
+impl SoftDelete for Entity {
+    type Kind = UploadKind;
+    const ID: Column = Column::Id;
+    const VERSION: Column = Column::Version;
+    const UPDATED_AT: Column = Column::UpdatedAt;
+    const DELETED_AT: Column = Column::DeletedAt;
+}

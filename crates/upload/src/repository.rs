@@ -1,0 +1,162 @@
+//! The queries on `uploads`.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, SelectStatement};
+use sea_orm::{
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::id::UserId;
+use shared_kernel::page::{Order, Page, PageRequest};
+use shared_kernel::repository::Repository;
+use shared_kernel::session::{Reader, SessionError, WriteSession};
+
+use crate::content::Dimensions;
+use crate::dto::{UploadFilter, UploadId};
+use crate::model::{ActiveModel, Column, Entity, Model, Status};
+
+pub(crate) struct Uploads;
+
+impl Repository for Uploads {
+    type Entity = Entity;
+    type Row = ActiveModel;
+}
+
+/// What an owner's uploads take up, the deleted ones that are not purged yet included: as long as there is a row there
+/// may be an object, and the URL of a deleted upload still puts one.
+#[derive(Clone, Copy, Debug, Default, FromQueryResult)]
+pub(crate) struct Used {
+    pub(crate) bytes: i64,
+    /// How many of them were never completed.
+    pub(crate) pending: i64,
+}
+
+/// What was found out about an object that is what it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Findings {
+    pub(crate) checksum_sha256: Option<String>,
+    pub(crate) dimensions: Option<Dimensions>,
+}
+
+/// Up to when something must have happened for an upload to be purged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cutoff {
+    /// The URL expired.
+    pub(crate) expired: Timestamp,
+    /// It was deleted.
+    pub(crate) deleted: Timestamp,
+}
+
+impl Uploads {
+    pub(crate) async fn list(
+        session: &impl Reader,
+        owner: UserId,
+        filter: &UploadFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Model>, SessionError> {
+        let conditions = Condition::all()
+            .add(Column::OwnerId.eq(owner))
+            .add_option(filter.status.map(|status| Column::Status.eq(Status::from(status))))
+            .add_option(
+                filter.content_type.as_deref().map(|content_type| Column::ContentType.eq(content_type)),
+            );
+        Self::page(session, Self::live().filter(conditions), request, Order::newest_first()).await
+    }
+
+    /// What the owner's uploads take up, and nobody adds one until the session ends: two at once could each believe in
+    /// the same free space.
+    pub(crate) async fn lock_used_space(session: &WriteSession, owner: UserId) -> Result<Used, SessionError> {
+        // SQLite has one writer; there the transaction itself is the lock.
+        if session.get_database_backend() == DbBackend::Postgres {
+            let name =
+                Func::cust(Alias::new("hashtextextended")).arg(format!("uploads of {owner}")).arg(0_i64);
+            let lock = Func::cust(Alias::new("pg_advisory_xact_lock")).arg(name);
+            session.execute(&SelectStatement::new().expr(lock).to_owned()).await?;
+        }
+        // A sum of BIGINT is NUMERIC in PostgreSQL.
+        let total = |sum| Expr::expr(Func::coalesce([sum, Expr::val(0)])).cast_as("bigint");
+        let pending = Expr::expr(Expr::case(Column::Status.eq(Status::Pending), 1).finally(0)).sum();
+        let used = Entity::find()
+            .filter(Column::OwnerId.eq(owner))
+            .select_only()
+            .expr_as(total(Column::Size.sum()), "bytes")
+            .expr_as(total(pending), "pending")
+            .into_query();
+        Ok(session.rows::<Used>(&used).await?.pop().unwrap_or_default())
+    }
+
+    /// Makes a pending upload completed. `None`: it is not pending any more.
+    pub(crate) async fn complete(
+        session: &WriteSession,
+        id: UploadId,
+        findings: Findings,
+    ) -> Result<Option<Model>, SessionError> {
+        let dimensions = findings.dimensions;
+        let update = Entity::update_many()
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::UpdatedAt, Expr::val(session.now()))
+            .col_expr(Column::Status, Column::Status.save_as(Expr::val(Status::Completed)))
+            .col_expr(Column::CompletedAt, Expr::val(session.now()))
+            .col_expr(Column::ChecksumSha256, Expr::val(findings.checksum_sha256))
+            .col_expr(Column::Width, Expr::val(dimensions.map(|dimensions| dimensions.width)))
+            .col_expr(Column::Height, Expr::val(dimensions.map(|dimensions| dimensions.height)))
+            .filter(Column::Id.eq(id))
+            .filter(Column::DeletedAt.is_null())
+            .filter(Column::Status.eq(Status::Pending));
+        Ok(update.exec_with_returning(session).await?.pop())
+    }
+
+    /// Deletes some pending uploads whose URL expired long ago; their last states.
+    pub(crate) async fn abandon(
+        session: &WriteSession,
+        cutoff: Cutoff,
+        limit: u64,
+    ) -> Result<Vec<Model>, SessionError> {
+        let pending = Column::Status.eq(Status::Pending);
+        let stale = Self::live()
+            .filter(pending.clone())
+            .filter(Column::ExpiresAt.lte(cutoff.expired))
+            .order_by_asc(Column::ExpiresAt)
+            .limit(limit);
+        let ids: Vec<UploadId> = session.all(stale).await?.into_iter().map(|row| row.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let update = Entity::update_many()
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::UpdatedAt, Expr::val(session.now()))
+            .col_expr(Column::DeletedAt, Expr::val(session.now()))
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::DeletedAt.is_null())
+            .filter(pending);
+        Ok(update.exec_with_returning(session).await?)
+    }
+
+    /// Some deleted uploads, after one, whose objects may go: nobody can put one there any more, and nobody could ever
+    /// download it or the time for regret is over.
+    pub(crate) async fn doomed(
+        session: &impl Reader,
+        cutoff: Cutoff,
+        after: Option<UploadId>,
+        limit: u64,
+    ) -> Result<Vec<Model>, SessionError> {
+        let over = Condition::any()
+            .add(Column::Status.eq(Status::Pending))
+            .add(Column::DeletedAt.lte(cutoff.deleted));
+        let conditions = Condition::all()
+            .add(Column::DeletedAt.is_not_null())
+            .add(Column::ExpiresAt.lte(cutoff.expired))
+            .add(over)
+            .add_option(after.map(|after| Column::Id.gt(after)));
+        session.all(Entity::find().filter(conditions).order_by_asc(Column::Id).limit(limit)).await
+    }
+
+    /// Removes deleted rows for good.
+    pub(crate) async fn erase(session: &WriteSession, ids: &[UploadId]) -> Result<(), SessionError> {
+        let delete = Entity::delete_many()
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .filter(Column::DeletedAt.is_not_null());
+        delete.exec(session).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! The rules of uploads.
+
+use sea_orm::ActiveValue::Set;
+use shared_kernel::actor::Actor;
+use shared_kernel::error::{FieldError, Invalid};
+use shared_kernel::page::{Page, PageRequest};
+use shared_kernel::random;
+use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
+use shared_kernel::text::Line;
+
+use crate::content::{self, Start};
+use crate::dto::{CreateUpload, CreatedUpload, Disposition, Download, Upload, UploadFilter, UploadId};
+use crate::error::{Mismatch, UploadError};
+use crate::event::{UploadCompleted, UploadDeleted};
+use crate::model::{ActiveModel, Model, Status, Visibility};
+use crate::repository::{Cutoff, Findings, Uploads};
+use crate::settings::UploadSettings;
+use crate::storage::{Declared, Storage, StorageError, StoredObject, Wanted};
+
+/// Makes a pending upload, and the request that sends its bytes to the store.
+///
+/// # Errors
+///
+/// A type or a size that this installation does not take, [`UploadError::QuotaExceeded`],
+/// [`UploadError::TooManyPending`].
+pub async fn create(
+    session: &WriteSession,
+    storage: &Storage,
+    settings: &UploadSettings,
+    actor: &Actor,
+    new: CreateUpload,
+) -> Result<CreatedUpload, UploadError> {
+    refuse_unfit(settings, &new)?;
+    // Signed before the first statement: no transaction is open yet.
+    let key = new_object_key();
+    let declared = Declared {
+        key: &key,
+        size: new.size,
+        content_type: &new.content_type,
+        checksum_sha256: new.checksum_sha256.as_deref(),
+    };
+    let presigned = storage.presign_put(declared, settings.url_ttl).await?;
+    let used = Uploads::lock_used_space(session, actor.user_id).await?;
+    if used.bytes.saturating_add(new.size) > settings.quota {
+        return Err(UploadError::QuotaExceeded { size: new.size, used: used.bytes, quota: settings.quota });
+    }
+    if used.pending >= settings.max_pending {
+        return Err(UploadError::TooManyPending { pending: used.pending, max_pending: settings.max_pending });
+    }
+    let row = ActiveModel {
+        id: Set(session.new_id()),
+        version: Set(1),
+        created_at: Set(session.now()),
+        updated_at: Set(session.now()),
+        deleted_at: Set(None),
+        owner_id: Set(actor.user_id),
+        object_key: Set(key),
+        filename: Set(new.filename.into_string()),
+        content_type: Set(new.content_type.into_string()),
+        size: Set(new.size),
+        checksum_sha256: Set(new.checksum_sha256.map(Line::into_string)),
+        visibility: Set(new.visibility.into()),
+        status: Set(Status::Pending),
+        width: Set(None),
+        height: Set(None),
+        expires_at: Set(presigned.expires_at),
+        completed_at: Set(None),
+    };
+    let upload = Uploads::insert(session, row).await?.into();
+    Ok(CreatedUpload { upload, request: presigned.request, expires_at: presigned.expires_at })
+}
+
+/// Publishes an upload whose bytes are in the store and are what was declared. Whoever asks again gets the same answer.
+///
+/// The store is asked first and the row is written then, so no transaction waits for the store. An object that arrived
+/// in time may be completed later, until [`purge`] gives it up.
+///
+/// # Errors
+///
+/// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
+/// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
+pub async fn complete(
+    read: &ReadPrimary,
+    write: WriteSession,
+    storage: &Storage,
+    actor: &Actor,
+    id: UploadId,
+) -> Result<Committed<Upload>, UploadError> {
+    let row = owned(read, actor, id).await?;
+    let upload = match row.status {
+        Status::Completed => row.into(),
+        Status::Pending => {
+            // On the heap: what waits for the SDK is large, and this waits inside a handler.
+            let findings = match Box::pin(inspect(storage, &row)).await {
+                Err(UploadError::Incomplete) if row.expires_at <= write.now() => Err(UploadError::Expired),
+                inspected => inspected,
+            }?;
+            finish(&write, actor, id, findings).await?
+        }
+    };
+    Ok(write.commit(upload).await?)
+}
+
+/// An upload, for its owner.
+///
+/// # Errors
+///
+/// [`UploadError::NotFound`].
+pub async fn get(session: &impl Reader, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
+    Ok(owned(session, actor, id).await?.into())
+}
+
+/// One's own uploads, the newest first.
+///
+/// # Errors
+///
+/// A cursor that is none.
+pub async fn list(
+    session: &impl Reader,
+    actor: &Actor,
+    filter: &UploadFilter,
+    request: &PageRequest,
+) -> Result<Page<Upload>, UploadError> {
+    Ok(Uploads::list(session, actor.user_id, filter, request).await?.map(Upload::from))
+}
+
+/// Where an upload's bytes can be had for a short time: by its owner, and by everyone if it is public. What a browser
+/// could run is an attachment, whatever is wanted.
+///
+/// # Errors
+///
+/// [`UploadError::NotFound`], [`UploadError::Incomplete`].
+pub async fn download(
+    session: &impl Reader,
+    storage: &Storage,
+    settings: &UploadSettings,
+    actor: &Actor,
+    id: UploadId,
+    disposition: Disposition,
+) -> Result<Download, UploadError> {
+    let row = Uploads::find(session, id).await?.ok_or(UploadError::NotFound)?;
+    let is_published = row.status == Status::Completed;
+    match (actor.owns(row.owner_id), row.visibility) {
+        (true, _) | (false, Visibility::Public) if is_published => {}
+        (true, _) => return Err(UploadError::Incomplete),
+        (false, _) => return Err(UploadError::NotFound),
+    }
+    let wanted = Wanted {
+        key: &row.object_key,
+        disposition: if is_inert(&row.content_type) { disposition } else { Disposition::Attachment },
+        filename: &row.filename,
+        content_type: &served_type(&row.content_type),
+    };
+    let presigned = storage.presign_get(wanted, settings.url_ttl).await?;
+    Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
+}
+
+/// Deletes an upload; its object goes when [`purge`] finds the grace period over, and only then is its space free again.
+///
+/// # Errors
+///
+/// [`UploadError::NotFound`], and a stale precondition.
+pub async fn delete(
+    session: &WriteSession,
+    actor: &Actor,
+    id: UploadId,
+    precondition: &Precondition,
+) -> Result<(), UploadError> {
+    owned(session, actor, id).await?;
+    let deleted = Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
+    session.emit(&UploadDeleted::from(&deleted)).await?;
+    Ok(())
+}
+
+/// What [`purge`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Uploads that were never completed and are deleted now.
+    pub abandoned: usize,
+    /// Deleted uploads whose object and row are gone now.
+    pub removed: usize,
+    /// Deleted uploads whose object the store refused to remove; the next run tries again.
+    pub failed: usize,
+}
+
+/// Gives up what was not completed long after its URL expired, and removes the objects and rows of what was deleted long
+/// ago: to be called now and then. Any number may run at once, and one that is cut off leaves nothing undone for good.
+///
+/// # Errors
+///
+/// The database's, and the store's when it does not answer; what was done until then stays done.
+pub async fn purge(
+    databases: &Databases,
+    storage: &Storage,
+    settings: &UploadSettings,
+) -> Result<Purged, UploadError> {
+    let now = databases.clock().now();
+    let cutoff = Cutoff { expired: now - settings.pending_grace, deleted: now - settings.deleted_grace };
+    let limit = settings.purge_batch.max(1);
+    let mut purged = Purged::default();
+    loop {
+        let abandoned = abandon(databases, cutoff, limit).await?;
+        purged.abandoned += abandoned;
+        if abandoned == 0 {
+            break;
+        }
+    }
+    let mut after = None;
+    loop {
+        let doomed = Uploads::doomed(&databases.read_primary(), cutoff, after, limit).await?;
+        let Some(last) = doomed.last() else { return Ok(purged) };
+        after = Some(last.id);
+        let removed = remove(databases, storage, &doomed).await?;
+        purged.removed += removed;
+        purged.failed += doomed.len() - removed;
+    }
+}
+
+async fn abandon(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
+    let session = databases.write();
+    let abandoned = Uploads::abandon(&session, cutoff, limit).await?;
+    for row in &abandoned {
+        session.emit(&UploadDeleted::from(row)).await?;
+    }
+    Ok(session.commit(abandoned.len()).await?.into_value())
+}
+
+/// First the objects, then the rows: a row without its object is removed by the next run, an object without its row
+/// would stay for ever.
+async fn remove(databases: &Databases, storage: &Storage, doomed: &[Model]) -> Result<usize, UploadError> {
+    let mut gone = Vec::new();
+    let mut unreachable = None;
+    for row in doomed {
+        match storage.delete(&row.object_key).await {
+            Ok(()) => gone.push(row.id),
+            Err(error @ StorageError::Unavailable(_)) => {
+                unreachable = Some(error);
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(upload = %row.id, ?error, "the object of a deleted upload cannot be removed");
+            }
+        }
+    }
+    let session = databases.write();
+    Uploads::erase(&session, &gone).await?;
+    let removed = session.commit(gone.len()).await?.into_value();
+    unreachable.map_or(Ok(removed), |error| Err(error.into()))
+}
+
+/// The actor's own living upload. Anybody else's is not there.
+async fn owned(session: &impl Reader, actor: &Actor, id: UploadId) -> Result<Model, UploadError> {
+    let row = Uploads::find(session, id).await?.filter(|row| actor.owns(row.owner_id));
+    row.ok_or(UploadError::NotFound)
+}
+
+/// What the settings refuse, all of it at once.
+fn refuse_unfit(settings: &UploadSettings, new: &CreateUpload) -> Result<(), Invalid> {
+    let mut refused = Vec::new();
+    if !settings.allowed_types.iter().any(|allowed| **allowed == *new.content_type) {
+        let message = format!("must be one of {}, without parameters", settings.allowed_types.join(", "));
+        refused.push(FieldError::new("/content_type", "choice", message));
+    }
+    if new.size > settings.max_size {
+        let message = format!("must be at most {} bytes: larger files are not taken yet", settings.max_size);
+        refused.push(FieldError::new("/size", "too_large", message));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Invalid(refused)) }
+}
+
+/// 128 random bits: who knows an upload's id, its name or another key does not know this one.
+fn new_object_key() -> String {
+    format!("uploads/{:032x}", u128::from_be_bytes(random::bytes()))
+}
+
+/// Asks the store for the object of a pending upload. Nobody can replace it between this and [`finish`]: the URL that it
+/// came by puts once.
+async fn inspect(storage: &Storage, row: &Model) -> Result<Findings, UploadError> {
+    let stored = storage.head(&row.object_key).await?.ok_or(UploadError::Incomplete)?;
+    let checksum_sha256 = agreed_checksum(row, stored)?;
+    let bytes =
+        storage.read_start(&row.object_key, content::LOOKED_AT).await?.ok_or(UploadError::Incomplete)?;
+    let whole = usize::try_from(row.size).is_ok_and(|size| size <= bytes.len());
+    let dimensions = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
+    Ok(Findings { checksum_sha256, dimensions })
+}
+
+/// The SHA-256 of the object: what was declared, if the store confirms it; else what the store offers.
+fn agreed_checksum(row: &Model, stored: StoredObject) -> Result<Option<String>, Mismatch> {
+    if stored.size != row.size {
+        return Err(Mismatch::Size { declared: row.size, stored: stored.size });
+    }
+    if row.checksum_sha256.is_some() && stored.checksum_sha256 != row.checksum_sha256 {
+        return Err(Mismatch::Checksum);
+    }
+    Ok(stored.checksum_sha256)
+}
+
+/// Publishes it, unless somebody just did: then theirs is the answer, and theirs the event.
+async fn finish(
+    session: &WriteSession,
+    actor: &Actor,
+    id: UploadId,
+    findings: Findings,
+) -> Result<Upload, UploadError> {
+    let Some(completed) = Uploads::complete(session, id, findings).await? else {
+        return get(session, actor, id).await;
+    };
+    session.emit(&UploadCompleted::from(&completed)).await?;
+    Ok(completed.into())
+}
+
+/// What a browser shows without running any of it. Not PDF, which can carry JavaScript that viewers run, nor SVG.
+fn is_inert(content_type: &str) -> bool {
+    const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"];
+    IMAGES.contains(&content_type)
+        || content_type == "text/plain"
+        || content_type.starts_with("video/")
+        || content_type.starts_with("audio/")
+}
+
+/// Text was found to be UTF-8; a browser that is not told guesses.
+fn served_type(content_type: &str) -> String {
+    if content_type.starts_with("text/") {
+        format!("{content_type}; charset=utf-8")
+    } else {
+        content_type.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_could_run_is_not_inert() {
+        for content_type in ["image/png", "image/avif", "video/mp4", "audio/mpeg", "text/plain"] {
+            assert!(is_inert(content_type), "{content_type}");
+        }
+        for content_type in [
+            "image/svg+xml",
+            "text/html",
+            "text/csv",
+            "application/pdf",
+            "application/xhtml+xml",
+            "text/xml",
+            "",
+        ] {
+            assert!(!is_inert(content_type), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn keys_are_not_guessable_and_never_the_same() {
+        let (a, b) = (new_object_key(), new_object_key());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), "uploads/".len() + 32);
+    }
+}

@@ -1,0 +1,138 @@
+//! What is deleted, what is given up, and what is left of it.
+
+use shared_kernel::error::DomainError as _;
+use shared_kernel::repository::Precondition;
+use tokio::net::TcpListener;
+use upload::dto::Disposition;
+use upload::event::UploadDeleted;
+use upload::service::{self, Purged};
+use upload::storage::Storage;
+
+use crate::house::{DAY, HOUR, House, MINUTE, code, declare, localhost, png, storage_settings};
+
+async fn purge(house: &House) -> Purged {
+    service::purge(&house.database, &house.storage, &house.settings).await.unwrap()
+}
+
+fn purged(abandoned: usize, removed: usize) -> Purged {
+    Purged { abandoned, removed, failed: 0 }
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_not_there_any_more() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    for id in [published.id, pending.upload.id] {
+        house.delete(&ada, id).await.unwrap();
+        assert_eq!(code(house.get(&ada, id).await), "upload_not_found");
+        assert_eq!(code(house.download(&ada, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(house.complete(&ada, id).await), "upload_not_found");
+        assert_eq!(code(house.delete(&ada, id).await), "upload_not_found");
+        let events = house.events::<UploadDeleted>(id).await;
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].upload_id, events[0].owner_id), (id, ada.user_id));
+        assert_eq!(Some(&events[0].object_key), house.object_key(id).await.as_ref());
+    }
+    // The URL of a deleted upload still puts, but nothing can be made of it.
+    assert_eq!(house.put(&pending.request, &bytes).await, 200);
+    assert_eq!(code(house.complete(&ada, pending.upload.id).await), "upload_not_found");
+}
+
+#[tokio::test]
+async fn who_read_an_old_version_does_not_delete() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let session = house.database.write();
+    let stale = Precondition::Versions(vec![published.version - 1]);
+    let refused = service::delete(&session, &ada, published.id, &stale).await;
+    assert_eq!(code(refused), "precondition_failed");
+    drop(session);
+    let session = house.database.write();
+    let current = Precondition::Versions(vec![published.version]);
+    service::delete(&session, &ada, published.id, &current).await.unwrap();
+    session.commit(()).await.unwrap().into_value();
+    assert_eq!(code(house.get(&ada, published.id).await), "upload_not_found");
+}
+
+#[tokio::test]
+async fn a_deleted_object_goes_after_its_grace_period_and_others_stay() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let kept = house.publish(&ada, declare("kept.png", "image/png", &bytes), &bytes).await;
+    let deleted = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    house.clock.advance(HOUR);
+    house.delete(&ada, deleted.id).await.unwrap();
+    let key = house.object_key(deleted.id).await.unwrap();
+
+    house.clock.advance(6 * DAY + 23 * HOUR);
+    assert_eq!(purge(&house).await, purged(0, 0));
+    assert!(house.storage.head(&key).await.unwrap().is_some());
+
+    house.clock.advance(HOUR);
+    assert_eq!(purge(&house).await, purged(0, 1));
+    assert_eq!(house.storage.head(&key).await.unwrap(), None);
+    assert_eq!(house.rows(&[deleted.id]).await, 0);
+    assert_eq!(purge(&house).await, purged(0, 0));
+
+    assert_eq!(house.get(&ada, kept.id).await.unwrap(), kept);
+    let download = house.download(&ada, kept.id, Disposition::Attachment).await.unwrap();
+    assert!(download.expires_at > kept.created_at);
+    let key = house.object_key(kept.id).await.unwrap();
+    assert!(house.storage.head(&key).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_was_never_completed_is_given_up() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let empty = house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
+    let arrived = house.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    assert_eq!(house.put(&arrived.request, &bytes).await, 200);
+    let deleted = house.create(&ada, declare("c.png", "image/png", &bytes)).await.upload.id;
+    house.delete(&ada, deleted).await.unwrap();
+    let key = house.object_key(arrived.upload.id).await.unwrap();
+
+    // As long as a slow PUT may still arrive, nothing is touched: what it brought would stay for ever.
+    house.clock.advance(DAY);
+    assert_eq!(purge(&house).await, purged(0, 0));
+
+    house.clock.advance(15 * MINUTE);
+    assert_eq!(purge(&house).await, purged(2, 3));
+    assert_eq!(house.storage.head(&key).await.unwrap(), None);
+    assert_eq!(house.rows(&[empty, arrived.upload.id, deleted]).await, 0);
+    for id in [empty, arrived.upload.id, deleted] {
+        assert_eq!(house.events::<UploadDeleted>(id).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_purge_takes_on_as_many_as_there_are_in_small_batches() {
+    let mut house = House::new().await;
+    house.settings.purge_batch = 2;
+    let (ada, bytes) = (house.user().await, png());
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id);
+    }
+    house.clock.advance(2 * DAY);
+    assert_eq!(purge(&house).await, purged(5, 5));
+    assert_eq!(house.rows(&ids).await, 0);
+}
+
+#[tokio::test]
+async fn a_purge_without_the_store_loses_nothing() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let id = house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
+    house.clock.advance(2 * DAY);
+    let closed = TcpListener::bind(localhost(0)).await.unwrap().local_addr().unwrap();
+    let away = Storage::new(&storage_settings(closed), house.clock.clone());
+    let error = service::purge(&house.database, &away, &house.settings).await.unwrap_err();
+    assert_eq!(error.problem().code, "service_unavailable");
+    assert_eq!(house.rows(&[id]).await, 1);
+    assert_eq!(purge(&house).await, purged(0, 1));
+    assert_eq!(house.rows(&[id]).await, 0);
+}

@@ -1,0 +1,258 @@
+//! A house for each test: a database, an object store, a clock that stands still, and users.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use migration::Migrator;
+use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
+use sea_orm::sea_query::{Alias, Query};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+use shared_kernel::actor::Actor;
+use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
+use shared_kernel::crypto::sha256;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::event::{self, DomainEvent};
+use shared_kernel::id::Id;
+use shared_kernel::json;
+use shared_kernel::page::{Page, PageRequest};
+use shared_kernel::testing::{FixedClock, TestDatabase};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use upload::dto::{
+    CreateUpload, CreatedUpload, Disposition, Download, PresignedRequest, Upload, UploadFilter, UploadId,
+};
+use upload::error::UploadError;
+use upload::service;
+use upload::settings::UploadSettings;
+use upload::storage::{Storage, StorageSettings};
+
+pub(crate) struct House {
+    pub(crate) database: TestDatabase,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) storage: Storage,
+    pub(crate) settings: UploadSettings,
+    address: SocketAddr,
+    http: reqwest::Client,
+    _store: DropGuard,
+    _folder: TempDir,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::at(SystemClock.now()).await
+    }
+
+    /// One whose clock stands at `now`. The store has the machine's clock: it decides what is expired there.
+    pub(crate) async fn at(now: Timestamp) -> Self {
+        let clock = Arc::new(FixedClock::new(now));
+        let folder = tempfile::tempdir().unwrap();
+        let (address, store) = serve(&folder).await;
+        Self {
+            database: TestDatabase::with_clock::<Migrator>(clock.clone()).await,
+            storage: Storage::new(&storage_settings(address), clock.clone()),
+            clock,
+            settings: UploadSettings::default(),
+            address,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _store: store.drop_guard(),
+            _folder: folder,
+        }
+    }
+
+    /// The same store, by another clock.
+    pub(crate) fn storage_at(&self, clock: SharedClock) -> Storage {
+        Storage::new(&storage_settings(self.address), clock)
+    }
+
+    pub(crate) async fn list(
+        &self,
+        actor: &Actor,
+        filter: &UploadFilter,
+        request: &PageRequest,
+    ) -> Page<Upload> {
+        service::list(&self.database.read(None), actor, filter, request).await.unwrap()
+    }
+
+    /// A new user, signed in.
+    pub(crate) async fn user(&self) -> Actor {
+        let now = self.clock.now();
+        let user_id = Id::new(now);
+        let columns =
+            ["id", "created_at", "updated_at", "email", "email_normalized", "name", "name_normalized"];
+        let email = format!("{user_id}@example.com");
+        let insert = Query::insert()
+            .into_table(Alias::new("users"))
+            .columns(columns.map(Alias::new))
+            .values_panic([
+                user_id.into(),
+                now.into(),
+                now.into(),
+                email.clone().into(),
+                email.into(),
+                "Ada".into(),
+                "ada".into(),
+            ])
+            .to_owned();
+        self.database.primary().execute(&insert).await.unwrap();
+        Actor { user_id, session_id: Id::new(now), is_admin: false }
+    }
+
+    pub(crate) async fn try_create(
+        &self,
+        actor: &Actor,
+        new: CreateUpload,
+    ) -> Result<CreatedUpload, UploadError> {
+        let session = self.database.write();
+        let created = service::create(&session, &self.storage, &self.settings, actor, new).await?;
+        Ok(session.commit(created).await?.into_value())
+    }
+
+    pub(crate) async fn create(&self, actor: &Actor, new: CreateUpload) -> CreatedUpload {
+        self.try_create(actor, new).await.unwrap()
+    }
+
+    pub(crate) async fn complete(&self, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
+        self.complete_at(&self.storage, actor, id).await
+    }
+
+    pub(crate) async fn complete_at(
+        &self,
+        storage: &Storage,
+        actor: &Actor,
+        id: UploadId,
+    ) -> Result<Upload, UploadError> {
+        let (read, write) = (self.database.read_primary(), self.database.write());
+        Ok(service::complete(&read, write, storage, actor, id).await?.into_value())
+    }
+
+    pub(crate) async fn get(&self, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
+        service::get(&self.database.read(None), actor, id).await
+    }
+
+    pub(crate) async fn download(
+        &self,
+        actor: &Actor,
+        id: UploadId,
+        disposition: Disposition,
+    ) -> Result<Download, UploadError> {
+        let session = self.database.read(None);
+        service::download(&session, &self.storage, &self.settings, actor, id, disposition).await
+    }
+
+    pub(crate) async fn delete(&self, actor: &Actor, id: UploadId) -> Result<(), UploadError> {
+        let session = self.database.write();
+        service::delete(&session, actor, id, &shared_kernel::repository::Precondition::None).await?;
+        let _committed = session.commit(()).await?;
+        Ok(())
+    }
+
+    /// A completed upload of `bytes`.
+    pub(crate) async fn publish(&self, actor: &Actor, new: CreateUpload, bytes: &[u8]) -> Upload {
+        let created = self.create(actor, new).await;
+        assert_eq!(self.put(&created.request, bytes).await, 200);
+        self.complete(actor, created.upload.id).await.unwrap()
+    }
+
+    /// Sends `bytes` as `request` says, with their own length as a browser and curl do; the store's status.
+    pub(crate) async fn put(&self, request: &PresignedRequest, bytes: &[u8]) -> u16 {
+        let mut sent = self.http.put(&request.url).body(bytes.to_vec());
+        for (name, value) in request.headers.iter().filter(|(name, _)| *name != "content-length") {
+            sent = sent.header(name, value);
+        }
+        sent.send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn fetch(&self, url: &str) -> reqwest::Response {
+        self.http.get(url).send().await.unwrap()
+    }
+
+    /// Where an upload's object lies, which no answer tells.
+    pub(crate) async fn object_key(&self, id: UploadId) -> Option<String> {
+        let select = Query::select()
+            .column(Alias::new("object_key"))
+            .from(Alias::new("uploads"))
+            .and_where(sea_orm::sea_query::ExprTrait::eq(sea_orm::sea_query::Expr::col(Alias::new("id")), id))
+            .to_owned();
+        let row = self.database.primary().query_one(&select).await.unwrap()?;
+        Some(row.try_get("", "object_key").unwrap())
+    }
+
+    /// The events of that name about that upload.
+    pub(crate) async fn events<E: DomainEvent>(&self, id: UploadId) -> Vec<E> {
+        let events = event::Entity::find()
+            .filter(event::Column::Name.eq(E::NAME))
+            .filter(event::Column::AggregateId.eq(id.to_string()));
+        let events = events.all(self.database.primary()).await.unwrap();
+        events.iter().map(|event| event.read().unwrap().unwrap()).collect()
+    }
+
+    /// How many rows there are, deleted ones too.
+    pub(crate) async fn rows(&self, ids: &[UploadId]) -> usize {
+        join_all(ids.iter().map(|&id| self.object_key(id))).await.into_iter().flatten().count()
+    }
+}
+
+async fn serve(folder: &TempDir) -> (SocketAddr, CancellationToken) {
+    let StorageSettings { region, bucket, access_key, secret_key, .. } = storage_settings(localhost(0));
+    let config = ObjectStoreConfig {
+        directory: folder.path().to_owned(),
+        bucket,
+        region,
+        access_key,
+        secret_key,
+        cors_origins: CorsOrigins::none(),
+        max_object_size: 1 << 30,
+        timeouts: ObjectStoreTimeouts::default(),
+    };
+    let store = ObjectStore::bind(config, localhost(0)).await.unwrap();
+    let (address, shutdown) = (store.address(), CancellationToken::new());
+    tokio::spawn(store.run(shutdown.clone()));
+    (address, shutdown)
+}
+
+pub(crate) fn localhost(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+pub(crate) fn storage_settings(address: SocketAddr) -> StorageSettings {
+    StorageSettings {
+        endpoint: Some(format!("http://{address}").parse().unwrap()),
+        public_endpoint: None,
+        region: "us-east-1".into(),
+        bucket: "ashlar".into(),
+        access_key: "tests".into(),
+        secret_key: "a secret that only tests may have".to_owned().into(),
+        path_style: true,
+    }
+}
+
+/// Two by three pixels.
+pub(crate) fn png() -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0".to_vec();
+    bytes.extend((0..2_000_u32).flat_map(u32::to_be_bytes));
+    bytes
+}
+
+/// What a client sends to upload `bytes`.
+pub(crate) fn declare(filename: &str, content_type: &str, bytes: &[u8]) -> CreateUpload {
+    request(&serde_json::json!({"filename": filename, "content_type": content_type, "size": bytes.len()}))
+}
+
+pub(crate) fn request(body: &serde_json::Value) -> CreateUpload {
+    json::parse(body.to_string().as_bytes()).unwrap()
+}
+
+pub(crate) fn checksum(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(sha256(bytes))
+}
+
+pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, UploadError>) -> &'static str {
+    outcome.unwrap_err().problem().code
+}
+
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);

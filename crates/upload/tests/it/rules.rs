@@ -1,0 +1,224 @@
+//! Who may do what, how much, and what lists show.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::page::PageRequest;
+use upload::dto::{Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
+use upload::service;
+
+use crate::house::{DAY, House, code, declare, png, request};
+
+#[tokio::test]
+async fn other_peoples_uploads_are_not_there() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    let mut admin = house.user().await;
+    admin.is_admin = true;
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
+    for other in [&eve, &admin] {
+        for id in [published.id, pending.id] {
+            assert_eq!(code(house.get(other, id).await), "upload_not_found");
+            assert_eq!(code(house.complete(other, id).await), "upload_not_found");
+            assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
+            assert_eq!(code(house.delete(other, id).await), "upload_not_found");
+        }
+        let page = house.list(other, &UploadFilter::default(), &PageRequest::first(100)).await;
+        assert_eq!(page.items, []);
+    }
+    assert_eq!(house.get(&ada, published.id).await.unwrap(), published);
+}
+
+#[tokio::test]
+async fn a_public_upload_can_be_downloaded_by_others_once_it_is_completed() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    let new = request(&serde_json::json!({
+        "filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public",
+    }));
+    let created = house.create(&ada, new).await;
+    let id = created.upload.id;
+    assert_eq!(created.upload.visibility, UploadVisibility::Public);
+    assert_eq!(code(house.download(&eve, id, Disposition::Attachment).await), "upload_not_found");
+    assert_eq!(code(house.download(&ada, id, Disposition::Attachment).await), "upload_incomplete");
+    assert_eq!(house.put(&created.request, &bytes).await, 200);
+    house.complete(&ada, id).await.unwrap();
+
+    let download = house.download(&eve, id, Disposition::Attachment).await.unwrap();
+    assert_eq!(house.fetch(&download.url).await.bytes().await.unwrap(), bytes);
+    assert_eq!(code(house.get(&eve, id).await), "upload_not_found");
+    assert_eq!(code(house.complete(&eve, id).await), "upload_not_found");
+    assert_eq!(code(house.delete(&eve, id).await), "upload_not_found");
+    house.delete(&ada, id).await.unwrap();
+    assert_eq!(code(house.download(&eve, id, Disposition::Attachment).await), "upload_not_found");
+}
+
+#[tokio::test]
+async fn what_a_browser_could_run_is_saved_and_not_shown() {
+    let mut house = House::new().await;
+    house.settings.allowed_types.extend(["image/svg+xml".to_owned(), "text/html".to_owned()]);
+    let ada = house.user().await;
+    let script = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>".as_slice();
+    for (content_type, bytes, shown, served) in [
+        ("image/svg+xml", script, "attachment", "image/svg+xml"),
+        ("text/html", script, "attachment", "text/html; charset=utf-8"),
+        ("application/pdf", b"%PDF-1.7".as_slice(), "attachment", "application/pdf"),
+        ("text/csv", b"a,b", "attachment", "text/csv; charset=utf-8"),
+        ("text/plain", script, "inline", "text/plain; charset=utf-8"),
+    ] {
+        let published = house.publish(&ada, declare("a", content_type, bytes), bytes).await;
+        let download = house.download(&ada, published.id, Disposition::Inline).await.unwrap();
+        let answer = house.fetch(&download.url).await;
+        assert_eq!(answer.headers()["content-type"], served);
+        let disposition = answer.headers()["content-disposition"].to_str().unwrap();
+        assert!(disposition.starts_with(shown), "{content_type}: {disposition}");
+    }
+}
+
+#[tokio::test]
+async fn a_type_or_a_size_that_is_not_taken_is_refused_by_name() {
+    let house = House::new().await;
+    let ada = house.user().await;
+    for content_type in
+        ["text/html", "image/svg+xml", "image/png; charset=utf-8", "image/*", "IMAGE/PNG", "png"]
+    {
+        let error = house.try_create(&ada, declare("a", content_type, b"a")).await.unwrap_err();
+        assert_eq!(error.problem().code, "validation_failed");
+        let [field] = error.fields().try_into().unwrap();
+        assert_eq!(
+            (field.pointer.as_str(), field.code.as_ref()),
+            ("/content_type", "choice"),
+            "{content_type}"
+        );
+        assert!(field.message.contains("image/png, image/gif"), "{}", field.message);
+    }
+    let sized =
+        |size: i64| request(&serde_json::json!({"filename": "a", "content_type": "image/png", "size": size}));
+    assert!(house.try_create(&ada, sized(house.settings.max_size)).await.is_ok());
+    for size in [house.settings.max_size + 1, i64::MAX] {
+        let [field] = house.try_create(&ada, sized(size)).await.unwrap_err().fields().try_into().unwrap();
+        assert_eq!((field.pointer.as_str(), field.code.as_ref()), ("/size", "too_large"));
+    }
+    let both = request(&serde_json::json!({"filename": "a", "content_type": "x", "size": i64::MAX}));
+    assert_eq!(house.try_create(&ada, both).await.unwrap_err().fields().len(), 2);
+}
+
+#[tokio::test]
+async fn a_quota_counts_all_uploads_of_one_user_until_their_objects_are_gone() {
+    let mut house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    house.settings.quota = i64::try_from(bytes.len()).unwrap() * 2;
+    let first = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    house.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    let error = house.try_create(&ada, declare("c.txt", "text/plain", b"c")).await.unwrap_err();
+    assert_eq!(error.problem().code, "quota_exceeded");
+    assert_eq!(error.fields()[0].pointer, "/size");
+    assert!(house.try_create(&eve, declare("a.png", "image/png", &bytes)).await.is_ok());
+    house.delete(&ada, first.id).await.unwrap();
+    assert_eq!(code(house.try_create(&ada, declare("c.txt", "text/plain", b"c")).await), "quota_exceeded");
+    // The deleted one goes a week later, and by then the pending one has been given up.
+    house.clock.advance(7 * DAY);
+    service::purge(&house.database, &house.storage, &house.settings).await.unwrap();
+    assert!(house.try_create(&ada, declare("c.png", "image/png", &bytes)).await.is_ok());
+}
+
+#[tokio::test]
+async fn deleting_before_the_bytes_come_does_not_pass_the_quota() {
+    let mut house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    house.settings.quota = i64::try_from(bytes.len()).unwrap();
+    let created = house.create(&ada, declare("a.png", "image/png", &bytes)).await;
+    house.delete(&ada, created.upload.id).await.unwrap();
+    assert_eq!(house.put(&created.request, &bytes).await, 200, "its URL still puts");
+    let refused = house.try_create(&ada, declare("b.txt", "text/plain", b"b")).await;
+    assert_eq!(code(refused), "quota_exceeded");
+}
+
+#[tokio::test]
+async fn only_so_many_uploads_of_one_user_are_pending_at_once() {
+    let mut house = House::new().await;
+    let (ada, eve) = (house.user().await, house.user().await);
+    house.settings.max_pending = 2;
+    let text = || declare("a.txt", "text/plain", b"text");
+    let first = house.create(&ada, text()).await;
+    house.create(&ada, text()).await;
+    let error = house.try_create(&ada, text()).await.unwrap_err();
+    assert_eq!(error.problem().code, "quota_exceeded");
+    assert!(error.to_string().contains("2 of your uploads"), "{error}");
+    assert!(house.try_create(&eve, text()).await.is_ok());
+    // What is completed is not pending any more.
+    assert_eq!(house.put(&first.request, b"text").await, 200);
+    house.complete(&ada, first.upload.id).await.unwrap();
+    let third = house.create(&ada, text()).await;
+    // What is deleted still is: its URL puts on.
+    house.delete(&ada, third.upload.id).await.unwrap();
+    assert_eq!(code(house.try_create(&ada, text()).await), "quota_exceeded");
+    house.clock.advance(2 * DAY);
+    service::purge(&house.database, &house.storage, &house.settings).await.unwrap();
+    assert!(house.try_create(&ada, text()).await.is_ok());
+}
+
+#[tokio::test]
+async fn uploads_at_once_do_not_pass_the_quota_together() {
+    let mut house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    house.settings.quota = i64::try_from(bytes.len()).unwrap() * 3;
+    let outcomes =
+        join_all((0..8).map(|_| house.try_create(&ada, declare("a.png", "image/png", &bytes)))).await;
+    let refused = outcomes.into_iter().filter_map(Result::err).map(|error| error.problem().code);
+    assert_eq!(refused.collect::<Vec<_>>(), ["quota_exceeded"; 5]);
+}
+
+#[tokio::test]
+async fn a_list_shows_ones_own_newest_first_in_pages_and_filtered() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    house.create(&eve, declare("eve.png", "image/png", &bytes)).await;
+    let mut made = Vec::new();
+    for number in 0..5 {
+        made.push(
+            house.create(&ada, declare(&format!("{number}.txt"), "text/plain", b"text")).await.upload.id,
+        );
+    }
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id;
+    made.push(published);
+    made.reverse();
+
+    let everything = UploadFilter::default();
+    let ids = |items: &[Upload]| items.iter().map(|upload| upload.id).collect::<Vec<_>>();
+    let first = house.list(&ada, &everything, &PageRequest::first(4).with_total()).await;
+    assert_eq!((ids(&first.items), first.total), (made[..4].to_vec(), Some(6)));
+    house.delete(&ada, made[5]).await.unwrap();
+    house.create(&ada, declare("new.txt", "text/plain", b"text")).await;
+    let second = house.list(&ada, &everything, &PageRequest::after(4, first.next_cursor.unwrap())).await;
+    assert_eq!((ids(&second.items), second.next_cursor), (made[4..5].to_vec(), None));
+
+    let filtered = |json| {
+        let filter = serde_json::from_value(json).unwrap();
+        let (house, ada) = (&house, &ada);
+        async move { house.list(ada, &filter, &PageRequest::first(100)).await.items }
+    };
+    assert_eq!(ids(&filtered(serde_json::json!({"status": "completed"})).await), [published]);
+    assert_eq!(ids(&filtered(serde_json::json!({"content_type": "image/png"})).await), [published]);
+    assert_eq!(filtered(serde_json::json!({"status": "pending", "content_type": "image/png"})).await, []);
+    let pending = filtered(serde_json::json!({"status": "pending"})).await;
+    assert_eq!(pending.len(), 5);
+    assert!(pending.iter().all(|upload| upload.status == UploadStatus::Pending));
+
+    let invalid = PageRequest::after(4, "nonsense");
+    let refused = service::list(&house.database.read(None), &ada, &everything, &invalid).await;
+    assert_eq!(code(refused), "validation_failed");
+}
+
+#[test]
+fn every_code_is_listed_once() {
+    let codes: BTreeSet<_> = upload::error::PROBLEMS.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes.len(), upload::error::PROBLEMS.len());
+    for code in
+        ["upload_not_found", "upload_incomplete", "upload_expired", "content_mismatch", "quota_exceeded"]
+    {
+        assert!(codes.contains(code), "{code}");
+    }
+}

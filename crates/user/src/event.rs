@@ -1,0 +1,41 @@
+//! What others may want to know about accounts.
+
+use serde::{Deserialize, Serialize};
+use shared_kernel::event::DomainEvent;
+use shared_kernel::id::UserId;
+
+/// Somebody has an account now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRegistered {
+    /// Who.
+    pub user_id: UserId,
+    /// The address.
+    pub email: String,
+    /// The name.
+    pub name: String,
+}
+
+impl DomainEvent for UserRegistered {
+    const NAME: &'static str = "user.registered";
+
+    fn aggregate_id(&self) -> String {
+        self.user_id.to_string()
+    }
+}
+
+/// An account was changed, by its owner or by an admin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUpdated {
+    /// Whose.
+    pub user_id: UserId,
+    /// By whom.
+    pub changed_by: UserId,
+}
+
+impl DomainEvent for UserUpdated {
+    const NAME: &'static str = "user.updated";
+
+    fn aggregate_id(&self) -> String {
+        self.user_id.to_string()
+    }
+}

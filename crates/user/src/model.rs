@@ -1,0 +1,56 @@
+//! The table `users`.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use shared_kernel::clock::Timestamp;
+use shared_kernel::id::{UserId, UserKind};
+use shared_kernel::repository::SoftDelete;
+use shared_kernel::text::{Line, comparable};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    pub version: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    pub email: String,
+    pub email_normalized: String,
+    pub email_verified_at: Option<Timestamp>,
+    pub username: Option<String>,
+    pub phone: Option<String>,
+    pub name: String,
+    pub name_normalized: String,
+    pub status: Status,
+    pub is_admin: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl ActiveModel {
+    /// The same with that name, and with the form in which names are searched and sorted.
+    pub(crate) fn named(self, name: Line) -> Self {
+        Self { name_normalized: Set(comparable(&name)), name: Set(name.into_string()), ..self }
+    }
+}
+
+/// Whether a living account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))")]
+pub enum Status {
+    #[sea_orm(string_value = "active")]
+    Active,
+    #[sea_orm(string_value = "suspended")]
+    Suspended,
+}
+
+impl SoftDelete for Entity {
+    type Kind = UserKind;
+    const ID: Column = Column::Id;
+    const VERSION: Column = Column::Version;
+    const UPDATED_AT: Column = Column::UpdatedAt;
+    const DELETED_AT: Column = Column::DeletedAt;
+}

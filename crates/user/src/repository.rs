@@ -1,0 +1,93 @@
+//! The queries on `users`.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
+};
+use shared_kernel::id::UserId;
+use shared_kernel::page::{Direction, Order, Page, PageRequest};
+use shared_kernel::repository::Repository;
+use shared_kernel::session::{Reader, SessionError, WriteSession};
+use shared_kernel::text::comparable;
+
+use crate::contact::{Contact as _, Email, Phone, Username};
+use crate::dto::{UserFilter, UserSort};
+use crate::model::{ActiveModel, Column, Entity, Model, Status};
+
+pub(crate) struct Users;
+
+impl Repository for Users {
+    type Entity = Entity;
+    type Row = ActiveModel;
+}
+
+impl Users {
+    /// The account that somebody means who types an e-mail address, a user name or a phone number.
+    pub(crate) async fn find_by_identifier(
+        session: &impl Reader,
+        identifier: &str,
+    ) -> Result<Option<Model>, SessionError> {
+        // The three cannot be confused: only an address has an @, only a phone number starts with +.
+        let condition = if let Ok(email) = Email::parse(identifier) {
+            Column::EmailNormalized.eq(email.normalized())
+        } else if let Ok(phone) = Phone::parse(identifier) {
+            Column::Phone.eq(phone.into_string())
+        } else if let Ok(username) = Username::parse(identifier) {
+            Column::Username.eq(username.into_string())
+        } else {
+            return Ok(None);
+        };
+        session.one(Self::live().filter(condition)).await
+    }
+
+    /// The active admins besides `user`, locked until the session ends, so that two admins cannot demote each other at once.
+    pub(crate) async fn has_other_admin(session: &WriteSession, user: UserId) -> Result<bool, SessionError> {
+        let admins = Self::live()
+            .filter(Column::IsAdmin.eq(true))
+            .filter(Column::Status.eq(Status::Active))
+            .order_by_asc(Column::Id)
+            .lock_exclusive();
+        Ok(session.all(admins).await?.iter().any(|admin| admin.id != user))
+    }
+
+    pub(crate) async fn list(
+        session: &impl Reader,
+        filter: &UserFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Model>, SessionError> {
+        Self::page(session, select(filter), request, order(filter.sort.unwrap_or_default())).await
+    }
+}
+
+fn select(filter: &UserFilter) -> Select<Entity> {
+    let rows =
+        if filter.deleted { Entity::find().filter(Column::DeletedAt.is_not_null()) } else { Users::live() };
+    let conditions = Condition::all()
+        .add_option(filter.q.as_deref().map(matches))
+        .add_option(filter.status.map(|status| Column::Status.eq(Status::from(status))))
+        .add_option(filter.is_admin.map(|is_admin| Column::IsAdmin.eq(is_admin)))
+        .add_option(filter.created_after.map(|moment| Column::CreatedAt.gt(moment)))
+        .add_option(filter.created_before.map(|moment| Column::CreatedAt.lt(moment)));
+    rows.filter(conditions)
+}
+
+/// Part of any of the columns that a person is looked for by, whatever the case.
+fn matches(text: &str) -> Condition {
+    let escaped = comparable(text).replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    let pattern = || LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    [Column::NameNormalized, Column::EmailNormalized, Column::Username, Column::Phone]
+        .into_iter()
+        .fold(Condition::any(), |any, column| any.add(Expr::col((Entity, column)).like(pattern())))
+}
+
+fn order(sort: UserSort) -> Order<Entity> {
+    match sort {
+        UserSort::Newest => Order::newest_first(),
+        UserSort::Oldest => Order::by_id("created_at", Direction::Ascending),
+        UserSort::Name => Order::by("name", Column::NameNormalized, Direction::Ascending),
+        UserSort::NameDescending => Order::by("-name", Column::NameNormalized, Direction::Descending),
+        UserSort::Email => Order::by("email", Column::EmailNormalized, Direction::Ascending),
+        UserSort::EmailDescending => Order::by("-email", Column::EmailNormalized, Direction::Descending),
+    }
+}

@@ -1,0 +1,183 @@
+//! The rules of accounts.
+
+use sea_orm::ActiveValue::Set;
+use shared_kernel::actor::Actor;
+use shared_kernel::error::Invalid;
+use shared_kernel::id::UserId;
+use shared_kernel::page::{Page, PageRequest};
+use shared_kernel::patch::{Patch, set_if_some};
+use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::session::{Reader, WriteSession};
+use shared_kernel::text::Line;
+
+use crate::contact::{Contact, Phone, Username};
+use crate::dto::{AdminUpdateUser, NewUser, SettableStatus, UpdateMe, User, UserFilter};
+use crate::error::UserError;
+use crate::event::{UserRegistered, UserUpdated};
+use crate::model::{ActiveModel, Status};
+use crate::repository::Users;
+
+/// Makes an account. Two at once with one address: the database's constraint lets one in.
+///
+/// # Errors
+///
+/// [`UserError::EmailTaken`], [`UserError::UsernameTaken`], [`UserError::PhoneTaken`].
+pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, UserError> {
+    let row = ActiveModel {
+        id: Set(session.new_id()),
+        version: Set(1),
+        created_at: Set(session.now()),
+        updated_at: Set(session.now()),
+        deleted_at: Set(None),
+        email: Set(new.email.to_string()),
+        email_normalized: Set(new.email.normalized().to_owned()),
+        email_verified_at: Set(None),
+        username: Set(new.username.map(Username::into_string)),
+        phone: Set(new.phone.map(Phone::into_string)),
+        status: Set(Status::Active),
+        is_admin: Set(new.is_admin),
+        ..ActiveModel::default().named(new.name)
+    };
+    let user = User::from(Users::insert(session, row).await?);
+    let registered = UserRegistered { user_id: user.id, email: user.email.clone(), name: user.name.clone() };
+    session.emit(&registered).await?;
+    Ok(user)
+}
+
+/// The living account of that id, for other domains: they have their own reasons to ask.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn find(session: &impl Reader, id: UserId) -> Result<Option<User>, UserError> {
+    Ok(Users::find(session, id).await?.map(User::from))
+}
+
+/// The living account that somebody means who types an e-mail address, a user name or a phone number.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn find_by_identifier(session: &impl Reader, identifier: &str) -> Result<Option<User>, UserError> {
+    Ok(Users::find_by_identifier(session, identifier).await?.map(User::from))
+}
+
+/// An account, for itself or for an admin. For anybody else it is not there.
+///
+/// # Errors
+///
+/// [`UserError::NotFound`].
+pub async fn get(session: &impl Reader, actor: &Actor, id: UserId) -> Result<User, UserError> {
+    if !actor.owns(id) && !actor.is_admin {
+        return Err(UserError::NotFound);
+    }
+    find(session, id).await?.ok_or(UserError::NotFound)
+}
+
+/// Changes one's own account.
+///
+/// # Errors
+///
+/// [`UserError::UsernameTaken`], [`UserError::PhoneTaken`], and a stale precondition.
+pub async fn update_me(
+    session: &WriteSession,
+    actor: &Actor,
+    precondition: &Precondition,
+    changes: UpdateMe,
+) -> Result<User, UserError> {
+    let row = ActiveModel {
+        username: contact::<Username>(changes.username, "/username")?
+            .map(Username::into_string)
+            .into_active(),
+        phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
+        ..renamed(changes.name)
+    };
+    change(session, actor, actor.user_id, precondition, row).await
+}
+
+/// Changes an account as an admin.
+///
+/// # Errors
+///
+/// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
+pub async fn admin_update(
+    session: &WriteSession,
+    actor: &Actor,
+    id: UserId,
+    precondition: &Precondition,
+    changes: AdminUpdateUser,
+) -> Result<User, UserError> {
+    let disempowers = changes.is_admin == Some(false) || changes.status == Some(SettableStatus::Suspended);
+    if disempowers {
+        refuse_last_admin(session, id).await?;
+    }
+    let row = ActiveModel {
+        status: set_if_some(changes.status.map(Status::from)),
+        is_admin: set_if_some(changes.is_admin),
+        ..renamed(changes.name)
+    };
+    change(session, actor, id, precondition, row).await
+}
+
+/// Makes an account an admin's: for the command line, where there is no actor.
+///
+/// # Errors
+///
+/// [`UserError::NotFound`].
+pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
+    let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
+    let changed = Users::update(session, id, &Precondition::None, row).await?.ok_or(UserError::NotFound)?;
+    session.emit(&UserUpdated { user_id: id, changed_by: id }).await?;
+    Ok(changed.into())
+}
+
+/// The accounts that an admin wants to see.
+///
+/// # Errors
+///
+/// A cursor that is none.
+pub async fn list(
+    session: &impl Reader,
+    filter: &UserFilter,
+    request: &PageRequest,
+) -> Result<Page<User>, UserError> {
+    Ok(Users::list(session, filter, request).await?.map(User::from))
+}
+
+/// Writes and tells of it. A patch that sets nothing is no change: nothing is written or told.
+async fn change(
+    session: &WriteSession,
+    actor: &Actor,
+    id: UserId,
+    precondition: &Precondition,
+    row: ActiveModel,
+) -> Result<User, UserError> {
+    let changes = sea_orm::ActiveModelTrait::is_changed(&row);
+    let user = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
+    if changes {
+        session.emit(&UserUpdated { user_id: id, changed_by: actor.user_id }).await?;
+    }
+    Ok(user.into())
+}
+
+async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {
+    if Users::has_other_admin(session, id).await? {
+        return Ok(());
+    }
+    match find(session, id).await? {
+        Some(user) if user.is_admin => Err(UserError::LastAdmin),
+        _ => Ok(()),
+    }
+}
+
+fn renamed(name: Option<Line>) -> ActiveModel {
+    name.map_or_else(ActiveModel::default, |name| ActiveModel::default().named(name))
+}
+
+fn contact<C: Contact>(text: Patch<Line>, pointer: &str) -> Result<Patch<C>, Invalid> {
+    Ok(match text {
+        Patch::Keep => Patch::Keep,
+        Patch::Clear => Patch::Clear,
+        Patch::Set(text) => Patch::Set(C::parse(&text).map_err(|refusal| refusal.at(pointer))?),
+    })
+}

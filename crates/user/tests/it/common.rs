@@ -1,0 +1,160 @@
+//! What the tests of accounts have in common.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, QueryOrder as _};
+use shared_kernel::actor::Actor;
+use shared_kernel::clock::Timestamp;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::event::{self, DomainEvent};
+use shared_kernel::id::UserId;
+use shared_kernel::repository::{Precondition, Versioned as _};
+use shared_kernel::session::{Databases, Reader as _, WriteSession};
+use shared_kernel::testing::{FixedClock, TestDatabase};
+use shared_kernel::text::Line;
+use user::contact::{Contact as _, Email, Phone, Username};
+use user::dto::{AdminUpdateUser, NewUser, UpdateMe, User};
+use user::error::UserError;
+use user::service;
+
+/// An empty database, and the clock that its sessions go by.
+pub(crate) async fn database() -> (TestDatabase, Arc<FixedClock>) {
+    let clock = Arc::new(FixedClock::new(moment("2026-01-31T12:00:00Z")));
+    (TestDatabase::with_clock::<migration::Migrator>(clock.clone()).await, clock)
+}
+
+pub(crate) fn moment(text: &str) -> Timestamp {
+    serde_json::from_value(text.into()).unwrap()
+}
+
+/// An account of that name, at `<name>@example.com`.
+pub(crate) fn new_user(name: &str) -> NewUser {
+    NewUser {
+        email: Email::parse(&format!("{name}@example.com")).unwrap(),
+        name: Line::new(name).unwrap(),
+        username: None,
+        phone: None,
+        is_admin: false,
+    }
+}
+
+pub(crate) fn username(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+pub(crate) fn phone(text: &str) -> Phone {
+    Phone::parse(text).unwrap()
+}
+
+/// Registers and commits.
+pub(crate) async fn try_register(databases: &Databases, new: NewUser) -> Result<User, UserError> {
+    let session = databases.write();
+    let user = service::register(&session, new).await?;
+    Ok(session.commit(user).await?.into_value())
+}
+
+pub(crate) async fn registered(databases: &Databases, new: NewUser) -> User {
+    try_register(databases, new).await.unwrap()
+}
+
+pub(crate) async fn registered_admin(databases: &Databases, name: &str) -> User {
+    registered(databases, NewUser { is_admin: true, ..new_user(name) }).await
+}
+
+/// That user as the one who asks.
+pub(crate) fn actor(user: &User) -> Actor {
+    Actor {
+        user_id: user.id,
+        session_id: serde_json::from_str(r#""ses_01J9ZC3V8T5Q4X2M7N6P0R1S2T""#).unwrap(),
+        is_admin: user.is_admin,
+    }
+}
+
+/// A body as a client sends it, parsed and validated.
+pub(crate) fn body<T>(json: &str) -> T
+where
+    T: serde::de::DeserializeOwned + garde::Validate<Context = ()>,
+{
+    shared_kernel::json::parse(json.as_bytes()).unwrap()
+}
+
+pub(crate) async fn update_me(databases: &Databases, me: &User, json: &str) -> Result<User, UserError> {
+    let session = databases.write();
+    let changes: UpdateMe = body(json);
+    let user = service::update_me(&session, &actor(me), &Precondition::None, changes).await?;
+    Ok(session.commit(user).await?.into_value())
+}
+
+pub(crate) async fn admin_update(
+    databases: &Databases,
+    admin: &User,
+    id: UserId,
+    json: &str,
+) -> Result<User, UserError> {
+    let session = databases.write();
+    let changes: AdminUpdateUser = body(json);
+    let user = service::admin_update(&session, &actor(admin), id, &Precondition::None, changes).await?;
+    Ok(session.commit(user).await?.into_value())
+}
+
+/// As a client sees the account now.
+pub(crate) async fn found(databases: &Databases, id: UserId) -> Option<User> {
+    service::find(&databases.read_primary(), id).await.unwrap()
+}
+
+/// Deletes the row softly, which no service does yet.
+pub(crate) async fn delete(databases: &Databases, user: &User) {
+    let sql = format!("UPDATE users SET deleted_at = updated_at WHERE id = '{}'", user.id);
+    assert_eq!(databases.primary().execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
+}
+
+/// The events of that kind, in order, and nobody else's.
+pub(crate) async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
+    let all = event::Entity::find().order_by_asc(event::Column::Id);
+    let rows = databases.read_primary().all(all).await.unwrap();
+    for row in &rows {
+        assert!(
+            row.read::<E>().unwrap().is_none_or(|event| event.aggregate_id() == row.aggregate_id),
+            "{row:?}"
+        );
+    }
+    rows.iter().filter_map(|row| row.read().unwrap()).collect()
+}
+
+/// What the client is told: the code, and each field with its code.
+pub(crate) fn told(error: &UserError) -> (&'static str, Vec<(String, String)>) {
+    let fields = error.fields().into_iter().map(|field| (field.pointer, field.code.into_owned())).collect();
+    (error.problem().code, fields)
+}
+
+pub(crate) fn version(user: &User) -> i64 {
+    user.version()
+}
+
+/// What is run beside others.
+type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Runs all at once, each as a task of its own.
+pub(crate) async fn at_once<T: Send + 'static>(count: usize, task: impl Fn(usize) -> Task<T>) -> Vec<T> {
+    let start = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|number| {
+            let (start, task) = (Arc::clone(&start), task(number));
+            tokio::spawn(async move {
+                start.wait().await;
+                task.await
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+/// Commits, which has to work.
+pub(crate) async fn commit(session: WriteSession) {
+    session.commit(()).await.unwrap().into_value();
+}

@@ -1,0 +1,195 @@
+//! One's own account.
+
+use std::time::Duration;
+
+use shared_kernel::actor::Actor;
+use shared_kernel::clock::Clock as _;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::json;
+use shared_kernel::repository::Precondition;
+use shared_kernel::session::{Databases, SessionError};
+use user::dto::{NewUser, UpdateMe, User};
+use user::error::UserError;
+use user::event::UserUpdated;
+use user::service;
+
+use crate::common::{
+    actor, at_once, body, database, delete, events, found, new_user, phone, registered, registered_admin,
+    told, update_me, username, version,
+};
+
+#[tokio::test]
+async fn an_account_is_there_for_itself_and_for_admins() {
+    let (database, _) = database().await;
+    let ada = registered(&database, new_user("ada")).await;
+    let bob = registered(&database, new_user("bob")).await;
+    let admin = registered_admin(&database, "root").await;
+    let get = async |who: &Actor, whom: &User| service::get(&database.read(None), who, whom.id).await;
+    assert_eq!(get(&actor(&ada), &ada).await.unwrap(), ada);
+    assert_eq!(get(&actor(&admin), &ada).await.unwrap(), ada);
+    let hidden = get(&actor(&bob), &ada).await.unwrap_err();
+    assert_eq!(told(&hidden), ("user_not_found", vec![]));
+    delete(&database, &ada).await;
+    for who in [&ada, &admin, &bob] {
+        let gone = get(&actor(who), &ada).await.unwrap_err();
+        assert_eq!(gone.to_string(), hidden.to_string(), "not there and not allowed are one answer");
+        assert!(matches!(gone, UserError::NotFound));
+    }
+}
+
+#[tokio::test]
+async fn absent_keeps_null_clears_and_a_value_sets() {
+    let (database, clock) = database().await;
+    let new =
+        NewUser { username: Some(username("ada")), phone: Some(phone("+4915112345678")), ..new_user("ada") };
+    let ada = registered(&database, new).await;
+    clock.advance(Duration::from_mins(1));
+    let kept = update_me(&database, &ada, "{}").await.unwrap();
+    assert_eq!(kept, ada, "nothing was set, so nothing was changed");
+    assert_eq!(version(&kept), 1);
+    assert_eq!(events::<UserUpdated>(&database).await, []);
+    let set = update_me(
+        &database,
+        &ada,
+        r#"{"name": " Ada King ", "username": "Countess", "phone": "+441234567890"}"#,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (&*set.name, set.username.as_deref(), set.phone.as_deref()),
+        ("Ada King", Some("countess"), Some("+441234567890"))
+    );
+    let cleared = update_me(&database, &ada, r#"{"username": null, "phone": null}"#).await.unwrap();
+    assert_eq!(
+        (&*cleared.name, cleared.username.as_deref(), cleared.phone.as_deref()),
+        ("Ada King", None, None)
+    );
+    assert_eq!(version(&cleared), 3);
+    assert_eq!(cleared.updated_at, clock.now());
+    assert_eq!(found(&database, ada.id).await, Some(cleared));
+    let told = UserUpdated { user_id: ada.id, changed_by: ada.id };
+    assert_eq!(events::<UserUpdated>(&database).await, vec![told; 2]);
+}
+
+#[test]
+fn a_change_that_breaks_a_rule_is_refused_at_its_field() {
+    let refused = |body: &str| match json::parse::<UpdateMe>(body.as_bytes()) {
+        Err(json::JsonError::Invalid(invalid)) => invalid
+            .fields()
+            .into_iter()
+            .map(|field| (field.pointer, field.code.into_owned()))
+            .collect::<Vec<_>>(),
+        other => panic!("{body}: {other:?}"),
+    };
+    for (body, pointer, code) in [
+        (r#"{"name": null}"#, "/name", "type"),
+        (r#"{"name": "  "}"#, "/name", "too_short"),
+        (r#"{"username": "ab"}"#, "/username", "too_short"),
+        (r#"{"username": "a b c"}"#, "/username", "username"),
+        (r#"{"username": 5}"#, "/username", "type"),
+        (r#"{"phone": "0151"}"#, "/phone", "phone"),
+        (r#"{"is_admin": true}"#, "/is_admin", "unknown_field"),
+        (r#"{"email": "new@example.com"}"#, "/email", "unknown_field"),
+        (r#"{"status": "active"}"#, "/status", "unknown_field"),
+    ] {
+        assert_eq!(refused(body), [(pointer.to_owned(), code.to_owned())], "{body}");
+    }
+    let long = format!(r#"{{"name": "{}", "username": "{}"}}"#, "n".repeat(101), "u".repeat(51));
+    assert_eq!(
+        refused(&long),
+        [("/name".into(), "too_long".into()), ("/username".into(), "too_long".into())]
+    );
+}
+
+/// The longest values that the rules admit fit their columns, in characters and not in bytes.
+#[tokio::test]
+async fn the_longest_values_are_stored_whole() {
+    let (database, _) = database().await;
+    let ada = registered(&database, new_user("ada")).await;
+    let name = "\u{1f4a1}".repeat(100);
+    let json =
+        format!(r#"{{"name": "{name}", "username": "{}", "phone": "+123456789012345"}}"#, "u".repeat(50));
+    let user = update_me(&database, &ada, &json).await.unwrap();
+    assert_eq!(
+        (user.name, user.username, user.phone),
+        (name, Some("u".repeat(50)), Some("+123456789012345".into()))
+    );
+    // Normalisation makes three letters of one, and the address may be as long as it gets.
+    let local = "\u{fb03}".repeat(20);
+    let email = user::contact::Contact::parse(&format!("{local}@{}.com", "b.".repeat(90) + "c")).unwrap();
+    let long = registered(
+        &database,
+        NewUser {
+            email,
+            name: shared_kernel::text::Line::new(&"\u{fdfa}".repeat(100)).unwrap(),
+            ..new_user("x")
+        },
+    )
+    .await;
+    assert_eq!(found(&database, long.id).await, Some(long));
+}
+
+#[tokio::test]
+async fn what_another_has_is_taken() {
+    let (database, _) = database().await;
+    let bob =
+        NewUser { username: Some(username("bob")), phone: Some(phone("+4915112345678")), ..new_user("bob") };
+    let bob = registered(&database, bob).await;
+    let ada = registered(&database, new_user("ada")).await;
+    let taken = update_me(&database, &ada, r#"{"username": "BOB"}"#).await.unwrap_err();
+    assert_eq!(told(&taken), ("username_taken", vec![("/username".into(), "taken".into())]));
+    let taken = update_me(&database, &ada, r#"{"name": "x", "phone": "+4915112345678"}"#).await.unwrap_err();
+    assert_eq!(told(&taken), ("phone_taken", vec![("/phone".into(), "taken".into())]));
+    assert_eq!(found(&database, ada.id).await.as_ref(), Some(&ada), "nothing of it was stored");
+    assert_eq!(events::<UserUpdated>(&database).await, []);
+    // One's own is not taken.
+    update_me(&database, &bob, r#"{"username": "Bob", "phone": "+4915112345678"}"#).await.unwrap();
+    update_me(&database, &bob, r#"{"username": null}"#).await.unwrap();
+    update_me(&database, &ada, r#"{"username": "bob"}"#).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_change_is_refused() {
+    let (database, _) = database().await;
+    let ada = registered(&database, new_user("ada")).await;
+    let change = async |versions: Vec<i64>| {
+        let session = database.write();
+        let changes: UpdateMe = body(r#"{"name": "new"}"#);
+        let user =
+            service::update_me(&session, &actor(&ada), &Precondition::Versions(versions), changes).await?;
+        Ok::<_, UserError>(session.commit(user).await?.into_value())
+    };
+    assert_eq!(version(&change(vec![1]).await.unwrap()), 2);
+    for stale in [vec![1], vec![]] {
+        let nothing = Precondition::Versions(stale.clone());
+        let session = database.write();
+        let error =
+            service::update_me(&session, &actor(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
+        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        drop(session);
+        let error = change(stale).await.unwrap_err();
+        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        assert_eq!(told(&error), ("precondition_failed", vec![]));
+    }
+    delete(&database, &ada).await;
+    assert!(matches!(change(vec![2]).await, Err(UserError::NotFound)));
+    assert!(matches!(update_me(&database, &ada, "{}").await, Err(UserError::NotFound)));
+    assert_eq!(events::<UserUpdated>(&database).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_want_one_user_name_one_gets_it() {
+    let (database, _) = database().await;
+    let mut users = Vec::new();
+    for number in 0..10 {
+        users.push(registered(&database, new_user(&format!("user{number}"))).await);
+    }
+    let handle = Databases::clone(&database);
+    let outcomes = at_once(10, |number| {
+        let (databases, me) = (handle.clone(), users[number].clone());
+        Box::pin(async move { update_me(&databases, &me, r#"{"username": "wanted"}"#).await })
+    })
+    .await;
+    let taken = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::UsernameTaken))).count();
+    assert_eq!((outcomes.iter().filter(|outcome| outcome.is_ok()).count(), taken), (1, 9));
+}

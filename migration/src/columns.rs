@@ -1,0 +1,52 @@
+//! Columns that every table writes alike. What a function gives here never changes, because released migrations call
+//! it; a new form is a new function.
+
+use sea_orm_migration::prelude::*;
+
+/// A prefixed ULID: three letters, an underscore, 26 characters.
+pub(crate) fn id(name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.string_len(30).not_null();
+    column
+}
+
+/// A moment in UTC that is always known.
+pub(crate) fn timestamp(name: &'static str) -> ColumnDef {
+    let mut column = optional_timestamp(name);
+    column.not_null();
+    column
+}
+
+/// A moment in UTC, or null.
+pub(crate) fn optional_timestamp(name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.timestamp_with_time_zone();
+    column
+}
+
+/// Starts the table of a resource: its id, its version, and when it was created, changed and deleted.
+pub(crate) fn resource(table: &'static str) -> TableCreateStatement {
+    Table::create()
+        .table(table)
+        .col(id("id").primary_key())
+        .col(ColumnDef::new("version").big_integer().not_null().default(1))
+        .col(timestamp("created_at"))
+        .col(timestamp("updated_at"))
+        .col(optional_timestamp("deleted_at"))
+        .to_owned()
+}
+
+/// A unique index among the rows that are not deleted.
+pub(crate) fn unique_among_living(
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(name).table(table).unique();
+    for column in columns {
+        index.col(*column);
+    }
+    index.and_where(Expr::col("deleted_at").is_null());
+    index
+}

@@ -1,0 +1,58 @@
+//! The product from outside: what the tests in `tests/` are made with.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`server`] | the application in this process, on free ports, with a database of its own |
+//! | [`client`] | requests, and what holds for every answer whatever the test is about |
+//! | [`raw`] | HTTP by hand, for requests that no client would send |
+//! | [`process`] | the binary, to be stopped and killed |
+//! | [`store`] | a picture, and presigned URLs made by hand |
+//! | [`token`] | access tokens made by hand |
+//!
+//! SQLite, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server for each test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a failing harness is a failing test"
+)]
+
+pub mod client;
+pub mod process;
+pub mod raw;
+pub mod server;
+pub mod store;
+pub mod token;
+
+pub use client::{Answer, Client, Request};
+pub use raw::Raw;
+pub use server::{Account, PASSWORD, TestServer};
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives it up.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for what another process or thread does: asks again and again, for so long and no longer.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let asking = async {
+        loop {
+            if let Some(found) = ask().await {
+                return found;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never happened: {what}"))
+}
+
+/// A name that no other test has.
+pub fn unique(prefix: &str) -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{prefix}{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

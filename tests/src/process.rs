@@ -1,0 +1,242 @@
+//! The binary as an operator runs it: started, asked, stopped, killed.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::SystemTime;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sea_orm::DbBackend;
+use serde_json::Value;
+use shared_kernel::testing::TestDatabase;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::server::ENVIRONMENT;
+use crate::{Client, PATIENCE, eventually};
+
+/// What an operator has: a folder, a database, variables. The binary knows nothing else of its surroundings.
+pub struct Installation {
+    folder: TempDir,
+    /// That of PostgreSQL, to be removed in the end. SQLite is where it is by default: below the data folder.
+    database: Option<TestDatabase>,
+    variables: Vec<(String, String)>,
+}
+
+/// A running server. Killed when dropped.
+pub struct Process {
+    client: Client,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    child: Child,
+    log: Log,
+}
+
+/// How a command ended, and what it said.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: i32,
+    /// The answer.
+    pub stdout: String,
+    /// What went wrong, and the log.
+    pub stderr: String,
+}
+
+type Log = Arc<Mutex<String>>;
+
+impl Installation {
+    /// An empty one.
+    pub async fn new() -> Self {
+        let database = TestDatabase::empty().await;
+        let mut installation = Self::without_database();
+        if database.backend() == DbBackend::Postgres {
+            installation.set("ASHLAR_DATABASE__URL", database.url());
+            installation.database = Some(database);
+        }
+        installation
+    }
+
+    /// One for commands that get to no database.
+    pub fn without_database() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut installation = Self { folder, database: None, variables: Vec::new() };
+        for (name, value) in ENVIRONMENT {
+            installation.set(name, value);
+        }
+        // A URL that stays the same whatever port is free, as it is in production: it is the issuer of the tokens.
+        installation.set("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test");
+        installation
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(other, _)| other != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Removes a variable.
+    pub fn unset(&mut self, name: &str) {
+        self.variables.retain(|(other, _)| other != name);
+    }
+
+    /// The working directory; the data is below it in `data`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        // Where a coverage run collects what this process ran.
+        if let Some(profile) = option_env!("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
+        command
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with_input(arguments, "").await
+    }
+
+    /// The same with this on stdin.
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
+        let mut child = self.command(arguments).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // One that does not read its input may be gone by now.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output =
+            timeout(PATIENCE, child.wait_with_output()).await.expect("the command does not end").unwrap();
+        Outcome {
+            code: output.status.code().expect("no exit code"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub async fn start(&self) -> Process {
+        let mut child = self.command(&[]).spawn().unwrap();
+        let log = Log::default();
+        collect(child.stdout.take().unwrap(), &log);
+        collect(child.stderr.take().unwrap(), &log);
+        let address = eventually("the server is ready", async || {
+            let text = log.lock().unwrap().clone();
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status}:\n{text}");
+            }
+            text.lines().find_map(address_in)
+        })
+        .await;
+        Process { client: Client::new(format!("http://{address}")), address, child, log }
+    }
+}
+
+/// The address in the event that tells that the server is ready.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    if event["message"] != "ready" {
+        return None;
+    }
+    event["address"].as_str()?.parse().ok()
+}
+
+fn collect(output: impl AsyncRead + Unpin + Send + 'static, log: &Log) {
+    let (mut lines, log) = (BufReader::new(output).lines(), log.clone());
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+}
+
+impl std::ops::Deref for Process {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Process {
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        kill_process(id.expect("it has ended"), Signal::TERM).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("the server does not end").unwrap()
+    }
+
+    /// Stops it as a process manager does.
+    pub async fn stop(mut self) -> String {
+        self.terminate();
+        let status = self.ended().await;
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        self.log()
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
+
+/// The binary, of today's sources.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        // Tests run from `target/<profile>/deps`.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.parent().and_then(Path::parent).unwrap();
+        let binary = folder.join("ashlar");
+        if !is_current(&binary, &folder.join("ashlar.d")) {
+            build(folder);
+        }
+        assert!(binary.is_file(), "cargo made no {}", binary.display());
+        binary
+    })
+}
+
+/// Whether the binary is there and younger than all that it was made of. `cargo test -p tests` alone does not make it.
+fn is_current(binary: &Path, dependencies: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let (Some(built), Ok(text)) = (modified(binary), fs::read_to_string(dependencies)) else { return false };
+    let sources = text.split_once(": ").map_or("", |(_, sources)| sources).split_whitespace();
+    let is_older = |source: &str| modified(Path::new(source)).is_none_or(|time: SystemTime| time <= built);
+    let mut sources = sources;
+    sources.all(is_older)
+}
+
+fn build(folder: &Path) {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--package", "server", "--bin", "ashlar"]);
+    cargo.arg("--target-dir").arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status().unwrap();
+    assert!(status.success(), "the server does not build");
+}

@@ -1,0 +1,93 @@
+//! Access tokens that somebody made by hand: a genuine one taken apart, changed, and signed by whomever.
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::{ConnectionTrait as _, Statement};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::random;
+
+use crate::server::{SECRET_KEY, TestServer};
+
+/// The parts of a token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The header.
+    pub header: Map<String, Value>,
+    /// The claims.
+    pub claims: Map<String, Value>,
+    signature: String,
+}
+
+impl Token {
+    /// Takes a token apart.
+    pub fn of(token: &str) -> Self {
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, claims, signature] = parts.as_slice() else { panic!("no token: {token}") };
+        let part = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        Self { header: part(header), claims: part(claims), signature: (*signature).to_owned() }
+    }
+
+    /// The same with another member in the header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with another claim.
+    #[must_use]
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With the signature that it came with, whatever was changed since.
+    pub fn with_old_signature(&self) -> String {
+        format!("{}.{}", self.unsigned(), self.signature)
+    }
+
+    /// Without a signature.
+    pub fn with_no_signature(&self) -> String {
+        format!("{}.", self.unsigned())
+    }
+
+    /// Signed with this key.
+    pub fn signed_with(&self, key: &Ed25519KeyPair) -> String {
+        let unsigned = self.unsigned();
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(unsigned.as_bytes()));
+        format!("{unsigned}.{signature}")
+    }
+
+    /// Signed with this secret (HS256).
+    pub fn hmac_signed_with(&self, secret: &[u8]) -> String {
+        let unsigned = self.unsigned();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), unsigned.as_bytes());
+        format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn unsigned(&self) -> String {
+        let part = |part: &Map<String, Value>| URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).unwrap());
+        format!("{}.{}", part(&self.header), part(&self.claims))
+    }
+}
+
+/// A key that nobody else has.
+pub fn foreign_key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&random::bytes::<32>()).unwrap()
+}
+
+/// The key that signs a server's tokens: only who knows the secret key and reads the database has it.
+pub async fn own_key(server: &TestServer) -> Ed25519KeyPair {
+    let sql = "SELECT id, sealed_private_key FROM signing_keys WHERE retired_at IS NULL";
+    let statement = Statement::from_string(server.backend(), sql);
+    let row = server.database.primary().query_one_raw(statement).await.unwrap().unwrap();
+    let (id, sealed): (String, Vec<u8>) =
+        (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+    let secret = SecretKey::new(&SecretString::from(SECRET_KEY)).unwrap();
+    let private = secret.sealing_key("signing key").open(&sealed, &id).unwrap();
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&private).unwrap()
+}

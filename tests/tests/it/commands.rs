@@ -1,0 +1,304 @@
+//! The command line, beside a running server and without one.
+
+use serde_json::{Value, json};
+use tests::process::{Installation, Outcome};
+use tests::server::SECRET_KEY;
+use tests::{Client, PASSWORD, eventually};
+
+const LIST: &str = "/api/v1/admin/users";
+
+#[track_caller]
+fn succeeded(outcome: Outcome) -> String {
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    outcome.stdout
+}
+
+/// Failed with one sentence on stderr, behind whatever was logged, and nothing on stdout.
+#[track_caller]
+fn failed(outcome: &Outcome, code: i32) -> &str {
+    assert_eq!(outcome.code, code, "{outcome:?}");
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    if code == 1 {
+        let mut lines = outcome.stderr.lines().rev();
+        let sentence = lines.next().unwrap_or_default();
+        assert!(sentence.starts_with("error: "), "{outcome:?}");
+        assert!(lines.all(|line| serde_json::from_str::<Value>(line).is_ok()), "one sentence: {outcome:?}");
+        return sentence;
+    }
+    &outcome.stderr
+}
+
+fn create<'a>(extra: &[&'a str]) -> Vec<&'a str> {
+    [&["admin", "create"], extra].concat()
+}
+
+async fn login(client: &Client, email: &str) -> String {
+    let body = json!({"identifier": email, "password": PASSWORD});
+    let session = client.post("/api/v1/auth/login").json(&body).await.expect(200).json();
+    session["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn migrations_go_up_and_down_and_up_again() {
+    let installation = Installation::new().await;
+    let status = async || succeeded(installation.run(&["migrate", "status"]).await);
+    let lines = |text: &str, state: &str| text.lines().filter(|line| line.starts_with(state)).count();
+    let before = status().await;
+    let all = before.lines().count();
+    assert!(all >= 4, "{before}");
+    assert_eq!(lines(&before, "pending "), all, "{before}");
+    let up = succeeded(installation.run(&["migrate", "up"]).await);
+    assert_eq!(lines(&up, "applied "), all, "{up}");
+    assert_eq!(lines(&status().await, "applied "), all);
+    assert_eq!(succeeded(installation.run(&["migrate", "up"]).await), "nothing was applied\n");
+    let down = succeeded(installation.run(&["migrate", "down"]).await);
+    assert_eq!(lines(&down, "reverted "), 1, "{down}");
+    assert_eq!(lines(&status().await, "pending "), 1);
+    let down = succeeded(installation.run(&["migrate", "down", "--steps", "2"]).await);
+    assert_eq!(lines(&down, "reverted "), 2, "{down}");
+    let down = succeeded(installation.run(&["migrate", "down", "--all"]).await);
+    assert_eq!(lines(&down, "reverted "), all - 3, "{down}");
+    assert_eq!(lines(&status().await, "pending "), all);
+    assert_eq!(succeeded(installation.run(&["migrate", "up"]).await), up);
+    let process = installation.start().await;
+    let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+    process.post("/api/v1/auth/signup").json(&body).await.expect(201);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_must_not_migrate_says_what_to_do() {
+    let mut installation = Installation::new().await;
+    installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", "false");
+    let outcome = installation.run(&["serve"]).await;
+    assert!(failed(&outcome, 1).contains("ashlar migrate up"), "{outcome:?}");
+    succeeded(installation.run(&["migrate", "up"]).await);
+    installation.start().await.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_is_created_before_the_first_start() {
+    let installation = Installation::new().await;
+    let arguments = ["admin", "create", "--email", "root@example.com", "--name", "Root", "--password-stdin"];
+    let outcome = installation.run_with_input(&arguments, &format!("{PASSWORD}\n")).await;
+    let said = succeeded(outcome);
+    assert!(said.contains("root@example.com") && !said.contains(PASSWORD), "{said}");
+    let process = installation.start().await;
+    let token = login(&process, "root@example.com").await;
+    let page = process.get(LIST).bearer(&token).await.expect(200).json();
+    assert_eq!(page["items"][0]["name"], "Root");
+    assert_eq!(page["items"][0]["is_admin"], true);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_promotion_beside_a_running_server_is_in_force_soon() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let body = json!({"email": "Ada@example.com", "password": PASSWORD, "name": "Ada"});
+    let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
+    let token = session["access_token"].as_str().unwrap();
+    process.get(LIST).bearer(token).await.problem(403, "admin_required");
+    let said = succeeded(installation.run(&["admin", "create", "--email", "ada@EXAMPLE.com"]).await);
+    assert!(said.contains("is an admin now"), "{said}");
+    eventually("the session that there was is an admin's", async || {
+        let answer = process.get(LIST).bearer(token).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    login(&process, "ada@example.com").await;
+    let me = process.get("/api/v1/users/me").bearer(token).await.expect(200).json();
+    assert_eq!((&me["is_admin"], &me["name"]), (&json!(true), &json!("Ada")), "nothing else was changed");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_that_cannot_be_made_is_refused_with_one_sentence() {
+    let installation = Installation::new().await;
+    let outcome = installation.run(&create(&["--email", "nobody@example.com"])).await;
+    assert!(failed(&outcome, 1).contains("--password-stdin"), "{outcome:?}");
+    for (extra, input, told) in [
+        (vec!["--email", "nobody", "--password-stdin"], PASSWORD, "e-mail"),
+        (vec!["--email", "a@example.com", "--password-stdin"], "short", "8 to 128"),
+        (vec!["--email", "a@example.com", "--password-stdin"], "password123", "guessed"),
+        (vec!["--email", "a@example.com", "--password-stdin"], "", "password"),
+        (vec!["--email", "a@example.com", "--password-stdin", "--name", ""], PASSWORD, "name"),
+    ] {
+        let outcome = installation.run_with_input(&create(&extra), input).await;
+        assert!(failed(&outcome, 1).contains(told), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_is_2_and_help_is_0() {
+    let installation = Installation::without_database();
+    for wrong in [
+        &["nonsense"][..],
+        &["migrate"],
+        &["migrate", "sideways"],
+        &["migrate", "down", "--all", "--steps", "1"],
+        &["migrate", "down", "--steps", "0"],
+        &["migrate", "down", "--steps", "x"],
+        &["admin", "create"],
+        &["serve", "--port", "1"],
+        &["--unknown"],
+    ] {
+        let outcome = installation.run(wrong).await;
+        assert!(failed(&outcome, 2).contains("--help"), "{outcome:?}");
+    }
+    for help in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["migrate", "--help"],
+        &["migrate", "up", "--help"],
+        &["migrate", "down", "--help"],
+        &["migrate", "status", "--help"],
+        &["admin", "create", "--help"],
+        &["openapi", "--help"],
+        &["config", "--help"],
+    ] {
+        let text = succeeded(installation.run(help).await);
+        assert!(text.contains("--config"), "{help:?}: {text}");
+    }
+    assert!(succeeded(installation.run(&["--version"]).await).starts_with("ashlar "));
+}
+
+#[tokio::test]
+async fn the_document_of_the_command_line_is_the_one_that_is_served() {
+    let mut installation = Installation::new().await;
+    installation.set("ASHLAR_PROJECT_NAME", "Acme");
+    let text = succeeded(installation.run(&["openapi"]).await);
+    let pretty = succeeded(installation.run(&["openapi", "--pretty"]).await);
+    let process = installation.start().await;
+    let served = process.get("/openapi.json").await.expect(200);
+    assert_eq!(text.trim_end(), served.text());
+    assert_eq!(serde_json::from_str::<Value>(&pretty).unwrap(), served.json());
+    assert_eq!(served.json()["info"]["title"], "Acme API");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_with_its_sources_and_without_its_secrets() {
+    let mut installation = Installation::without_database();
+    installation.unset("ASHLAR_DATABASE__URL");
+    installation.set("DATABASE_URL", "postgres://ashlar:canary-database-password@db.example.com/ashlar");
+    installation.set("ASHLAR_STORAGE__ENDPOINT", "https://s3.example.com");
+    installation.set("ASHLAR_STORAGE__ACCESS_KEY", "canary-access-key");
+    installation.set("ASHLAR_STORAGE__SECRET_KEY", "canary-store-secret");
+    std::fs::write(installation.folder().join("ashlar.toml"), "[uploads]\nurl_seconds = 60\nquota = 4096\n")
+        .unwrap();
+    std::fs::write(
+        installation.folder().join(".env"),
+        "ASHLAR_LOG_LEVEL=warn\nASHLAR_UPLOADS__URL_SECONDS=70\n",
+    )
+    .unwrap();
+    let outcome = installation.run(&["config"]).await;
+    for secret in ["canary-database-password", "canary-access-key", "canary-store-secret", SECRET_KEY] {
+        assert!(
+            !outcome.stdout.contains(secret) && !outcome.stderr.contains(secret),
+            "{secret}: {outcome:?}"
+        );
+    }
+    let text = succeeded(outcome);
+    for line in [
+        "log_level = \"warn\"  # ASHLAR_LOG_LEVEL in .env",
+        "uploads.url_seconds = 70  # ASHLAR_UPLOADS__URL_SECONDS in .env",
+        "uploads.quota = 4096  # ashlar.toml",
+        "database.pool_size = 4  # environment variable ASHLAR_DATABASE__POOL_SIZE",
+        "database.url = \"postgres://ashlar:***@db.example.com/ashlar\"  # environment variable DATABASE_URL",
+        "storage.secret_key = \"[redacted]\"  # environment variable ASHLAR_STORAGE__SECRET_KEY",
+        "auth.audience = \"ashlar\"  # default",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}: {text}");
+    }
+    assert!(!installation.folder().join("data").exists(), "looking makes nothing");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_stops_the_start_with_one_sentence() {
+    for (name, value, told) in [
+        ("ASHLAR_SERVER__BNID", "127.0.0.1:0", "ASHLAR_SERVER__BIND"),
+        ("ASHLAR_NONSENSE", "1", "ASHLAR_NONSENSE"),
+        ("ASHLAR_SERVER__BIND", "nowhere", "server.bind"),
+        ("ASHLAR_DATABASE__POOL_SIZE", "0", "database.pool_size"),
+        ("ASHLAR_UPLOADS__URL_SECONDS", "9", "uploads.url_seconds"),
+        ("ASHLAR_SECRET_KEY", "short", "secret_key"),
+        ("ASHLAR_CORS__ORIGINS", "*", "cors.origins"),
+        ("ASHLAR_DATABASE__URL", "mysql://localhost/x", "database.url"),
+        ("ASHLAR_REDIS__URL", "redis://localhost", "redis.url"),
+        ("ASHLAR_ENVIRONMENT", "staging", "environment"),
+    ] {
+        let mut installation = Installation::without_database();
+        installation.set(name, value);
+        for command in [&["serve"][..], &["migrate", "status"], &["config"]] {
+            let outcome = installation.run(command).await;
+            assert!(failed(&outcome, 1).contains(told), "{outcome:?}");
+        }
+        assert!(!installation.folder().join("data").exists(), "nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn production_refuses_what_is_unsafe_there() {
+    let mut installation = Installation::new().await;
+    installation.set("ASHLAR_ENVIRONMENT", "production");
+    let outcome = installation.run(&["serve"]).await;
+    assert!(failed(&outcome, 1).contains("server.public_url"), "{outcome:?}");
+    installation.set("ASHLAR_SERVER__PUBLIC_URL", "https://ashlar.example.com");
+    let outcome = installation.run(&["serve"]).await;
+    assert!(failed(&outcome, 1).contains("auth.argon2_memory_kib"), "{outcome:?}");
+    installation.unset("ASHLAR_AUTH__ARGON2_MEMORY_KIB");
+    installation.unset("ASHLAR_AUTH__ARGON2_ITERATIONS");
+    installation.unset("ASHLAR_SECRET_KEY");
+    let outcome = installation.run(&["serve"]).await;
+    assert!(failed(&outcome, 1).contains("ASHLAR_SECRET_KEY"), "{outcome:?}");
+    installation.set("ASHLAR_SECRET_KEY", "changemechangemechangemechangeme");
+    let outcome = installation.run(&["serve"]).await;
+    assert!(failed(&outcome, 1).contains("secret_key"), "{outcome:?}");
+    installation.set("ASHLAR_SECRET_KEY", SECRET_KEY);
+    succeeded(installation.run(&["migrate", "up"]).await);
+    let process = installation.start().await;
+    let answer = process.get("/health").await.expect(200);
+    assert!(
+        answer.header("strict-transport-security").unwrap().contains("max-age="),
+        "behind https: {answer:?}"
+    );
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for name in ["ASHLAR_SERVER__BIND", "ASHLAR_STORAGE__EMBEDDED_BIND"] {
+        let mut installation = Installation::without_database();
+        installation.set(name, &address);
+        let outcome = installation.run(&[]).await;
+        assert!(failed(&outcome, 1).contains(&address), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_made_once_and_nobody_else_can_read_the_data() {
+    let mut installation = Installation::new().await;
+    installation.unset("ASHLAR_SECRET_KEY");
+    let process = installation.start().await;
+    let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+    let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
+    process.stop().await;
+    let file = installation.folder().join("data/secret_key");
+    let secret = std::fs::read_to_string(&file).unwrap();
+    assert!(secret.trim().len() >= 32);
+    #[cfg(unix)]
+    for (path, mode) in [(file.clone(), 0o600), (installation.folder().join("data"), 0o700)] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{}", path.display());
+    }
+    let process = installation.start().await;
+    let token = session["access_token"].as_str().unwrap();
+    process.get("/api/v1/users/me").bearer(token).await.expect(200);
+    let log = process.stop().await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
+    assert!(!log.contains(secret.trim()));
+}

@@ -1,0 +1,331 @@
+//! The OpenAPI document is the contract: it is complete, and the server keeps it.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{Client, TestServer};
+
+struct Operation {
+    method: Method,
+    path: String,
+    item: Value,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The path with ids that nobody has.
+    fn concrete(&self) -> String {
+        let path = self.path.replace("{user_id}", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
+        let path = path.replace("{upload_id}", "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
+        assert!(!path.contains('{'), "{path}");
+        path
+    }
+
+    fn is_public(&self) -> bool {
+        self.item["security"] == json!([{}]) || self.item["security"] == json!([])
+    }
+}
+
+async fn document(client: &Client) -> Value {
+    client.get("/openapi.json").await.expect(200).json()
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, item) in item.as_object().unwrap() {
+            let method = method.to_uppercase().parse().unwrap();
+            operations.push(Operation { method, path: path.clone(), item: item.clone() });
+        }
+    }
+    operations
+}
+
+/// What a reference stands for.
+fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("outside: {reference}"));
+            document.pointer(pointer).unwrap_or_else(|| panic!("dangling: {reference}"))
+        }
+        None => value,
+    }
+}
+
+/// Calls `visit` with every value of the document.
+fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
+    visit(value);
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+        Value::Object(members) => members.values().for_each(|member| walk(member, visit)),
+        _ => {}
+    }
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+#[tokio::test]
+async fn every_operation_is_described() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let tags: HashSet<&str> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    assert!(document["tags"].as_array().unwrap().iter().all(|tag| is_text(&tag["description"])));
+    let mut ids = HashSet::new();
+    let operations = operations(&document);
+    assert!(operations.len() >= 20, "{}", operations.len());
+    for operation in &operations {
+        let (name, item) = (operation.name(), &operation.item);
+        assert!(is_text(&item["operationId"]) && ids.insert(item["operationId"].as_str().unwrap()), "{name}");
+        assert!(is_text(&item["summary"]), "{name} has no summary");
+        let own = item["tags"].as_array().unwrap();
+        assert!(own.len() == 1 && tags.contains(own[0].as_str().unwrap()), "{name}: {own:?}");
+        assert!(
+            document["security"].is_array() || item["security"].is_array(),
+            "{name} says nothing of security"
+        );
+        for parameter in item["parameters"].as_array().into_iter().flatten() {
+            assert!(is_text(&parameter["description"]), "{name}: {parameter}");
+            assert!(parameter["schema"].is_object(), "{name}: {parameter}");
+        }
+        let in_path = operation.path.matches('{').count();
+        let declared =
+            item["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path").count();
+        assert_eq!(in_path, declared, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    for operation in operations(&document) {
+        let name = operation.name();
+        let responses = operation.item["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+        for (status, response) in responses {
+            let response = resolve(&document, response);
+            assert!(is_text(&response["description"]), "{name} {status}");
+            let content = &response["content"];
+            if status.starts_with('4') || status.starts_with('5') {
+                // RFC 6749 has a form of its own.
+                if operation.path == "/api/v1/auth/token" && content["application/json"].is_object() {
+                    continue;
+                }
+                let schema = &content["application/problem+json"]["schema"];
+                assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{name} {status}: {response}");
+            } else if !matches!(status.as_str(), "204" | "302" | "304") {
+                assert!(content["application/json"]["schema"].is_object(), "{name} {status}");
+            }
+        }
+        let needs =
+            |status: &str| assert!(responses.contains_key(status), "{name} does not tell of {status}");
+        if !operation.is_public() {
+            needs("401");
+        }
+        if operation.path.starts_with("/api/v1/admin/") {
+            needs("403");
+        }
+        if operation.path.contains('{') {
+            needs("404");
+        }
+        if operation.item["requestBody"].is_object() {
+            ["400", "413", "415", "422"].into_iter().for_each(needs);
+        }
+    }
+    let problem = &document["components"]["schemas"]["Problem"];
+    let mut required: Vec<&str> =
+        problem["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    required.sort_unstable();
+    assert_eq!(required, ["code", "detail", "errors", "instance", "request_id", "status", "title", "type"]);
+}
+
+/// Whether a schema, or what it consists of, has an example for each of its members.
+fn has_example(document: &Value, media: &Value) -> bool {
+    if media.get("example").is_some() || media.get("examples").is_some() {
+        return true;
+    }
+    let schema = resolve(document, &media["schema"]);
+    if schema.get("example").is_some() || schema.get("examples").is_some() || schema.get("enum").is_some() {
+        return true;
+    }
+    schema["properties"].as_object().is_some_and(|properties| !properties.is_empty())
+}
+
+#[tokio::test]
+async fn bodies_have_examples_that_the_server_takes() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    for operation in operations(&document) {
+        let name = operation.name();
+        for (media_type, media) in operation.item["requestBody"]["content"].as_object().into_iter().flatten()
+        {
+            assert!(has_example(&document, media), "{name} has no example of {media_type}");
+        }
+        for (status, response) in operation.item["responses"].as_object().unwrap() {
+            let response = resolve(&document, response);
+            for (media_type, media) in response["content"].as_object().into_iter().flatten() {
+                assert!(has_example(&document, media), "{name} {status} has no example of {media_type}");
+            }
+        }
+    }
+    let example = |path: &str, method: &str| {
+        let content = &document["paths"][path][method]["requestBody"]["content"]["application/json"];
+        content["example"].clone()
+    };
+    let answer =
+        server.post("/api/v1/auth/signup").json(&example("/api/v1/auth/signup", "post")).await.expect(201);
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    server.post("/api/v1/auth/login").json(&example("/api/v1/auth/login", "post")).await.expect(200);
+    server
+        .patch("/api/v1/users/me")
+        .bearer(&token)
+        .json(&example("/api/v1/users/me", "patch"))
+        .await
+        .expect(200);
+    server.post("/api/v1/uploads").bearer(&token).json(&example("/api/v1/uploads", "post")).await.expect(201);
+}
+
+#[tokio::test]
+async fn references_lead_somewhere_and_nowhere_else() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    let mut references = 0;
+    walk(&document, &mut |value| {
+        if value["$ref"].is_string() {
+            references += 1;
+            resolve(&document, value);
+        }
+    });
+    assert!(references > 50, "{references}");
+}
+
+#[tokio::test]
+async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let (mut secured, mut admins) = (0, 0);
+    for operation in operations(&document(&server).await) {
+        let request = || server.request(operation.method.clone(), &operation.concrete());
+        let answer = request().await;
+        if operation.is_public() {
+            assert_ne!(
+                answer.header("www-authenticate"),
+                Some(r#"Bearer realm="ashlar", error="invalid_token""#)
+            );
+            assert!(answer.status != 403, "{answer:?}");
+            continue;
+        }
+        secured += 1;
+        answer.problem(401, "invalid_token");
+        request().bearer("nonsense").await.problem(401, "invalid_token");
+        if operation.path.starts_with("/api/v1/admin/") {
+            admins += 1;
+            request().bearer(&ada.token).await.problem(403, "admin_required");
+        }
+    }
+    assert!(secured >= 10 && admins >= 2, "{secured} {admins}");
+}
+
+#[tokio::test]
+async fn every_status_that_is_answered_is_documented() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for operation in operations(&document(&server).await) {
+        let request = || server.request(operation.method.clone(), &operation.concrete()).bearer(&admin.token);
+        for request in [
+            request(),
+            request().json(&json!({})),
+            request().json(&json!({"unknown": true})),
+            request().body("application/json", "{"),
+            request().body("text/plain", "x"),
+            request().body("application/json", " ".repeat(1_100_000)),
+            request().header("if-match", "\"v9\"").json(&json!({})),
+        ] {
+            let answer = request.await;
+            let documented = operation.item["responses"].as_object().unwrap();
+            assert!(documented.contains_key(&answer.status.to_string()), "{}: {answer:?}", operation.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_problem_has_a_page() {
+    let server = TestServer::start().await;
+    let index = server.get("/problems").await.expect(200);
+    let codes: Vec<&str> =
+        index.text().split("href=\"/problems/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    for code in [
+        "validation_failed",
+        "invalid_token",
+        "not_found",
+        "email_taken",
+        "upload_incomplete",
+        "internal_error",
+    ] {
+        assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+    let distinct: HashSet<&&str> = codes.iter().collect();
+    assert_eq!(distinct.len(), codes.len(), "{codes:?}");
+    for code in codes {
+        let page = server.get(&format!("/problems/{code}")).await.expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert!(page.text().contains(code), "{page:?}");
+    }
+    server.get("/problems/%3Cscript%3E").await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_documentation_needs_nobody_else() {
+    let server = TestServer::start().await;
+    server.get("/").await.expect(302);
+    for path in ["/docs", "/redoc"] {
+        let page = server.get(path).await.expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            !policy.contains("https:") && !policy.contains('*') && !policy.contains("unsafe-eval"),
+            "{policy}"
+        );
+        let scripts = policy.split("; ").find(|part| part.starts_with("script-src")).unwrap();
+        assert_eq!(scripts, "script-src 'self'");
+        let html = page.text();
+        for attribute in ["src=\"", "href=\""] {
+            for rest in html.split(attribute).skip(1) {
+                let url = rest.split('"').next().unwrap();
+                assert!(url.starts_with('/') && !url.starts_with("//"), "{path} refers to {url}");
+                let asset = server.get(url).await.expect(200);
+                assert!(!asset.body.is_empty(), "{url}");
+                let tag = asset.header("etag").unwrap().to_owned();
+                server.get(url).header("if-none-match", &tag).await.expect(304);
+            }
+        }
+    }
+    for path in ["/docs/index.html", "/docs/swagger-initializer.js"] {
+        server.get(path).await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn keys_and_document_are_public_and_typed() {
+    let server = TestServer::start().await;
+    let keys = server.get("/.well-known/jwks.json").await.expect(200);
+    assert_eq!(keys.header("content-type"), Some("application/json"));
+    assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(keys.json()["keys"].as_array().unwrap().len(), 1);
+    let plain = server.get("/openapi.json").await.expect(200);
+    assert_eq!(plain.header("content-type"), Some("application/json"));
+    let tag = plain.header("etag").unwrap().to_owned();
+    server.get("/openapi.json").header("if-none-match", &tag).await.expect(304);
+    let name = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme & <Co>")]).await;
+    assert_eq!(document(&name).await["info"]["title"], "Acme & <Co> API");
+    let page = name.get("/docs").await.expect(200);
+    assert!(page.text().contains("Acme &amp; &lt;Co&gt;") && !page.text().contains("<Co>"), "{page:?}");
+}

@@ -1,0 +1,7 @@
+//! What nobody should send. The contract's problem each time, never a 5xx, and the server lives on.
+
+mod bodies;
+mod browsers;
+mod panics;
+mod routes;
+mod wire;

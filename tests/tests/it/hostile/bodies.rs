@@ -1,0 +1,227 @@
+use serde_json::json;
+use tests::{Account, PASSWORD, Request, TestServer};
+
+const JSON: &str = "application/json";
+
+/// The routes that take JSON, as somebody who may use them.
+fn routes(server: &TestServer, admin: &Account) -> Vec<Request> {
+    let user = format!("/api/v1/admin/users/{}", admin.id);
+    vec![
+        server.post("/api/v1/auth/signup"),
+        server.post("/api/v1/auth/login"),
+        server.post("/api/v1/auth/refresh"),
+        server.patch("/api/v1/users/me").bearer(&admin.token),
+        server.patch(&user).bearer(&admin.token),
+        server.post("/api/v1/uploads").bearer(&admin.token),
+    ]
+}
+
+/// Somebody can still sign in.
+async fn lives(server: &TestServer) {
+    let ada = server.signup().await;
+    server.get_as(&ada, "/api/v1/users/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_malformed() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let deep = |open: &str, close: &str| [open.repeat(200_000), close.repeat(200_000)].concat().into_bytes();
+    for route in routes(&server, &admin) {
+        // Where the body may be left out, none is none.
+        if !route.path().ends_with("/refresh") {
+            route.body(JSON, "").await.problem(400, "malformed_request");
+        }
+    }
+    let bodies: Vec<Vec<u8>> = vec![
+        b"   ".to_vec(),
+        b"{".to_vec(),
+        b"{\"name\": \"Ada\"} {}".to_vec(),
+        b"{\"name\": \"Ada\",}".to_vec(),
+        b"{'name': 'Ada'}".to_vec(),
+        b"{\"name\": \"Ada\nLovelace\"}".to_vec(),
+        b"{\"name\": \"A\0da\"}".to_vec(),
+        b"name=Ada".to_vec(),
+        b"{\"name\": \"\xff\xfe\"}".to_vec(),
+        b"{\"name\": \"\xc0\x80\"}".to_vec(),
+        b"{\"name\": \"\xed\xa0\x80\"}".to_vec(),
+        b"\xef\xbb\xbf{}".to_vec(),
+        b"{\"name\": \"\\ud800\"}".to_vec(),
+        b"{\"\\udfff\": 1}".to_vec(),
+        b"{\"name\": 1e400}".to_vec(),
+        b"{\"name\": -1e400}".to_vec(),
+        b"{\"name\": NaN}".to_vec(),
+        b"{\"name\": 01}".to_vec(),
+        deep("[", "]"),
+        deep("[", ""),
+        deep("{\"a\":", ""),
+    ];
+    for body in bodies {
+        for route in routes(&server, &admin) {
+            let text = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+            let answer = route.body(JSON, body.clone()).await;
+            assert_eq!(answer.status, 400, "{text:?}: {answer:?}");
+            answer.problem(400, "malformed_request");
+        }
+    }
+    lives(&server).await;
+}
+
+#[tokio::test]
+async fn json_that_is_no_object_is_refused() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for body in ["[]", "null", "true", "1", "\"name\"", "[\"ada@example.com\", \"correct horse\", \"Ada\"]"] {
+        for route in routes(&server, &admin) {
+            let answer = route.body(JSON, body).await;
+            // Where the body may be left out, `null` says that it was.
+            if body == "null" && answer.path.ends_with("/refresh") {
+                answer.problem(401, "invalid_refresh_token");
+            } else {
+                answer.invalid(&[("", "type")]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_double_and_unprintable_members_are_named() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for (body, pointer, code) in [
+        (r#"{"smuggled": true}"#, "/smuggled", "unknown_field"),
+        (r#"{"a/b~c": true}"#, "/a~1b~0c", "unknown_field"),
+        (r#"{"__proto__": {}}"#, "/__proto__", "unknown_field"),
+        (r#"{"smuggled": 1, "smuggled": 2}"#, "/smuggled", "duplicate_field"),
+        (r#"{"smuggled": {"x": 1, "x": 1}}"#, "/smuggled/x", "duplicate_field"),
+        (r#"{"\u0073muggled": 1, "smuggled": 2}"#, "/smuggled", "duplicate_field"),
+        (r#"{"smuggled": "\u0000"}"#, "/smuggled", "control_characters"),
+        (r#"{"smuggled": ["x", "\u001b[31m"]}"#, "/smuggled/1", "control_characters"),
+        ("{\"smuggled\": \"\u{7f}\"}", "/smuggled", "control_characters"),
+        (r#"{"smug\u0000gled": 1}"#, "/smug\u{fffd}gled", "control_characters"),
+    ] {
+        for route in routes(&server, &admin) {
+            route.body(JSON, body).await.invalid(&[(pointer, code)]);
+        }
+    }
+    lives(&server).await;
+}
+
+#[tokio::test]
+async fn a_list_of_refusals_does_not_grow_with_the_body() {
+    let server = TestServer::start().await;
+    let body = format!("{{\"a\": [{}1]}}", "\"\\u0000\",".repeat(50_000));
+    let problem = server.post("/api/v1/auth/signup").body(JSON, body).await.problem(422, "validation_failed");
+    assert!(problem["errors"].as_array().unwrap().len() <= 20, "{problem}");
+}
+
+#[tokio::test]
+async fn values_of_the_wrong_type_are_named() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for value in ["1", "true", "[]", "{}", "[\"Ada\"]", "1.5", "99999999999999999999999"] {
+        let body = format!(r#"{{"name": {value}}}"#);
+        for path in ["/api/v1/users/me".to_owned(), format!("/api/v1/admin/users/{}", admin.id)] {
+            let answer = server.patch(&path).bearer(&admin.token).body(JSON, body.clone()).await;
+            answer.invalid(&[("/name", "type")]);
+        }
+        let body = format!(r#"{{"filename": {value}, "content_type": "image/png", "size": 1}}"#);
+        let answer = server.post("/api/v1/uploads").bearer(&admin.token).body(JSON, body).await;
+        answer.invalid(&[("/filename", "type")]);
+        let body = format!(r#"{{"identifier": {value}, "password": "x"}}"#);
+        server.post("/api/v1/auth/login").body(JSON, body).await.invalid(&[("/identifier", "type")]);
+        let body = format!(r#"{{"refresh_token": {value}}}"#);
+        server.post("/api/v1/auth/refresh").body(JSON, body).await.invalid(&[("/refresh_token", "type")]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_text_where_one_of_several_words_stands_is_named() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let path = format!("/api/v1/admin/users/{}", admin.id);
+    for value in [json!(null), json!(5), json!(true), json!([])] {
+        let upload =
+            json!({"filename": "a.png", "content_type": "image/png", "size": 1, "visibility": value.clone()});
+        let login = json!({"identifier": "ada", "password": PASSWORD, "transport": value.clone()});
+        server
+            .patch(&path)
+            .bearer(&admin.token)
+            .json(&json!({"status": value}))
+            .await
+            .invalid(&[("/status", "type")]);
+        server
+            .post("/api/v1/uploads")
+            .bearer(&admin.token)
+            .json(&upload)
+            .await
+            .invalid(&[("/visibility", "type")]);
+        server.post("/api/v1/auth/login").json(&login).await.invalid(&[("/transport", "type")]);
+    }
+}
+
+#[tokio::test]
+async fn three_megabytes_are_too_large() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let body = format!(r#"{{"name": "{}"}}"#, "x".repeat(3 << 20));
+    for route in routes(&server, &admin) {
+        route.body(JSON, body.clone()).await.problem(413, "body_too_large");
+    }
+    lives(&server).await;
+}
+
+#[tokio::test]
+async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
+    let server = TestServer::start().await;
+    let padded = |length: usize| {
+        let body = json!({"identifier": "nobody", "password": PASSWORD}).to_string();
+        body.clone() + &" ".repeat(length - body.len())
+    };
+    let login = |length| server.post("/api/v1/auth/login").body(JSON, padded(length));
+    login(1 << 20).await.problem(401, "invalid_credentials");
+    login((1 << 20) + 1).await.problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn the_type_of_a_body_is_json_and_nothing_else() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for content_type in [
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "application/jsonp",
+        "application/problem+json",
+        "application/merge-patch+json",
+        "application/octet-stream",
+        "json",
+        "*/*",
+    ] {
+        for route in routes(&server, &admin) {
+            route.body(content_type, "{}").await.problem(415, "unsupported_media_type");
+        }
+    }
+    for route in routes(&server, &admin) {
+        route.bytes("{}").await.problem(415, "unsupported_media_type");
+    }
+    for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
+        let answer = server.patch("/api/v1/users/me").bearer(&admin.token).body(content_type, "{}").await;
+        answer.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_not_unpacked() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip"] {
+        for route in routes(&server, &admin) {
+            let answer = route.header("content-encoding", encoding).body(JSON, "{}").await;
+            answer.problem(415, "unsupported_media_type");
+        }
+    }
+    lives(&server).await;
+}

@@ -1,0 +1,13 @@
+//! What the product does, seen from outside. One binary for all, so that it is linked once.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failing test")]
+
+mod accounts;
+mod admin;
+mod commands;
+mod contract;
+mod hostile;
+mod operations;
+mod tokens;
+mod uploads;
+mod users;

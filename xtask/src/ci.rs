@@ -1,0 +1,133 @@
+//! Runs the steps and says what came of them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::steps::{Outcome, STEPS, Step};
+use crate::workspace::Workspace;
+
+/// Which steps to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only these steps, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    only: Vec<String>,
+    /// All but these steps, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    skip: Vec<String>,
+    /// Stop at the first step that fails, instead of running the others.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Print the steps and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// One line of the summary.
+struct Report {
+    step: &'static Step,
+    result: Result<Outcome>,
+    took: Duration,
+}
+
+/// Runs what the options ask for; true when nothing failed.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let chosen = choose(&options.only, &options.skip)?;
+    if options.list {
+        for step in chosen {
+            println!("{:<13} {}", step.name, step.about);
+        }
+        return Ok(true);
+    }
+    let mut reports = Vec::new();
+    for (index, step) in chosen.iter().enumerate() {
+        println!("\n==> [{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
+        let report = run_one(workspace, step);
+        let failed = report.result.is_err();
+        reports.push(report);
+        if failed && options.fail_fast {
+            break;
+        }
+    }
+    Ok(summarize(&reports, chosen.len()))
+}
+
+fn run_one(workspace: &Workspace, step: &'static Step) -> Report {
+    let begun = Instant::now();
+    let result = (step.run)(workspace);
+    let took = begun.elapsed();
+    match &result {
+        Ok(Outcome::Passed) => println!("<== {} passed in {:.1} s", step.name, took.as_secs_f32()),
+        Ok(Outcome::Skipped(why)) => println!("<== {} skipped: {why}", step.name),
+        Err(error) => println!("<== {} FAILED after {:.1} s\n{error:#}", step.name, took.as_secs_f32()),
+    }
+    Report { step, result, took }
+}
+
+fn choose(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>> {
+    for name in only.iter().chain(skip) {
+        if !STEPS.iter().any(|step| step.name == name) {
+            bail!("there is no step `{name}`; `cargo xtask ci --list` prints them");
+        }
+    }
+    let asked = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
+    let refused = |step: &&Step| skip.iter().any(|name| name == step.name);
+    Ok(STEPS.iter().filter(|step| asked(step) && !refused(step)).collect())
+}
+
+fn summarize(reports: &[Report], planned: usize) -> bool {
+    println!("\n==> summary");
+    for report in reports {
+        println!("{}", summary_line(report));
+    }
+    let total: Duration = reports.iter().map(|report| report.took).sum();
+    let failed = reports.iter().filter(|report| report.result.is_err()).count();
+    let passed = reports.iter().filter(|report| matches!(report.result, Ok(Outcome::Passed))).count();
+    println!("{:<13} {:<7} {:>7.1} s", "all", "", total.as_secs_f32());
+    println!("steps: {passed} passed, {failed} failed, {} skipped", planned - passed - failed);
+    failed == 0
+}
+
+fn summary_line(report: &Report) -> String {
+    let (word, remark) = match &report.result {
+        Ok(Outcome::Passed) => ("passed", String::new()),
+        Ok(Outcome::Skipped(why)) => ("skipped", format!("  {why}")),
+        Err(error) => ("FAILED", format!("  {}", first_words(&error.to_string()))),
+    };
+    format!("{:<13} {word:<7} {:>7.1} s{remark}", report.step.name, report.took.as_secs_f32())
+}
+
+/// As much of a text as fits behind a line of the summary.
+fn first_words(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let cut: String = line.chars().take(100).collect();
+    if cut.len() < line.len() { format!("{cut}…") } else { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str], skip: &[&str]) -> Vec<&'static str> {
+        let owned = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        choose(&owned(only), &owned(skip)).unwrap().iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn without_a_choice_every_step_runs() {
+        assert_eq!(names(&[], &[]).len(), STEPS.len());
+    }
+
+    #[test]
+    fn only_and_skip_choose() {
+        assert_eq!(names(&["test", "fmt"], &["test"]), ["fmt"]);
+        assert!(!names(&[], &["fmt"]).contains(&"fmt"));
+    }
+
+    #[test]
+    fn a_misspelt_step_is_refused() {
+        assert!(choose(&["tset".to_owned()], &[]).is_err());
+    }
+}

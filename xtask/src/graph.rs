@@ -1,0 +1,147 @@
+//! What cargo says about the packages: JSON for what manifests declare, `cargo tree` for what is really built.
+//!
+//! The resolve graph of `cargo metadata` can't answer the second question: it follows weak features (`ring?/std`), so it
+//! lists packages that no build contains.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::process::Invocation;
+use crate::workspace::Workspace;
+
+/// `cargo metadata`, as far as the rules need it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
+    packages: Vec<Package>,
+    workspace_members: BTreeSet<String>,
+    workspace_root: PathBuf,
+}
+
+/// A package, of the workspace or not.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    id: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Where it comes from; none for a path.
+    pub(crate) source: Option<String>,
+    /// Its licence, an SPDX expression.
+    pub(crate) license: Option<String>,
+    /// What its manifest asks for.
+    pub(crate) dependencies: Vec<Dependency>,
+    manifest_path: PathBuf,
+}
+
+/// One line of a manifest.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dependency {
+    /// The package's name.
+    pub(crate) name: String,
+    /// None for a normal one, else `dev` or `build`.
+    pub(crate) kind: Option<String>,
+    path: Option<PathBuf>,
+}
+
+impl Dependency {
+    /// True when it is only there for tests.
+    pub(crate) fn is_dev(&self) -> bool {
+        self.kind.as_deref() == Some("dev")
+    }
+
+    /// True when it is another member of the workspace.
+    pub(crate) fn is_local(&self) -> bool {
+        self.path.is_some()
+    }
+}
+
+impl Package {
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
+
+    /// `name version`, as cargo tree prints it.
+    pub(crate) fn label(&self) -> Built {
+        Built { name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+impl Metadata {
+    /// Asks cargo, for the host.
+    pub(crate) fn read(workspace: &Workspace) -> Result<Self> {
+        let json = Invocation::new("cargo")
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .current_dir(&workspace.root)
+            .capture()?;
+        Self::parse(&json)
+    }
+
+    /// Reads cargo's JSON.
+    pub(crate) fn parse(json: &str) -> Result<Self> {
+        serde_json::from_str(json).context("cargo metadata was not understood")
+    }
+
+    /// The packages of the workspace.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+
+    /// Every package that the lock file knows, by name and version.
+    pub(crate) fn by_label(&self) -> BTreeMap<Built, &Package> {
+        self.packages.iter().map(|package| (package.label(), package)).collect()
+    }
+
+    /// True for a member whose folder is right below `crates/`.
+    pub(crate) fn is_below_crates(&self, package: &Package) -> bool {
+        package.folder().parent() == Some(&self.workspace_root.join("crates"))
+    }
+}
+
+/// A package that a build contains.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Built {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+}
+
+/// What building this member for the host links, or with `None` what building the whole workspace links and runs.
+pub(crate) fn built(workspace: &Workspace, member: Option<&str>) -> Result<BTreeSet<Built>> {
+    let scope: &[&str] = match member {
+        Some(name) => &["--package", name, "--edges", "normal"],
+        None => &["--workspace", "--edges", "normal,build"],
+    };
+    let text = Invocation::new("cargo")
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p}"])
+        .args(scope)
+        .current_dir(&workspace.root)
+        .capture()?;
+    Ok(text.lines().filter_map(parse_built).collect())
+}
+
+/// Reads `name v1.2.3 (path or remark)`.
+fn parse_built(line: &str) -> Option<Built> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?.to_owned();
+    let version = words.next()?.strip_prefix('v')?.to_owned();
+    Some(Built { name, version })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_cargo_tree_is_read() {
+        let built = parse_built("auth v0.1.0 (/src/crates/auth)").unwrap();
+        assert_eq!((built.name.as_str(), built.version.as_str()), ("auth", "0.1.0"));
+        assert!(parse_built("").is_none());
+        assert!(parse_built("[build-dependencies]").is_none());
+    }
+}

@@ -1,0 +1,36 @@
+//! The shape of the house, proven with what cargo says about it.
+
+mod house;
+mod policy;
+mod rules;
+
+use anyhow::{Result, bail};
+
+use super::Outcome;
+use crate::workspace::Workspace;
+
+/// Checks every rule and prints one sentence for each place where one is broken.
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    println!("$ cargo metadata, cargo tree, deny.toml and the crates' lib.rs, against the rules");
+    let house = house::House::survey(workspace)?;
+    let policy = policy::Policy::read(&workspace.read("deny.toml")?)?;
+    let mut broken = rules::arrows(&house);
+    broken.extend(rules::web_framework(&house));
+    broken.extend(rules::rooms(&house));
+    broken.extend(rules::lints(&house));
+    broken.extend(policy.violations(&house.packages));
+    for sentence in &broken {
+        println!("- {sentence}");
+    }
+    if !broken.is_empty() {
+        bail!("{} architecture rule(s) broken: {}", broken.len(), broken[0]);
+    }
+    let domains: Vec<_> = house.domains().map(|member| member.name.as_str()).collect();
+    println!(
+        "{} packages, {} members, domains: {}",
+        house.packages.len(),
+        house.members.len(),
+        domains.join(", ")
+    );
+    Ok(Outcome::Passed)
+}

@@ -1,0 +1,295 @@
+//! The rules, each a function from the house to the sentences about what breaks it.
+
+use toml_edit::{DocumentMut, Item};
+
+use super::house::{House, Member, ROOMS};
+
+/// What stands below every domain and knows no web framework either.
+const FOUNDATIONS: [&str; 3] = ["shared-kernel", "messaging", "migration"];
+
+/// Who puts the domains together.
+const COMPOSERS: [&str; 2] = ["server", "tests"];
+
+/// The one arrow between domains: who signs in is a user.
+const DOMAIN_ARROWS: [(&str, &str); 1] = [("auth", "user")];
+
+/// Who may use whom.
+pub(super) fn arrows(house: &House) -> Vec<String> {
+    house
+        .members
+        .iter()
+        .flat_map(|member| member.uses.iter().filter_map(|used| arrow(house, member, used)))
+        .collect()
+}
+
+fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
+    let name = member.name.as_str();
+    if name == "migration" && member.links.contains(used) {
+        return Some(format!(
+            "migration depends on {used}, so a change there would change what an old migration does: write tables and columns out in the migration."
+        ));
+    }
+    if used == "server" && !COMPOSERS.contains(&name) {
+        return Some(format!(
+            "{name} depends on server, but the server stands on top and only tests may look at it: move what is needed down into a crate that both use."
+        ));
+    }
+    let is_domain = house.domains().any(|domain| domain.name == used);
+    if !is_domain || COMPOSERS.contains(&name) || DOMAIN_ARROWS.contains(&(name, used)) {
+        return None;
+    }
+    Some(format!(
+        "{name} depends on the domain {used}, but domains know each other only through the kernel (auth -> user is the one exception): use an event, a port in shared-kernel, or compose both in the server."
+    ))
+}
+
+/// Domains and what is below them are built without actix.
+pub(super) fn web_framework(house: &House) -> Vec<String> {
+    let bound = house
+        .members
+        .iter()
+        .filter(|member| member.is_domain() || FOUNDATIONS.contains(&member.name.as_str()));
+    bound.filter_map(web_framework_of).collect()
+}
+
+fn web_framework_of(member: &Member) -> Option<String> {
+    let found = member.built.iter().find(|package| package.starts_with("actix"))?;
+    let name = &member.name;
+    Some(format!(
+        "{name} links {found}, but a crate below the server has to compile and be tested without a web framework: move the HTTP part to crates/server; `cargo tree -p {name} -e normal -i {found}` shows the way it comes in."
+    ))
+}
+
+/// Every domain has the six rooms, and two of them are locked.
+pub(super) fn rooms(house: &House) -> Vec<String> {
+    if house.domains().next().is_none() {
+        let sentence = "There is no domain crate below crates/, so nothing was checked: if the layout was changed, change this step with it.";
+        return vec![sentence.to_owned()];
+    }
+    let missing = house.domains().filter_map(missing_rooms);
+    missing.chain(house.domains().flat_map(open_doors)).collect()
+}
+
+fn missing_rooms(member: &Member) -> Option<String> {
+    let absent: Vec<&str> = ROOMS.into_iter().filter(|room| !member.rooms.contains(*room)).collect();
+    let (name, list) = (&member.name, absent.join(", "));
+    (!absent.is_empty()).then(|| {
+        format!("{name} lacks {list}, but every domain has the same six rooms, so that who has read one has read them all: add src/ROOM.rs, if only with a comment; a crate that is no domain is named in xtask/src/steps/architecture/house.rs.")
+    })
+}
+
+fn open_doors(member: &Member) -> impl Iterator<Item = String> {
+    let library = member.lib_rs.as_deref().unwrap_or_default();
+    let locked = ["model", "repository"].into_iter().filter(|room| member.rooms.contains(*room));
+    locked.filter(|room| is_open(library, room)).map(|room| {
+        format!(
+            "{name} makes its {room} public, so a router could skip the service: declare `mod {room};` in crates/{name}/src/lib.rs and give out DTOs.",
+            name = member.name
+        )
+    })
+}
+
+/// True when the text of a `lib.rs` gives a module, or something in it, to other crates, or doesn't declare it.
+fn is_open(library: &str, room: &str) -> bool {
+    let words = |line: &str| line.replace("::", " ").replace(['{', '}', ';', ','], " ");
+    let statements = library.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(words);
+    let mut declared = false;
+    for statement in statements {
+        let parts: Vec<&str> = statement.split_whitespace().collect();
+        match parts.as_slice() {
+            ["mod", name, ..] | ["pub(crate)", "mod", name, ..] if *name == room => declared = true,
+            ["pub", "mod", name, ..] if *name == room => return true,
+            ["pub", "use", rest @ ..] if re_exports(rest, room) => return true,
+            _ => {}
+        }
+    }
+    !declared
+}
+
+fn re_exports(path: &[&str], room: &str) -> bool {
+    let path = path.strip_prefix(&["crate"]).or_else(|| path.strip_prefix(&["self"])).unwrap_or(path);
+    path.first() == Some(&room)
+}
+
+/// Unsafe code is forbidden once for all, and every member takes part.
+pub(super) fn lints(house: &House) -> Vec<String> {
+    let root = at(&house.manifest, &["workspace", "lints", "rust", "unsafe_code"], |item| {
+        item.as_str() == Some("forbid") || item.get("level").and_then(Item::as_str) == Some("forbid")
+    });
+    let first = (!root).then(|| {
+        "Cargo.toml doesn't forbid unsafe code: write `unsafe_code = \"forbid\"` in [workspace.lints.rust].".to_owned()
+    });
+    let outside = house
+        .members
+        .iter()
+        .filter(|member| !at(&member.manifest, &["lints", "workspace"], |item| item.as_bool() == Some(true)));
+    let rest = outside.map(|member| {
+        format!("{} has lints of its own, so what we forbid is allowed there: write `[lints]` `workspace = true` in its Cargo.toml.", member.name)
+    });
+    first.into_iter().chain(rest).collect()
+}
+
+fn at(manifest: &str, path: &[&str], holds: impl Fn(&Item) -> bool) -> bool {
+    let Ok(document) = manifest.parse::<DocumentMut>() else {
+        return false;
+    };
+    let found = path.iter().try_fold(document.as_item(), |item, key| item.get(key));
+    found.is_some_and(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIBRARY: &str = "mod model;\npub mod dto;\nmod repository;\npub use service::Service;\n";
+    const LINTS: &str = "[lints]\nworkspace = true\n";
+
+    fn set(names: &[&str]) -> std::collections::BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn member(name: &str, uses: &[&str]) -> Member {
+        Member {
+            name: name.to_owned(),
+            manifest: LINTS.to_owned(),
+            uses: set(uses),
+            links: set(uses),
+            ..Member::default()
+        }
+    }
+
+    fn domain(name: &str, uses: &[&str]) -> Member {
+        Member {
+            below_crates: true,
+            lib_rs: Some(LIBRARY.to_owned()),
+            rooms: set(&ROOMS),
+            ..member(name, uses)
+        }
+    }
+
+    fn house(members: Vec<Member>) -> House {
+        let manifest = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n".to_owned();
+        House { members, packages: Vec::new(), manifest }
+    }
+
+    fn sound() -> House {
+        house(vec![
+            member("shared-kernel", &[]),
+            member("migration", &[]),
+            domain("user", &["shared-kernel"]),
+            domain("auth", &["shared-kernel", "user"]),
+            domain("upload", &["shared-kernel"]),
+            member("server", &["auth", "upload", "user", "migration"]),
+            member("tests", &["server", "user"]),
+        ])
+    }
+
+    fn all(house: &House) -> Vec<String> {
+        [arrows(house), web_framework(house), rooms(house), lints(house)].concat()
+    }
+
+    #[test]
+    fn the_planned_house_is_sound() {
+        assert_eq!(all(&sound()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_domain_must_not_use_another() {
+        for (name, used) in
+            [("upload", "user"), ("user", "auth"), ("messaging", "user"), ("shared-kernel", "upload")]
+        {
+            let mut house = sound();
+            house.members.push(domain(name, &[used]));
+            let broken = arrows(&house);
+            assert!(
+                broken.len() == 1 && broken[0].contains(&format!("{name} depends on the domain {used}")),
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_domain_must_not_use_another_in_tests_either() {
+        let mut house = sound();
+        house.members.push(Member { links: set(&[]), ..domain("post", &["user"]) });
+        assert_eq!(arrows(&house).len(), 1);
+    }
+
+    #[test]
+    fn nothing_but_tests_uses_the_server() {
+        let broken = arrows(&house(vec![
+            member("server", &[]),
+            member("tests", &["server"]),
+            member("xtask", &["server"]),
+        ]));
+        assert!(broken.len() == 1 && broken[0].starts_with("xtask depends on server"), "{broken:?}");
+    }
+
+    #[test]
+    fn a_migration_uses_no_member_outside_its_tests() {
+        let broken = arrows(&house(vec![member("migration", &["shared-kernel"])]));
+        assert!(
+            broken.len() == 1 && broken[0].starts_with("migration depends on shared-kernel"),
+            "{broken:?}"
+        );
+        let tested = Member { links: set(&[]), ..member("migration", &["shared-kernel"]) };
+        assert!(arrows(&house(vec![tested])).is_empty());
+    }
+
+    #[test]
+    fn actix_stays_in_the_server() {
+        let linking = |member: Member| Member { built: set(&["actix-http", "tokio"]), ..member };
+        let house = house(vec![
+            linking(domain("user", &[])),
+            linking(member("messaging", &[])),
+            linking(member("server", &[])),
+        ]);
+        let broken = web_framework(&house);
+        assert_eq!(broken.len(), 2);
+        assert!(broken[0].starts_with("user links actix-http"), "{broken:?}");
+    }
+
+    #[test]
+    fn a_missing_room_is_named() {
+        let broken = rooms(&house(vec![Member { rooms: set(&["model", "service"]), ..domain("post", &[]) }]));
+        assert!(
+            broken.len() == 1 && broken[0].starts_with("post lacks dto, repository, error, event"),
+            "{broken:?}"
+        );
+    }
+
+    #[test]
+    fn a_house_without_domains_is_not_taken_for_sound() {
+        assert_eq!(rooms(&house(vec![member("server", &[])])).len(), 1);
+    }
+
+    #[test]
+    fn the_model_and_the_repository_are_locked() {
+        assert!(!is_open(LIBRARY, "model") && !is_open(LIBRARY, "repository"));
+        for open in [
+            "pub mod repository;",
+            "pub mod repository {",
+            "mod repository;\npub use repository::Repository;",
+            "mod repository;\npub use crate::repository::{A, B};",
+            "mod repository;\n    pub use self::repository::*;",
+            "// mod repository;",
+        ] {
+            assert!(is_open(open, "repository"), "{open}");
+        }
+        for locked in [
+            "mod repository;\n// pub mod repository;",
+            "pub(crate) mod repository;",
+            "mod repository;\npub use service::repository_of;",
+        ] {
+            assert!(!is_open(locked, "repository"), "{locked}");
+        }
+    }
+
+    #[test]
+    fn lints_are_inherited() {
+        let own = Member { manifest: "[lints.rust]\nunsafe_code = \"allow\"".to_owned(), ..member("x", &[]) };
+        assert!(lints(&house(vec![own]))[0].starts_with("x has lints of its own"));
+        let open = House { manifest: "[workspace]".to_owned(), ..house(vec![]) };
+        assert_eq!(lints(&open).len(), 1);
+    }
+}

@@ -1,0 +1,41 @@
+//! /docs and /redoc in a real browser, with everything outside blocked.
+
+use anyhow::{Result, bail};
+
+use super::{Outcome, missing};
+use crate::process::{self, Invocation, on_path};
+use crate::server::Server;
+use crate::workspace::Workspace;
+
+/// Names under which a browser is installed.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    let Some(browser) = BROWSERS.into_iter().find_map(process::find) else {
+        return missing("there is no chromium on the path");
+    };
+    if !on_path("npm") {
+        return missing("there is no npm on the path");
+    }
+    let scripts = workspace.root.join("tests/browser");
+    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+    Invocation::new("npm").args(npm).current_dir(&scripts).run()?;
+    let server = Server::start(workspace, "browser")?;
+    let account = server.sign_up("browser")?;
+    let looked = Invocation::new("node")
+        .args(["--test", "--test-reporter=spec", "docs.test.mjs"])
+        .env("ASHLAR_TEST_BROWSER", browser)
+        .env("ASHLAR_TEST_URL", server.url())
+        .env("ASHLAR_TEST_STORE_URLS", server.store_urls().join(","))
+        .env("ASHLAR_TEST_EMAIL", &account.email)
+        .env("ASHLAR_TEST_PASSWORD", account.password)
+        .env("ASHLAR_TEST_SCREENSHOTS", server.folder())
+        .current_dir(&scripts)
+        .run();
+    println!("screenshots: {}", server.folder().display());
+    if let Err(error) = looked {
+        bail!("the documentation pages don't work in a browser: {error}\n{}", server.tail());
+    }
+    server.stop()?;
+    Ok(Outcome::Passed)
+}

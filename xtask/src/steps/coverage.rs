@@ -1,0 +1,141 @@
+//! Which lines the tests run.
+//!
+//! Only the members of the workspace are instrumented, by a wrapper around rustc, so that the dependencies are not built again.
+//! The numbers come from the compiler's own instrumentation and LLVM's own tools.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{Outcome, missing};
+use crate::coverage_report::Report;
+use crate::process::{Invocation, on_path};
+use crate::workspace::Workspace;
+
+/// The share of lines in `crates/*/src` that the tests have to run. It may go up; who takes it down says why here.
+const FLOOR: f64 = 90.0;
+
+/// Cargo calls it with rustc's path and arguments, for members of the workspace only.
+const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" -C instrument-coverage\n";
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    let Some(tools) = Tools::find()? else {
+        return missing("LLVM's coverage tools are not installed (`rustup component add llvm-tools`)");
+    };
+    let folder = workspace.kept("coverage")?;
+    let profiles = workspace.scratch("coverage/profiles")?;
+    let binaries = instrumented(workspace, &folder, &profiles)?;
+    let merged = folder.join("merged.profdata");
+    tools.merge(&profiles, &merged)?;
+    let report = Report::read(&tools.export(&merged, &binaries)?, &workspace.root)?;
+    print!("{report}");
+    tools.html(&merged, &binaries, &workspace.root, &workspace.scratch("coverage/html")?)?;
+    let percent = report.percent();
+    if percent < FLOOR {
+        bail!(
+            "the tests run {percent:.1} % of the lines below crates/, and {FLOOR} % is the floor: test what is listed above"
+        );
+    }
+    Ok(Outcome::Passed)
+}
+
+/// Runs the tests, instrumented, and says which binaries were run or built.
+fn instrumented(workspace: &Workspace, folder: &Path, profiles: &Path) -> Result<Vec<PathBuf>> {
+    let wrapper = folder.join("rustc");
+    fs::write(&wrapper, WRAPPER).context("can't write the wrapper")?;
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+        .context("can't make the wrapper executable")?;
+    let cargo = |args: &[&str]| {
+        Invocation::new("cargo")
+            .args(["test", "--workspace", "--locked", "--tests"])
+            .args(args)
+            .without_configuration()
+            .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+            .env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw"))
+            .current_dir(&workspace.root)
+    };
+    cargo(&[]).run()?;
+    let messages = cargo(&["--no-run", "--message-format", "json-render-diagnostics"]).capture()?;
+    let binaries = messages.lines().filter_map(executable).collect::<Vec<_>>();
+    if binaries.is_empty() {
+        bail!("cargo names no test binary");
+    }
+    Ok(binaries)
+}
+
+/// The executable that one line of cargo's messages tells of.
+fn executable(line: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+    }
+    serde_json::from_str::<Message>(line).ok()?.executable
+}
+
+/// LLVM's tools, of the version that rustc was made with.
+struct Tools {
+    profdata: PathBuf,
+    cov: PathBuf,
+}
+
+impl Tools {
+    /// Those of the toolchain, else Debian's of the same version.
+    fn find() -> Result<Option<Self>> {
+        let rustc = |args: &[&str]| Invocation::new("rustc").args(args).capture();
+        let about = rustc(&["-vV"])?;
+        let field = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let host = field("host:").context("rustc names no host")?;
+        let sysroot = rustc(&["--print", "sysroot"])?;
+        let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
+        if folder.join("llvm-cov").is_file() && folder.join("llvm-profdata").is_file() {
+            return Ok(Some(Self { profdata: folder.join("llvm-profdata"), cov: folder.join("llvm-cov") }));
+        }
+        let major = field("LLVM version:").and_then(|version| version.split('.').next()).unwrap_or_default();
+        let (profdata, cov) = (format!("llvm-profdata-{major}"), format!("llvm-cov-{major}"));
+        let found = on_path(&profdata) && on_path(&cov);
+        Ok(found.then(|| Self { profdata: profdata.into(), cov: cov.into() }))
+    }
+
+    fn merge(&self, profiles: &Path, merged: &Path) -> Result<()> {
+        // A process that was killed leaves half a profile: one such file among many is no failure.
+        let args = ["merge", "--sparse", "--failure-mode=all", "--output"];
+        Invocation::new(&self.profdata).args(args).arg(merged).arg(profiles).run()
+    }
+
+    fn export(&self, merged: &Path, binaries: &[PathBuf]) -> Result<String> {
+        self.call(["export", "--format=text", "--summary-only"].as_slice(), merged, binaries).capture()
+    }
+
+    fn html(&self, merged: &Path, binaries: &[PathBuf], root: &Path, folder: &Path) -> Result<()> {
+        let output = format!("--output-dir={}", folder.display());
+        let command = self.call(&["show", "--format=html", &output], merged, binaries).arg("--sources");
+        command.arg(root.join("crates")).capture()?;
+        println!("for a person: {}", folder.join("index.html").display());
+        Ok(())
+    }
+
+    fn call(&self, args: &[&str], merged: &Path, binaries: &[PathBuf]) -> Invocation {
+        let objects = binaries.iter().map(|binary| format!("--object={}", binary.display()));
+        Invocation::new(&self.cov)
+            .args(args)
+            .arg(format!("--instr-profile={}", merged.display()))
+            .args(objects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_found_in_cargos_messages() {
+        let artifact = r#"{"reason":"compiler-artifact","executable":"/target/debug/deps/user-1"}"#;
+        assert_eq!(executable(artifact), Some(PathBuf::from("/target/debug/deps/user-1")));
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null}"#), None);
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable("no json"), None);
+    }
+}

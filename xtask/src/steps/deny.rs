@@ -1,0 +1,18 @@
+//! cargo-deny, where it is installed. What matters most of it is checked by the step `architecture` in any case.
+
+use anyhow::Result;
+
+use super::{Outcome, missing};
+use crate::process::{Invocation, on_path};
+use crate::workspace::Workspace;
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    if !on_path("cargo-deny") {
+        return missing("cargo-deny is not installed");
+    }
+    Invocation::new("cargo")
+        .args(["deny", "--locked", "check", "bans", "licenses", "sources"])
+        .current_dir(&workspace.root)
+        .run()?;
+    Ok(Outcome::Passed)
+}

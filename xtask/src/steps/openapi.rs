@@ -1,0 +1,55 @@
+//! The contract: what the code says, and what is committed.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use super::Outcome;
+use crate::process::Invocation;
+use crate::python;
+use crate::server;
+use crate::workspace::Workspace;
+
+const DOCUMENT: &str = "docs/openapi.json";
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    let generated = generate(workspace)?;
+    let fresh = workspace.kept("openapi")?.join("openapi.json");
+    fs::write(&fresh, &generated).context("can't write the generated document")?;
+    if workspace.read(DOCUMENT).unwrap_or_default() != generated {
+        let shown = Invocation::new("diff")
+            .args(["--new-file", "--unified=2"])
+            .args([workspace.root.join(DOCUMENT), fresh])
+            .run();
+        drop(shown);
+        bail!(
+            "{DOCUMENT} is not what the code says: run `cargo xtask openapi`, look at the difference and commit it"
+        );
+    }
+    let validator = python::programs(workspace)?.join("openapi-spec-validator");
+    Invocation::new(validator).arg(workspace.root.join(DOCUMENT)).run()?;
+    Ok(Outcome::Passed)
+}
+
+/// Writes the document again.
+pub(crate) fn write(workspace: &Workspace) -> Result<()> {
+    fs::write(workspace.root.join(DOCUMENT), generate(workspace)?).context("can't write the document")?;
+    println!("wrote {DOCUMENT}");
+    Ok(())
+}
+
+/// What `ashlar openapi` prints, with a line break at its end.
+fn generate(workspace: &Workspace) -> Result<String> {
+    let binary = server::build(workspace)?;
+    // An empty folder: no configuration file or data of a developer's changes what is printed.
+    let folder = workspace.scratch("openapi")?;
+    let command = Invocation::new(binary)
+        .arg("openapi")
+        .without_configuration()
+        .env("ASHLAR_DATA_DIR", folder.join("data"))
+        .current_dir(&folder);
+    println!("$ {}", command.shown());
+    let text = command.capture()?;
+    serde_json::from_str::<serde_json::Value>(&text).context("`ashlar openapi` printed no JSON")?;
+    Ok(format!("{}\n", text.trim_end()))
+}

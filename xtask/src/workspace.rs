@@ -1,0 +1,68 @@
+//! Where things are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::process::Invocation;
+
+/// The workspace that the tool was called in.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Workspace {
+    /// The folder of the root `Cargo.toml`.
+    #[serde(rename = "workspace_root")]
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder; everything that the steps write goes below it.
+    #[serde(rename = "target_directory")]
+    pub(crate) target: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub(crate) fn find() -> Result<Self> {
+        let json = Invocation::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .capture()
+            .context("cargo doesn't know this workspace")?;
+        serde_json::from_str(&json).context("cargo metadata was not understood")
+    }
+
+    /// A folder below the target folder, kept between runs.
+    pub(crate) fn kept(&self, name: &str) -> Result<PathBuf> {
+        let path = self.target.join("xtask").join(name);
+        fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// A folder below the target folder, emptied first.
+    pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
+        let path = self.target.join("xtask").join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("can't empty {}", path.display()))?;
+        }
+        self.kept(name)
+    }
+
+    /// A file of the repository as text.
+    pub(crate) fn read(&self, relative: impl AsRef<Path>) -> Result<String> {
+        let path = self.root.join(relative);
+        fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))
+    }
+
+    /// The files that git knows or would add, relative to the root.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
+        let listed = Invocation::new("git")
+            .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+            .current_dir(&self.root)
+            .capture()?;
+        let present = |path: &PathBuf| self.root.join(path).is_file();
+        Ok(listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).filter(present).collect())
+    }
+}
+
+/// True in CI, where a missing tool is a failure and not a reason to skip.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
