@@ -50,3 +50,18 @@ pub(crate) fn unique_among_living(
     index.and_where(Expr::col("deleted_at").is_null());
     index
 }
+
+/// An index on a column and the id: what a list is narrowed or sorted by.
+pub(crate) fn by(name: &'static str, table: &'static str, column: &'static str) -> IndexCreateStatement {
+    Index::create().name(name).table(table).col(column).col("id").to_owned()
+}
+
+/// A column with ids of another table. What happens to a row when the other is removed for good.
+pub(crate) fn reference(
+    name: &'static str,
+    (table, column): (&'static str, &'static str),
+    to: &'static str,
+    on_delete: ForeignKeyAction,
+) -> ForeignKeyCreateStatement {
+    ForeignKey::create().name(name).from(table, column).to(to, "id").on_delete(on_delete).to_owned()
+}

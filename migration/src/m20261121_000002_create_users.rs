@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{optional_timestamp, resource, unique_among_living};
+use crate::columns::{by, optional_timestamp, resource, unique_among_living};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -29,18 +29,8 @@ impl MigrationTrait for Migration {
             unique_among_living("users_email_normalized_key", "users", &["email_normalized"]),
             unique_among_living("users_username_key", "users", &["username"]),
             unique_among_living("users_phone_key", "users", &["phone"]),
-            Index::create()
-                .name("users_name_normalized_id_idx")
-                .table("users")
-                .col("name_normalized")
-                .col("id")
-                .to_owned(),
-            Index::create()
-                .name("users_email_normalized_id_idx")
-                .table("users")
-                .col("email_normalized")
-                .col("id")
-                .to_owned(),
+            by("users_name_normalized_id_idx", "users", "name_normalized"),
+            by("users_email_normalized_id_idx", "users", "email_normalized"),
             Index::create()
                 .name("users_is_admin_idx")
                 .table("users")

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{id, optional_timestamp, timestamp};
+use crate::columns::{by, id, optional_timestamp, reference, timestamp};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -16,13 +16,12 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("hash").text().not_null())
             .col(timestamp("created_at"))
             .col(timestamp("updated_at"))
-            .foreign_key(
-                ForeignKey::create()
-                    .name("passwords_user_id_fkey")
-                    .from("passwords", "user_id")
-                    .to("users", "id")
-                    .on_delete(ForeignKeyAction::Cascade),
-            )
+            .foreign_key(&mut reference(
+                "passwords_user_id_fkey",
+                ("passwords", "user_id"),
+                "users",
+                ForeignKeyAction::Cascade,
+            ))
             .to_owned();
         manager.create_table(passwords).await?;
         let sessions = Table::create()
@@ -37,18 +36,15 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("end_reason").string_len(20))
             .col(ColumnDef::new("user_agent").string_len(300))
             .col(ColumnDef::new("address").string_len(45))
-            .foreign_key(
-                ForeignKey::create()
-                    .name("sessions_user_id_fkey")
-                    .from("sessions", "user_id")
-                    .to("users", "id")
-                    .on_delete(ForeignKeyAction::Cascade),
-            )
+            .foreign_key(&mut reference(
+                "sessions_user_id_fkey",
+                ("sessions", "user_id"),
+                "users",
+                ForeignKeyAction::Cascade,
+            ))
             .to_owned();
         manager.create_table(sessions).await?;
-        let by_user =
-            Index::create().name("sessions_user_id_idx").table("sessions").col("user_id").col("id").to_owned();
-        manager.create_index(by_user).await?;
+        manager.create_index(by("sessions_user_id_idx", "sessions", "user_id")).await?;
         let keys = Table::create()
             .table("signing_keys")
             .col(id("id").primary_key())

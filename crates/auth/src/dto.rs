@@ -4,11 +4,12 @@ use std::fmt;
 
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize};
+use shared_kernel::contact::{self, Email};
 use shared_kernel::id::SessionId;
 use shared_kernel::secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::text::Line;
 use unicode_normalization::UnicodeNormalization as _;
-use user::contact::{self, Email, Phone, Username};
+use user::contact::{Phone, Username};
 use user::dto::User;
 use utoipa::ToSchema;
 

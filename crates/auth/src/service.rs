@@ -9,12 +9,13 @@ use moka::future::Cache;
 use sea_orm::ActiveValue::Set;
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::contact::{Contact, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::reference::Resource;
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
-use user::contact::{Contact, Email};
 use user::dto::{NewUser, User, UserStatus};
 
 use crate::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
@@ -26,6 +27,9 @@ use crate::repository::{Passwords, Sessions};
 use crate::token::access::AccessTokens;
 use crate::token::keys::{Keyring, SigningKey};
 use crate::token::refresh::{RefreshClaim, RefreshTokens};
+
+/// What other domains may know of the tables of signing in: nothing.
+pub static RESOURCES: &[Resource] = &[];
 
 /// What an installation decides about signing in.
 #[derive(Clone, Debug)]

@@ -16,9 +16,10 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, SystemClock};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
-use shared_kernel::session::Databases;
+use shared_kernel::session::{DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use upload::files::SignedFiles;
 use upload::settings::UploadSettings;
 use upload::storage::{Storage, StorageSettings};
 use url::Url;
@@ -27,13 +28,13 @@ use utoipa_actix_web::AppExt as _;
 use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
-use crate::domains;
 use crate::http::contract::Contract;
 use crate::http::cors::{self, Origins};
 use crate::http::gate::gate;
 use crate::http::observe::observe;
 use crate::http::{docs, openapi};
 use crate::migrate;
+use crate::routers;
 use crate::subscribers::Welcome;
 
 /// The whole product, listening and not yet serving.
@@ -89,11 +90,13 @@ impl Application {
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
         }
+        let uploads = upload_settings(&config);
         let context = Context {
             databases,
             auth,
+            files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
-            uploads: upload_settings(&config),
+            uploads,
             waker: relay.waker(),
             contract: Contract::new(&document, docs::PAGES)?,
             document: document.to_json()?,
@@ -163,7 +166,7 @@ fn http_server(config: &Config, context: web::Data<Context>, listener: TcpListen
         let (app, _) = App::new()
             .app_data(context.clone())
             .into_utoipa_app()
-            .configure(domains::configure)
+            .configure(routers::configure)
             .split_for_parts();
         // What is wrapped last runs first.
         app.configure(docs::configure)
@@ -325,13 +328,14 @@ fn upload_settings(config: &Config) -> UploadSettings {
     }
 }
 
-/// The databases of the configuration, or the sentence that says which setting to look at.
+/// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.
 pub(crate) async fn open_databases(
     config: &Config,
     clock: SharedClock,
     secret: &SecretKey,
 ) -> Result<Databases, CommandError> {
-    Databases::connect(&config.database.settings(), clock, secret).await.map_err(|error| {
+    let settings = DatabaseSettings { resources: routers::resources(), ..config.database.settings() };
+    Databases::connect(&settings, clock, secret).await.map_err(|error| {
         let reason = CommandError::from(error);
         CommandError::message(format!(
             "{reason} (does ASHLAR_DATABASE__URL or DATABASE_URL name a database that answers, and a user that it lets in?)"

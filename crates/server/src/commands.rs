@@ -8,11 +8,11 @@ use auth::password::PasswordHasher;
 use migration::{Migrator, MigratorTrait as _};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::session::Databases;
 use shared_kernel::text::Line;
-use user::contact::{Contact as _, Email};
 
 use crate::application::{Addresses, Application, make_folder, open_databases, password_settings};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, print};

@@ -1,11 +1,13 @@
 //! What every request finds: the databases, the domains' own state, and the contract. Made once, shared by all workers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Auth;
 use ipnet::IpNet;
 use messaging::Waker;
+use shared_kernel::files::Files;
 use shared_kernel::session::Databases;
 use upload::settings::UploadSettings;
 use upload::storage::Storage;
@@ -22,6 +24,8 @@ pub struct Context {
     pub auth: Auth,
     /// The object store.
     pub storage: Storage,
+    /// The files of uploads, for every other domain.
+    pub files: Arc<dyn Files>,
     /// The rules of uploads.
     pub uploads: UploadSettings,
     /// Makes the relay look for events.

@@ -4,8 +4,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`application`] | everything wired; [`Application::build`](application::Application::build) and `run` |
-//! | [`domains`] | the one list of domains |
-//! | [`routers`] | one file for each domain: extract, one service call, respond |
+//! | [`routers`] | the one list of domains, and one file for each: extract, one service call, respond |
 //! | [`http`] | what every request passes through, and how answers are made |
 //! | [`config`] | the configuration: read once, checked once |
 //! | [`cli`], [`commands`] | the command line |
@@ -18,7 +17,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod context;
-pub mod domains;
 pub mod http;
 pub mod logging;
 pub mod migrate;

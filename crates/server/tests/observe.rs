@@ -1,4 +1,9 @@
-//! The outermost layer: what a client sees of a panic, and of errors that are none of ours.
+//! The outermost layer: what a client sees of a panic, and of errors that are none of ours, and what the log says of them.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failing test")]
+
+use std::io;
+use std::sync::{Arc, Mutex};
 
 use actix_web::body::to_bytes;
 use actix_web::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -15,12 +20,17 @@ async fn plain_error() -> HttpResponse {
     HttpResponse::BadGateway().content_type("text/plain").body("canary-7f3a")
 }
 
+async fn unavailable() -> HttpResponse {
+    HttpResponse::ServiceUnavailable().finish()
+}
+
 macro_rules! app {
     () => {
         test::init_service(
             App::new()
                 .route("/explode", web::get().to(explode))
                 .route("/plain", web::get().to(plain_error))
+                .route("/unavailable", web::get().to(unavailable))
                 .wrap(from_fn(observe)),
         )
         .await
@@ -68,4 +78,46 @@ async fn an_unfit_request_id_is_replaced() {
     let request = test::TestRequest::get().uri("/nowhere").insert_header((REQUEST_ID, "a b")).to_request();
     let response = test::call_service(&app, request).await;
     assert_ne!(response.headers().get(REQUEST_ID).unwrap(), "a b");
+}
+
+/// What was logged, one JSON object a line.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// The levels of what was logged of one request.
+    fn levels(&self, request_id: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let of_the_request = events.filter(|event| event["span"]["request_id"] == request_id);
+        of_the_request.map(|event| event["level"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[actix_web::test]
+async fn what_is_away_for_a_while_is_a_warning_and_only_a_bug_an_error() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().json().with_writer(move || writer.clone()).init();
+    let app = app!();
+    for (path, status, level) in
+        [("/unavailable", 503, "WARN"), ("/plain", 500, "ERROR"), ("/nowhere", 404, "INFO")]
+    {
+        let request_id = format!("answered-with-{status}");
+        let request = test::TestRequest::get().uri(path).insert_header((REQUEST_ID, request_id.as_str()));
+        let response = test::call_service(&app, request.to_request()).await;
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(log.levels(&request_id), [level], "{path}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Time, from one place. Whoever needs the time is given a [`Clock`]; a test gives one that stands still.
 
+mod date;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 use utoipa::ToSchema;
+
+pub use self::date::{Date, InvalidDate};
 
 /// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
 ///

@@ -189,6 +189,16 @@ pub static PRECONDITION_FAILED: Problem = Problem {
            read it. Read it again, apply your change to what is there now, and send it with the new `ETag`.",
 };
 
+/// Something refers to what was to be deleted.
+pub static STILL_REFERENCED: Problem = Problem {
+    kind: Kind::Conflict,
+    code: "still_referenced",
+    title: "Something still refers to this",
+    help: "What you want to delete, or something that would be deleted with it, is still in use: something else refers to it \
+           and may not lose it. Nothing was deleted. Delete what refers to it first, or make it refer to something else; \
+           that may need somebody who may see it.",
+};
+
 /// Our own fault.
 pub static INTERNAL: Problem = Problem {
     kind: Kind::Internal,
@@ -208,4 +218,5 @@ pub static UNAVAILABLE: Problem = Problem {
 };
 
 /// The problems that the kernel itself can answer with.
-pub static PROBLEMS: &[&Problem] = &[&VALIDATION_FAILED, &PRECONDITION_FAILED, &INTERNAL, &UNAVAILABLE];
+pub static PROBLEMS: &[&Problem] =
+    &[&VALIDATION_FAILED, &PRECONDITION_FAILED, &STILL_REFERENCED, &INTERNAL, &UNAVAILABLE];

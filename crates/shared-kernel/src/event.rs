@@ -67,6 +67,27 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// An event that is ready for the outbox, whatever type it had: what code hands on that knows no domain, such as the one
+/// that deletes rows of another domain together with what they refer to (see [`crate::reference`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    pub(crate) name: &'static str,
+    pub(crate) aggregate_id: String,
+    pub(crate) payload: Json,
+}
+
+impl Announcement {
+    /// That of `event`.
+    ///
+    /// # Errors
+    ///
+    /// The event cannot be written as JSON.
+    pub fn of<E: DomainEvent>(event: &E) -> Result<Self, serde_json::Error> {
+        let payload = serde_json::to_value(event)?;
+        Ok(Self { name: E::NAME, aggregate_id: event.aggregate_id(), payload })
+    }
+}
+
 impl Model {
     /// The event, if it is an `E`.
     ///

@@ -52,6 +52,17 @@ impl Prefixed for UserKind {
 /// A user. It lives here, so that a domain which only needs an owner depends on no other domain.
 pub type UserId = Id<UserKind>;
 
+/// The kind of [`UploadId`].
+#[derive(Debug)]
+pub enum UploadKind {}
+
+impl Prefixed for UploadKind {
+    const PREFIX: &'static str = "upl";
+}
+
+/// An upload. It lives here, so that a domain whose rows have a file depends on no other domain.
+pub type UploadId = Id<UploadKind>;
+
 /// The kind of [`SessionId`].
 #[derive(Debug)]
 pub enum SessionKind {}

@@ -2,6 +2,8 @@
 //!
 //! serde alone would take the last of two equal keys, let NUL into a string, and name no place.
 
+mod object;
+
 use std::collections::HashSet;
 use std::fmt;
 
@@ -9,6 +11,7 @@ use garde::Validate;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+pub use self::object::Object;
 use crate::error::{FieldError, Invalid};
 use crate::text;
 
@@ -84,12 +87,13 @@ fn code_and_message(message: &str) -> (String, String) {
     (code.into(), message.into())
 }
 
-/// `lines[0].mail` as a JSON pointer.
+/// `lines[0].mail` as a JSON pointer. A field that is called like a keyword of Rust has an underscore at its end there,
+/// `type_`, and none in JSON.
 fn pointer_of_dotted(path: &str) -> String {
     let mut pointer = String::new();
     for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
         pointer.push('/');
-        pointer.push_str(&escape(part.trim_end_matches(']')));
+        pointer.push_str(&escape(part.trim_end_matches([']', '_'])));
     }
     pointer
 }
@@ -270,6 +274,9 @@ mod tests {
         #[garde(inner(range(min = 1)))]
         #[serde(default)]
         counts: Vec<i64>,
+        #[garde(range(max = 5))]
+        #[serde(default, rename = "type")]
+        type_: i64,
     }
 
     fn refused(body: &str) -> Vec<(String, String)> {
@@ -295,6 +302,7 @@ mod tests {
         assert_eq!(refused(r#"{"name": "a\nb"}"#), one("/name", "control_characters"));
         assert_eq!(refused(r#"{"name": "a", "counts": [1, "x"]}"#), one("/counts/1", "type"));
         assert_eq!(refused(r#"{"name": "a", "counts": [1, 0]}"#), one("/counts/1", "too_small"));
+        assert_eq!(refused(r#"{"name": "a", "type": 6}"#), one("/type", "too_large"));
         assert_eq!(refused(r#"{"name": "   "}"#), one("/name", "too_short"));
         assert_eq!(refused(r#"{"name": "abcdef"}"#), one("/name", "too_long"));
         for no_object in ["[]", r#"["a", [1]]"#, "\"a\"", " null", "5"] {

@@ -3,17 +3,21 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`id`] | [`Id<K>`](id::Id): typed, prefixed, time-ordered identifiers (`usr_01J…`) |
-//! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp) |
+//! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
 //! | [`actor`] | who is asking |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
+//! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
+//! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
 //! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
-//! | [`json`] | strict JSON in: every refusal has a pointer and a code |
+//! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`Object`](json::Object): any fields |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
+//! | [`contact`] | e-mail addresses and web addresses, checked where they come in |
+//! | [`decimal`] | [`Fixed<PRECISION, SCALE>`](decimal::Fixed): exact decimals, strings in JSON |
 //! | [`patch`] | [`Patch<T>`](patch::Patch): absent is not `null` (RFC 7396) |
 //! | `testing` | (feature) a real database per test, a clock that stands still |
 //!
@@ -68,14 +72,18 @@
 
 pub mod actor;
 pub mod clock;
+pub mod contact;
 pub mod crypto;
+pub mod decimal;
 pub mod error;
 pub mod event;
+pub mod files;
 pub mod id;
 pub mod json;
 pub mod page;
 pub mod patch;
 pub mod random;
+pub mod reference;
 pub mod repository;
 pub mod session;
 pub mod text;

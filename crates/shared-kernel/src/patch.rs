@@ -24,6 +24,14 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
+    /// The value that is to be set, if there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
     /// The same with `f` applied to a value that is to be set.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Patch<U> {
         match self {
@@ -72,7 +80,7 @@ impl<T> Inner<T> for Patch<T> {
     type Key = NoKey;
 
     fn validate_inner<F: FnMut(&T, &NoKey)>(&self, mut f: F) {
-        if let Self::Set(value) = self {
+        if let Some(value) = self.value() {
             f(value, &NoKey::default());
         }
     }
@@ -98,7 +106,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use garde::Validate;
+
     use super::*;
+    use crate::contact::{self, WebAddress};
+    use crate::text::Line;
 
     #[derive(Deserialize)]
     struct Body {
@@ -114,6 +126,54 @@ mod tests {
         assert_eq!(phone("{}"), Patch::Keep);
         assert_eq!(phone(r#"{"phone": null}"#), Patch::Clear);
         assert_eq!(phone(r#"{"phone": "1"}"#), Patch::Set("1".into()));
+    }
+
+    #[test]
+    fn only_a_value_that_is_to_be_set_is_held_against_the_rules() {
+        #[derive(Debug, Default, Deserialize, Validate)]
+        #[serde(default, deny_unknown_fields)]
+        struct Changes {
+            #[garde(inner(range(min = 1, max = 10)))]
+            rank: Patch<i64>,
+            #[garde(inner(range(max = 0.5)))]
+            share: Patch<f64>,
+            #[garde(inner(length(chars, min = 2, max = 3)))]
+            name: Patch<Line>,
+            #[garde(inner(length(chars, max = 20), custom(contact::is::<WebAddress>)))]
+            page: Patch<Line>,
+        }
+
+        let refused = |body: &str| match crate::json::parse::<Changes>(body.as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(crate::json::JsonError::Invalid(invalid)) => {
+                invalid.0.into_iter().map(|field| (field.pointer, field.code.into_owned())).collect()
+            }
+            Err(other) => panic!("{body}: {other:?}"),
+        };
+        let fields = |fields: &[(&str, &str)]| {
+            fields.iter().map(|(at, code)| ((*at).to_owned(), (*code).to_owned())).collect::<Vec<_>>()
+        };
+        for fits in [
+            "{}",
+            r#"{"rank": null, "share": null, "name": null, "page": null}"#,
+            r#"{"rank": 2, "share": 0.5, "name": " äöü ", "page": "https://example.com"}"#,
+        ] {
+            assert_eq!(refused(fits), [], "{fits}");
+        }
+        assert_eq!(
+            refused(r#"{"rank": 0, "share": 0.6, "name": "a"}"#),
+            fields(&[("/name", "too_short"), ("/rank", "too_small"), ("/share", "too_large")])
+        );
+        assert_eq!(refused(r#"{"rank": 11, "name": "äöüß"}"#).len(), 2);
+        assert_eq!(refused(r#"{"page": "x"}"#), fields(&[("/page", "url")]));
+        assert_eq!(
+            refused(r#"{"page": "ftp://example.com/abc"}"#),
+            fields(&[("/page", "url"), ("/page", "too_long")])
+        );
+        assert_eq!(
+            (Patch::Set(1).value(), Patch::<i64>::Clear.value(), Patch::<i64>::Keep.value()),
+            (Some(&1), None, None)
+        );
     }
 
     #[test]

@@ -6,15 +6,17 @@
 //!
 //! sea-orm's own `find` and `ActiveModel::update` know nothing of this, so repositories use neither.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait as _, EntityTrait, IntoActiveModel, ModelTrait, QueryFilter as _, Select,
-    UpdateMany,
+    ActiveModelTrait, ColumnTrait, Condition, EntityName as _, EntityTrait, IntoActiveModel, ModelTrait,
+    QueryFilter as _, Select, UpdateMany,
 };
 
 use crate::id::{Id, Prefixed};
 use crate::page::{Order, Page, PageRequest};
+use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
+use crate::text;
 
 /// An entity whose rows are deleted softly and versioned.
 pub trait SoftDelete: EntityTrait {
@@ -34,6 +36,15 @@ pub trait SoftDelete: EntityTrait {
 #[must_use]
 pub fn live<E: SoftDelete>() -> Select<E> {
     E::find().filter(E::DELETED_AT.is_null())
+}
+
+/// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the
+/// [`comparable`](text::comparable) form of texts.
+#[must_use]
+pub fn contains<C: ColumnTrait>(columns: impl IntoIterator<Item = C>, text: &str) -> Condition {
+    let pattern = text::contains_pattern(text);
+    let like = |column: C| column.like(LikeExpr::new(pattern.as_str()).escape('\\'));
+    columns.into_iter().fold(Condition::any(), |any, column| any.add(like(column)))
 }
 
 /// A resource whose row counts its changes: the number is its `ETag`.
@@ -125,21 +136,25 @@ pub trait Repository {
         }
     }
 
-    /// Deletes the living row of that id; its last state. `None`: there is none.
+    /// Deletes the living row of that id; its last state. `None`: there is none. What the living rows that refer to it
+    /// said for this case happens to them in the same transaction (see [`crate::reference`]);
+    /// [`SessionError::Referenced`] if one of them keeps it.
     fn soft_delete(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        async move {
+        session.as_one(async move {
             let update = guarded::<Self::Entity>(session, id, precondition)
                 .col_expr(Self::Entity::DELETED_AT, Expr::val(session.now()));
             let deleted = update.exec_with_returning(session).await?.pop();
-            if deleted.is_none() {
+            if deleted.is_some() {
+                reference::follow(session, Self::Entity::default().table_name(), &[id]).await?;
+            } else {
                 refuse_stale::<Self>(session, id, precondition).await?;
             }
             Ok(deleted)
-        }
+        })
     }
 }
 

@@ -2,21 +2,30 @@
 //!
 //! SQLite in a temporary file, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server: the same tests
 //! run on both. The migrations are the real ones.
+//!
+//! A domain's tests know no other domain either, so what nearly every domain refers to is made here: a
+//! [user](TestDatabase::user), an [upload](TestDatabase::upload_of), and [URLs](PlainFiles) without an object store.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, Database, DbBackend};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, EntityTrait as _, QueryOrder as _};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
+use crate::actor::Actor;
 use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::crypto::SecretKey;
+use crate::event::{self, DomainEvent};
+use crate::files::{Files, FilesError, StoredFile};
+use crate::id::{Id, UploadId, UserId};
 use crate::random;
-use crate::session::{DatabaseSettings, Databases};
+use crate::reference::Resources;
+use crate::session::{DatabaseSettings, Databases, Reader as _};
 
 /// A clock that moves when it is told to.
 #[derive(Debug)]
@@ -79,7 +88,12 @@ impl TestDatabase {
 
     /// The same, with sessions that take their time from `clock`.
     pub async fn with_clock<M: MigratorTrait>(clock: SharedClock) -> Self {
-        let database = Self::empty_with_clock(clock).await;
+        Self::with_resources::<M>(clock, Resources::default()).await
+    }
+
+    /// The same, with tables whose rows may be referred to.
+    pub async fn with_resources<M: MigratorTrait>(clock: SharedClock, resources: Resources) -> Self {
+        let database = Self::open(clock, resources).await;
         M::up(database.primary(), None)
             .await
             .unwrap_or_else(|error| panic!("migrate the test database: {error}"));
@@ -88,18 +102,108 @@ impl TestDatabase {
 
     /// One without any table.
     pub async fn empty() -> Self {
-        Self::empty_with_clock(SystemClock::shared()).await
+        Self::open(SystemClock::shared(), Resources::default()).await
     }
 
-    async fn empty_with_clock(clock: SharedClock) -> Self {
+    async fn open(clock: SharedClock, resources: Resources) -> Self {
         let (url, place) = match server_url() {
             Some(admin) => on_server(admin).await,
             None => in_file(),
         };
-        let settings = DatabaseSettings { pool_size: 4, ..DatabaseSettings::new(url.into()) };
+        let settings = DatabaseSettings { pool_size: 4, resources, ..DatabaseSettings::new(url.into()) };
         let databases = Databases::connect(&settings, clock, &secret_key()).await;
         let databases = databases.unwrap_or_else(|error| panic!("open the test database: {error}"));
         Self { databases: Some(databases), settings, place }
+    }
+
+    /// A new user, signed in: an active account, no admin.
+    pub async fn user(&self) -> Actor {
+        let now = self.clock().now();
+        let user_id = UserId::new(now);
+        let email = format!("{user_id}@example.com");
+        let mut insert = Query::insert();
+        insert.into_table("users").columns([
+            "id",
+            "created_at",
+            "updated_at",
+            "email",
+            "email_normalized",
+            "name",
+            "name_normalized",
+        ]);
+        insert.values_panic([
+            user_id.into(),
+            now.into(),
+            now.into(),
+            email.clone().into(),
+            email.into(),
+            "Ada".into(),
+            "ada".into(),
+        ]);
+        let inserted = self.primary().execute(&insert).await;
+        inserted.unwrap_or_else(|error| panic!("insert a user: {error}"));
+        Actor { user_id, session_id: Id::new(now), is_admin: false }
+    }
+
+    /// A completed upload of that user: its row; there is no object.
+    pub async fn upload_of(&self, owner: &Actor) -> UploadId {
+        let now = self.clock().now();
+        let upload_id = UploadId::new(now);
+        let mut insert = Query::insert();
+        insert.into_table("uploads").columns([
+            "id",
+            "created_at",
+            "updated_at",
+            "owner_id",
+            "object_key",
+            "filename",
+            "content_type",
+            "size",
+            "visibility",
+            "status",
+            "expires_at",
+            "completed_at",
+        ]);
+        insert.values_panic([
+            upload_id.into(),
+            now.into(),
+            now.into(),
+            owner.user_id.into(),
+            format!("uploads/{upload_id}").into(),
+            "harbour.png".into(),
+            "image/png".into(),
+            48_213_i64.into(),
+            "private".into(),
+            "completed".into(),
+            now.into(),
+            now.into(),
+        ]);
+        let inserted = self.primary().execute(&insert).await;
+        inserted.unwrap_or_else(|error| panic!("insert an upload: {error}"));
+        upload_id
+    }
+
+    /// A living row of any table of a resource: `members` are its other columns as JSON has them. For tests of what refers
+    /// to a domain that they may not use; gives the id.
+    pub async fn row(&self, table: &str, prefix: &str, members: &serde_json::Value) -> String {
+        let id =
+            format!("{prefix}_{}", UserId::new(self.clock().now()).to_string().trim_start_matches("usr_"));
+        let known = serde_json::json!({"id": id, "version": 1, "created_at": self.clock().now(), "updated_at": self.clock().now()});
+        let columns = known.as_object().into_iter().chain(members.as_object()).flatten();
+        // Literals: PostgreSQL reads a text as whatever the column is, a date or a number, and a parameter as a text.
+        let literal = |value: &serde_json::Value| match value {
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+                value.to_string()
+            }
+            serde_json::Value::String(text) => format!("'{}'", text.replace('\'', "''")),
+            other => format!("'{}'", other.to_string().replace('\'', "''")),
+        };
+        let (names, values): (Vec<_>, Vec<_>) =
+            columns.map(|(name, value)| (format!("\"{name}\""), literal(value))).unzip();
+        let sql = format!("INSERT INTO \"{table}\" ({}) VALUES ({})", names.join(", "), values.join(", "));
+        let inserted = self.primary().execute_unprepared(&sql).await;
+        inserted.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        id
     }
 
     /// Its URL, for a program that opens it by itself.
@@ -166,6 +270,61 @@ fn with_database(url: &str, name: &str) -> String {
     let authority = rest.find("://").map_or(0, |at| at + 3);
     let base = rest[authority..].find('/').map_or(rest, |slash| &rest[..authority + slash]);
     query.map_or_else(|| format!("{base}/{name}"), |query| format!("{base}/{name}?{query}"))
+}
+
+/// Runs `task` so many times at once, each with its number and as a task of its own; what they came to, by number.
+pub async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let start = Arc::new(tokio::sync::Barrier::new(count));
+    let begin = |number| {
+        let (start, task) = (Arc::clone(&start), task(number));
+        tokio::spawn(async move {
+            start.wait().await;
+            task.await
+        })
+    };
+    let tasks: Vec<_> = (0..count).map(begin).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap_or_else(|error| panic!("one of those at once: {error}")));
+    }
+    outcomes
+}
+
+/// The events of that kind that are in the outbox, in order.
+pub async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
+    let all = event::Entity::find().order_by_asc(event::Column::Id);
+    let rows = databases.read_primary().all(all).await;
+    let rows = rows.unwrap_or_else(|error| panic!("read the outbox: {error}"));
+    let read = |row: &event::Model| {
+        let event = row.read::<E>().unwrap_or_else(|error| panic!("read {row:?}: {error}"))?;
+        assert_eq!(event.aggregate_id(), row.aggregate_id, "{row:?}");
+        Some(event)
+    };
+    rows.iter().filter_map(read).collect()
+}
+
+/// The real table `uploads` without an object store: the URL of a file is `https://files.test/<id of the upload>`.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainFiles;
+
+impl Files for PlainFiles {
+    fn select(&self, ids: &[UploadId]) -> SelectStatement {
+        Query::select()
+            .columns(["id", "object_key", "filename", "content_type"])
+            .from("uploads")
+            .and_where(Expr::col("id").is_in(ids.iter().copied()))
+            .and_where(Expr::col("deleted_at").is_null())
+            .and_where(Expr::col("status").eq("completed"))
+            .to_owned()
+    }
+
+    fn url(&self, file: &StoredFile) -> Result<String, FilesError> {
+        Ok(format!("https://files.test/{}", file.id))
+    }
 }
 
 #[cfg(test)]

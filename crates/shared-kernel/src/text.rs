@@ -79,6 +79,23 @@ pub fn comparable(text: &str) -> String {
     folded.nfkc().flat_map(char::to_lowercase).collect()
 }
 
+/// The pattern of `LIKE … ESCAPE '\'` for columns that hold the [`comparable`] form of texts: those that contain `text`,
+/// whatever its spelling, and in which `%` and `_` mean themselves.
+#[must_use]
+pub fn contains_pattern(text: &str) -> String {
+    let text = comparable(text);
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '\\' | '%' | '_') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 macro_rules! text_type {
     ($name:ident) => {
         impl $name {
@@ -137,6 +154,15 @@ mod tests {
         }
         assert_eq!(comparable("Straße"), comparable("STRAßE"));
         assert_eq!(comparable("I\u{307}stanbul"), comparable("İstanbul"));
+    }
+
+    #[test]
+    fn a_pattern_takes_the_text_as_it_is() {
+        assert_eq!(contains_pattern("Ada"), "%ada%");
+        assert_eq!(contains_pattern(r"50%_\Ａ"), r"%50\%\_\\a%");
+        assert_eq!(contains_pattern(""), "%%");
+        // What only its comparable form has.
+        assert_eq!(contains_pattern("\u{ff05}\u{ff3f}\u{ff3c}"), r"%\%\_\\%");
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Whether bytes are what they were declared to be, as far as their start tells.
+//! Whether bytes are what they were declared to be, as far as their start tells, and how they may be served.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use imagesize::{Compression, ImageType};
 use infer::MatcherType;
 
+use crate::dto::Disposition;
 use crate::error::Mismatch;
 
 /// How much of an object is looked at: the dimensions of an image stand behind its metadata, which can be long.
@@ -82,6 +84,29 @@ fn dimensions(format: ImageType, bytes: &[u8]) -> Option<Dimensions> {
     let size = format.reader_size(&mut reader).ok()?;
     let pixels = |length: usize| i32::try_from(length).ok().filter(|&length| length > 0);
     Some(Dimensions { width: pixels(size.width)?, height: pixels(size.height)? })
+}
+
+/// As it is wanted, unless a browser could run what it would show.
+pub(crate) fn safe(wanted: Disposition, content_type: &str) -> Disposition {
+    if is_inert(content_type) { wanted } else { Disposition::Attachment }
+}
+
+/// What a browser shows without running any of it. Not PDF, which can carry JavaScript that viewers run, nor SVG.
+fn is_inert(content_type: &str) -> bool {
+    const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"];
+    IMAGES.contains(&content_type)
+        || content_type == "text/plain"
+        || content_type.starts_with("video/")
+        || content_type.starts_with("audio/")
+}
+
+/// As what a browser is told to take it. Text was found to be UTF-8; a browser that is not told guesses.
+pub(crate) fn served_as(content_type: &str) -> Cow<'_, str> {
+    if content_type.starts_with("text/") {
+        format!("{content_type}; charset=utf-8").into()
+    } else {
+        content_type.into()
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +214,24 @@ mod tests {
             for content_type in TYPES.iter().chain(&["application/x-own"]) {
                 let _ = examine(content_type, Start { bytes: &bytes, whole });
             }
+        }
+    }
+
+    #[test]
+    fn what_a_browser_could_run_is_not_inert() {
+        for content_type in ["image/png", "image/avif", "video/mp4", "audio/mpeg", "text/plain"] {
+            assert!(is_inert(content_type), "{content_type}");
+        }
+        for content_type in [
+            "image/svg+xml",
+            "text/html",
+            "text/csv",
+            "application/pdf",
+            "application/xhtml+xml",
+            "text/xml",
+            "",
+        ] {
+            assert!(!is_inert(content_type), "{content_type}");
         }
     }
 }

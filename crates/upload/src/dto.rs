@@ -5,25 +5,15 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use garde::Validate;
+use sea_orm::prelude::{DeriveActiveEnum, EnumIter, StringLen};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Timestamp;
-use shared_kernel::id::{Id, Prefixed};
+pub use shared_kernel::id::{UploadId, UploadKind};
 use shared_kernel::repository::Versioned;
 use shared_kernel::text::Line;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::model;
-
-/// The kind of [`UploadId`].
-#[derive(Debug)]
-pub enum UploadKind {}
-
-impl Prefixed for UploadKind {
-    const PREFIX: &'static str = "upl";
-}
-
-/// An upload.
-pub type UploadId = Id<UploadKind>;
 
 /// A file that is to be uploaded.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
@@ -89,8 +79,11 @@ fn is_sha256<C>(text: &Line, _context: &C) -> garde::Result {
 }
 
 /// Who may download an upload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(10))", rename_all = "snake_case")]
 pub enum UploadVisibility {
     /// Its owner.
     #[default]
@@ -99,50 +92,15 @@ pub enum UploadVisibility {
     Public,
 }
 
-impl From<UploadVisibility> for model::Visibility {
-    fn from(visibility: UploadVisibility) -> Self {
-        match visibility {
-            UploadVisibility::Private => Self::Private,
-            UploadVisibility::Public => Self::Public,
-        }
-    }
-}
-
-impl From<model::Visibility> for UploadVisibility {
-    fn from(visibility: model::Visibility) -> Self {
-        match visibility {
-            model::Visibility::Private => Self::Private,
-            model::Visibility::Public => Self::Public,
-        }
-    }
-}
-
 /// How far an upload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))", rename_all = "snake_case")]
 pub enum UploadStatus {
     /// Its bytes are awaited.
     Pending,
     /// Its bytes are there and checked.
     Completed,
-}
-
-impl From<UploadStatus> for model::Status {
-    fn from(status: UploadStatus) -> Self {
-        match status {
-            UploadStatus::Pending => Self::Pending,
-            UploadStatus::Completed => Self::Completed,
-        }
-    }
-}
-
-impl From<model::Status> for UploadStatus {
-    fn from(status: model::Status) -> Self {
-        match status {
-            model::Status::Pending => Self::Pending,
-            model::Status::Completed => Self::Completed,
-        }
-    }
 }
 
 /// An upload.
@@ -199,8 +157,8 @@ impl From<model::Model> for Upload {
             content_type: row.content_type,
             size: row.size,
             checksum_sha256: row.checksum_sha256,
-            visibility: row.visibility.into(),
-            status: row.status.into(),
+            visibility: row.visibility,
+            status: row.status,
             width: row.width,
             height: row.height,
             placeholder: None,

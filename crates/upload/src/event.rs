@@ -42,8 +42,9 @@ impl From<&model::Model> for UploadCompleted {
     }
 }
 
-/// An upload was deleted by its owner, or given up because it was never completed. Its object stays in the store until
-/// [`purge`](crate::service::purge) removes it: a subscriber has that long to do something with it.
+/// An upload was deleted by its owner, went with its owner's account, or was given up because it was never completed. Its
+/// object stays in the store until [`purge`](crate::service::purge) removes it: a subscriber has that long to do something
+/// with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadDeleted {
     /// Which.

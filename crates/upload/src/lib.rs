@@ -12,8 +12,9 @@
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!
-//! and three more here: [`storage`] (the object store, over S3), [`settings`] (what the operator decides), `content`
-//! (whether bytes are what they were declared to be).
+//! and five more here: [`storage`] (the object store, over S3), `presign` (URLs that are made without waiting), [`files`]
+//! (the kernel's port to files, for other domains), [`settings`] (what the operator decides), `content` (whether bytes are
+//! what they were declared to be).
 //!
 //! # The life of an upload
 //!
@@ -45,7 +46,9 @@ mod content;
 pub mod dto;
 pub mod error;
 pub mod event;
+pub mod files;
 mod model;
+mod presign;
 mod repository;
 pub mod service;
 pub mod settings;

@@ -5,7 +5,7 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
 
-use crate::dto::{UploadId, UploadKind};
+use crate::dto::{UploadId, UploadKind, UploadStatus, UploadVisibility};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -23,8 +23,8 @@ pub struct Model {
     pub content_type: String,
     pub size: i64,
     pub checksum_sha256: Option<String>,
-    pub visibility: Visibility,
-    pub status: Status,
+    pub visibility: UploadVisibility,
+    pub status: UploadStatus,
     pub width: Option<i32>,
     pub height: Option<i32>,
     /// When the presigned PUT stops working.
@@ -33,26 +33,6 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
-
-/// Who may download it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(10))")]
-pub enum Visibility {
-    #[sea_orm(string_value = "private")]
-    Private,
-    #[sea_orm(string_value = "public")]
-    Public,
-}
-
-/// Whether its bytes are there and checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))")]
-pub enum Status {
-    #[sea_orm(string_value = "pending")]
-    Pending,
-    #[sea_orm(string_value = "completed")]
-    Completed,
-}
 
 impl SoftDelete for Entity {
     type Kind = UploadKind;

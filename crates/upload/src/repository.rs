@@ -5,6 +5,7 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
+use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Order, Page, PageRequest};
@@ -12,8 +13,8 @@ use shared_kernel::repository::Repository;
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::content::Dimensions;
-use crate::dto::{UploadFilter, UploadId};
-use crate::model::{ActiveModel, Column, Entity, Model, Status};
+use crate::dto::{UploadFilter, UploadId, UploadStatus};
+use crate::model::{ActiveModel, Column, Entity, Model};
 
 pub(crate) struct Uploads;
 
@@ -56,7 +57,7 @@ impl Uploads {
     ) -> Result<Page<Model>, SessionError> {
         let conditions = Condition::all()
             .add(Column::OwnerId.eq(owner))
-            .add_option(filter.status.map(|status| Column::Status.eq(Status::from(status))))
+            .add_option(filter.status.map(|status| Column::Status.eq(status)))
             .add_option(
                 filter.content_type.as_deref().map(|content_type| Column::ContentType.eq(content_type)),
             );
@@ -75,7 +76,7 @@ impl Uploads {
         }
         // A sum of BIGINT is NUMERIC in PostgreSQL.
         let total = |sum| Expr::expr(Func::coalesce([sum, Expr::val(0)])).cast_as("bigint");
-        let pending = Expr::expr(Expr::case(Column::Status.eq(Status::Pending), 1).finally(0)).sum();
+        let pending = Expr::expr(Expr::case(Column::Status.eq(UploadStatus::Pending), 1).finally(0)).sum();
         let used = Entity::find()
             .filter(Column::OwnerId.eq(owner))
             .select_only()
@@ -95,14 +96,14 @@ impl Uploads {
         let update = Entity::update_many()
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::val(session.now()))
-            .col_expr(Column::Status, Column::Status.save_as(Expr::val(Status::Completed)))
+            .col_expr(Column::Status, Column::Status.save_as(Expr::val(UploadStatus::Completed)))
             .col_expr(Column::CompletedAt, Expr::val(session.now()))
             .col_expr(Column::ChecksumSha256, Expr::val(findings.checksum_sha256))
             .col_expr(Column::Width, Expr::val(dimensions.map(|dimensions| dimensions.width)))
             .col_expr(Column::Height, Expr::val(dimensions.map(|dimensions| dimensions.height)))
             .filter(Column::Id.eq(id))
             .filter(Column::DeletedAt.is_null())
-            .filter(Column::Status.eq(Status::Pending));
+            .filter(Column::Status.eq(UploadStatus::Pending));
         Ok(update.exec_with_returning(session).await?.pop())
     }
 
@@ -112,7 +113,7 @@ impl Uploads {
         cutoff: Cutoff,
         limit: u64,
     ) -> Result<Vec<Model>, SessionError> {
-        let pending = Column::Status.eq(Status::Pending);
+        let pending = Column::Status.eq(UploadStatus::Pending);
         let stale = Self::live()
             .filter(pending.clone())
             .filter(Column::ExpiresAt.lte(cutoff.expired))
@@ -132,6 +133,24 @@ impl Uploads {
         Ok(update.exec_with_returning(session).await?)
     }
 
+    /// What is known of the files among `ids`, for other domains.
+    pub(crate) fn files(ids: &[UploadId]) -> SelectStatement {
+        let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType];
+        Self::live()
+            .select_only()
+            .columns(columns)
+            .filter(Column::Status.eq(UploadStatus::Completed))
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .into_query()
+    }
+
+    /// What a user may refer to: one's own, when its bytes are there.
+    pub(crate) fn visible_to(actor: &Actor) -> Condition {
+        Condition::all()
+            .add(Column::OwnerId.eq(actor.user_id))
+            .add(Column::Status.eq(UploadStatus::Completed))
+    }
+
     /// Some deleted uploads, after one, whose objects may go: nobody can put one there any more, and nobody could ever
     /// download it or the time for regret is over.
     pub(crate) async fn doomed(
@@ -141,7 +160,7 @@ impl Uploads {
         limit: u64,
     ) -> Result<Vec<Model>, SessionError> {
         let over = Condition::any()
-            .add(Column::Status.eq(Status::Pending))
+            .add(Column::Status.eq(UploadStatus::Pending))
             .add(Column::DeletedAt.lte(cutoff.deleted));
         let conditions = Condition::all()
             .add(Column::DeletedAt.is_not_null())
@@ -151,12 +170,30 @@ impl Uploads {
         session.all(Entity::find().filter(conditions).order_by_asc(Column::Id).limit(limit)).await
     }
 
-    /// Removes deleted rows for good.
-    pub(crate) async fn erase(session: &WriteSession, ids: &[UploadId]) -> Result<(), SessionError> {
+    /// Removes deleted rows for good; how many have to stay, because a deleted row of another table still has their id and its
+    /// foreign key keeps them. They do not keep the rest from going.
+    pub(crate) async fn erase(session: &WriteSession, ids: &[UploadId]) -> Result<usize, SessionError> {
+        if Self::erase_all(session, ids).await? {
+            return Ok(0);
+        }
+        let mut kept = 0;
+        for id in ids {
+            if !Self::erase_all(session, std::slice::from_ref(id)).await? {
+                kept += 1;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// All or none. `false`: a foreign key keeps one of them.
+    async fn erase_all(session: &WriteSession, ids: &[UploadId]) -> Result<bool, SessionError> {
         let delete = Entity::delete_many()
             .filter(Column::Id.is_in(ids.iter().copied()))
             .filter(Column::DeletedAt.is_not_null());
-        delete.exec(session).await?;
-        Ok(())
+        let work = async { Ok(delete.exec(session).await.map(drop)?) };
+        match session.savepoint(work).await? {
+            Err(error) if SessionError::violated_foreign_key(&error) => Ok(false),
+            done => done.map(|()| true),
+        }
     }
 }

@@ -5,18 +5,30 @@ use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, Invalid};
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::random;
+use shared_kernel::reference::{self, OnDelete, Reference, Resource};
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
-use crate::dto::{CreateUpload, CreatedUpload, Disposition, Download, Upload, UploadFilter, UploadId};
+use crate::dto::{
+    CreateUpload, CreatedUpload, Disposition, Download, Upload, UploadFilter, UploadId, UploadStatus,
+    UploadVisibility,
+};
 use crate::error::{Mismatch, UploadError};
 use crate::event::{UploadCompleted, UploadDeleted};
-use crate::model::{ActiveModel, Model, Status, Visibility};
+use crate::model::{ActiveModel, Entity, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
 use crate::settings::UploadSettings;
 use crate::storage::{Declared, Storage, StorageError, StoredObject, Wanted};
+
+/// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
+pub static RESOURCES: &[Resource] = &[Resource {
+    table: "uploads",
+    visible: Uploads::visible_to,
+    references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
+    deleted: Some(reference::deletion::<Entity, UploadDeleted>),
+}];
 
 /// Makes a pending upload, and the request that sends its bytes to the store.
 ///
@@ -60,8 +72,8 @@ pub async fn create(
         content_type: Set(new.content_type.into_string()),
         size: Set(new.size),
         checksum_sha256: Set(new.checksum_sha256.map(Line::into_string)),
-        visibility: Set(new.visibility.into()),
-        status: Set(Status::Pending),
+        visibility: Set(new.visibility),
+        status: Set(UploadStatus::Pending),
         width: Set(None),
         height: Set(None),
         expires_at: Set(presigned.expires_at),
@@ -89,8 +101,8 @@ pub async fn complete(
 ) -> Result<Committed<Upload>, UploadError> {
     let row = owned(read, actor, id).await?;
     let upload = match row.status {
-        Status::Completed => row.into(),
-        Status::Pending => {
+        UploadStatus::Completed => row.into(),
+        UploadStatus::Pending => {
             // On the heap: what waits for the SDK is large, and this waits inside a handler.
             let findings = match Box::pin(inspect(storage, &row)).await {
                 Err(UploadError::Incomplete) if row.expires_at <= write.now() => Err(UploadError::Expired),
@@ -140,19 +152,19 @@ pub async fn download(
     disposition: Disposition,
 ) -> Result<Download, UploadError> {
     let row = Uploads::find(session, id).await?.ok_or(UploadError::NotFound)?;
-    let is_published = row.status == Status::Completed;
+    let is_published = row.status == UploadStatus::Completed;
     match (actor.owns(row.owner_id), row.visibility) {
-        (true, _) | (false, Visibility::Public) if is_published => {}
+        (true, _) | (false, UploadVisibility::Public) if is_published => {}
         (true, _) => return Err(UploadError::Incomplete),
         (false, _) => return Err(UploadError::NotFound),
     }
     let wanted = Wanted {
         key: &row.object_key,
-        disposition: if is_inert(&row.content_type) { disposition } else { Disposition::Attachment },
+        disposition: content::safe(disposition, &row.content_type),
         filename: &row.filename,
-        content_type: &served_type(&row.content_type),
+        content_type: &content::served_as(&row.content_type),
     };
-    let presigned = storage.presign_get(wanted, settings.url_ttl).await?;
+    let presigned = storage.presign_get(wanted, settings.url_ttl)?;
     Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
 }
 
@@ -160,7 +172,7 @@ pub async fn download(
 ///
 /// # Errors
 ///
-/// [`UploadError::NotFound`], and a stale precondition.
+/// [`UploadError::NotFound`], a stale precondition, and something that refers to it and may not lose it.
 pub async fn delete(
     session: &WriteSession,
     actor: &Actor,
@@ -180,7 +192,8 @@ pub struct Purged {
     pub abandoned: usize,
     /// Deleted uploads whose object and row are gone now.
     pub removed: usize,
-    /// Deleted uploads whose object the store refused to remove; the next run tries again.
+    /// Deleted uploads whose object the store refused to remove, or whose row the foreign key of a deleted row keeps; the
+    /// next run tries again.
     pub failed: usize,
 }
 
@@ -217,6 +230,7 @@ pub async fn purge(
     }
 }
 
+/// Nothing refers to what it deletes: only what is completed is visible to those who refer.
 async fn abandon(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
     let session = databases.write();
     let abandoned = Uploads::abandon(&session, cutoff, limit).await?;
@@ -244,8 +258,8 @@ async fn remove(databases: &Databases, storage: &Storage, doomed: &[Model]) -> R
         }
     }
     let session = databases.write();
-    Uploads::erase(&session, &gone).await?;
-    let removed = session.commit(gone.len()).await?.into_value();
+    let kept = Uploads::erase(&session, &gone).await?;
+    let removed = session.commit(gone.len() - kept).await?.into_value();
     unreachable.map_or(Ok(removed), |error| Err(error.into()))
 }
 
@@ -311,45 +325,9 @@ async fn finish(
     Ok(completed.into())
 }
 
-/// What a browser shows without running any of it. Not PDF, which can carry JavaScript that viewers run, nor SVG.
-fn is_inert(content_type: &str) -> bool {
-    const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"];
-    IMAGES.contains(&content_type)
-        || content_type == "text/plain"
-        || content_type.starts_with("video/")
-        || content_type.starts_with("audio/")
-}
-
-/// Text was found to be UTF-8; a browser that is not told guesses.
-fn served_type(content_type: &str) -> String {
-    if content_type.starts_with("text/") {
-        format!("{content_type}; charset=utf-8")
-    } else {
-        content_type.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_browser_could_run_is_not_inert() {
-        for content_type in ["image/png", "image/avif", "video/mp4", "audio/mpeg", "text/plain"] {
-            assert!(is_inert(content_type), "{content_type}");
-        }
-        for content_type in [
-            "image/svg+xml",
-            "text/html",
-            "text/csv",
-            "application/pdf",
-            "application/xhtml+xml",
-            "text/xml",
-            "",
-        ] {
-            assert!(!is_inert(content_type), "{content_type}");
-        }
-    }
 
     #[test]
     fn keys_are_not_guessable_and_never_the_same() {

@@ -1,7 +1,7 @@
 //! The object store, over S3. This is the one way to it: what is embedded, self-hosted or AWS is configuration.
 //!
-//! Presigning is computation and asks nobody; everything else is a request to the store with bounded time, and never to
-//! be awaited while a transaction is open.
+//! Presigning is computation and asks nobody, that of a GET without waiting at all; everything else is a request to the
+//! store with bounded time, and never to be awaited while a transaction is open.
 //!
 //! # What the store must do
 //!
@@ -22,13 +22,14 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
-use aws_sdk_s3::presigning::{PresigningConfig, PresigningConfigError};
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::clock::{SharedClock, Timestamp};
 use url::Url;
 
 use crate::dto::{Disposition, PresignedRequest};
+use crate::presign::{GetSigner, Window};
 
 /// Where the store is and who we are there.
 #[derive(Clone, Debug)]
@@ -110,8 +111,9 @@ pub struct Storage {
     bucket: String,
     region: String,
     client: Client,
-    /// Signs for the public endpoint; never sends anything.
-    signer: Client,
+    /// Sign for the public endpoint; never send anything.
+    put_signer: Client,
+    get_signer: GetSigner,
     clock: SharedClock,
 }
 
@@ -126,6 +128,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
 
+/// S3 takes no signature that is good for longer.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
 impl Storage {
     /// The store of `settings`; asks nobody yet. Presigned URLs begin to work at the time of `clock`.
     #[must_use]
@@ -135,7 +140,8 @@ impl Storage {
             bucket: settings.bucket.clone(),
             region: settings.region.clone(),
             client: Client::from_conf(config(settings, settings.endpoint.as_ref())),
-            signer: Client::from_conf(config(settings, public)),
+            put_signer: Client::from_conf(config(settings, public)),
+            get_signer: GetSigner::new(settings, public),
             clock,
         }
     }
@@ -150,9 +156,11 @@ impl Storage {
         declared: Declared<'_>,
         ttl: Duration,
     ) -> Result<Presigned, StorageError> {
-        let (window, expires_at) = self.window(ttl)?;
+        let window = self.window(ttl)?;
+        let presigning =
+            PresigningConfig::builder().start_time(window.start.to_datetime().into()).expires_in(window.ttl);
         let request = self
-            .signer
+            .put_signer
             .put_object()
             .bucket(&self.bucket)
             .key(declared.key)
@@ -160,34 +168,30 @@ impl Storage {
             .content_type(declared.content_type)
             .set_checksum_sha256(declared.checksum_sha256.map(str::to_owned))
             .if_none_match("*")
-            .presigned(window)
+            .presigned(presigning.build().map_err(refused)?)
             .await
             .map_err(classify)?;
-        Ok(Presigned { request: request.into(), expires_at })
+        Ok(Presigned { request: request.into(), expires_at: window.start + window.ttl })
     }
 
     /// A GET that answers with the name and the type that are wanted, and that nobody caches or decodes: whatever the
-    /// sender of the bytes could make the store keep beside them, the signed answer overrides.
+    /// sender of the bytes could make the store keep beside them, the signed answer overrides. Waits for nobody.
     ///
     /// # Errors
     ///
     /// `ttl` is longer than a week, or the endpoint is no place to send requests to.
-    pub async fn presign_get(&self, wanted: Wanted<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
-        let (window, expires_at) = self.window(ttl)?;
-        let request = self
-            .signer
-            .get_object()
-            .bucket(&self.bucket)
-            .key(wanted.key)
-            .response_content_disposition(content_disposition(wanted.disposition, wanted.filename))
-            .response_content_type(wanted.content_type)
-            .response_cache_control("private, no-store")
-            // An empty one would be left out. Clients take this one for none.
-            .response_content_encoding("identity")
-            .presigned(window)
-            .await
-            .map_err(classify)?;
-        Ok(Presigned { request: request.into(), expires_at })
+    pub fn presign_get(&self, wanted: Wanted<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
+        let window = self.window(ttl)?;
+        let answer = [
+            ("response-content-disposition", &*content_disposition(wanted.disposition, wanted.filename)),
+            ("response-content-type", wanted.content_type),
+            ("response-cache-control", "private, no-store"),
+            // An empty one would not count. Clients take this one for none.
+            ("response-content-encoding", "identity"),
+        ];
+        let url = self.get_signer.url(wanted.key, &answer, window).map_err(refused)?;
+        let request = PresignedRequest { method: "GET".to_owned(), url, headers: BTreeMap::new() };
+        Ok(Presigned { request, expires_at: window.start + window.ttl })
     }
 
     /// What there is under `key`; `None`: nothing.
@@ -272,19 +276,18 @@ impl Storage {
         }
     }
 
-    /// From now on for `ttl`. Signatures have whole seconds, so the end does too.
-    fn window(&self, ttl: Duration) -> Result<(PresigningConfig, Timestamp), StorageError> {
+    /// From now on for `ttl`, in whole seconds.
+    fn window(&self, ttl: Duration) -> Result<Window, StorageError> {
+        if ttl > LONGEST {
+            return Err(refused("a URL works for a week at most"));
+        }
         let now = self.clock.now();
         let start = Timestamp::from_unix_millis(now.unix_seconds() * 1_000).unwrap_or(now);
-        let ttl = Duration::from_secs(ttl.as_secs());
-        let window =
-            PresigningConfig::builder().start_time(start.to_datetime().into()).expires_in(ttl).build();
-        let refused = |error: PresigningConfigError| StorageError::Refused(error.into());
-        Ok((window.map_err(refused)?, start + ttl))
+        Ok(Window { start, ttl: Duration::from_secs(ttl.as_secs()) })
     }
 }
 
-fn config(settings: &StorageSettings, endpoint: Option<&Url>) -> Config {
+pub(crate) fn config(settings: &StorageSettings, endpoint: Option<&Url>) -> Config {
     let secret = settings.secret_key.expose_secret();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -315,6 +318,10 @@ impl From<aws_sdk_s3::presigning::PresignedRequest> for PresignedRequest {
     }
 }
 
+fn refused(error: impl Into<Box<dyn Error + Send + Sync>>) -> StorageError {
+    StorageError::Refused(error.into())
+}
+
 fn unavailable(error: impl Error + Send + Sync + 'static) -> StorageError {
     StorageError::Unavailable(error.into())
 }
@@ -342,7 +349,7 @@ fn classify<E: Error + Send + Sync + 'static>(error: SdkError<E>) -> StorageErro
         }
         _ => false,
     };
-    if may_work_later { unavailable(error) } else { StorageError::Refused(error.into()) }
+    if may_work_later { unavailable(error) } else { refused(error) }
 }
 
 /// The header `Content-Disposition` (RFC 6266): the name in ASCII for old clients and whole in UTF-8 (RFC 8187). Only

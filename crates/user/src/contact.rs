@@ -1,97 +1,9 @@
-//! What a user can be found by: e-mail address, user name, phone number. Each is normalised where it comes in, so that
-//! one person's spelling is one value: `Ａda@Example.com` and `ada@example.com` are one address.
+//! What a user can be found by besides the e-mail address, which is the kernel's [`Email`](shared_kernel::contact::Email):
+//! user name and phone number. Each is normalised where it comes in, so that one person's spelling is one value.
 
-use std::fmt;
-
-use garde::rules::email::parse_email;
-use shared_kernel::error::Invalid;
+use shared_kernel::contact::{Contact, Refusal};
 use shared_kernel::text::comparable;
 use unicode_normalization::UnicodeNormalization as _;
-
-/// Why a text is not what it should be: a code and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    code: &'static str,
-    message: String,
-}
-
-impl Refusal {
-    /// As a refusal of the field at `pointer`.
-    #[must_use]
-    pub fn at(self, pointer: &str) -> Invalid {
-        Invalid::field(pointer, self.code, self.message)
-    }
-}
-
-/// A contact that is read from text.
-pub trait Contact: Sized {
-    /// The value in `text`.
-    ///
-    /// # Errors
-    ///
-    /// `text` is not one.
-    fn parse(text: &str) -> Result<Self, Refusal>;
-}
-
-/// A garde rule: the text is a `C`.
-///
-/// # Errors
-///
-/// It is not.
-pub fn is<C: Contact>(text: impl AsRef<str>, _context: &()) -> garde::Result {
-    match C::parse(text.as_ref()) {
-        Ok(_) => Ok(()),
-        Err(Refusal { code, message }) => Err(garde::Error::new(format!("{code}: {message}"))),
-    }
-}
-
-/// An e-mail address: as it is written to, and as it is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Email {
-    address: String,
-    normalized: String,
-}
-
-impl Email {
-    /// The longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3).
-    pub const MAX_LENGTH: usize = 254;
-
-    /// The address as it is written to.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.address
-    }
-
-    /// The form in which addresses are compared.
-    #[must_use]
-    pub fn normalized(&self) -> &str {
-        &self.normalized
-    }
-}
-
-impl Contact for Email {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let refusal = |message: String| Refusal { code: "email", message };
-        let address: String = text.trim().nfkc().collect();
-        if address.len() > Self::MAX_LENGTH {
-            return Err(Refusal { code: "too_long", message: "must have at most 254 characters".into() });
-        }
-        // What parses and no mail server takes: empty words before the @, and an IP address for a domain.
-        let (local, domain) = address.rsplit_once('@').unwrap_or_default();
-        if local.split('.').any(str::is_empty) || domain.starts_with('[') {
-            return Err(refusal("is not an e-mail address that mail can be sent to".into()));
-        }
-        parse_email(&address).map_err(|error| refusal(format!("is not an e-mail address: {error}")))?;
-        let normalized = comparable(&address);
-        Ok(Self { address, normalized })
-    }
-}
-
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.address)
-    }
-}
 
 /// A user name, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,13 +22,10 @@ impl Contact for Username {
         let name = comparable(text.trim());
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
         match name.chars().count() {
-            ..3 => Err(Refusal { code: "too_short", message: "must have at least 3 characters".into() }),
-            51.. => Err(Refusal { code: "too_long", message: "must have at most 50 characters".into() }),
+            ..3 => Err(Refusal::new("too_short", "must have at least 3 characters")),
+            51.. => Err(Refusal::new("too_long", "must have at most 50 characters")),
             _ if name.bytes().all(allowed) => Ok(Self(name)),
-            _ => Err(Refusal {
-                code: "username",
-                message: "must consist of letters a-z, digits, _ . and -".into(),
-            }),
+            _ => Err(Refusal::new("username", "must consist of letters a-z, digits, _ . and -")),
         }
     }
 }
@@ -143,7 +52,7 @@ impl Contact for Phone {
         if fits {
             Ok(Self(number))
         } else {
-            Err(Refusal { code: "phone", message: "must be a number as in +4915112345678 (E.164)".into() })
+            Err(Refusal::new("phone", "must be a number as in +4915112345678 (E.164)"))
         }
     }
 }
@@ -151,30 +60,6 @@ impl Contact for Phone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spellings_of_one_address_are_one() {
-        for text in ["Ada@Example.COM", "  ada@example.com ", "Ａda@example.com", "ADA@EXAMPLE.COM"] {
-            assert_eq!(Email::parse(text).unwrap().normalized(), "ada@example.com", "{text}");
-        }
-        for text in [
-            "",
-            "ada",
-            "ada@",
-            "@example.com",
-            "a b@example.com",
-            "a..b@example.com",
-            ".a@example.com",
-            "a@[127.0.0.1]",
-            "ada@example.com\nBcc: x@example.com",
-        ] {
-            assert!(Email::parse(text).is_err(), "{text:?}");
-        }
-        let longest = format!("{}@{}.com", "a".repeat(64), "b.".repeat(92) + "c");
-        assert_eq!(longest.len(), 254);
-        assert!(Email::parse(&longest).is_ok());
-        assert!(Email::parse(&longest.replace(".com", ".comm")).is_err());
-    }
 
     #[test]
     fn a_user_name_is_lower_case_ascii() {

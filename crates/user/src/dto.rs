@@ -3,13 +3,14 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Timestamp;
+use shared_kernel::contact::{self, Email};
 use shared_kernel::id::UserId;
 use shared_kernel::patch::{self, Patch};
 use shared_kernel::repository::Versioned;
 use shared_kernel::text::Line;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::contact::{self, Email, Phone, Username};
+use crate::contact::{Phone, Username};
 use crate::model;
 
 /// An account.

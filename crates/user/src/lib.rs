@@ -11,7 +11,7 @@
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!
-//! and one more here: [`contact`], the types of an e-mail address, a user name and a phone number.
+//! and one more here: [`contact`], the types of a user name and a phone number.
 //!
 //! # Adding a field
 //!

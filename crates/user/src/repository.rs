@@ -1,17 +1,17 @@
 //! The queries on `users`.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
 };
+use shared_kernel::actor::Actor;
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
-use shared_kernel::repository::Repository;
+use shared_kernel::repository::{Repository, contains};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
-use shared_kernel::text::comparable;
 
-use crate::contact::{Contact as _, Email, Phone, Username};
+use crate::contact::{Phone, Username};
 use crate::dto::{UserFilter, UserSort};
 use crate::model::{ActiveModel, Column, Entity, Model, Status};
 
@@ -23,6 +23,11 @@ impl Repository for Users {
 }
 
 impl Users {
+    /// Whom anybody who is signed in may refer to.
+    pub(crate) fn visible_to(_: &Actor) -> Condition {
+        Condition::all().add(Column::Status.eq(Status::Active))
+    }
+
     /// The account that somebody means who types an e-mail address, a user name or a phone number.
     pub(crate) async fn find_by_identifier(
         session: &impl Reader,
@@ -74,11 +79,7 @@ fn select(filter: &UserFilter) -> Select<Entity> {
 
 /// Part of any of the columns that a person is looked for by, whatever the case.
 fn matches(text: &str) -> Condition {
-    let escaped = comparable(text).replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-    let pattern = || LikeExpr::new(format!("%{escaped}%")).escape('\\');
-    [Column::NameNormalized, Column::EmailNormalized, Column::Username, Column::Phone]
-        .into_iter()
-        .fold(Condition::any(), |any, column| any.add(Expr::col((Entity, column)).like(pattern())))
+    contains([Column::NameNormalized, Column::EmailNormalized, Column::Username, Column::Phone], text)
 }
 
 fn order(sort: UserSort) -> Order<Entity> {

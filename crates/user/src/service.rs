@@ -2,20 +2,26 @@
 
 use sea_orm::ActiveValue::Set;
 use shared_kernel::actor::Actor;
+use shared_kernel::contact::Contact;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::{Patch, set_if_some};
+use shared_kernel::reference::Resource;
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::session::{Reader, WriteSession};
 use shared_kernel::text::Line;
 
-use crate::contact::{Contact, Phone, Username};
+use crate::contact::{Phone, Username};
 use crate::dto::{AdminUpdateUser, NewUser, SettableStatus, UpdateMe, User, UserFilter};
 use crate::error::UserError;
 use crate::event::{UserRegistered, UserUpdated};
 use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
+
+/// What other domains may know of accounts: that there is one, and whether it is in use.
+pub static RESOURCES: &[Resource] =
+    &[Resource { visible: Users::visible_to, ..Resource::visible_to_all("users") }];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///

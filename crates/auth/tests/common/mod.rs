@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::SharedClock;
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::{DomainError as _, FieldError, Invalid, Problem};
 use shared_kernel::id::{SessionId, UserId};
@@ -27,7 +28,6 @@ use shared_kernel::secrecy::SecretString;
 use shared_kernel::session::{Committed, DatabaseSettings, Databases};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
 use shared_kernel::text::Line;
-use user::contact::{Contact as _, Email};
 use user::dto::User;
 
 pub(crate) const ISSUER: &str = "https://ashlar.example";

@@ -135,12 +135,12 @@ impl Database {
     #[must_use]
     pub fn settings(&self) -> DatabaseSettings {
         DatabaseSettings {
-            url: self.url.clone(),
             replica_urls: self.replica_urls.clone(),
             pool_size: self.pool_size,
             acquire_timeout: self.acquire_timeout,
             idle_timeout: self.idle_timeout,
             max_lifetime: self.max_lifetime,
+            ..DatabaseSettings::new(self.url.clone())
         }
     }
 }

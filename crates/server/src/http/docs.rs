@@ -13,7 +13,7 @@ use shared_kernel::error::Problem;
 use super::extract::context;
 use super::gate::method_not_allowed;
 use super::problem::{ApiError, NOT_FOUND};
-use crate::domains;
+use crate::routers;
 
 /// The paths of all pages: what the gate lets through besides the API.
 pub const PAGES: &[&str] = &[
@@ -157,7 +157,7 @@ fn redoc_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 fn problems_page(_: &HttpRequest) -> HttpResponse {
-    let mut problems: Vec<&Problem> = domains::problems().collect();
+    let mut problems: Vec<&Problem> = routers::problems().collect();
     problems.sort_unstable_by_key(|problem| problem.code);
     let mut list = String::new();
     for problem in problems {
@@ -173,7 +173,7 @@ fn problems_page(_: &HttpRequest) -> HttpResponse {
 
 fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let code = request.match_info().get("code").unwrap_or_default();
-    let problem = domains::problems().find(|problem| problem.code == code);
+    let problem = routers::problems().find(|problem| problem.code == code);
     let problem = problem.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no problem of this name"))?;
     let status = ApiError::new(problem, "").status();
     let body = format!(

@@ -17,6 +17,7 @@ use shared_kernel::id::{Id, Prefixed};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
+use super::cors::Origins;
 use super::gate::Route;
 use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
 use super::unread::Reader;
@@ -66,7 +67,7 @@ pub async fn observe<B: MessageBody + 'static>(
         is_preflight: request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
         under_tls: context.as_ref().is_some_and(|context| context.under_tls),
-        origin: context.as_ref().and_then(|context| allowed_origin(context, request.headers())),
+        origin: context.as_ref().and_then(|context| allowed_origin(&context.origins, request.headers())),
         stopwatch: Stopwatch::start(),
     };
     let reader = Reader::share(&mut request);
@@ -220,9 +221,9 @@ fn request_id(context: Option<&web::Data<Context>>, headers: &HeaderMap) -> Stri
     }
 }
 
-fn allowed_origin(context: &Context, headers: &HeaderMap) -> Option<HeaderValue> {
+fn allowed_origin(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
-    context.origins.allows(origin.to_str().ok()?).then(|| origin.clone())
+    origins.allows(origin.to_str().ok()?).then(|| origin.clone())
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -261,6 +262,45 @@ impl ResponseError for Rendered {
         match self.reader.clone() {
             Some(reader) => response.map_body(|_, body| reader.until_sent(body)),
             None => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headers of the answer after a panic, to a page of this origin.
+    fn after_a_panic(origin: &'static str) -> HeaderMap {
+        let allowed = vec!["https://app.example.com".parse().unwrap()];
+        let origins = Origins::new("https://api.example.com".to_owned(), allowed);
+        let mut sent = HeaderMap::new();
+        sent.insert(header::ORIGIN, HeaderValue::from_static(origin));
+        let observed = Observed {
+            request_id: "the-panic".to_owned(),
+            path: "/panics".to_owned(),
+            is_sign_in: false,
+            is_preflight: false,
+            under_tls: true,
+            origin: allowed_origin(&origins, &sent),
+            stopwatch: Stopwatch::start(),
+        };
+        let failed = observed.fail(&HttpResponse::InternalServerError().finish(), "a handler panicked");
+        failed.error_response().headers().clone()
+    }
+
+    #[test]
+    fn a_page_that_may_call_can_read_that_a_handler_panicked() {
+        for origin in ["https://app.example.com", "https://api.example.com"] {
+            let headers = after_a_panic(origin);
+            assert_eq!(headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).unwrap(), origin);
+            assert_eq!(headers.get(header::ACCESS_CONTROL_ALLOW_CREDENTIALS).unwrap(), "true");
+            assert_eq!(headers.get(header::VARY).unwrap(), "Origin");
+        }
+        for origin in ["https://evil.example.com", "https://app.example.com.evil.example", "null", "*"] {
+            let headers = after_a_panic(origin);
+            assert!(headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none(), "{origin}: {headers:?}");
+            assert!(headers.get(header::ACCESS_CONTROL_ALLOW_CREDENTIALS).is_none(), "{origin}: {headers:?}");
         }
     }
 }

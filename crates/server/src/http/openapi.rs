@@ -13,7 +13,7 @@ use utoipa_actix_web::AppExt as _;
 
 use super::contract::{self, ADMIN, Access, Contract, Found};
 use super::problem::{CONTENT_TYPE, ProblemDocument};
-use crate::domains;
+use crate::routers;
 
 /// The name of the scheme for access tokens.
 const BEARER: &str = "bearer";
@@ -32,9 +32,9 @@ pub fn document(project_name: &str) -> OpenApi {
     base.info.description = Some(DESCRIPTION.to_owned());
     env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
     base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
-    base.tags = Some(domains::tags().iter().map(|(name, text)| described(name, text)).collect());
+    base.tags = Some(routers::tags().iter().map(|(name, text)| described(name, text)).collect());
     let (_, mut document) =
-        App::new().into_utoipa_app().openapi(base).configure(domains::configure).split_for_parts();
+        App::new().into_utoipa_app().openapi(base).configure(routers::configure).split_for_parts();
     if let Some(components) = &mut document.components {
         components.add_security_scheme(BEARER, bearer());
         components.add_security_scheme(OAUTH2, oauth2());

@@ -27,6 +27,21 @@ impl<T: Serialize + Versioned> Responder for Found<T> {
     }
 }
 
+/// 200 with a resource whose body has presigned URLs, and its `ETag`, which is good for `If-Match`. Never 304: the client
+/// would keep a body with URLs that have expired. No cache may keep it either, because who has the URLs has the files.
+pub struct Signed<T>(pub T);
+
+impl<T: Serialize + Versioned> Responder for Signed<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .insert_header(tag(self.0.version()))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .json(self.0)
+    }
+}
+
 /// 200 with something that has no version.
 pub struct Plain<T>(pub T);
 
@@ -143,4 +158,46 @@ fn with_token(
         response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Post {
+        cover_url: &'static str,
+    }
+
+    impl Versioned for Post {
+        fn version(&self) -> i64 {
+            7
+        }
+    }
+
+    const POST: Post = Post { cover_url: "https://files.test/a?X-Amz-Signature=b" };
+
+    #[actix_web::test]
+    async fn a_body_with_presigned_urls_is_always_sent_anew_and_kept_by_nobody() {
+        for known in ["\"v7\"", "W/\"v7\"", "*", "\"v6\""] {
+            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, known)).to_http_request();
+            let response = Signed(POST).respond_to(&request);
+            assert_eq!(response.status(), StatusCode::OK, "{known}");
+            assert_eq!(response.headers().get(header::ETAG).unwrap(), "\"v7\"");
+            assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
+            let body = to_bytes(response.into_body()).await.unwrap();
+            assert_eq!(body, r#"{"cover_url":"https://files.test/a?X-Amz-Signature=b"}"#);
+        }
+    }
+
+    #[actix_web::test]
+    async fn any_other_resource_that_the_client_has_is_not_sent_again() {
+        for (known, status) in [("\"v7\"", StatusCode::NOT_MODIFIED), ("\"v6\"", StatusCode::OK)] {
+            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, known)).to_http_request();
+            assert_eq!(Found(POST).respond_to(&request).status(), status);
+        }
+    }
 }

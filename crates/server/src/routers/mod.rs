@@ -1,4 +1,8 @@
-//! One file for each domain. A handler extracts, makes one service call, and chooses the answer; no rule, no query.
+//! The one list of domains, and one file for each. A handler extracts, makes one service call, and chooses the answer; no
+//! rule, no query.
+//!
+//! Each name in the list is a domain crate and a router in this folder with the same name. What the server needs of every
+//! domain is read from both by that name: routes and tags from the router, problems from `error`, resources from `service`.
 //!
 //! # Adding a route
 //!
@@ -6,6 +10,63 @@
 //! `security(…)` is what the gate enforces: silent means signed in, `security(())` public, and paths below
 //! `/api/v1/admin/` are for admins whatever they say.
 
-pub mod auth;
-pub mod upload;
-pub mod user;
+use shared_kernel::error::Problem;
+use shared_kernel::reference::Resources;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::http::{health, problem};
+
+macro_rules! domains {
+    ($($domain:ident),* $(,)?) => {
+        $(pub mod $domain;)*
+
+        /// Registers the routes of all domains.
+        pub fn configure(config: &mut ServiceConfig<'_>) {
+            health::configure(config);
+            $($domain::configure(config);)*
+        }
+
+        /// The tags of the document, with their descriptions.
+        #[must_use]
+        pub fn tags() -> Vec<(&'static str, &'static str)> {
+            let mut tags = Vec::new();
+            $(tags.extend_from_slice($domain::TAGS);)*
+            tags.push((health::TAG, "Whether the server answers."));
+            tags
+        }
+
+        /// Every way to fail that an answer can name.
+        pub fn problems() -> impl Iterator<Item = &'static Problem> {
+            let lists = [shared_kernel::error::PROBLEMS, problem::PROBLEMS, $(::$domain::error::PROBLEMS),*];
+            lists.into_iter().flatten().copied()
+        }
+
+        /// What domains may know of each other's tables.
+        #[must_use]
+        pub fn resources() -> Resources {
+            [$(::$domain::service::RESOURCES),*].into_iter().flatten().collect()
+        }
+    };
+}
+
+domains! { auth, upload, user }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_table_is_known_once_and_refers_to_known_ones() {
+        let resources = resources();
+        let tables: Vec<_> = resources.iter().map(|resource| resource.table).collect();
+        assert_eq!(tables.len(), tables.iter().collect::<BTreeSet<_>>().len(), "{tables:?}");
+        for resource in resources.iter() {
+            for reference in resource.references {
+                assert!(tables.contains(&reference.to), "{}: {reference:?}", resource.table);
+            }
+        }
+        assert!(tables.contains(&"users") && tables.contains(&"uploads"));
+    }
+}

@@ -144,13 +144,16 @@ async fn download_upload(
 
 /// Delete an upload
 ///
-/// Deletes an upload; the file goes after a grace period.
+/// Deletes an upload; the file goes after a grace period. Refused while something refers to it that is to stay.
 #[utoipa::path(tag = "uploads", operation_id = "deleteUpload",
     params(
         ("upload_id" = UploadId, Path, description = "The upload."),
         ("If-Match" = Option<String>, Header, description = "Delete only this version."),
     ),
-    responses((status = 204, description = "It is deleted.")))]
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 409, response = answers::Conflict),
+    ))]
 #[delete("/{upload_id}")]
 async fn delete_upload(
     actor: CurrentUser,

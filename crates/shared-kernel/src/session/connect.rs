@@ -12,6 +12,7 @@ use super::replica::Replicas;
 use super::{ConnectError, Databases, Shared};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
+use crate::reference::Resources;
 
 /// Where the databases are and how many connections each gets.
 #[derive(Clone, Debug)]
@@ -28,10 +29,13 @@ pub struct DatabaseSettings {
     pub idle_timeout: Duration,
     /// A connection is closed when it is this old, so that a moved primary is found again.
     pub max_lifetime: Duration,
+    /// What domains may know of each other's tables. What is not in it is visible to nobody, and a deletion has no
+    /// consequences for it.
+    pub resources: Resources,
 }
 
 impl DatabaseSettings {
-    /// Those of `url` with the defaults: 10 connections, 5 s, 10 min, 30 min.
+    /// Those of `url` with the defaults: 10 connections, 5 s, 10 min, 30 min, and no table that another may refer to.
     #[must_use]
     pub fn new(url: SecretString) -> Self {
         Self {
@@ -41,6 +45,7 @@ impl DatabaseSettings {
             acquire_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(10),
             max_lifetime: Duration::from_mins(30),
+            resources: Resources::default(),
         }
     }
 
@@ -81,7 +86,9 @@ impl Databases {
         } else {
             return Err(ConnectError::UnknownEngine);
         };
-        Ok(Self(Arc::new(Shared { primary, replicas, clock, cursor_key: secret.mac_key("cursor") })))
+        let cursor_key = secret.mac_key("cursor");
+        let resources = settings.resources.clone();
+        Ok(Self(Arc::new(Shared { primary, replicas, clock, cursor_key, resources })))
     }
 }
 

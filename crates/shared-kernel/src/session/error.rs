@@ -6,8 +6,10 @@ use std::time::Duration;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 use crate::error::{
-    DomainError, FieldError, INTERNAL, PRECONDITION_FAILED, Problem, UNAVAILABLE, VALIDATION_FAILED,
+    DomainError, FieldError, INTERNAL, PRECONDITION_FAILED, Problem, STILL_REFERENCED, UNAVAILABLE,
+    VALIDATION_FAILED,
 };
+use crate::files::FilesError;
 
 /// A failure of a session. Every domain error has a transparent variant for it.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,15 @@ pub enum SessionError {
     /// The row has another version than the client believes.
     #[error("the resource was changed since you read it")]
     Stale,
+    /// Living rows refer to what was to be deleted and keep it from that; nothing is committed.
+    #[error("{by} still refer to this, or to something that would be deleted with it")]
+    Referenced {
+        /// The table of those rows.
+        by: &'static str,
+    },
+    /// The URL of a file that a row refers to cannot be made.
+    #[error(transparent)]
+    Files(#[from] FilesError),
 }
 
 impl SessionError {
@@ -57,6 +68,16 @@ impl SessionError {
             name.push_str(column);
         }
         Some(name + "_key")
+    }
+
+    /// Other rows refer to a row that was to be removed for good, and a foreign key keeps it.
+    #[must_use]
+    pub fn violated_foreign_key(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
+        // 23503, and 23001 for RESTRICT in newer versions (PostgreSQL manual, appendix A). SQLITE_CONSTRAINT_FOREIGNKEY, and
+        // SQLITE_CONSTRAINT_TRIGGER for RESTRICT (https://sqlite.org/rescode.html).
+        matches!(code.as_deref(), Some("23503" | "23001" | "787" | "1811"))
     }
 
     /// The database was not reached, or had no connection left; the same request may work later.
@@ -122,9 +143,10 @@ impl DomainError for SessionError {
     fn problem(&self) -> &'static Problem {
         match self {
             Self::Database(_) if self.is_passing() => &UNAVAILABLE,
-            Self::Database(_) | Self::Failed => &INTERNAL,
+            Self::Database(_) | Self::Failed | Self::Files(_) => &INTERNAL,
             Self::Cursor => &VALIDATION_FAILED,
             Self::Stale => &PRECONDITION_FAILED,
+            Self::Referenced { .. } => &STILL_REFERENCED,
         }
     }
 

@@ -34,9 +34,10 @@ pub use self::error::{ConnectError, SessionError};
 use self::replica::Replicas;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
-use crate::event::{self, DomainEvent, EventId};
+use crate::event::{self, Announcement, DomainEvent, EventId};
 use crate::id::{Id, Prefixed};
 use crate::page::{self, Order, Page, PageRequest};
+use crate::reference::Resources;
 use crate::repository::SoftDelete;
 
 /// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
@@ -48,6 +49,7 @@ struct Shared {
     replicas: Replicas,
     clock: SharedClock,
     cursor_key: MacKey,
+    resources: Resources,
 }
 
 impl fmt::Debug for Databases {
@@ -78,7 +80,7 @@ impl Databases {
             databases: self.clone(),
             transaction: OnceCell::new(),
             failed: AtomicBool::new(false),
-            open_savepoints: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
             now: OnceLock::new(),
         }
     }
@@ -93,6 +95,12 @@ impl Databases {
     #[must_use]
     pub fn clock(&self) -> &SharedClock {
         &self.0.clock
+    }
+
+    /// What domains may know of each other's tables.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.0.resources
     }
 
     /// Whether the primary answers.
@@ -266,8 +274,9 @@ pub struct WriteSession {
     databases: Databases,
     transaction: OnceCell<DatabaseTransaction>,
     failed: AtomicBool,
-    /// Those that were begun and not ended. One that was given up half-way stays, and with it nothing is committed.
-    open_savepoints: AtomicUsize,
+    /// What was begun and not ended: savepoints, and work of several statements. One that was given up half-way stays, and
+    /// with it nothing is committed.
+    unfinished: AtomicUsize,
     now: OnceLock<Timestamp>,
 }
 
@@ -282,40 +291,65 @@ impl WriteSession {
         Id::new(self.now())
     }
 
+    /// What domains may know of each other's tables.
+    pub fn resources(&self) -> &Resources {
+        self.databases.resources()
+    }
+
     /// Writes `event` into the outbox; it is handed on once this session is committed. Change first, then tell: the event's
     /// id is of the moment of telling, so that of two sessions that change one row, the second, which had to wait for the
     /// first, has the later event even if it began earlier.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database's, and an event that cannot be written as JSON.
     pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
-        let id = Id::new(self.databases.0.clock.now());
-        let payload =
-            self.watch(serde_json::to_value(event).map_err(|error| DbErr::Json(error.to_string())))?;
-        let row = event::ActiveModel {
-            id: ActiveValue::Set(id),
-            name: ActiveValue::Set(E::NAME.to_owned()),
-            aggregate_id: ActiveValue::Set(event.aggregate_id()),
-            payload: ActiveValue::Set(payload),
+        let announcement = Announcement::of(event).map_err(|error| DbErr::Json(error.to_string()));
+        self.announce(self.watch(announcement)?).await
+    }
+
+    /// The same for an event whose type is not known here.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn announce(&self, announcement: Announcement) -> Result<EventId, SessionError> {
+        let row = self.outbox_row(announcement);
+        Ok(row.insert(self).await?.id)
+    }
+
+    /// The same for many, in order and in few statements.
+    pub(crate) async fn announce_all(&self, announcements: Vec<Announcement>) -> Result<(), SessionError> {
+        let mut rows = announcements.into_iter().map(|announcement| self.outbox_row(announcement)).peekable();
+        while rows.peek().is_some() {
+            let some = rows.by_ref().take(EVENTS_AT_ONCE);
+            event::Entity::insert_many(some).exec_without_returning(self).await?;
+        }
+        Ok(())
+    }
+
+    fn outbox_row(&self, announcement: Announcement) -> event::ActiveModel {
+        event::ActiveModel {
+            id: ActiveValue::Set(Id::new(self.databases.0.clock.now())),
+            name: ActiveValue::Set(announcement.name.to_owned()),
+            aggregate_id: ActiveValue::Set(announcement.aggregate_id),
+            payload: ActiveValue::Set(announcement.payload),
             occurred_at: ActiveValue::Set(self.now()),
             attempts: ActiveValue::Set(0),
             available_at: ActiveValue::Set(self.now()),
             delivered_at: ActiveValue::Set(None),
             last_error: ActiveValue::Set(None),
-        };
-        row.insert(self).await?;
-        Ok(id)
+        }
     }
 
     /// Makes what was written durable. `value` is what the answer is built from.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Failed`] if a statement of this session failed or a savepoint was given up half-way, and the database's. Nothing is written then,
-    /// unless the connection broke during the commit itself.
+    /// [`SessionError::Failed`] if a statement of this session failed, or if a savepoint or a deletion was given up half-way,
+    /// and the database's. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
-        let failed = self.failed.into_inner() || self.open_savepoints.into_inner() > 0;
+        let failed = self.failed.into_inner() || self.unfinished.into_inner() > 0;
         let Some(transaction) = self.transaction.into_inner() else {
             // Nothing was begun: because nothing was asked for, or because the database was not reached.
             return if failed {
@@ -344,7 +378,7 @@ impl WriteSession {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<Result<T, E>, SessionError> {
         let failed_before = self.failed.load(Ordering::Acquire);
-        self.open_savepoints.fetch_add(1, Ordering::AcqRel);
+        self.unfinished.fetch_add(1, Ordering::AcqRel);
         self.execute_unprepared("SAVEPOINT expected").await?;
         let outcome = work.await;
         if outcome.is_err() {
@@ -353,8 +387,17 @@ impl WriteSession {
         }
         self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
         // Not on the way out with an error of the database: that session has failed.
-        self.open_savepoints.fetch_sub(1, Ordering::AcqRel);
+        self.unfinished.fetch_sub(1, Ordering::AcqRel);
         Ok(outcome)
+    }
+
+    /// Does `work`, which is several statements and one change: if this is dropped before it ends, the session does not
+    /// commit.
+    pub(crate) async fn as_one<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.unfinished.fetch_add(1, Ordering::AcqRel);
+        let outcome = work.await;
+        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        outcome
     }
 
     async fn transaction(&self) -> Result<&DatabaseTransaction, DbErr> {
@@ -371,7 +414,8 @@ impl WriteSession {
         self.watch(self.transaction.get_or_try_init(begin).await)
     }
 
-    fn watch<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+    /// Remembers a failure, after which nothing is committed.
+    pub(crate) fn watch<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
         if outcome.is_err() {
             self.failed.store(true, Ordering::Release);
         }
@@ -491,6 +535,9 @@ pub struct ConsistencyToken(u64);
 #[error("not a consistency token")]
 pub struct InvalidConsistencyToken;
 
+/// How many events go into one statement: nine values each, of the 32 766 that SQLite takes.
+const EVENTS_AT_ONCE: usize = 500;
+
 /// How long a request waits for the position of what it committed.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -543,6 +590,7 @@ mod tests {
             replicas: Replicas::streaming(vec![away().await]),
             clock: SystemClock::shared(),
             cursor_key: crate::testing::secret_key().mac_key("cursor"),
+            resources: Resources::default(),
         };
         let token = tokio::time::timeout(POSITION_TIMEOUT * 3, shared.position()).await.unwrap().unwrap();
         assert_eq!(token.to_string(), "FFFFFFFF/0");

@@ -1,7 +1,5 @@
 //! A small domain to try the kernel on.
 
-use std::sync::Arc;
-
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Alias, CommonTableExpression, Expr, Query, SelectStatement};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _, Schema};
@@ -162,28 +160,6 @@ pub(crate) struct Count {
 /// A moment as the contract writes it.
 pub(crate) fn moment(text: &str) -> Timestamp {
     serde_json::from_value(text.into()).unwrap()
-}
-
-/// Runs all at once, each as a task of its own.
-pub(crate) async fn at_once<T: Send + 'static>(
-    count: usize,
-    task: impl Fn(usize) -> futures_util::future::BoxFuture<'static, T>,
-) -> Vec<T> {
-    let start = Arc::new(tokio::sync::Barrier::new(count));
-    let tasks: Vec<_> = (0..count)
-        .map(|number| {
-            let (start, task) = (Arc::clone(&start), task(number));
-            tokio::spawn(async move {
-                start.wait().await;
-                task.await
-            })
-        })
-        .collect();
-    let mut outcomes = Vec::new();
-    for task in tasks {
-        outcomes.push(task.await.unwrap());
-    }
-    outcomes
 }
 
 /// Widgets that are living and have this label.

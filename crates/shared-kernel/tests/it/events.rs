@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Clock as _;
-use shared_kernel::event::{self, DomainEvent};
+use shared_kernel::event::{self, Announcement, DomainEvent};
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 use shared_kernel::testing::FixedClock;
 
@@ -89,6 +89,20 @@ async fn an_event_is_there_with_its_change() {
     let renamed =
         event::Model { name: WidgetBroken::NAME.into(), payload: serde_json::json!({"widget": 1}), ..row };
     renamed.read::<WidgetBroken>().unwrap_err();
+}
+
+#[tokio::test]
+async fn an_event_whose_type_is_not_known_is_told_alike() {
+    let database = database().await;
+    let session = database.write();
+    let polished = WidgetPolished { widget_id: session.new_id(), note: None, strokes: vec![1] };
+    let first = session.emit(&polished).await.unwrap();
+    let second = session.announce(Announcement::of(&polished).unwrap()).await.unwrap();
+    commit(session).await;
+    let [emitted, announced] = outbox(&database).await.try_into().unwrap();
+    assert!((emitted.id, announced.id) == (first, second) && first < second);
+    assert_eq!(announced, event::Model { id: second, ..emitted });
+    assert!(Announcement::of(&Unwritable).is_err());
 }
 
 #[tokio::test]

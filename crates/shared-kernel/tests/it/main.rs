@@ -12,8 +12,11 @@
 mod common;
 
 mod events;
+mod files;
 mod pages;
+mod references;
 mod replicas;
 mod repository;
 mod sessions;
+mod types;
 mod unreachable;

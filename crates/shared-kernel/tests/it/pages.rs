@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, ModelTrait, QueryFilter as _};
+use shared_kernel::decimal::Fixed;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::page::{Direction, Include, Order, PageQuery, PageRequest};
-use shared_kernel::repository::{Precondition, Repository as _};
-use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::repository::{Precondition, Repository as _, SoftDelete, live};
+use shared_kernel::session::{Databases, Reader as _, SessionError};
+use uuid::Uuid;
 
 use crate::common::{Widgets, commit, database, moment, opened_again, widget};
+use crate::types::{self, gadget};
 use widget::Column;
 
 /// As many rows as give five full pages of ten and one of seven.
@@ -53,17 +57,26 @@ fn orders() -> Vec<Order<widget::Entity>> {
     orders
 }
 
-/// All rows in that order, by following the cursors; `between` is called after each page.
 async fn walk(
     databases: &Databases,
     order: Order<widget::Entity>,
     limit: u64,
-    mut between: impl AsyncFnMut(usize),
+    between: impl AsyncFnMut(usize),
 ) -> Vec<widget::Model> {
+    follow(databases, order, limit, between).await
+}
+
+/// All rows in that order, by following the cursors; `between` is called after each page.
+pub(crate) async fn follow<E: SoftDelete<Model: ModelTrait<Entity = E>>>(
+    databases: &Databases,
+    order: Order<E>,
+    limit: u64,
+    mut between: impl AsyncFnMut(usize),
+) -> Vec<E::Model> {
     let mut request = PageRequest::first(limit);
     let mut rows = Vec::new();
     for page in 1..=200 {
-        let answer = Widgets::page(&databases.read(None), Widgets::live(), &request, order).await.unwrap();
+        let answer = databases.read(None).page(live(), &request, order).await.unwrap();
         assert_eq!(answer.total, None, "nobody asked for it");
         assert!(answer.items.len() <= usize::try_from(limit).unwrap());
         rows.extend(answer.items);
@@ -230,14 +243,12 @@ async fn a_cursor_of_one_list_is_none_of_another() {
             const DELETED_AT: Column = Column::DeletedAt;
         }
     }
-    use shared_kernel::session::Reader as _;
-
     let database = database().await;
     fill(&database).await;
     let reader = database.read(None);
     let page = reader.page(Widgets::live(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
     let request = PageRequest::after(10, page.next_cursor.unwrap());
-    let rows = shared_kernel::repository::live::<user_row::Entity>();
+    let rows = live::<user_row::Entity>();
     let refused = reader.page(rows, &request, Order::newest_first()).await.unwrap_err();
     assert!(matches!(refused, SessionError::Cursor), "{refused:?}");
 }
@@ -301,6 +312,174 @@ async fn an_offset_passes_rows_over_and_the_cursor_goes_on_from_there() {
     assert_eq!((beyond.items, beyond.next_cursor, beyond.total), (Vec::new(), None, Some(57)));
 }
 
+/// Rows of which many have no value, and many the same, in each column that may be null.
+async fn fill_gadgets(databases: &Databases) -> Vec<gadget::Model> {
+    let row = |number: usize| {
+        move |row| {
+            // Of four rows one has no value in any column; of the others, each column leaves out its own.
+            let step = number % 5;
+            let value = |leaves_out: usize| (number % 4 != 3 && number % 7 != leaves_out).then_some(step);
+            let small = i16::try_from(step).unwrap() - 2;
+            gadget::ActiveModel {
+                maybe_name: Set(value(0).map(|step| "x".repeat(step))),
+                maybe_price: Set(value(1).map(|_| Fixed::try_from(Decimal::new(small.into(), 2)).unwrap())),
+                maybe_amount: Set(value(2).map(|_| Decimal::new(small.into(), 8))),
+                maybe_weight: Set(value(3).map(|_| f64::from(small) / 3.0)),
+                maybe_day: Set(value(4).map(|step| format!("202{step}-02-01").parse().unwrap())),
+                maybe_moment: Set(value(5).map(|step| moment(&format!("2026-01-31T12:00:00.{step}Z")))),
+                maybe_token: Set(
+                    value(6).map(|step| Uuid::from_u128(u128::MAX / 7 * u128::try_from(step).unwrap()))
+                ),
+                maybe_level: Set(value(0).map(|_| small)),
+                maybe_count: Set(value(1).map(|_| small.into())),
+                maybe_rank: Set(value(2).map(|_| small.into())),
+                maybe_shiny: Set(value(3).map(|step| step % 2 == 0)),
+                ..row
+            }
+        }
+    };
+    types::stored(databases, (0..25).map(row)).await
+}
+
+/// The columns that may be null, and in which order their rows are: as texts or as numbers.
+const NULLABLE: [gadget::Column; 11] = {
+    use gadget::Column;
+    [
+        Column::MaybeName,
+        Column::MaybePrice,
+        Column::MaybeAmount,
+        Column::MaybeWeight,
+        Column::MaybeDay,
+        Column::MaybeMoment,
+        Column::MaybeToken,
+        Column::MaybeLevel,
+        Column::MaybeCount,
+        Column::MaybeRank,
+        Column::MaybeShiny,
+    ]
+};
+
+/// The rows by that column: those without a value last.
+fn expected(rows: &[gadget::Model], column: gadget::Column, direction: Direction) -> Vec<gadget::Model> {
+    use gadget::Column;
+    let compare = |a: &gadget::Model, b: &gadget::Model| match column {
+        Column::MaybeName => a.maybe_name.cmp(&b.maybe_name),
+        Column::MaybePrice => a.maybe_price.cmp(&b.maybe_price),
+        Column::MaybeAmount => a.maybe_amount.cmp(&b.maybe_amount),
+        Column::MaybeWeight => a.maybe_weight.partial_cmp(&b.maybe_weight).unwrap(),
+        Column::MaybeDay => a.maybe_day.cmp(&b.maybe_day),
+        Column::MaybeMoment => a.maybe_moment.cmp(&b.maybe_moment),
+        Column::MaybeToken => a.maybe_token.cmp(&b.maybe_token),
+        Column::MaybeLevel => a.maybe_level.cmp(&b.maybe_level),
+        Column::MaybeCount => a.maybe_count.cmp(&b.maybe_count),
+        Column::MaybeRank => a.maybe_rank.cmp(&b.maybe_rank),
+        Column::MaybeShiny => a.maybe_shiny.cmp(&b.maybe_shiny),
+        other => panic!("{other:?} is never null"),
+    };
+    let is_null = |row: &gadget::Model| row.get(column) == row.get(column).as_null();
+    let (mut nulls, mut values): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(is_null);
+    assert!(nulls.len() > 5 && values.len() > 5);
+    values.sort_by(|a, b| compare(a, b).then(a.id.cmp(&b.id)));
+    if direction == Direction::Descending {
+        nulls.reverse();
+        values.reverse();
+    }
+    values.extend(nulls);
+    values
+}
+
+#[tokio::test]
+async fn rows_without_a_value_come_last_in_both_directions() {
+    let database = types::database().await;
+    let rows = fill_gadgets(&database).await;
+    for column in NULLABLE {
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let expected = expected(&rows, column, direction);
+            let order = Order::<gadget::Entity>::by_nullable("value", column, direction);
+            for limit in [1, 2, 3, 25, 100] {
+                let mut pages = 1;
+                let walked = follow(&database, order, limit, async |_| pages += 1).await;
+                assert_eq!(walked, expected, "{order:?} by {limit}");
+                assert_eq!(
+                    pages,
+                    rows.len().div_ceil(usize::try_from(limit).unwrap()),
+                    "{order:?} by {limit}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_walk_goes_on_across_the_border_wherever_it_begins() {
+    let database = types::database().await;
+    let rows = fill_gadgets(&database).await;
+    let reader = database.read_primary();
+    for direction in [Direction::Ascending, Direction::Descending] {
+        let column = gadget::Column::MaybePrice;
+        let expected = expected(&rows, column, direction);
+        let order = Order::<gadget::Entity>::by_nullable("price", column, direction);
+        for offset in 0..rows.len() {
+            let query = PageQuery {
+                limit: Some(3),
+                offset: Some(offset.try_into().unwrap()),
+                include: Some(Include::Total),
+                ..Default::default()
+            };
+            let request = PageRequest::try_from(query).unwrap();
+            let page = reader.page(live(), &request, order).await.unwrap();
+            let end = (offset + 3).min(rows.len());
+            assert_eq!(
+                (&*page.items, page.total),
+                (&expected[offset..end], Some(25)),
+                "{direction:?} {offset}"
+            );
+            let Some(cursor) = page.next_cursor else {
+                assert_eq!(end, rows.len());
+                continue;
+            };
+            let rest = reader.page(live(), &PageRequest::after(100, cursor), order).await.unwrap();
+            assert_eq!((&*rest.items, rest.next_cursor), (&expected[end..], None), "{direction:?} {offset}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_nothing_but_nulls_or_values_is_an_order_too() {
+    let database = types::database().await;
+    let order = |column, direction| Order::<gadget::Entity>::by_nullable("value", column, direction);
+    let empty = order(gadget::Column::MaybeDay, Direction::Ascending);
+    assert!(follow(&database, empty, 2, async |_| ()).await.is_empty());
+    let rows = fill_gadgets(&database).await;
+    let session = database.write();
+    for row in &rows {
+        let changes =
+            gadget::ActiveModel { maybe_day: Set(None), maybe_rank: Set(Some(1)), ..Default::default() };
+        types::Gadgets::update(&session, row.id, &Precondition::None, changes).await.unwrap().unwrap();
+    }
+    commit(session).await;
+    for column in [gadget::Column::MaybeDay, gadget::Column::MaybeRank] {
+        let ids = async |direction| {
+            let walked = follow(&database, order(column, direction), 3, async |_| ()).await;
+            walked.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        let mut expected: Vec<_> = rows.iter().map(|row| row.id).collect();
+        assert_eq!(ids(Direction::Ascending).await, expected);
+        expected.reverse();
+        assert_eq!(ids(Direction::Descending).await, expected);
+    }
+}
+
+/// A column that was said to have no nulls: better no page than one after which rows are left out.
+#[tokio::test]
+async fn an_unexpected_null_gives_no_cursor() {
+    let database = types::database().await;
+    types::stored(&database, [|row| row, |row| row]).await;
+    let order = Order::<gadget::Entity>::by("rank", gadget::Column::MaybeRank, Direction::Ascending);
+    let refused = database.read_primary().page(live(), &PageRequest::first(1), order).await.unwrap_err();
+    assert!(matches!(refused, SessionError::Cursor), "{refused:?}");
+}
+
 /// A moment in a filter is compared as a moment, whatever the length of its fraction: SQLite compares texts.
 #[tokio::test]
 async fn moments_are_compared_as_moments() {
@@ -330,7 +509,6 @@ async fn moments_are_compared_as_moments() {
     let reader = database.read(None);
     for (number, moment) in moments.iter().copied().enumerate() {
         let count = async |filter| {
-            use shared_kernel::session::Reader as _;
             usize::try_from(reader.count(widget::Entity::find().filter(filter)).await.unwrap()).unwrap()
         };
         assert_eq!(count(Column::MadeAt.lt(moment)).await, number, "before {moment}");

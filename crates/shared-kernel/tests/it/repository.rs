@@ -9,10 +9,10 @@ use shared_kernel::clock::Clock as _;
 use shared_kernel::page::{Order, PageRequest};
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::session::{Databases, Reader as _, SessionError};
-use shared_kernel::testing::FixedClock;
+use shared_kernel::testing::{FixedClock, at_once};
 
 use crate::common::{
-    WidgetId, Widgets, at_once, commit, count, database, database_with_clock, insert, labels, stored, widget,
+    WidgetId, Widgets, commit, count, database, database_with_clock, insert, labels, stored, widget,
 };
 
 fn named(name: &str) -> widget::ActiveModel {
@@ -108,7 +108,7 @@ async fn of_two_changes_of_one_version_one_wins() {
     let handle = Databases::clone(&database);
     let outcomes = at_once(8, move |number| {
         let databases = handle.clone();
-        Box::pin(async move {
+        async move {
             let session = databases.write();
             let precondition = Precondition::Versions(vec![1]);
             // Both ways to change a row are under the same guard.
@@ -119,7 +119,7 @@ async fn of_two_changes_of_one_version_one_wins() {
             };
             let changed = changed?;
             session.commit(changed).await.map(shared_kernel::session::Committed::into_value)
-        })
+        }
     })
     .await;
     let mut won = Vec::new();

@@ -12,11 +12,11 @@ use shared_kernel::repository::Repository as _;
 use shared_kernel::session::{
     ConnectError, ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError, WriteSession,
 };
-use shared_kernel::testing::{FixedClock, secret_key};
+use shared_kernel::testing::{FixedClock, at_once, secret_key};
 
 use crate::common::{
-    Count, Widgets, at_once, commit, count, database, database_with_clock, find_label, insert, labels,
-    opened_again, select_that_deletes, stored, widget,
+    Count, Widgets, commit, count, database, database_with_clock, find_label, insert, labels, opened_again,
+    select_that_deletes, stored, widget,
 };
 
 #[tokio::test]
@@ -255,14 +255,14 @@ async fn twenty_writers_at_once_all_succeed() {
     let handle = Databases::clone(&database);
     at_once(20, |number| {
         let databases = handle.clone();
-        Box::pin(async move {
+        async move {
             let session = databases.write();
             // Reads first: a deferred transaction of SQLite would fail at its write then.
             let seen = session.count(Widgets::live()).await.unwrap();
             insert(&session, &number.to_string()).await.unwrap();
             assert!(session.count(Widgets::live()).await.unwrap() > seen);
             commit(session).await;
-        })
+        }
     })
     .await;
     assert_eq!(count(&database).await, 20);
@@ -276,7 +276,7 @@ async fn another_process_may_write_at_the_same_time() {
     let both = [Databases::clone(&database), other];
     at_once(20, |number| {
         let databases = both[number % 2].clone();
-        Box::pin(async move { stored(&databases, &number.to_string()).await })
+        async move { stored(&databases, &number.to_string()).await }
     })
     .await;
     assert_eq!(count(&database).await, 20);

@@ -1,6 +1,7 @@
 //! What is deleted, what is given up, and what is left of it.
 
 use shared_kernel::error::DomainError as _;
+use shared_kernel::reference;
 use shared_kernel::repository::Precondition;
 use tokio::net::TcpListener;
 use upload::dto::Disposition;
@@ -135,4 +136,62 @@ async fn a_purge_without_the_store_loses_nothing() {
     assert_eq!(house.rows(&[id]).await, 1);
     assert_eq!(purge(&house).await, purged(0, 1));
     assert_eq!(house.rows(&[id]).await, 0);
+}
+
+#[tokio::test]
+async fn what_something_else_needs_is_not_deleted() {
+    let house = House::with_frames().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    house.execute(&format!("INSERT INTO frames VALUES ('frm_1', 1, NULL, NULL, '{}')", published.id)).await;
+    assert_eq!(code(house.delete(&ada, published.id).await), "still_referenced");
+    assert_eq!(house.get(&ada, published.id).await.unwrap(), published);
+    house.execute("UPDATE frames SET deleted_at = CURRENT_TIMESTAMP").await;
+    house.delete(&ada, published.id).await.unwrap();
+    assert_eq!(house.events::<UploadDeleted>(published.id).await.len(), 1);
+}
+
+/// A deleted row of another table keeps the id, and its foreign key the row; the object goes all the same.
+#[tokio::test]
+async fn a_row_that_a_foreign_key_keeps_stays_and_the_others_go() {
+    let house = House::with_frames().await;
+    let (ada, bytes) = (house.user().await, png());
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id);
+    }
+    let key = house.object_key(ids[1]).await.unwrap();
+    let moment = "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP";
+    house.execute(&format!("INSERT INTO frames VALUES ('frm_1', 2, {moment}, '{}')", ids[1])).await;
+    for id in &ids {
+        house.delete(&ada, *id).await.unwrap();
+    }
+    house.clock.advance(7 * DAY);
+    for expected in [Purged { removed: 2, failed: 1, abandoned: 0 }, Purged { failed: 1, ..purged(0, 0) }] {
+        assert_eq!(purge(&house).await, expected);
+        assert_eq!((house.rows(&ids).await, house.rows(&[ids[1]]).await), (1, 1));
+        assert_eq!(house.storage.head(&key).await.unwrap(), None);
+    }
+    house.execute("DELETE FROM frames").await;
+    assert_eq!(purge(&house).await, purged(0, 1));
+    assert_eq!(house.rows(&ids).await, 0);
+}
+
+#[tokio::test]
+async fn the_uploads_of_a_deleted_account_go_with_it() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
+    let other = house.publish(&eve, declare("c.png", "image/png", &bytes), &bytes).await;
+    let session = house.database.write();
+    reference::follow(&session, "users", &[ada.user_id]).await.unwrap();
+    session.commit(()).await.unwrap().into_value();
+    for id in [published.id, pending.id] {
+        assert_eq!(code(house.get(&ada, id).await), "upload_not_found");
+        let [event] = house.events::<UploadDeleted>(id).await.try_into().unwrap();
+        assert_eq!(event.owner_id, ada.user_id);
+        assert_eq!(Some(event.object_key), house.object_key(id).await);
+    }
+    assert_eq!(house.get(&eve, other.id).await.unwrap(), other);
 }

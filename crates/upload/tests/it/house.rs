@@ -8,22 +8,23 @@ use futures_util::future::join_all;
 use migration::Migrator;
 use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
 use sea_orm::sea_query::{Alias, Query};
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
 use shared_kernel::crypto::sha256;
 use shared_kernel::error::DomainError as _;
-use shared_kernel::event::{self, DomainEvent};
-use shared_kernel::id::Id;
+use shared_kernel::event::DomainEvent;
 use shared_kernel::json;
 use shared_kernel::page::{Page, PageRequest};
-use shared_kernel::testing::{FixedClock, TestDatabase};
+use shared_kernel::reference::{OnDelete, Reference, Resource, Resources};
+use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use upload::dto::{
     CreateUpload, CreatedUpload, Disposition, Download, PresignedRequest, Upload, UploadFilter, UploadId,
 };
 use upload::error::UploadError;
+use upload::files::SignedFiles;
 use upload::service;
 use upload::settings::UploadSettings;
 use upload::storage::{Storage, StorageSettings};
@@ -46,11 +47,32 @@ impl House {
 
     /// One whose clock stands at `now`. The store has the machine's clock: it decides what is expired there.
     pub(crate) async fn at(now: Timestamp) -> Self {
+        Self::with(now, service::RESOURCES.iter().collect()).await
+    }
+
+    /// One with another domain's table `frames`, whose rows cannot do without their file.
+    pub(crate) async fn with_frames() -> Self {
+        const FRAMES: Resource = Resource {
+            references: &[Reference { column: "upload_id", to: "uploads", on_delete: OnDelete::Restrict }],
+            ..Resource::visible_to_all("frames")
+        };
+        let resources = service::RESOURCES.iter().chain([&FRAMES]).collect();
+        let house = Self::with(SystemClock.now(), resources).await;
+        let moment = if house.database.backend() == DbBackend::Postgres { "timestamptz" } else { "text" };
+        let sql = format!(
+            "CREATE TABLE frames (id varchar(30) PRIMARY KEY, version bigint NOT NULL, updated_at {moment}, \
+             deleted_at {moment}, upload_id varchar(30) NOT NULL REFERENCES uploads (id) ON DELETE RESTRICT)"
+        );
+        house.execute(&sql).await;
+        house
+    }
+
+    async fn with(now: Timestamp, resources: Resources) -> Self {
         let clock = Arc::new(FixedClock::new(now));
         let folder = tempfile::tempdir().unwrap();
         let (address, store) = serve(&folder).await;
         Self {
-            database: TestDatabase::with_clock::<Migrator>(clock.clone()).await,
+            database: TestDatabase::with_resources::<Migrator>(clock.clone(), resources).await,
             storage: Storage::new(&storage_settings(address), clock.clone()),
             clock,
             settings: UploadSettings::default(),
@@ -59,6 +81,15 @@ impl House {
             _store: store.drop_guard(),
             _folder: folder,
         }
+    }
+
+    /// The files of this house, as other domains have them.
+    pub(crate) fn files(&self) -> SignedFiles {
+        SignedFiles::new(self.storage.clone(), self.settings.url_ttl)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database.primary().execute_unprepared(sql).await.unwrap();
     }
 
     /// The same store, by another clock.
@@ -77,26 +108,7 @@ impl House {
 
     /// A new user, signed in.
     pub(crate) async fn user(&self) -> Actor {
-        let now = self.clock.now();
-        let user_id = Id::new(now);
-        let columns =
-            ["id", "created_at", "updated_at", "email", "email_normalized", "name", "name_normalized"];
-        let email = format!("{user_id}@example.com");
-        let insert = Query::insert()
-            .into_table(Alias::new("users"))
-            .columns(columns.map(Alias::new))
-            .values_panic([
-                user_id.into(),
-                now.into(),
-                now.into(),
-                email.clone().into(),
-                email.into(),
-                "Ada".into(),
-                "ada".into(),
-            ])
-            .to_owned();
-        self.database.primary().execute(&insert).await.unwrap();
-        Actor { user_id, session_id: Id::new(now), is_admin: false }
+        self.database.user().await
     }
 
     pub(crate) async fn try_create(
@@ -181,11 +193,9 @@ impl House {
 
     /// The events of that name about that upload.
     pub(crate) async fn events<E: DomainEvent>(&self, id: UploadId) -> Vec<E> {
-        let events = event::Entity::find()
-            .filter(event::Column::Name.eq(E::NAME))
-            .filter(event::Column::AggregateId.eq(id.to_string()));
-        let events = events.all(self.database.primary()).await.unwrap();
-        events.iter().map(|event| event.read().unwrap().unwrap()).collect()
+        let mut events = testing::events::<E>(&self.database).await;
+        events.retain(|event| event.aggregate_id() == id.to_string());
+        events
     }
 
     /// How many rows there are, deleted ones too.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as loudly as the test itself")]
 
 mod deletion;
+mod files;
 mod flow;
 mod house;
 mod presigned;

@@ -3,14 +3,15 @@
 use shared_kernel::json;
 use shared_kernel::repository::Precondition;
 use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::testing::{at_once, events};
 use user::dto::{AdminUpdateUser, UserStatus};
 use user::error::UserError;
 use user::event::UserUpdated;
 use user::service;
 
 use crate::common::{
-    actor, admin_update, at_once, body, commit, database, delete, events, found, new_user, registered,
-    registered_admin, told, version,
+    actor, admin_update, body, commit, database, delete, found, new_user, registered, registered_admin, told,
+    version,
 };
 
 const DEMOTE: &str = r#"{"is_admin": false}"#;
@@ -122,7 +123,7 @@ async fn two_admins_cannot_remove_each_other_at_once() {
         let both = [ada.clone(), bob.clone()];
         let outcomes = at_once(2, |number| {
             let (databases, who, whom) = (handle.clone(), both[number].clone(), both[1 - number].clone());
-            Box::pin(async move { admin_update(&databases, &who, whom.id, change).await })
+            async move { admin_update(&databases, &who, whom.id, change).await }
         })
         .await;
         let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::LastAdmin))).count();
@@ -147,13 +148,14 @@ async fn when_all_admins_step_down_at_once_one_stays() {
         admins.push(registered_admin(&database, &format!("admin{number}")).await);
     }
     let handle = Databases::clone(&database);
-    let outcomes = at_once(5, |number| {
-        let (databases, me) = (handle.clone(), admins[number].clone());
-        Box::pin(async move {
-            admin_update(&databases, &me, me.id, if number % 2 == 0 { DEMOTE } else { SUSPEND }).await
+    let outcomes =
+        at_once(5, |number| {
+            let (databases, me) = (handle.clone(), admins[number].clone());
+            async move {
+                admin_update(&databases, &me, me.id, if number % 2 == 0 { DEMOTE } else { SUSPEND }).await
+            }
         })
-    })
-    .await;
+        .await;
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::LastAdmin))).count();
     assert_eq!((refused, outcomes.iter().filter(|outcome| outcome.is_ok()).count()), (1, 4), "{outcomes:?}");
 }

@@ -1,19 +1,18 @@
 //! What the tests of accounts have in common.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait as _, EntityTrait as _, QueryOrder as _};
+use sea_orm::ConnectionTrait as _;
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
-use shared_kernel::event::{self, DomainEvent};
 use shared_kernel::id::UserId;
 use shared_kernel::repository::{Precondition, Versioned as _};
-use shared_kernel::session::{Databases, Reader as _, WriteSession};
+use shared_kernel::session::{Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use shared_kernel::text::Line;
-use user::contact::{Contact as _, Email, Phone, Username};
+use user::contact::{Phone, Username};
 use user::dto::{AdminUpdateUser, NewUser, UpdateMe, User};
 use user::error::UserError;
 use user::service;
@@ -21,7 +20,8 @@ use user::service;
 /// An empty database, and the clock that its sessions go by.
 pub(crate) async fn database() -> (TestDatabase, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::new(moment("2026-01-31T12:00:00Z")));
-    (TestDatabase::with_clock::<migration::Migrator>(clock.clone()).await, clock)
+    let resources = service::RESOURCES.iter().collect();
+    (TestDatabase::with_resources::<migration::Migrator>(clock.clone(), resources).await, clock)
 }
 
 pub(crate) fn moment(text: &str) -> Timestamp {
@@ -109,19 +109,6 @@ pub(crate) async fn delete(databases: &Databases, user: &User) {
     assert_eq!(databases.primary().execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
 }
 
-/// The events of that kind, in order, and nobody else's.
-pub(crate) async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
-    let all = event::Entity::find().order_by_asc(event::Column::Id);
-    let rows = databases.read_primary().all(all).await.unwrap();
-    for row in &rows {
-        assert!(
-            row.read::<E>().unwrap().is_none_or(|event| event.aggregate_id() == row.aggregate_id),
-            "{row:?}"
-        );
-    }
-    rows.iter().filter_map(|row| row.read().unwrap()).collect()
-}
-
 /// What the client is told: the code, and each field with its code.
 pub(crate) fn told(error: &UserError) -> (&'static str, Vec<(String, String)>) {
     let fields = error.fields().into_iter().map(|field| (field.pointer, field.code.into_owned())).collect();
@@ -130,28 +117,6 @@ pub(crate) fn told(error: &UserError) -> (&'static str, Vec<(String, String)>) {
 
 pub(crate) fn version(user: &User) -> i64 {
     user.version()
-}
-
-/// What is run beside others.
-type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Runs all at once, each as a task of its own.
-pub(crate) async fn at_once<T: Send + 'static>(count: usize, task: impl Fn(usize) -> Task<T>) -> Vec<T> {
-    let start = Arc::new(tokio::sync::Barrier::new(count));
-    let tasks: Vec<_> = (0..count)
-        .map(|number| {
-            let (start, task) = (Arc::clone(&start), task(number));
-            tokio::spawn(async move {
-                start.wait().await;
-                task.await
-            })
-        })
-        .collect();
-    let mut outcomes = Vec::new();
-    for task in tasks {
-        outcomes.push(task.await.unwrap());
-    }
-    outcomes
 }
 
 /// Commits, which has to work.

@@ -34,7 +34,7 @@ async fn names(databases: &Databases, query: serde_json::Value) -> Vec<String> {
 fn named(name: &str, email: &str) -> NewUser {
     NewUser {
         name: shared_kernel::text::Line::new(name).unwrap(),
-        email: user::contact::Contact::parse(email).unwrap(),
+        email: shared_kernel::contact::Contact::parse(email).unwrap(),
         ..new_user("x")
     }
 }

@@ -7,4 +7,5 @@ mod common;
 mod admin;
 mod list;
 mod me;
+mod references;
 mod register;

@@ -8,14 +8,15 @@ use shared_kernel::error::DomainError as _;
 use shared_kernel::json;
 use shared_kernel::repository::Precondition;
 use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::testing::{at_once, events};
 use user::dto::{NewUser, UpdateMe, User};
 use user::error::UserError;
 use user::event::UserUpdated;
 use user::service;
 
 use crate::common::{
-    actor, at_once, body, database, delete, events, found, new_user, phone, registered, registered_admin,
-    told, update_me, username, version,
+    actor, body, database, delete, found, new_user, phone, registered, registered_admin, told, update_me,
+    username, version,
 };
 
 #[tokio::test]
@@ -116,7 +117,8 @@ async fn the_longest_values_are_stored_whole() {
     );
     // Normalisation makes three letters of one, and the address may be as long as it gets.
     let local = "\u{fb03}".repeat(20);
-    let email = user::contact::Contact::parse(&format!("{local}@{}.com", "b.".repeat(90) + "c")).unwrap();
+    let email =
+        shared_kernel::contact::Contact::parse(&format!("{local}@{}.com", "b.".repeat(90) + "c")).unwrap();
     let long = registered(
         &database,
         NewUser {
@@ -187,7 +189,7 @@ async fn of_many_who_want_one_user_name_one_gets_it() {
     let handle = Databases::clone(&database);
     let outcomes = at_once(10, |number| {
         let (databases, me) = (handle.clone(), users[number].clone());
-        Box::pin(async move { update_me(&databases, &me, r#"{"username": "wanted"}"#).await })
+        async move { update_me(&databases, &me, r#"{"username": "wanted"}"#).await }
     })
     .await;
     let taken = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::UsernameTaken))).count();

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::session::Databases;
-use user::contact::{Contact as _, Email};
+use shared_kernel::testing::{at_once, events};
 use user::dto::{NewUser, UserStatus};
 use user::error::UserError;
 use user::event::UserRegistered;
 use user::service;
 
 use crate::common::{
-    at_once, commit, database, delete, events, found, moment, new_user, phone, registered, told,
-    try_register, username, version,
+    commit, database, delete, found, moment, new_user, phone, registered, told, try_register, username,
+    version,
 };
 
 #[tokio::test]
@@ -106,7 +107,7 @@ async fn of_fifty_registrations_of_one_address_one_succeeds() {
         let databases = handle.clone();
         let spelling = if number % 2 == 0 { "ada@example.com" } else { "ADA@example.com" };
         let new = NewUser { email: Email::parse(spelling).unwrap(), ..new_user(&format!("ada{number}")) };
-        Box::pin(async move { try_register(&databases, new).await })
+        async move { try_register(&databases, new).await }
     })
     .await;
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::EmailTaken))).count();

@@ -1,0 +1,65 @@
+//! The URLs of the files that rows refer to.
+
+use std::error::Error as _;
+
+use sea_orm::ConnectionTrait as _;
+use sea_orm::sea_query::SelectStatement;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::files::{self, Files, FilesError, StoredFile};
+use shared_kernel::id::UploadId;
+use shared_kernel::session::SessionError;
+use shared_kernel::testing::{PlainFiles, TestDatabase};
+
+/// Cannot make a URL.
+#[derive(Debug)]
+struct Broken;
+
+impl Files for Broken {
+    fn select(&self, ids: &[UploadId]) -> SelectStatement {
+        PlainFiles.select(ids)
+    }
+
+    fn url(&self, _: &StoredFile) -> Result<String, FilesError> {
+        Err(FilesError("no key".into()))
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_there_have_urls() {
+    let database = TestDatabase::new::<migration::Migrator>().await;
+    let ada = database.user().await;
+    let (a, b, deleted) =
+        (database.upload_of(&ada).await, database.upload_of(&ada).await, database.upload_of(&ada).await);
+    let pending = database.upload_of(&ada).await;
+    for sql in [
+        format!("UPDATE uploads SET deleted_at = updated_at WHERE id = '{deleted}'"),
+        format!("UPDATE uploads SET status = 'pending' WHERE id = '{pending}'"),
+    ] {
+        database.primary().execute_unprepared(&sql).await.unwrap();
+    }
+    let unknown = UploadId::new(database.clock().now());
+    let ids = [b, a, deleted, pending, unknown, a];
+    let urls = files::urls(&PlainFiles, &database.read(None), ids).await.unwrap();
+    let expected = [a, b].map(|id| (id, format!("https://files.test/{id}")));
+    assert_eq!(urls.into_iter().collect::<Vec<_>>(), expected);
+    let session = database.write();
+    assert_eq!(files::urls(&PlainFiles, &session, [a]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn for_no_files_nobody_is_asked() {
+    let database = TestDatabase::empty().await;
+    let session = database.write();
+    assert_eq!(files::urls(&PlainFiles, &session, []).await.unwrap(), files::Urls::new());
+    assert!(format!("{session:?}").contains("begun: false"), "{session:?}");
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_made_is_our_own_fault() {
+    let database = TestDatabase::new::<migration::Migrator>().await;
+    let upload = database.upload_of(&database.user().await).await;
+    let error = files::urls(&Broken, &database.read(None), [upload]).await.unwrap_err();
+    assert!(matches!(error, SessionError::Files(_)), "{error:?}");
+    assert_eq!(error.problem().code, "internal_error");
+    assert_eq!(error.source().unwrap().to_string(), "no key");
+}

@@ -1,0 +1,246 @@
+//! Presigned GETs: requests for objects that whoever has their URL can send, until it expires (signature version 4 in the
+//! query: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>).
+//!
+//! The SDK can only make them asynchronously, and they are needed while a transaction is open. So the URL is put together
+//! here, of the SDK's own parts: its rules tell how the bucket is addressed, and its signer signs.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint as _};
+use aws_sigv4::http_request::{
+    PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use futures_util::FutureExt as _;
+use secrecy::ExposeSecret as _;
+use shared_kernel::clock::Timestamp;
+use url::Url;
+
+use crate::storage::StorageSettings;
+
+/// Why a URL cannot be made.
+pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
+
+/// When a request works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// From when. Signatures have whole seconds.
+    pub(crate) start: Timestamp,
+    /// For how long, at most a week.
+    pub(crate) ttl: Duration,
+}
+
+/// Makes them for one bucket.
+#[derive(Clone)]
+pub(crate) struct GetSigner {
+    /// The URL of the bucket, without a slash at its end; else why there is none.
+    bucket: Result<String, String>,
+    region: String,
+    credentials: Credentials,
+}
+
+impl GetSigner {
+    /// For the bucket of `settings` at `endpoint`; AWS when absent.
+    pub(crate) fn new(settings: &StorageSettings, endpoint: Option<&Url>) -> Self {
+        let secret = settings.secret_key.expose_secret();
+        Self {
+            bucket: bucket_url(settings, endpoint).map_err(|error| error.to_string()),
+            region: settings.region.clone(),
+            credentials: Credentials::new(&settings.access_key, secret, None, None, "ashlar"),
+        }
+    }
+
+    /// The URL of a GET of the object at `key`, whose answer has the headers that the query asks for.
+    pub(crate) fn url(
+        &self,
+        key: &str,
+        query: &[(&str, &str)],
+        window: Window,
+    ) -> Result<String, PresignError> {
+        let bucket = self.bucket.as_deref().map_err(String::as_str)?;
+        let mut url = format!("{bucket}/{}", escaped(key, "/"));
+        append(&mut url, '?', "x-id", "GetObject");
+        for (name, value) in query {
+            append(&mut url, '&', name, value);
+        }
+        for (name, value) in self.signature(&url, window)? {
+            append(&mut url, '&', name, &value);
+        }
+        Ok(url)
+    }
+
+    /// The parameters that sign a GET of `url`.
+    fn signature(
+        &self,
+        url: &str,
+        window: Window,
+    ) -> Result<impl Iterator<Item = (&'static str, String)> + use<>, PresignError> {
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(window.ttl);
+        // S3 takes a path as it is.
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let identity = self.credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("s3")
+            .time(window.start.to_datetime().into())
+            .settings(settings)
+            .build()?;
+        let request = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::UnsignedPayload)?;
+        let (instructions, _) = sign(request, &SigningParams::V4(params))?.into_parts();
+        let (_, params) = instructions.into_parts();
+        Ok(params.into_iter().map(|(name, value)| (name, value.into_owned())))
+    }
+}
+
+/// Where the bucket is, by the SDK's own rules for addresses: in the path or in the name of the host, as configured and as
+/// the endpoint and the name of the bucket allow.
+fn bucket_url(settings: &StorageSettings, endpoint: Option<&Url>) -> Result<String, PresignError> {
+    let params = Params::builder()
+        .bucket(&settings.bucket)
+        .region(&settings.region)
+        .force_path_style(settings.path_style)
+        .set_endpoint(endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()))
+        .build()?;
+    let resolver = DefaultResolver::new();
+    // The rules are computation; only a resolver of one's own would have to be waited for.
+    let found: Option<Result<Endpoint, _>> = resolver.resolve_endpoint(&params).now_or_never();
+    let endpoint = found.ok_or("the address of the bucket was not known at once")??;
+    Ok(endpoint.url().trim_end_matches('/').to_owned())
+}
+
+fn append(url: &mut String, separator: char, name: &str, value: &str) {
+    url.push(separator);
+    url.push_str(name);
+    url.push('=');
+    url.push_str(&escaped(value, ""));
+}
+
+/// Every byte that is not unreserved (RFC 3986, section 2.3) or in `kept`, percent-encoded.
+fn escaped(text: &str, kept: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        let is_plain =
+            byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.as_bytes().contains(&byte);
+        if is_plain {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::presigning::PresigningConfig;
+
+    use super::*;
+    use crate::storage::config;
+
+    fn settings(bucket: &str, region: &str, path_style: bool) -> StorageSettings {
+        StorageSettings {
+            endpoint: None,
+            public_endpoint: None,
+            region: region.into(),
+            bucket: bucket.into(),
+            access_key: "tests".into(),
+            secret_key: "a secret that only tests may have".to_owned().into(),
+            path_style,
+        }
+    }
+
+    const QUERY: [(&str, &str); 4] = [
+        (
+            "response-content-disposition",
+            "inline; filename=\"Hafen _.png\"; filename*=UTF-8''Hafen%20%C3%BC.png",
+        ),
+        ("response-content-type", "text/plain; charset=utf-8"),
+        ("response-cache-control", "private, no-store"),
+        ("response-content-encoding", "identity"),
+    ];
+
+    /// What the SDK makes of the same.
+    async fn by_the_sdk(
+        settings: &StorageSettings,
+        endpoint: Option<&Url>,
+        key: &str,
+        window: Window,
+    ) -> String {
+        let client = Client::from_conf(config(settings, endpoint));
+        let [disposition, content_type, cache, encoding] = QUERY.map(|(_, value)| value);
+        let window =
+            PresigningConfig::builder().start_time(window.start.to_datetime().into()).expires_in(window.ttl);
+        let get = client.get_object().bucket(&settings.bucket).key(key);
+        get.response_content_disposition(disposition)
+            .response_content_type(content_type)
+            .response_cache_control(cache)
+            .response_content_encoding(encoding)
+            .presigned(window.build().unwrap())
+            .await
+            .unwrap()
+            .uri()
+            .to_owned()
+    }
+
+    /// Host and path, and the parameters in whatever order, which does not count.
+    fn parts(url: &str) -> (&str, BTreeSet<&str>) {
+        let (place, query) = url.split_once('?').unwrap();
+        (place, query.split('&').collect())
+    }
+
+    #[tokio::test]
+    async fn a_url_is_what_the_sdk_makes() {
+        let start = Timestamp::from_unix_millis(1_769_860_800_000).unwrap();
+        let window = Window { start, ttl: Duration::from_mins(15) };
+        let endpoints = ["http://127.0.0.1:9000", "https://files.example.com/", "https://example.com/s3/"];
+        let endpoints = endpoints.map(|url| Some(Url::parse(url).unwrap()));
+        for endpoint in endpoints.iter().chain([&None]) {
+            for (bucket, region) in
+                [("ashlar", "us-east-1"), ("my.bucket", "eu-central-1"), ("b", "cn-north-1")]
+            {
+                for path_style in [true, false] {
+                    let settings = settings(bucket, region, path_style);
+                    for key in ["uploads/3f0c", "a b/ü'\"&+%20?#=.txt", "a//b/../c/", "文件 (1)*!~$,;:@"] {
+                        let ours = GetSigner::new(&settings, endpoint.as_ref()).url(key, &QUERY, window);
+                        let Ok(ours) = ours else {
+                            panic!("{endpoint:?} {settings:?} {key}: {ours:?}");
+                        };
+                        let theirs = by_the_sdk(&settings, endpoint.as_ref(), key, window).await;
+                        assert_eq!(parts(&ours), parts(&theirs), "{endpoint:?} {settings:?} {key}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_addressed_as_configured() {
+        let endpoint = Url::parse("https://files.example.com").unwrap();
+        for (path_style, expected) in
+            [(true, "https://files.example.com/ashlar"), (false, "https://ashlar.files.example.com")]
+        {
+            let url = bucket_url(&settings("ashlar", "us-east-1", path_style), Some(&endpoint)).unwrap();
+            assert_eq!(url, expected);
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_told_when_it_is_used() {
+        let signer = GetSigner::new(&settings("ashlar", "no region", false), None);
+        let start = Timestamp::from_unix_millis(1_769_860_800_000).unwrap();
+        let window = Window { start, ttl: Duration::from_mins(15) };
+        let error = signer.url("a", &[], window).unwrap_err().to_string();
+        assert!(error.contains("region"), "{error}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Files of uploads as other domains have them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared_kernel::actor::Actor;
+use shared_kernel::error::DomainError as _;
+use shared_kernel::files::{self, Files as _, StoredFile};
+use shared_kernel::id::UploadId;
+use shared_kernel::reference::{self, Pointed};
+use shared_kernel::session::SessionError;
+use shared_kernel::testing::FixedClock;
+use upload::error::UploadError;
+use upload::files::SignedFiles;
+use upload::storage::Declared;
+
+use crate::house::{DAY, HOUR, House, declare, png, request};
+
+async fn url(house: &House, id: UploadId) -> Option<String> {
+    files::urls(&house.files(), &house.database.read(None), [id]).await.unwrap().remove(&id)
+}
+
+#[tokio::test]
+async fn a_file_can_be_had_at_its_url() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let image =
+        house.publish(&ada, declare("Hafen – \"Übersicht\" 1'.png", "image/png", &bytes), &bytes).await;
+    let text = "ä,b".as_bytes();
+    let table = house.publish(&ada, declare("a b.csv", "text/csv", text), text).await;
+
+    // While a transaction is open, and with one statement.
+    let session = house.database.write();
+    let urls = files::urls(&house.files(), &session, [image.id, table.id]).await.unwrap();
+    drop(session);
+    let answer = house.fetch(&urls[&image.id]).await;
+    assert_eq!(answer.status(), 200);
+    let headers = answer.headers();
+    assert_eq!(headers["content-type"], "image/png");
+    assert_eq!(
+        headers["content-disposition"],
+        "inline; filename=\"Hafen _ __bersicht_ 1'.png\"; \
+         filename*=UTF-8''Hafen%20%E2%80%93%20%22%C3%9Cbersicht%22%201%27.png"
+    );
+    assert_eq!(
+        (&headers["cache-control"], &headers["content-encoding"]),
+        (&"private, no-store".parse().unwrap(), &"identity".parse().unwrap())
+    );
+    assert_eq!(answer.bytes().await.unwrap(), bytes);
+
+    let answer = house.fetch(&urls[&table.id]).await;
+    assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8");
+    let disposition = answer.headers()["content-disposition"].to_str().unwrap();
+    assert_eq!(disposition, "attachment; filename=\"a b.csv\"; filename*=UTF-8''a%20b.csv");
+    assert_eq!(answer.bytes().await.unwrap(), text);
+}
+
+#[tokio::test]
+async fn what_is_not_there_has_no_url() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let pending = house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
+    let deleted = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id;
+    assert!(url(&house, deleted).await.is_some());
+    house.delete(&ada, deleted).await.unwrap();
+    for id in [pending, deleted] {
+        assert_eq!(url(&house, id).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_url_is_good_for_what_was_signed_and_nothing_else() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let url = url(&house, published.id).await.unwrap();
+    assert_eq!(house.fetch(&url).await.status(), 200);
+    let (place, query) = url.split_once('?').unwrap();
+    let parameters: Vec<&str> = query.split('&').collect();
+    assert!(
+        parameters.contains(&"X-Amz-Expires=900") && parameters.contains(&"X-Amz-SignedHeaders=host"),
+        "{url}"
+    );
+    for (at, parameter) in parameters.iter().enumerate() {
+        let (name, value) = parameter.split_once('=').unwrap();
+        let last = if value.ends_with('1') { "2" } else { "1" };
+        let other = format!("{name}={}{last}", &value[..value.len() - 1]);
+        for instead in [vec![&*other], vec![], vec![*parameter, &*other]] {
+            let mut changed = parameters.clone();
+            changed.splice(at..=at, instead);
+            let changed = format!("{place}?{}", changed.join("&"));
+            let status = house.fetch(&changed).await.status().as_u16();
+            assert!(status >= 400, "{status}: {changed}");
+        }
+    }
+    let more = format!("{url}&response-content-language=de");
+    assert_eq!(house.fetch(&more).await.status(), 403);
+    let elsewhere = url.replace("/uploads/", "/uploads/x");
+    assert_eq!(house.fetch(&elsewhere).await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_url_expires() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let file = StoredFile {
+        id: published.id,
+        object_key: house.object_key(published.id).await.unwrap(),
+        filename: published.filename,
+        content_type: published.content_type,
+    };
+    // The store's clock does not move, so the URLs are made in the past.
+    for (age, ttl, status) in
+        [(HOUR, 2 * HOUR, 200), (HOUR, HOUR / 2, 403), (DAY, 7 * DAY, 200), (8 * DAY, 7 * DAY, 403)]
+    {
+        let past = Arc::new(FixedClock::new(shared_kernel::clock::Clock::now(&*house.clock) - age));
+        let files = SignedFiles::new(house.storage_at(past), ttl);
+        assert_eq!(house.fetch(&files.url(&file).unwrap()).await.status(), status, "{age:?} {ttl:?}");
+    }
+    let too_long = SignedFiles::new(house.storage.clone(), 7 * DAY + Duration::from_secs(1));
+    assert_eq!(too_long.url(&file).unwrap_err().to_string(), "the URL of a file cannot be made");
+}
+
+/// Keys are made by us and are plain; this is what would happen if they were not.
+#[tokio::test]
+async fn strange_keys_and_names_are_signed_as_they_are() {
+    let house = House::new().await;
+    let bytes = b"strange".as_slice();
+    for name in ["a b", "Übergröße", "\"quoted\" 'twice'", "100%25+1&x=y?#~*", "文件 (1)", "a,b;c=d:e@f!$"]
+    {
+        let key = format!("uploads/{name}.txt");
+        let declared = Declared { key: &key, size: 7, content_type: "text/plain", checksum_sha256: None };
+        let put = house.storage.presign_put(declared, HOUR).await.unwrap();
+        assert_eq!(house.put(&put.request, bytes).await, 200, "{name}");
+        let file = StoredFile {
+            id: UploadId::new(shared_kernel::clock::Clock::now(&*house.clock)),
+            object_key: key,
+            filename: format!("{name}.txt"),
+            content_type: "text/plain".into(),
+        };
+        let answer = house.fetch(&house.files().url(&file).unwrap()).await;
+        assert_eq!(answer.status(), 200, "{name}");
+        assert!(answer.headers()["content-disposition"].to_str().unwrap().starts_with("inline; filename="));
+        assert_eq!(answer.bytes().await.unwrap(), bytes, "{name}");
+    }
+}
+
+/// Whether `actor` may write a row that refers to that upload.
+async fn may_refer(house: &House, actor: &Actor, id: UploadId) -> bool {
+    let session = house.database.write();
+    let pointed = [Pointed::new("/cover_upload_id", "uploads", Some(id))];
+    let refused: Result<(), UploadError> = reference::refuse_dangling(&session, actor, &pointed).await;
+    let Err(error) = refused else { return true };
+    let [field] = error.fields().try_into().unwrap();
+    assert_eq!((&*field.pointer, &*field.code), ("/cover_upload_id", "reference"));
+    false
+}
+
+#[tokio::test]
+async fn only_its_owner_refers_to_an_upload_and_only_when_it_is_there() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    let new = request(&serde_json::json!({
+        "filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public",
+    }));
+    let created = house.create(&ada, new).await;
+    let id = created.upload.id;
+    assert!(!may_refer(&house, &ada, id).await, "it is pending");
+    assert_eq!(house.put(&created.request, &bytes).await, 200);
+    house.complete(&ada, id).await.unwrap();
+    assert!(may_refer(&house, &ada, id).await);
+    assert!(!may_refer(&house, &eve, id).await, "others may download it, and no more");
+    let admin = Actor { is_admin: true, ..eve };
+    assert!(!may_refer(&house, &admin, id).await);
+    house.delete(&ada, id).await.unwrap();
+    assert!(!may_refer(&house, &ada, id).await);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_addressed_is_our_own_fault() {
+    let house = House::new().await;
+    let (ada, bytes) = (house.user().await, png());
+    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let files = SignedFiles::new(house.storage.clone(), 8 * DAY);
+    let error = files::urls(&files, &house.database.read(None), [published.id]).await.unwrap_err();
+    assert!(matches!(error, SessionError::Files(_)), "{error:?}");
+}
