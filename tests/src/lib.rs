@@ -8,6 +8,7 @@
 //! | [`process`] | the binary, to be stopped and killed |
 //! | [`store`] | a picture, and presigned URLs made by hand |
 //! | [`token`] | access tokens made by hand |
+//! | [`uploads`] | uploads that other things refer to |
 //!
 //! SQLite, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server for each test.
 
@@ -26,6 +27,7 @@ pub mod raw;
 pub mod server;
 pub mod store;
 pub mod token;
+pub mod uploads;
 
 pub use client::{Answer, Client, Request};
 pub use raw::Raw;

@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use reqwest::Method;
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
 use server::application::{Addresses, Application};
 use server::config::{Config, Sources};
@@ -43,6 +44,7 @@ pub struct TestServer {
     /// Its database.
     pub database: TestDatabase,
     folder: TempDir,
+    counted: AtomicI64,
 }
 
 struct Running {
@@ -127,7 +129,7 @@ impl TestServer {
             variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let running = run(&environment, folder.path()).await;
         let client = Client::new(format!("http://{}", running.addresses.api));
-        Self { client, running: Some(running), environment, database, folder }
+        Self { client, running: Some(running), environment, database, folder, counted: AtomicI64::new(0) }
     }
 
     /// Stops it, and starts another on its data.
@@ -142,6 +144,11 @@ impl TestServer {
     pub async fn another(&self) -> Instance {
         let running = run(&self.environment, self.folder.path()).await;
         Instance { client: Client::new(format!("http://{}", running.addresses.api)), _running: running }
+    }
+
+    /// 0, 1, 2 …: another number each time, for rows that have to differ.
+    pub fn count_up(&self) -> i64 {
+        self.counted.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Where everything is.
@@ -209,9 +216,17 @@ impl TestServer {
 
     /// What a `SELECT count(*)` finds.
     pub async fn count(&self, sql: &str) -> i64 {
+        self.row(sql).await.try_get_by_index(0).unwrap()
+    }
+
+    /// What a `SELECT` of one text finds.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        self.row(sql).await.try_get_by_index(0).unwrap()
+    }
+
+    async fn row(&self, sql: &str) -> QueryResult {
         let statement = Statement::from_string(self.backend(), sql);
-        let row = self.database.primary().query_one_raw(statement).await.unwrap().unwrap();
-        row.try_get_by_index(0).unwrap()
+        self.database.primary().query_one_raw(statement).await.unwrap().unwrap()
     }
 
     /// The engine of its database.

@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod commands;
 mod contract;
+mod domains;
 mod hostile;
 mod operations;
 mod tokens;

@@ -332,3 +332,24 @@ async fn the_log_tells_what_was_asked_and_answered() {
     assert!(event["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(of("of-nothing")["status"], 404);
 }
+
+#[tokio::test]
+async fn production_is_warned_that_no_browser_reaches_its_embedded_store() {
+    let mut installation = Installation::new().await;
+    installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", "true");
+    let warned = async |installation: &Installation| {
+        let log = installation.start().await.stop().await;
+        let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut warnings = events.filter(|event| event["level"] == "WARN");
+        warnings.any(|event| event["message"].as_str().unwrap().contains("ASHLAR_STORAGE__PUBLIC_ENDPOINT"))
+    };
+    assert!(!warned(&installation).await, "in development the browser is on the same machine");
+    for name in ["ASHLAR_AUTH__ARGON2_MEMORY_KIB", "ASHLAR_AUTH__ARGON2_ITERATIONS"] {
+        installation.unset(name);
+    }
+    installation.set("ASHLAR_ENVIRONMENT", "production");
+    installation.set("ASHLAR_SERVER__PUBLIC_URL", "https://api.example.com");
+    assert!(warned(&installation).await);
+    installation.set("ASHLAR_STORAGE__PUBLIC_ENDPOINT", "https://files.example.com");
+    assert!(!warned(&installation).await, "it is reached there");
+}
