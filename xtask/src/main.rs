@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again.
+//! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again, and
+//! `cargo xtask new-domain` makes a new domain.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command-line tool: what it prints is its result")]
 #![expect(
@@ -8,6 +9,7 @@
 
 mod ci;
 mod coverage_report;
+mod domain;
 mod graph;
 mod licence;
 mod markdown;
@@ -19,9 +21,15 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::domain::Refusal;
+use crate::domain::commands::{add_field, list, new_domain, new_migration, remove_domain};
 use crate::workspace::Workspace;
+
+/// How the tool ends when what was asked for breaks a rule, as clap does for wrong usage.
+const REFUSED: u8 = 2;
 
 /// Tools of this workspace.
 #[derive(Parser)]
@@ -37,19 +45,38 @@ enum Task {
     Ci(ci::Options),
     /// Write docs/openapi.json again, from the code.
     Openapi,
+    /// Make a new domain: its crate, migration, routes, tests and documentation.
+    NewDomain(new_domain::Options),
+    /// Add fields to a domain that was generated.
+    AddField(add_field::Options),
+    /// Remove a domain that was generated, as if it had never been.
+    RemoveDomain(remove_domain::Options),
+    /// Make an empty migration.
+    NewMigration(new_migration::Options),
+    /// List the domains, and how they were made.
+    Domains(list::Options),
 }
 
 fn main() -> ExitCode {
-    let outcome = Workspace::find().and_then(|workspace| match Cli::parse().command {
-        Task::Ci(options) => ci::run(&workspace, &options),
-        Task::Openapi => steps::openapi::write(&workspace).map(|()| true),
-    });
-    match outcome {
+    let command = Cli::parse().command;
+    match Workspace::find().and_then(|workspace| run(&workspace, command)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             println!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Refusal>() { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+fn run(workspace: &Workspace, command: Task) -> Result<bool> {
+    match command {
+        Task::Ci(options) => ci::run(workspace, &options),
+        Task::Openapi => steps::openapi::write(workspace).map(|()| true),
+        Task::NewDomain(options) => new_domain::run(workspace, &options),
+        Task::AddField(options) => add_field::run(workspace, &options),
+        Task::RemoveDomain(options) => remove_domain::run(workspace, &options),
+        Task::NewMigration(options) => new_migration::run(workspace, &options),
+        Task::Domains(options) => list::run(workspace, &options),
     }
 }

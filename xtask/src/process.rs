@@ -116,6 +116,13 @@ impl Invocation {
         String::from_utf8(output.stdout).with_context(|| format!("`{}` printed no UTF-8", self.shown()))
     }
 
+    /// Runs the command, however it ends, and returns what it printed, errors too.
+    pub(crate) fn ended(&self) -> Result<Ended> {
+        let output = self.command().output().with_context(|| self.cannot_start())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Ended { code: output.status.code(), printed: text(&output.stdout) + &text(&output.stderr) })
+    }
+
     /// True when the command can be run and succeeds; it prints nothing.
     pub(crate) fn succeeds(&self) -> bool {
         let mut command = self.command();
@@ -173,6 +180,15 @@ impl Invocation {
     fn cannot_start(&self) -> String {
         format!("can't run `{}`: is it installed?", self.program.display())
     }
+}
+
+/// A program that was run to its end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Its exit code; none when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it printed.
+    pub(crate) printed: String,
 }
 
 /// A program in the background. It is killed when this is dropped.

@@ -6,6 +6,7 @@ mod cargo;
 mod contract;
 mod coverage;
 mod deny;
+mod generator;
 mod links;
 pub(crate) mod openapi;
 mod postgres;
@@ -34,7 +35,7 @@ pub(crate) struct Step {
 }
 
 /// Every step, the quick ones first.
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 14] = [
     Step { name: "fmt", about: "the code is formatted", run: cargo::fmt },
     Step { name: "links", about: "relative links in the documents lead somewhere", run: links::run },
     Step {
@@ -59,6 +60,11 @@ pub(crate) const STEPS: [Step; 13] = [
         run: contract::run,
     },
     Step { name: "browser", about: "/docs and /redoc work in a browser with no internet", run: browser::run },
+    Step {
+        name: "generator",
+        about: "generated domains pass every check unedited, and go without a trace",
+        run: generator::run,
+    },
     Step { name: "coverage", about: "enough lines are run by the tests", run: coverage::run },
 ];
 

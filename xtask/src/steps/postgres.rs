@@ -23,16 +23,24 @@ const SETTINGS: [&str; 6] = [
 ];
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    with_server(workspace, |url| test(workspace, url))
+}
+
+/// Does something with the URL of a server: the one that `TEST_DATABASE_URL` names, or one of our own that ends with it.
+pub(super) fn with_server(
+    workspace: &Workspace,
+    work: impl FnOnce(&str) -> Result<Outcome>,
+) -> Result<Outcome> {
     if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
         println!("using the server that TEST_DATABASE_URL names");
-        return test(workspace, &url);
+        return work(&url);
     }
     let Some(programs) = programs() else {
         return missing("the PostgreSQL server programs (initdb, postgres) are not installed");
     };
     let log = workspace.kept("postgres")?.join("server.log");
     let server = Server::start(&programs, &log)?;
-    let outcome = test(workspace, &server.url());
+    let outcome = work(&server.url());
     server.stop()?;
     outcome
 }

@@ -1,0 +1,260 @@
+//! `cargo xtask add-field`: new fields for a domain that was generated, and that people have worked on since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::{How, Site, carry_out, on_site, parse_fields, write_catalogue};
+use crate::domain::lists::{self, Position};
+use crate::domain::manifest::{self, Manifest, Migration, hash};
+use crate::domain::merge::{Outcome, Versions, merge};
+use crate::domain::migrations;
+use crate::domain::plan::Plan;
+use crate::domain::refusal::{Refusal, refuse};
+use crate::domain::rules;
+use crate::domain::spec::{Field, Kind, Spec};
+use crate::domain::survey::{MIGRATIONS, Survey};
+use crate::domain::view::House;
+use crate::process::Invocation;
+use crate::workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask add-field post subtitle:string:1..200:optional
+  cargo xtask add-field post pinned:bool=false:filter stars:int:0..5:default=0:sort
+
+The table may have rows already, so a new field is optional or has a default. What you changed in the generated files
+stays: where your lines and the new ones are in each other's way, nothing is written and the files are named.";
+
+/// Fields to be added.
+#[derive(Args, Debug, Default)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
+pub(crate) struct Options {
+    /// The domain, as `cargo xtask domains` lists it.
+    domain: String,
+    /// The new fields, as in `subtitle:string:optional`; --help explains them all.
+    #[arg(value_name = "FIELD")]
+    fields: Vec<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// The plan, and the files in which edits and new code were put together.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) plan: Plan,
+    pub(super) merged: Vec<String>,
+}
+
+/// Adds the fields.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let draft = on_site(workspace, |site| draft(site, options))?;
+    let is_done = carry_out(workspace, &draft.plan, options.how)?;
+    if !draft.merged.is_empty() {
+        println!(
+            "\nYour edits were kept in these files; look at them with `git diff`:\n  {}",
+            draft.merged.join("\n  ")
+        );
+    }
+    if is_done {
+        println!("\nNext:\n  cargo test -p migration -p {}\n  git add --all && git commit", options.domain);
+    }
+    Ok(true)
+}
+
+/// What adding them will do.
+pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Draft> {
+    let survey = Survey::of(&site.workspace.root)?;
+    let old = find(&survey, &options.domain)?;
+    let new = parse_fields(&options.fields)?;
+    if new.is_empty() {
+        refuse("there is nothing to add: write a field, as in `subtitle:string:optional`")?;
+    }
+    let spec = Spec { fields: old.spec.fields.iter().chain(&new).cloned().collect(), ..old.spec.clone() };
+    rules::check_added(&new)?;
+    rules::check_fields(&spec)?;
+    rules::check_references(&spec, &survey)?;
+    rules::check_choices(&spec, &new, &survey)?;
+
+    let before = survey.specs();
+    let mut after = before.clone();
+    after.insert(spec.name.clone(), spec.clone());
+    let mut work = Work {
+        site,
+        before: &before,
+        after: &after,
+        plan: Plan::new(&site.workspace.root),
+        merged: Vec::new(),
+        stuck: Vec::new(),
+    };
+    let mut manifest = work.renew(old)?;
+    work.migrate(&mut manifest, &new, &survey)?;
+    work.plan.write(manifest::path(&spec.name), manifest.text())?;
+    for other in referring(&after, &spec.name) {
+        let Some(known) = survey.generated.get(&other) else { continue };
+        let manifest = work.renew(known)?;
+        work.plan.write(manifest::path(&other), manifest.text())?;
+    }
+    write_catalogue(&mut work.plan, &survey, &after)?;
+    work.finish()
+}
+
+fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Manifest, Refusal> {
+    if let Some(manifest) = survey.generated.get(name) {
+        return Ok(manifest);
+    }
+    let known: Vec<&str> = survey.generated.keys().map(String::as_str).collect();
+    if survey.crates.contains(name) {
+        return refuse(format!(
+            "`{name}` was written by hand: write its new fields by hand, too, as docs/adding-a-domain.md shows"
+        ));
+    }
+    match known.as_slice() {
+        [] => refuse(format!(
+            "there is no domain `{name}`, nor any that was generated: make one with `cargo xtask new-domain`"
+        )),
+        _ => refuse(format!("there is no domain `{name}`: write one of {}", known.join(", "))),
+    }
+}
+
+/// The other domains that refer to this one, directly or not: their tests make rows of it.
+fn referring(house: &House, name: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![name.to_owned()];
+    while let Some(target) = open.pop() {
+        for spec in house.values().filter(|spec| refers(spec, &target) && spec.name != name) {
+            if found.insert(spec.name.clone()) {
+                open.push(spec.name.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Whether it has a reference to that domain.
+pub(super) fn refers(spec: &Spec, target: &str) -> bool {
+    spec.fields.iter().any(|field| field.kind == Kind::Ref(target.to_owned()))
+}
+
+/// Files of one domain, by their paths.
+type Files = BTreeMap<String, String>;
+
+struct Work<'a> {
+    site: &'a Site<'a>,
+    /// The domains as they were, and as they will be.
+    before: &'a House,
+    after: &'a House,
+    plan: Plan,
+    merged: Vec<String>,
+    stuck: Vec<String>,
+}
+
+impl Work<'_> {
+    /// Brings the files of one domain from what it was to what it will be; the manifest is what it will be, too.
+    fn renew(&mut self, old: &Manifest) -> Result<Manifest> {
+        let base = self.files(old, self.before)?;
+        let theirs = self.files(old, self.after)?;
+        let mut manifest = old.clone();
+        manifest.spec = self.after.get(&old.spec.name).unwrap_or(&old.spec).clone();
+        for path in base.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
+            let ours = self.plan.read(path)?;
+            let versions = Versions {
+                recorded: old.files.get(path).map(String::as_str),
+                base: base.get(path).map(String::as_str),
+                ours: ours.as_deref(),
+                theirs: theirs.get(path).map(String::as_str),
+            };
+            self.put(path, merge(versions), theirs.get(path), &mut manifest)?;
+        }
+        Ok(manifest)
+    }
+
+    /// What is generated for a domain, but for the migration that made its table: that one is never made again.
+    fn files(&self, old: &Manifest, house: &House) -> Result<Files> {
+        let spec = house.get(&old.spec.name).unwrap_or(&old.spec);
+        let first = old.migrations.first().map(|migration| migration.name.as_str()).unwrap_or_default();
+        let files = self.site.render.domain(spec, house, first)?;
+        let files = files.into_iter().map(|file| (file.path.display().to_string(), file.text));
+        Ok(files.filter(|(path, _)| *path != module(first)).collect())
+    }
+
+    fn put(
+        &mut self,
+        path: &str,
+        outcome: Outcome,
+        theirs: Option<&String>,
+        manifest: &mut Manifest,
+    ) -> Result<()> {
+        let text = match outcome {
+            Outcome::Keep => return Ok(()),
+            Outcome::Stuck(why) => {
+                self.stuck.push(format!("{path} {why}"));
+                return Ok(());
+            }
+            Outcome::Delete => {
+                manifest.files.remove(path);
+                return self.plan.delete(path);
+            }
+            Outcome::Take => theirs.cloned().unwrap_or_default(),
+            Outcome::Merged(text) => {
+                let Some(text) = self.formatted(path, text) else { return Ok(()) };
+                self.merged.push(path.to_owned());
+                text
+            }
+        };
+        manifest.files.extend(theirs.map(|theirs| (path.to_owned(), hash(theirs))));
+        self.plan.write(path, text)
+    }
+
+    /// As `cargo fmt` has it: lines of two hands may be put together otherwise than it would.
+    fn formatted(&mut self, path: &str, text: String) -> Option<String> {
+        if Path::new(path).extension().is_none_or(|extension| extension != "rs") {
+            return Some(text);
+        }
+        let rustfmt = Invocation::new("rustfmt").args(["--edition", "2024"]).input(text);
+        let formatted = rustfmt.current_dir(&self.site.workspace.root).capture();
+        if formatted.is_err() {
+            self.stuck
+                .push(format!("{path} was edited so that it is no Rust any more with the new lines in it"));
+        }
+        formatted.ok()
+    }
+
+    /// The migration that adds the fields to the table.
+    fn migrate(&mut self, manifest: &mut Manifest, new: &[Field], survey: &Survey) -> Result<()> {
+        let name = migrations::next(&survey.migrations, &self.site.today, &what(&manifest.spec, new))?;
+        let file = self.site.render.added_fields(&manifest.spec, new, self.after, &name)?;
+        self.plan.create(&file.path, &file.text)?;
+        manifest.files.insert(file.path.display().to_string(), hash(&file.text));
+        self.plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &name, Position::Last))?;
+        let fields = new.iter().map(|field| field.name.clone()).collect();
+        manifest.migrations.push(Migration { name, fields });
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Draft> {
+        if self.stuck.is_empty() {
+            return Ok(Draft { plan: self.plan, merged: self.merged });
+        }
+        bail!(
+            "nothing was written, because edits are in the way:\n- {}\nPut these files aside (`git show` has them as they were generated), run this again, and bring your edits back",
+            self.stuck.join("\n- ")
+        )
+    }
+}
+
+/// The file of a migration.
+pub(super) fn module(migration: &str) -> String {
+    format!("migration/src/{migration}.rs")
+}
+
+/// What the migration does, for its name.
+fn what(spec: &Spec, new: &[Field]) -> String {
+    let first = new.first().map(Field::column).unwrap_or_default();
+    match new.len() {
+        1 => format!("add_{first}_to_{}", spec.plural),
+        count => format!("add_{first}_and_{}_more_to_{}", count - 1, spec.plural),
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask domains`: what there is, and how it was made.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::remove_domain::edited;
+use super::write_catalogue;
+use crate::domain::catalogue;
+use crate::domain::grammar;
+use crate::domain::manifest::Manifest;
+use crate::domain::plan::Plan;
+use crate::domain::survey::Survey;
+use crate::domain::view;
+use crate::workspace::Workspace;
+
+/// How to list.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Write docs/domains/README.md again, too.
+    #[arg(long)]
+    write: bool,
+}
+
+/// Lists the domains.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let survey = Survey::of(&workspace.root)?;
+    let mut plan = Plan::new(&workspace.root);
+    print!("{}", listing(&plan, &survey)?);
+    if options.write {
+        write_catalogue(&mut plan, &survey, &survey.specs())?;
+        plan.apply()?;
+        print!("{plan}");
+    }
+    Ok(true)
+}
+
+/// One paragraph for each domain.
+pub(super) fn listing(plan: &Plan, survey: &Survey) -> Result<String> {
+    let mut text = String::new();
+    for name in catalogue::domains(&survey.crates) {
+        match survey.generated.get(name) {
+            Some(manifest) => text.push_str(&generated(plan, manifest)?),
+            None => writeln!(text, "{name}: written by hand")?,
+        }
+    }
+    Ok(text)
+}
+
+fn generated(plan: &Plan, manifest: &Manifest) -> Result<String> {
+    let spec = &manifest.spec;
+    let edited = edited(plan, manifest)?;
+    let migrations: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
+    let mut text = format!("{}: generated\n  {}\n", spec.name, grammar::command_line(spec));
+    writeln!(text, "  routes      {}", view::route(spec))?;
+    writeln!(text, "  migrations  {}", migrations.join(", "))?;
+    let edited = if edited.is_empty() { "nothing".to_owned() } else { edited.join(", ") };
+    writeln!(text, "  edited      {edited}")?;
+    Ok(text)
+}

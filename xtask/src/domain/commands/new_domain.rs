@@ -1,0 +1,141 @@
+//! `cargo xtask new-domain`: everything that a domain is made of, in one go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, Site, carry_out, on_site, parse_fields, write_catalogue};
+use crate::domain::cargo_toml;
+use crate::domain::lists::{self, Position};
+use crate::domain::manifest::{self, Manifest, Migration, hash};
+use crate::domain::migrations;
+use crate::domain::names;
+use crate::domain::plan::Plan;
+use crate::domain::plural::plural;
+use crate::domain::prefix;
+use crate::domain::refusal::{Refusal, refuse};
+use crate::domain::render::{self, Rendered};
+use crate::domain::rules;
+use crate::domain::spec::Spec;
+use crate::domain::survey::{MIGRATIONS, Survey};
+use crate::workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask new-domain note title:string:1..100 body:text:optional --dry-run
+  cargo xtask new-domain post title:string:1..200:unique content:text published:bool=false \\
+      category:enum=news,essay,note:filter rating:int:0..5:optional:sort price:decimal=10,2:optional \\
+      cover:upload:optional author:ref=user:owner --public-read
+
+Who may do what: without an owner, everyone who is signed in may do everything. With an owner, each user has rows of
+their own. --public-read lets everyone read, and --admin-only lets only admins do what is not public.";
+
+/// A domain to be made.
+#[derive(Args, Debug, Default)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
+pub(crate) struct Options {
+    /// What it is called, in the singular: `blog_post`. The crate, the types and the table are named after it.
+    name: String,
+    /// Its fields, as in `title:string:1..200` and `author:ref=user:owner`; --help explains them all.
+    #[arg(value_name = "FIELD")]
+    fields: Vec<String>,
+    /// The three letters that its ids start with; made from the name when absent.
+    #[arg(long, value_name = "ABC")]
+    prefix: Option<String>,
+    /// What several of them are called, for the table and the routes; made from the name when absent.
+    #[arg(long, value_name = "NAMES")]
+    plural: Option<String>,
+    /// Everyone may read, signed in or not.
+    #[arg(long)]
+    public_read: bool,
+    /// Only admins may do what is not public.
+    #[arg(long)]
+    admin_only: bool,
+    /// Tell nobody of what happens: no events.
+    #[arg(long)]
+    no_events: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Makes the domain.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let (plan, spec) = on_site(workspace, |site| draft(site, options))?;
+    if carry_out(workspace, &plan, options.how)? {
+        println!("\n{}", next_steps(&spec));
+    }
+    Ok(true)
+}
+
+fn next_steps(spec: &Spec) -> String {
+    let name = &spec.name;
+    let title = names::capitalized(&spec.plural.replace('_', " "));
+    let access = render::access(spec);
+    format!(
+        "{title}: {access}\n\nThe code is yours now. Next:\n  cargo test -p {name}\n  look at crates/{name}/src/dto.rs and service.rs, and at docs/domains/{name}.md\n  cargo run, and then http://localhost:8000/docs\n  git add --all && git commit"
+    )
+}
+
+/// What making it will do.
+pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> {
+    let root = &site.workspace.root;
+    let survey = Survey::of(root)?;
+    let spec = spec(options, &survey, &site.render.reserved_types()?)?;
+    let migration = migrations::next(&survey.migrations, &site.today, &format!("create_{}", spec.plural))?;
+    let mut house = survey.specs();
+    house.insert(spec.name.clone(), spec.clone());
+    let files = site.render.domain(&spec, &house, &migration)?;
+    let mut plan = Plan::new(root);
+    create(&mut plan, &spec, &files, &migration)?;
+    enlist(&mut plan, &spec.name, &survey)?;
+    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration, Position::Last))?;
+    write_catalogue(&mut plan, &survey, &house)?;
+    Ok((plan, spec))
+}
+
+/// The domain, if it keeps the rules.
+fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Result<Spec, Refusal> {
+    let name = &options.name;
+    rules::check_name(name, survey)?;
+    let plural = options.plural.clone().unwrap_or_else(|| plural(name));
+    rules::check_plural(&plural, survey)?;
+    let spec = Spec {
+        name: name.clone(),
+        plural,
+        prefix: prefix::choose(name, options.prefix.as_deref(), &survey.prefixes)?,
+        public_read: options.public_read,
+        admin_only: options.admin_only,
+        events: !options.no_events,
+        fields: parse_fields(&options.fields)?,
+    };
+    rules::check_fields(&spec)?;
+    rules::check_references(&spec, survey)?;
+    rules::check_types(&spec, survey, reserved)?;
+    Ok(spec)
+}
+
+fn create(plan: &mut Plan, spec: &Spec, files: &[Rendered], migration: &str) -> Result<()> {
+    let mut hashes = BTreeMap::new();
+    for file in files {
+        let path = file.path.display().to_string();
+        if plan.read(&file.path)?.is_some() {
+            refuse(format!(
+                "{path} is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+            ))?;
+        }
+        plan.create(&file.path, &file.text)?;
+        hashes.insert(path, hash(&file.text));
+    }
+    let migrations = vec![Migration { name: migration.to_owned(), fields: Vec::new() }];
+    let manifest = Manifest { spec: spec.clone(), migrations, files: hashes };
+    plan.create(manifest::path(&spec.name), manifest.text())
+}
+
+/// Its lines in the files that name every domain.
+fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
+    let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
+    plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
+    plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name, Position::Alphabetical))
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask new-migration`: an empty migration, and its line in the list.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::add_field::module;
+use crate::domain::lists::{self, Position};
+use crate::domain::migrations;
+use crate::domain::names;
+use crate::domain::plan::Plan;
+use crate::domain::refusal::Refusal;
+use crate::domain::survey::MIGRATIONS;
+use crate::workspace::Workspace;
+
+const TEMPLATE: &str = include_str!("../../../templates/migration/empty.rs.jinja");
+
+/// How long the name may be; it says what the migration does.
+const LONGEST: usize = 60;
+
+/// A migration to be made.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  cargo xtask new-migration drop_notes")]
+pub(crate) struct Options {
+    /// What it does: `backfill_slugs`. The date and a number are put in front.
+    name: String,
+}
+
+/// Makes the file and its line.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let plan = draft(workspace, &options.name, &migrations::today()?)?;
+    plan.apply()?;
+    print!("{plan}");
+    println!("\nNext: write both ways, and try them with `cargo test -p migration`");
+    Ok(true)
+}
+
+/// What making it will do.
+pub(super) fn draft(workspace: &Workspace, name: &str, today: &str) -> Result<Plan> {
+    names::check(name, LONGEST).map_err(Refusal::new)?;
+    let mut plan = Plan::new(&workspace.root);
+    let listed = lists::names(&plan.expect(MIGRATIONS)?, "migrations")?.unwrap_or_default();
+    let migration = migrations::next(&listed, today, name)?;
+    let about = names::capitalized(&name.replace('_', " "));
+    plan.create(module(&migration), TEMPLATE.replace("{{ about }}", &about))?;
+    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration, Position::Last))?;
+    Ok(plan)
+}

@@ -1,0 +1,153 @@
+//! `cargo xtask remove-domain`: the way back from `new-domain`.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::add_field::refers;
+use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, carry_out, write_catalogue};
+use crate::domain::cargo_toml;
+use crate::domain::lists;
+use crate::domain::manifest::{self, Manifest, hash};
+use crate::domain::migrations::{self, RELEASED};
+use crate::domain::plan::Plan;
+use crate::domain::survey::{MIGRATIONS, Survey, files};
+use crate::workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask remove-domain note --dry-run
+  cargo xtask remove-domain note
+
+Afterwards the tree is what it was before `new-domain`: files, lists, manifests, Cargo.lock and docs/openapi.json. What
+was edited, and what was added in the crate's folder, is only deleted with --force. A domain that others refer to stays.
+A database in which the migration ran keeps the table: take it back before, or start with an empty one.";
+
+/// A domain to be removed.
+#[derive(Args, Debug, Default)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The domain, as `cargo xtask domains` lists it.
+    domain: String,
+    /// Also if files were edited or added, or its migration was released: they are lost unless git has them.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Removes the domain.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let plan = draft(workspace, options)?;
+    if carry_out(workspace, &plan, options.how)? {
+        println!("\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit", options.domain);
+    }
+    Ok(true)
+}
+
+/// What removing it will do.
+pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Plan> {
+    let survey = Survey::of(&workspace.root)?;
+    let name = &options.domain;
+    let Some(manifest) = survey.generated.get(name) else {
+        bail!(
+            "`{name}` is no domain that was generated, so nobody but you knows what belongs to it: `cargo xtask domains` lists those that were"
+        );
+    };
+    let mut plan = Plan::new(&workspace.root);
+    refuse_used(&plan, &survey, name)?;
+    let extra = extra_files(workspace, manifest)?;
+    if !options.force {
+        refuse_released(&plan, &survey, manifest)?;
+        refuse_edited(&plan, manifest, &extra)?;
+    }
+    for path in manifest.files.keys().chain(&extra) {
+        plan.delete(path)?;
+    }
+    plan.delete(manifest::path(name))?;
+    strike(&mut plan, manifest, &survey)?;
+    let mut generated = survey.specs();
+    generated.remove(name);
+    write_catalogue(&mut plan, &survey, &generated)?;
+    Ok(plan)
+}
+
+/// Nothing may be left that names it.
+fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
+    let others = survey.generated.values().map(|other| &other.spec);
+    let users: Vec<&str> = others
+        .filter(|other| other.name != *name && refers(other, name))
+        .map(|other| other.name.as_str())
+        .collect();
+    if !users.is_empty() {
+        bail!("{} refer(s) to `{name}`: remove first what refers, then what it refers to", users.join(", "));
+    }
+    let members = survey
+        .crates
+        .iter()
+        .map(|member| format!("crates/{member}"))
+        .chain(["migration", "tests", "xtask"].map(str::to_owned));
+    for folder in members.filter(|folder| folder != "crates/server") {
+        let path = format!("{folder}/Cargo.toml");
+        let Some(text) = plan.read(&path)? else { continue };
+        if cargo_toml::depends_on(&text, name).with_context(|| format!("in {path}"))? {
+            bail!("{path} depends on `{name}`: take that out first, with the code that needs it");
+        }
+    }
+    Ok(())
+}
+
+/// What lies in its folder and was not generated.
+fn extra_files(workspace: &Workspace, manifest: &Manifest) -> Result<Vec<String>> {
+    let name = &manifest.spec.name;
+    let found = files(&workspace.root.join("crates").join(name))?;
+    let relative =
+        |path: std::path::PathBuf| path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
+    let known = |path: &String| manifest.files.contains_key(path) || *path == manifest::path(name);
+    Ok(found.into_iter().map(relative).filter(|path| !known(path)).collect())
+}
+
+fn refuse_released(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<()> {
+    let names: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
+    let text = plan.expect(RELEASED)?;
+    let released = migrations::released(&text, &survey.migrations, &names)?;
+    if let Some(first) = released.first() {
+        bail!(
+            "the migration `{first}` was released ({RELEASED} says so), so there are databases that have it: keep it, and make one that drops the table with `cargo xtask new-migration`; or use --force if no database is worth keeping"
+        );
+    }
+    Ok(())
+}
+
+fn refuse_edited(plan: &Plan, manifest: &Manifest, extra: &[String]) -> Result<()> {
+    let edited = edited(plan, manifest)?;
+    if edited.is_empty() && extra.is_empty() {
+        return Ok(());
+    }
+    let edited = edited.iter().map(|path| format!("- {path} was edited"));
+    let extra = extra.iter().map(|path| format!("- {path} was not generated"));
+    let lines: Vec<String> = edited.chain(extra).collect();
+    bail!("work would be lost:\n{}\nUse --force if it may be, or move it away first", lines.join("\n"))
+}
+
+/// The files that are no longer as they were generated. Those that are gone are no loss.
+pub(super) fn edited(plan: &Plan, manifest: &Manifest) -> Result<Vec<String>> {
+    let mut edited = Vec::new();
+    for (path, recorded) in &manifest.files {
+        if plan.read(path)?.is_some_and(|text| hash(&text) != *recorded) {
+            edited.push(path.clone());
+        }
+    }
+    Ok(edited)
+}
+
+/// Its lines in the files that name every domain.
+fn strike(plan: &mut Plan, manifest: &Manifest, survey: &Survey) -> Result<()> {
+    let name = &manifest.spec.name;
+    plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, name))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::remove_dependency(text, name))?;
+    plan.edit(&survey.domains_list, |text| lists::remove(text, "domains", name))?;
+    let mut migrations = manifest.migrations.iter();
+    migrations.try_for_each(|migration| {
+        plan.edit(MIGRATIONS, |text| lists::remove(text, "migrations", &migration.name))
+    })
+}

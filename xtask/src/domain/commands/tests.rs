@@ -1,0 +1,567 @@
+//! The commands on a small workspace of their own, with templates that are easy to follow. Cargo is real.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::domain::manifest::{Manifest, hash};
+use crate::domain::refusal::Refusal;
+
+const ROOT: &str = "\
+[workspace]
+resolver = \"3\"
+members = [\"crates/*\", \"migration\"]
+
+[workspace.dependencies]
+# The house.
+user = { path = \"crates/user\" }
+server = { path = \"crates/server\" }
+migration = { path = \"migration\" }
+
+# Others.
+";
+
+const FILES: &[(&str, &str)] = &[
+    ("Cargo.toml", ROOT),
+    (
+        "crates/user/Cargo.toml",
+        "[package]\nname = \"user\"\ndescription = \"Accounts.\"\nedition = \"2024\"\n",
+    ),
+    ("crates/user/src/lib.rs", "impl Prefixed for User {\n    const PREFIX: &'static str = \"abc\";\n}\n"),
+    (
+        "crates/server/Cargo.toml",
+        "[package]\nname = \"server\"\nedition = \"2024\"\n\n[dependencies]\nuser.workspace = true\n",
+    ),
+    ("crates/server/src/lib.rs", "//! The server.\nmod routers;\n"),
+    (
+        "crates/server/src/routers/mod.rs",
+        "macro_rules! domains {\n    () => {};\n}\n\ndomains! { auth, user }\n",
+    ),
+    ("migration/Cargo.toml", "[package]\nname = \"migration\"\nedition = \"2024\"\n"),
+    ("migration/RELEASED", "# Why.\nnone\n"),
+    ("migration/src/lib.rs", "migrations! {\n    m20261120_000001_create_users,\n}\n"),
+    ("migration/src/m20261120_000001_create_users.rs", "fn up() { resource(\"users\") }\n"),
+];
+
+/// A workspace in a folder of its own.
+struct Place {
+    _folder: TempDir,
+    workspace: Workspace,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let house = Self { workspace: Workspace { target: root.join("target"), root }, _folder: folder };
+        for (path, text) in FILES {
+            house.write(path, text);
+        }
+        lock(&house.workspace).unwrap();
+        house.list_write();
+        house
+    }
+
+    fn list_write(&self) {
+        let survey = Survey::of(&self.workspace.root).unwrap();
+        let mut plan = Plan::new(&self.workspace.root);
+        write_catalogue(&mut plan, &survey, &survey.specs()).unwrap();
+        plan.apply().unwrap();
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.workspace.root.join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{path} has no {from}:\n{text}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// Every file and folder.
+    fn tree(&self) -> BTreeMap<PathBuf, Option<String>> {
+        fn below(folder: &Path, found: &mut BTreeMap<PathBuf, Option<String>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    found.insert(path.clone(), None);
+                    below(&path, found);
+                } else {
+                    found.insert(path.clone(), Some(fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        below(&self.workspace.root, &mut found);
+        found
+    }
+
+    fn manifest(&self, name: &str) -> Manifest {
+        Manifest::parse(&self.read(&format!("crates/{name}/domain.toml"))).unwrap()
+    }
+
+    fn on_site<T>(&self, age: u32, work: impl FnOnce(&Site<'_>) -> T) -> T {
+        work(&Site { workspace: &self.workspace, render: &Simple { age }, today: "20261121".to_owned() })
+    }
+
+    fn carry_out(&self, plan: &Plan) {
+        assert!(carry_out(&self.workspace, plan, How { dry_run: false, no_openapi: true }).unwrap());
+    }
+
+    fn new_domain(&self, line: &[&str]) -> Result<()> {
+        let options = parsed::<new_domain::Options>(line);
+        let (plan, _) = self.on_site(1, |site| new_domain::draft(site, &options))?;
+        self.carry_out(&plan);
+        Ok(())
+    }
+
+    /// The files with edits in them, by templates of that age.
+    fn add_field(&self, age: u32, line: &[&str]) -> Result<Vec<String>> {
+        let options = parsed::<add_field::Options>(line);
+        let draft = self.on_site(age, |site| add_field::draft(site, &options))?;
+        self.carry_out(&draft.plan);
+        Ok(draft.merged)
+    }
+
+    fn remove_domain(&self, line: &[&str]) -> Result<()> {
+        let plan = remove_domain::draft(&self.workspace, &parsed::<remove_domain::Options>(line))?;
+        self.carry_out(&plan);
+        Ok(())
+    }
+}
+
+/// As clap would read it.
+fn parsed<T: Args>(line: &[&str]) -> T {
+    let command = T::augment_args(clap::Command::new("test"));
+    T::from_arg_matches(&command.get_matches_from(std::iter::once(&"test").chain(line))).unwrap()
+}
+
+fn told<T: std::fmt::Debug>(result: Result<T>) -> (String, bool) {
+    let error = result.unwrap_err();
+    (format!("{error:#}"), error.is::<Refusal>())
+}
+
+/// Templates of an age: from 2 on they begin their files otherwise.
+struct Simple {
+    age: u32,
+}
+
+impl Simple {
+    fn code(&self, spec: &Spec) -> String {
+        let mut code = format!("//! Made {}.\n\nfn first() {{}}\n\n", self.age);
+        for field in &spec.fields {
+            code.extend(["const ", &field.column().to_uppercase(), ": u8 = 1;\n"]);
+        }
+        code + "\nfn last() {}\n"
+    }
+
+    /// What the tests of a domain know of those that it refers to.
+    fn tests(spec: &Spec, house: &House) -> String {
+        let mut code = "//! Tests.\n".to_owned();
+        for target in house.values().filter(|target| add_field::refers(spec, &target.name)) {
+            code.extend(["// ", &target.name, " ", &target.fields.len().to_string(), "\n"]);
+            code.push_str(&Self::tests(target, house));
+        }
+        code
+    }
+}
+
+impl Render for Simple {
+    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
+        let name = &spec.name;
+        let file = |path: String, text: String| Rendered { path: path.into(), text };
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\ndescription = \"{} of ours.\"\nedition = \"2024\"\n",
+            spec.plural
+        );
+        let mut files = vec![
+            file(format!("crates/{name}/Cargo.toml"), manifest),
+            file(format!("crates/{name}/src/lib.rs"), self.code(spec)),
+            file(format!("crates/{name}/tests/it/main.rs"), Self::tests(spec, house)),
+            file(format!("crates/server/src/routers/{name}.rs"), "//! Routes.\n".to_owned()),
+            file(format!("docs/domains/{name}.md"), format!("# {name}\n")),
+            file(
+                format!("migration/src/{migration}.rs"),
+                format!("fn up() {{ resource(\"{}\", {}) }}\n", spec.plural, spec.fields.len()),
+            ),
+        ];
+        if spec.fields.iter().any(|field| field.search) {
+            files.push(file(format!("crates/{name}/src/search.rs"), "//! Search.\n".to_owned()));
+        }
+        Ok(files)
+    }
+
+    fn added_fields(&self, spec: &Spec, new: &[Field], _house: &House, migration: &str) -> Result<Rendered> {
+        let text = format!("fn up() {{ add(\"{}\", {}) }}\n", spec.plural, new.len());
+        Ok(Rendered { path: format!("migration/src/{migration}.rs").into(), text })
+    }
+
+    fn reserved_types(&self) -> Result<BTreeSet<String>> {
+        Ok(["Page".to_owned()].into())
+    }
+}
+
+const POST: [&str; 3] = ["post", "title:string:1..200", "author:ref=user:owner"];
+const CODE: &str = "crates/post/src/lib.rs";
+const CREATED: &str = "m20261121_000001_create_posts";
+
+#[test]
+fn a_domain_is_made() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    assert!(
+        house
+            .read("Cargo.toml")
+            .contains("migration = { path = \"migration\" }\npost = { path = \"crates/post\" }\n\n# Others")
+    );
+    assert!(
+        house
+            .read("crates/server/Cargo.toml")
+            .ends_with("[dependencies]\npost.workspace = true\nuser.workspace = true\n")
+    );
+    assert!(house.read("crates/server/src/routers/mod.rs").ends_with("domains! { auth, post, user }\n"));
+    assert_eq!(
+        house.read("migration/src/lib.rs"),
+        format!("migrations! {{\n    m20261120_000001_create_users,\n    {CREATED},\n}}\n")
+    );
+    assert!(house.read("docs/domains/README.md").ends_with(
+        "| [post](post.md) | posts of ours. | `/api/v1/posts` | `pst_…` | by `new-domain` |\n\
+         | [user](../../crates/user/src/lib.rs) | Accounts. | | | by hand |\n"
+    ));
+    assert!(house.read("Cargo.lock").contains("name = \"post\""));
+    let manifest = house.manifest("post");
+    assert_eq!((manifest.spec.plural.as_str(), manifest.spec.prefix.as_str()), ("posts", "pst"));
+    assert_eq!(manifest.files.len(), 6);
+    assert_eq!(manifest.files[CODE], hash(&house.read(CODE)));
+    assert_eq!(manifest.migrations.len(), 1);
+    assert!(house.path(&add_field::module(CREATED)).is_file());
+}
+
+#[test]
+fn removed_it_leaves_nothing_behind() {
+    let house = Place::new();
+    let empty = house.tree();
+    house.new_domain(&POST).unwrap();
+    let one = house.tree();
+    house.new_domain(&["comment", "post:ref=post", "body:text", "--public-read"]).unwrap();
+    house.add_field(1, &["post", "pinned:bool=false", "cover:upload:optional"]).unwrap();
+    assert_eq!(house.read("migration/src/lib.rs").lines().count(), 6);
+    house.remove_domain(&["comment"]).unwrap();
+    house.remove_domain(&["post"]).unwrap();
+    assert_eq!(house.tree(), empty);
+    house.new_domain(&POST).unwrap();
+    assert_eq!(house.tree(), one);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let house = Place::new();
+    let before = house.tree();
+    let options = parsed::<new_domain::Options>(&POST);
+    let (plan, _) = house.on_site(1, |site| new_domain::draft(site, &options)).unwrap();
+    assert!(!carry_out(&house.workspace, &plan, How { dry_run: true, no_openapi: true }).unwrap());
+    assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn what_breaks_a_rule_is_refused_before_anything_is_written() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    let before = house.tree();
+    let refusals: &[(&[&str], &str)] = &[
+        (&["post", "a:int"], "there is a domain `post` already"),
+        (&["user", "a:int"], "`user` is the name of a folder in crates/"),
+        (&["routers", "a:int"], "`routers` is what a part of the house is called"),
+        (&["thing"], "a domain has at least one field"),
+        (&["page", "a:int"], "a domain `page` would have a type `Page`"),
+        (&["thing", "a:strng"], "in the field `a:strng`, there is no type `strng`"),
+        (&["thing", "a:int", "a:int"], "there are two fields `a`"),
+        (&["thing", "a:ref=user:owner", "b:ref=user:owner"], "a row has one owner"),
+        (
+            &["thing", "a:ref=stuff"],
+            "the field `a` can't refer to `stuff`: write one of user, post, or make that domain first",
+        ),
+        (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is taken"),
+        (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is taken"),
+        (&["thing", "a:int", "--plural", "posts"], "there is a table or a route `posts` already"),
+        (&["thing", "a:int", "--plural", "users"], "there is a table or a route `users` already"),
+        (&["thing", "a:int", "--plural", "Things"], "`Things` can't be a name"),
+    ];
+    for (line, sentence) in refusals {
+        let outcome = house.new_domain(line);
+        assert!(outcome.is_err(), "{line:?}");
+        let (told, refused) = told(outcome);
+        assert!(told.starts_with(sentence) && refused, "{line:?}: {told}");
+    }
+    let is_refused = |line: &[&str]| told(house.add_field(1, line));
+    assert_eq!(
+        is_refused(&["nothing", "a:int"]),
+        ("there is no domain `nothing`: write one of post".to_owned(), true)
+    );
+    assert!(is_refused(&["post"]).0.starts_with("there is nothing to add: write a field"));
+    assert!(is_refused(&["user", "a:int"]).0.starts_with("`user` was written by hand"));
+    assert!(is_refused(&["post", "a:int"]).0.starts_with("the rows that are there have no `a`"));
+    assert!(is_refused(&["post", "title:int:optional"]).0.starts_with("there are two fields `title`"));
+    assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let house = Place::new();
+    house.write("docs/domains/post.md", "# Mine\n");
+    let before = house.tree();
+    let (told, refused) = told(house.new_domain(&POST));
+    assert_eq!(
+        told,
+        "docs/domains/post.md is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+    );
+    assert!(refused);
+    fs::create_dir(house.path("crates/post")).unwrap();
+    fs::remove_file(house.path("docs/domains/post.md")).unwrap();
+    house.new_domain(&POST).unwrap();
+    assert!(before.contains_key(&house.path("docs/domains/post.md")));
+}
+
+#[test]
+fn a_field_is_added_to_what_nobody_edited() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    let merged =
+        house.add_field(2, &["post", "subtitle:string:optional:search", "stars:int:default=0"]).unwrap();
+    assert!(merged.is_empty());
+    assert!(
+        house
+            .read(CODE)
+            .contains("const AUTHOR_ID: u8 = 1;\nconst SUBTITLE: u8 = 1;\nconst STARS: u8 = 1;\n")
+    );
+    let manifest = house.manifest("post");
+    let fields: Vec<String> = manifest.spec.fields.iter().map(ToString::to_string).collect();
+    assert_eq!(fields[2..], ["subtitle:string:optional:search", "stars:int:default=0"]);
+    let added = &manifest.migrations[1];
+    assert_eq!(added.name, "m20261121_000002_add_subtitle_and_1_more_to_posts");
+    assert_eq!(added.fields, ["subtitle", "stars"]);
+    assert!(house.read("migration/src/lib.rs").ends_with(&format!("    {},\n}}\n", added.name)));
+    assert_eq!(house.read(&add_field::module(&added.name)), "fn up() { add(\"posts\", 2) }\n");
+    assert_eq!(
+        house.read(&add_field::module(CREATED)),
+        "fn up() { resource(\"posts\", 2) }\n",
+        "never made again"
+    );
+    assert_eq!(manifest.files["crates/post/src/search.rs"], hash("//! Search.\n"));
+    for (path, recorded) in &manifest.files {
+        assert_eq!(*recorded, hash(&house.read(path)), "{path}");
+    }
+    house.add_field(2, &["post", "third:int:optional"]).unwrap();
+    assert_eq!(house.manifest("post").migrations[2].name, "m20261121_000003_add_third_to_posts");
+}
+
+#[test]
+fn a_field_is_added_beside_edits() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "fn last() {}", "fn last() { 1+1; }");
+    house.edit("docs/domains/post.md", "# post", "# Posts");
+    assert_eq!(house.add_field(1, &["post", "a:int:optional"]).unwrap(), [CODE]);
+    let code = house.read(CODE);
+    assert!(code.contains("const A: u8 = 1;") && code.contains("    1 + 1;\n"), "{code}");
+    assert_eq!(house.read("docs/domains/post.md"), "# Posts\n");
+    let manifest = house.manifest("post");
+    assert_ne!(manifest.files[CODE], hash(&code), "what was generated, and not what became of it");
+    assert_eq!(manifest.files["docs/domains/post.md"], hash("# post\n"));
+    assert_eq!(house.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
+    assert!(house.read(CODE).contains("const B: u8 = 1;"));
+}
+
+#[test]
+fn edits_in_the_way_stop_it() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
+    fs::remove_file(house.path("crates/post/tests/it/main.rs")).unwrap();
+    let before = house.tree();
+    let (told, refused) = told(house.add_field(1, &["post", "a:int:optional"]));
+    assert!(
+        told.starts_with(&format!(
+            "nothing was written, because edits are in the way:\n- {CODE} was edited where it has to change\n"
+        )),
+        "{told}"
+    );
+    assert!(!refused, "it ends with 1");
+    assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn edits_of_what_older_templates_made_stop_it() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "fn last() {}", "fn end() {}");
+    let before = house.tree();
+    let (told, _) = told(house.add_field(2, &["post", "a:int:optional"]));
+    assert!(told.contains(&format!("- {CODE} was edited, and the templates have changed since")), "{told}");
+    assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn edits_that_are_no_rust_stop_it() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "fn last() {}", "fn last() {");
+    let (told, _) = told(house.add_field(1, &["post", "a:int:optional"]));
+    assert!(told.contains(&format!("- {CODE} was edited so that it is no Rust any more")), "{told}");
+}
+
+#[test]
+fn those_who_refer_to_it_learn_of_the_field() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.new_domain(&["comment", "post:ref=post"]).unwrap();
+    house.new_domain(&["vote", "comment:ref=comment"]).unwrap();
+    house.new_domain(&["other", "a:int"]).unwrap();
+    let other = house.read("crates/other/domain.toml");
+    house.add_field(1, &["post", "a:int:optional"]).unwrap();
+    for (name, tests) in
+        [("comment", "crates/comment/tests/it/main.rs"), ("vote", "crates/vote/tests/it/main.rs")]
+    {
+        assert!(house.read(tests).contains("// post 3\n"), "{name}");
+        assert_eq!(house.manifest(name).files[tests], hash(&house.read(tests)));
+        assert_eq!(house.manifest(name).migrations.len(), 1);
+    }
+    assert_eq!(house.read("crates/other/domain.toml"), other);
+}
+
+#[test]
+fn what_others_need_is_not_removed() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.new_domain(&["comment", "post:ref=post"]).unwrap();
+    for line in [&["post"][..], &["post", "--force"]] {
+        let (told, refused) = told(house.remove_domain(line));
+        assert_eq!(told, "comment refer(s) to `post`: remove first what refers, then what it refers to");
+        assert!(!refused);
+    }
+    house.edit("crates/user/Cargo.toml", "edition", "# x\nedition");
+    house.write(
+        "crates/user/Cargo.toml",
+        &format!("{}\n[dev-dependencies]\ncomment.workspace = true\n", house.read("crates/user/Cargo.toml")),
+    );
+    let (told, _) = told(house.remove_domain(&["comment", "--force"]));
+    assert!(told.starts_with("crates/user/Cargo.toml depends on `comment`"), "{told}");
+}
+
+#[test]
+fn work_is_not_removed_without_force() {
+    let house = Place::new();
+    let empty = house.tree();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "first", "mine");
+    house.write("crates/post/src/more.rs", "//! More.\n");
+    fs::write(house.path("crates/post/picture"), [0xff, 0]).unwrap();
+    fs::remove_file(house.path("docs/domains/post.md")).unwrap();
+    let (told, _) = told(house.remove_domain(&["post"]));
+    assert_eq!(
+        told,
+        format!(
+            "work would be lost:\n- {CODE} was edited\n- crates/post/picture was not generated\n- crates/post/src/more.rs was not generated\nUse --force if it may be, or move it away first"
+        )
+    );
+    house.remove_domain(&["post", "--force"]).unwrap();
+    assert_eq!(house.tree(), empty);
+}
+
+#[test]
+fn what_was_released_stays() {
+    let house = Place::new();
+    let (told_unknown, refused) = told(house.remove_domain(&["user"]));
+    assert!(told_unknown.starts_with("`user` is no domain that was generated") && !refused);
+    house.new_domain(&POST).unwrap();
+    house.write("migration/RELEASED", &format!("{CREATED}\n"));
+    let (told, _) = told(house.remove_domain(&["post"]));
+    assert!(
+        told.starts_with(&format!("the migration `{CREATED}` was released (migration/RELEASED says so)")),
+        "{told}"
+    );
+    house.write("migration/RELEASED", "m20261120_000001_create_users\n");
+    house.remove_domain(&["post"]).unwrap();
+}
+
+#[test]
+fn an_empty_migration_is_made() {
+    let house = Place::new();
+    new_migration::draft(&house.workspace, "backfill_slugs", "20261121").unwrap().apply().unwrap();
+    let text = house.read("migration/src/m20261121_000001_backfill_slugs.rs");
+    assert!(text.starts_with("//! Backfill slugs.\n\nuse sea_orm_migration::prelude::*;\n"), "{text}");
+    assert!(!text.contains("{{"));
+    assert!(
+        house
+            .read("migration/src/lib.rs")
+            .ends_with("create_users,\n    m20261121_000001_backfill_slugs,\n}\n")
+    );
+    let (told, refused) = told(new_migration::draft(&house.workspace, &"a".repeat(61), "20261121"));
+    assert!(told.contains("at most 60 characters") && refused, "{told}");
+}
+
+#[test]
+fn domains_are_listed() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "first", "mine");
+    let survey = Survey::of(&house.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    assert_eq!(
+        listing,
+        format!(
+            "post: generated\n  cargo xtask new-domain post title:string:1..200 author:ref=user:owner\n  routes      /api/v1/posts\n  migrations  {CREATED}\n  edited      {CODE}\nuser: written by hand\n"
+        )
+    );
+}
+
+#[test]
+fn manifests_that_cargo_does_not_take_are_told_of() {
+    let house = Place::new();
+    house.edit("Cargo.toml", "[workspace]", "[workspace]\nbroken");
+    let (told, _) = told(lock(&house.workspace));
+    assert!(told.starts_with("all files are written but Cargo.lock"), "{told}");
+}
+
+#[test]
+fn the_lists_of_this_house_are_found() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let survey = Survey::of(root).unwrap();
+    assert!(
+        survey.prefixes.contains("usr") && !survey.prefixes.contains("pst")
+            || survey.generated.contains_key("post")
+    );
+    assert!(
+        survey.tables.contains("users")
+            && survey.routes.contains("uploads")
+            && survey.schemas.contains("Problem")
+    );
+    assert!(
+        survey.crates.contains("auth")
+            && survey.packages.contains("sea_orm")
+            && survey.modules.contains("routers")
+    );
+    let mut plan = Plan::new(root);
+    let name = "no_such_domain";
+    let house = crate::domain::cargo_toml::house(&plan.expect(ROOT_MANIFEST).unwrap()).unwrap();
+    plan.edit(ROOT_MANIFEST, |text| crate::domain::cargo_toml::add_member(text, name)).unwrap();
+    plan.edit(SERVER_MANIFEST, |text| crate::domain::cargo_toml::add_dependency(text, name, &house)).unwrap();
+    let position = crate::domain::lists::Position::Alphabetical;
+    plan.edit(&survey.domains_list, |text| crate::domain::lists::add(text, "domains", name, position))
+        .unwrap();
+    assert_eq!(plan.to_string().matches("(+1 -").count(), 3, "{plan}");
+}

@@ -1,0 +1,113 @@
+//! The line that describes a field, `name:type[=argument][:modifier]…`, read and written.
+
+mod kinds;
+mod modifiers;
+mod nearest;
+mod range;
+#[cfg(test)]
+mod tests;
+mod values;
+mod write;
+
+use super::names;
+use super::refusal::Refusal;
+use super::spec::{Field, Kind, OnDelete, Range, Spec};
+use crate::process::Invocation;
+
+/// The field that `text` describes, as far as it can be told without the others.
+pub(crate) fn parse(text: &str) -> Result<Field, Refusal> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    names::check(name, names::LONGEST)
+        .map_err(|what| Refusal::new(format!("in the field `{text}`, {what}")))?;
+    read(name, rest).map_err(|what| Refusal::new(format!("in the field `{text}`, {what}")))
+}
+
+fn read(name: &str, rest: &str) -> Result<Field, String> {
+    let parts = modifiers::split(rest)?;
+    let (kind, others) = parts.split_first().map_or(("", &[][..]), |(kind, others)| (kind.as_str(), others));
+    let mut field = plain(name, kinds::parse(kind)?);
+    for part in others {
+        modifiers::add(&mut field, part)?;
+    }
+    settle(field)
+}
+
+/// A field with nothing but its type, and the default of a `bool`.
+fn plain(name: &str, (kind, default): (Kind, Option<String>)) -> Field {
+    Field {
+        name: name.to_owned(),
+        kind,
+        optional: false,
+        unique: false,
+        index: false,
+        filter: false,
+        sort: false,
+        search: false,
+        owner: false,
+        range: Range::default(),
+        default,
+        on_delete: None,
+    }
+}
+
+/// What the modifiers mean together.
+fn settle(mut field: Field) -> Result<Field, String> {
+    if field.owner {
+        check_owner(&field)?;
+    }
+    if field.on_delete == Some(OnDelete::SetNull) && !field.optional {
+        return Err(
+            "`set-null` needs a field that may be empty: add `optional`, or write `cascade` or `restrict`"
+                .into(),
+        );
+    }
+    field.on_delete = field.on_delete.or_else(|| default_on_delete(&field));
+    field.range = range::settle(&field.kind, &field.range)?;
+    let Some(default) = field.default.take() else { return Ok(field) };
+    if field.optional {
+        return Err("`optional` and a default both say what absent means: leave one out".into());
+    }
+    if field.unique {
+        return Err("with `unique`, only one row could have the default: leave one out".into());
+    }
+    field.default = Some(values::default(&field, &default)?);
+    Ok(field)
+}
+
+fn check_owner(field: &Field) -> Result<(), String> {
+    if field.kind != Kind::Ref("user".to_owned()) {
+        return Err("only a user can own a row: write `ref=user:owner`".into());
+    }
+    if field.optional {
+        return Err("a row always has its owner, who is whoever made it: leave `optional` out".into());
+    }
+    Ok(())
+}
+
+/// What happens when nothing is said about it. Always something on references and uploads, never elsewhere.
+fn default_on_delete(field: &Field) -> Option<OnDelete> {
+    match field.kind {
+        Kind::Ref(_) if field.owner => Some(OnDelete::Cascade),
+        Kind::Upload if field.optional => Some(OnDelete::SetNull),
+        Kind::Ref(_) | Kind::Upload => Some(OnDelete::Restrict),
+        _ => None,
+    }
+}
+
+/// The command line that makes this domain, as it can be pasted into a shell.
+pub(crate) fn command_line(spec: &Spec) -> String {
+    let mut line = Invocation::new("cargo").args(["xtask", "new-domain", &spec.name]);
+    line = line.args(spec.fields.iter().map(ToString::to_string));
+    if spec.plural != super::plural::plural(&spec.name) {
+        line = line.args(["--plural", &spec.plural]);
+    }
+    if Some(&spec.prefix) != super::prefix::candidates(&spec.name).next().as_ref() {
+        line = line.args(["--prefix", &spec.prefix]);
+    }
+    let flags = [
+        (spec.public_read, "--public-read"),
+        (spec.admin_only, "--admin-only"),
+        (!spec.events, "--no-events"),
+    ];
+    line.args(flags.into_iter().filter(|(is_on, _)| *is_on).map(|(_, flag)| flag)).shown()
+}

@@ -1,0 +1,292 @@
+//! The lists of names that a macro takes, `domains! { auth, upload, user }`: one name more or less, everything else byte for byte
+//! as it was.
+
+use std::ops::Range;
+
+use anyhow::{Result, bail};
+use proc_macro2::{Delimiter, TokenTree};
+
+use super::source::{is_sign, is_word, place, tokens};
+
+/// Where a name goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    /// Before the first name that comes after it in the alphabet.
+    Alphabetical,
+    /// Behind all others.
+    Last,
+}
+
+/// A list, and where its parts stand in the text.
+#[derive(Debug)]
+struct List {
+    /// Between the braces.
+    inner: Range<usize>,
+    items: Vec<Item>,
+}
+
+/// A name, and the comma behind it if there is one.
+#[derive(Debug)]
+struct Item {
+    name: String,
+    place: Range<usize>,
+    comma: Option<Range<usize>>,
+}
+
+/// The names in the list that the macro takes; none when the text does not call the macro.
+pub(crate) fn names(text: &str, macro_name: &str) -> Result<Option<Vec<String>>> {
+    let list = find(text, macro_name)?;
+    Ok(list.map(|list| list.items.into_iter().map(|item| item.name).collect()))
+}
+
+/// The text with one name more.
+pub(crate) fn add(text: &str, macro_name: &str, name: &str, position: Position) -> Result<String> {
+    let list = expect(text, macro_name)?;
+    if list.items.iter().any(|item| item.name == name) {
+        bail!("`{name}` is in `{macro_name}!` already");
+    }
+    let after = |item: &Item| position == Position::Alphabetical && item.name.as_str() > name;
+    let at = list.items.iter().position(after).unwrap_or(list.items.len());
+    let edited = apply(text, &list.insertion(text, at, name));
+    let mut wanted: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
+    wanted.insert(at, name);
+    checked(edited, macro_name, &wanted)
+}
+
+/// The text with one name less.
+pub(crate) fn remove(text: &str, macro_name: &str, name: &str) -> Result<String> {
+    let list = expect(text, macro_name)?;
+    let Some(at) = list.items.iter().position(|item| item.name == name) else {
+        bail!("`{name}` is not in `{macro_name}!`");
+    };
+    let edited = apply(text, &list.removal(text, at));
+    let mut wanted: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
+    wanted.remove(at);
+    checked(edited, macro_name, &wanted)
+}
+
+/// An edit that went wrong must not be written: some layout may be stranger than this code knows.
+fn checked(edited: String, macro_name: &str, wanted: &[&str]) -> Result<String> {
+    match names(&edited, macro_name) {
+        Ok(Some(found)) if found == wanted => Ok(edited),
+        _ => bail!(
+            "the list of `{macro_name}!` has a layout that can't be edited: write it with one name on each line"
+        ),
+    }
+}
+
+fn expect(text: &str, macro_name: &str) -> Result<List> {
+    match find(text, macro_name)? {
+        Some(list) => Ok(list),
+        None => bail!("there is no `{macro_name}! {{ … }}`"),
+    }
+}
+
+fn find(text: &str, macro_name: &str) -> Result<Option<List>> {
+    let tokens: Vec<TokenTree> = tokens(text)?.into_iter().collect();
+    let called = tokens.windows(3).find_map(|call| match call {
+        [name, sign, TokenTree::Group(group)] if is_word(name, macro_name) && is_sign(sign, '!') => {
+            Some(group)
+        }
+        _ => None,
+    });
+    let Some(group) = called.filter(|group| group.delimiter() != Delimiter::None) else { return Ok(None) };
+    let inner = group.span_open().byte_range().end..group.span_close().byte_range().start;
+    Ok(Some(List { inner, items: items(group.stream(), macro_name)? }))
+}
+
+fn items(stream: proc_macro2::TokenStream, macro_name: &str) -> Result<Vec<Item>> {
+    let mut items: Vec<Item> = Vec::new();
+    for token in stream {
+        let after_name = items.last_mut().filter(|item| item.comma.is_none());
+        match (&token, after_name) {
+            (TokenTree::Ident(name), None) => {
+                items.push(Item { name: name.to_string(), place: place(&token), comma: None });
+            }
+            (_, Some(item)) if is_sign(&token, ',') => item.comma = Some(place(&token)),
+            _ => bail!("`{macro_name}!` has `{token}` in it, where names and commas are expected"),
+        }
+    }
+    Ok(items)
+}
+
+impl List {
+    /// The edits that put a name in front of the item at `at`, or behind all.
+    fn insertion(&self, text: &str, at: usize, name: &str) -> Vec<(Range<usize>, String)> {
+        let here = |at: usize, new: String| (at..at, new);
+        let Some(before) = at.checked_sub(1).map(|before| &self.items[before]) else {
+            return vec![self.insertion_in_front(text, name)];
+        };
+        let gap = before.place.end..self.items.get(at).map_or(self.inner.end, |next| next.place.start);
+        if !text[gap].contains('\n') {
+            return vec![here(before.place.end, format!(", {name}"))];
+        }
+        // Behind what stands on the line of the name before: its comma, and a comment about it.
+        let end = line_end(text, before.place.end);
+        let indent = indent(text, before.place.start);
+        match before.comma {
+            Some(_) => vec![here(end, format!("\n{indent}{name},"))],
+            None => vec![here(before.place.end, ",".to_owned()), here(end, format!("\n{indent}{name}"))],
+        }
+    }
+
+    fn insertion_in_front(&self, text: &str, name: &str) -> (Range<usize>, String) {
+        let start = self.inner.start;
+        let inner = &text[self.inner.clone()];
+        match self.items.first() {
+            Some(first) if text[start..first.place.start].contains('\n') => {
+                let end = line_end(text, start);
+                (end..end, format!("\n{}{name},", indent(text, first.place.start)))
+            }
+            Some(first) => (first.place.start..first.place.start, format!("{name}, ")),
+            None if inner.contains('\n') => {
+                let end = line_end(text, start);
+                (end..end, format!("\n    {name},"))
+            }
+            None => (self.inner.clone(), format!(" {name} ")),
+        }
+    }
+
+    /// The edits that take the item at `at` away: exactly what an insertion would have brought.
+    fn removal(&self, text: &str, at: usize) -> Vec<(Range<usize>, String)> {
+        let gone = |range: Range<usize>| (range, String::new());
+        let item = &self.items[at];
+        let before = at.checked_sub(1).map(|before| &self.items[before]);
+        if is_alone(text, item) {
+            // The line break in front goes with the line, for the last line may be the brace's.
+            let start = text[..item.place.start].rfind('\n').unwrap_or(0);
+            let line = gone(start..line_end(text, item.place.end));
+            let comma = before.filter(|_| item.comma.is_none()).and_then(|before| before.comma.clone());
+            return comma.map(gone).into_iter().chain([line]).collect();
+        }
+        match (before, self.items.get(at + 1)) {
+            (Some(before), _) => vec![gone(before.place.end..item.place.end)],
+            (None, Some(next)) => vec![gone(item.place.start..next.place.start)],
+            (None, None) => vec![gone(self.inner.clone())],
+        }
+    }
+}
+
+/// Whether the name has a line for itself, but for its comma and a comment.
+fn is_alone(text: &str, item: &Item) -> bool {
+    let start = text[..item.place.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = item.comma.as_ref().map_or(item.place.end, |comma| comma.end);
+    let rest = text[end..line_end(text, end)].trim();
+    text[start..item.place.start].trim().is_empty() && (rest.is_empty() || rest.starts_with("//"))
+}
+
+fn line_end(text: &str, from: usize) -> usize {
+    text[from..].find('\n').map_or(text.len(), |at| from + at)
+}
+
+/// The white space that the line of this place begins with.
+fn indent(text: &str, place: usize) -> &str {
+    let start = text[..place].rfind('\n').map_or(0, |at| at + 1);
+    let line = &text[start..place];
+    &line[..line.len() - line.trim_start().len()]
+}
+
+/// Edits from the front to the back, none within another.
+fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let mut edited = String::new();
+    let mut done = 0;
+    for (range, new) in edits {
+        edited.push_str(&text[done..range.start]);
+        edited.push_str(new);
+        done = range.end;
+    }
+    edited.push_str(&text[done..]);
+    edited
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds the name, expects the text, takes it away and expects what was there before.
+    fn there_and_back(text: &str, name: &str, position: Position, expected: &str) {
+        let added = add(text, "list", name, position).unwrap();
+        assert_eq!(added, expected);
+        assert_eq!(remove(&added, "list", name).unwrap(), text);
+    }
+
+    fn sorted(text: &str, expected: &str) {
+        there_and_back(text, "m", Position::Alphabetical, expected);
+    }
+
+    fn last(text: &str, expected: &str) {
+        there_and_back(text, "m", Position::Last, expected);
+    }
+
+    #[test]
+    fn a_list_on_one_line() {
+        sorted("list! { a, z }", "list! { a, m, z }");
+        sorted("list! { a, b }", "list! { a, b, m }");
+        sorted("list! { y, z }", "list! { m, y, z }");
+        sorted("list! { a, b, }", "list! { a, b, m, }");
+        sorted("list!{a,z}", "list!{a, m,z}");
+        sorted("list! { a }", "list! { a, m }");
+        sorted("list! { z }", "list! { m, z }");
+        sorted("list![a, z];", "list![a, m, z];");
+        last("list! { a, z }", "list! { a, z, m }");
+        assert_eq!(add("list! {}", "list", "m", Position::Last).unwrap(), "list! { m }");
+        assert_eq!(remove("list! { m }", "list", "m").unwrap(), "list! {}");
+    }
+
+    #[test]
+    fn a_list_with_a_line_for_each() {
+        sorted("list! {\n    a,\n    z,\n}\n", "list! {\n    a,\n    m,\n    z,\n}\n");
+        sorted("list! {\n    y,\n    z,\n}\n", "list! {\n    m,\n    y,\n    z,\n}\n");
+        last("list! {\n    a,\n    z,\n}\n", "list! {\n    a,\n    z,\n    m,\n}\n");
+        last("list! {\n    a,\n    z\n}\n", "list! {\n    a,\n    z,\n    m\n}\n");
+        last("list! {\n\ta,\n}", "list! {\n\ta,\n\tm,\n}");
+        sorted("list! {\n}\n", "list! {\n    m,\n}\n");
+    }
+
+    #[test]
+    fn several_names_on_a_line_of_many() {
+        sorted("list! {\n    a, b,\n    y, z,\n}\n", "list! {\n    a, b,\n    m,\n    y, z,\n}\n");
+        sorted("list! {\n    a, z,\n}\n", "list! {\n    a, m, z,\n}\n");
+        last("list! {\n    a, b,\n}\n", "list! {\n    a, b,\n    m,\n}\n");
+        last("list! { a,\n        b }\n", "list! { a,\n        b, m }\n");
+    }
+
+    #[test]
+    fn comments_stay_with_their_names() {
+        sorted(
+            "list! {\n    // who\n    a, // one, two\n    // what\n    z,\n}\n",
+            "list! {\n    // who\n    a, // one, two\n    m,\n    // what\n    z,\n}\n",
+        );
+        sorted(
+            "list! { // all\n    // last\n    z,\n}\n",
+            "list! { // all\n    m,\n    // last\n    z,\n}\n",
+        );
+        last("list! {\n    a // no comma, yet\n}\n", "list! {\n    a, // no comma, yet\n    m\n}\n");
+        last("list! {\n    a,\n    // the end\n}\n", "list! {\n    a,\n    m,\n    // the end\n}\n");
+    }
+
+    #[test]
+    fn the_call_is_found_and_nothing_else() {
+        let text = "//! `list! { doc }`\nmacro_rules! list { ($($x:ident),*) => { other! { no } } }\n// ünï\nlist! { a }\n";
+        assert_eq!(names(text, "list").unwrap().unwrap(), ["a"]);
+        last(text, &text.replace("{ a }", "{ a, m }"));
+        assert_eq!(names(text, "other").unwrap(), None);
+        assert_eq!(names("fn list() {}", "list").unwrap(), None);
+    }
+
+    #[test]
+    fn what_can_not_be_done_is_told() {
+        let told = |result: Result<String>| result.unwrap_err().to_string();
+        assert_eq!(told(add("list! { a }", "list", "a", Position::Last)), "`a` is in `list!` already");
+        assert_eq!(told(remove("list! { a }", "list", "b")), "`b` is not in `list!`");
+        assert_eq!(told(add("", "list", "a", Position::Last)), "there is no `list! { … }`");
+        let odd = told(add("list! { a => b }", "list", "c", Position::Last));
+        assert_eq!(odd, "`list!` has `=` in it, where names and commas are expected");
+        assert!(told(add("list! { a", "list", "c", Position::Last)).contains("is no Rust"));
+    }
+
+    #[test]
+    fn the_last_name_on_the_line_of_the_brace() {
+        there_and_back("list! {\n    a }", "m", Position::Last, "list! {\n    a, m }");
+    }
+}

@@ -1,0 +1,137 @@
+//! The names of migrations: which comes next, and which were released.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+
+/// The file with the name of the last migration that was released.
+pub(crate) const RELEASED: &str = "migration/RELEASED";
+
+/// Today in UTC, as `20261121`.
+pub(crate) fn today() -> Result<String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    Ok(day(since.as_secs() / 86_400))
+}
+
+/// The day that comes so many days after the first of January 1970.
+fn day(mut days: u64) -> String {
+    let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year:04}{month:02}{:02}", days + 1)
+}
+
+/// The module of a new migration, behind all that are there: `m20261121_000005_create_posts`.
+pub(crate) fn next(listed: &[String], today: &str, what: &str) -> Result<String> {
+    let (date, number) = match listed.last() {
+        None => (today.to_owned(), 1),
+        Some(last) => match parts(last)? {
+            // Somebody's clock was ahead; migrations stay in order all the same.
+            (date, number) if date >= today => (date.to_owned(), number + 1),
+            _ => (today.to_owned(), 1),
+        },
+    };
+    Ok(format!("m{date}_{number:06}_{what}"))
+}
+
+fn parts(name: &str) -> Result<(&str, u32)> {
+    let mut parts = name.strip_prefix('m').unwrap_or_default().splitn(3, '_');
+    let digits = |part: Option<&'_ str>, count| {
+        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let (date, number) = (parts.next(), parts.next());
+    if !digits(date, 8) || !digits(number, 6) {
+        bail!(
+            "the last migration is called `{name}`, and not as in `m20261121_000005_create_posts`: rename it"
+        );
+    }
+    let number = number.and_then(|number| number.parse().ok()).context("six digits are a number")?;
+    Ok((date.unwrap_or_default(), number))
+}
+
+/// The last migration that was released, out of the text of [`RELEASED`].
+fn last_released(text: &str) -> Result<Option<&str>> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (lines.next(), lines.next()) {
+        (Some("none"), None) => Ok(None),
+        (Some(name), None) => Ok(Some(name)),
+        _ => bail!(
+            "{RELEASED} has to have one line that is no comment: the name of the last released migration, or `none`"
+        ),
+    }
+}
+
+/// Those of `names` that were released: everything up to the last released one was.
+pub(crate) fn released<'a>(text: &str, listed: &[String], names: &[&'a str]) -> Result<Vec<&'a str>> {
+    let Some(last) = last_released(text)? else { return Ok(Vec::new()) };
+    let Some(at) = listed.iter().position(|name| name == last) else {
+        bail!(
+            "{RELEASED} names `{last}`, and there is no such migration: write the name of one that is in `migrations!`, or `none`"
+        );
+    };
+    let is_released = |name: &&&str| listed[..=at].iter().any(|released| released == **name);
+    Ok(names.iter().filter(is_released).copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn days_are_counted() {
+        assert_eq!(day(0), "19700101");
+        assert_eq!(day(59), "19700301");
+        assert_eq!(day(11_016), "20000229");
+        assert_eq!(day(11_017), "20000301");
+        assert_eq!(day(20_778), "20261121");
+        assert_eq!(day(20_818), "20261231");
+        assert_eq!(day(20_819), "20270101");
+        assert_eq!(today().unwrap().len(), 8);
+    }
+
+    #[test]
+    fn the_next_one_comes_last() {
+        let next = |names: &[&str]| next(&listed(names), "20261121", "create_posts").unwrap();
+        assert_eq!(next(&[]), "m20261121_000001_create_posts");
+        assert_eq!(next(&["m20261120_000007_a"]), "m20261121_000001_create_posts");
+        assert_eq!(next(&["m20261121_000001_a", "m20261121_000004_b_c"]), "m20261121_000005_create_posts");
+        assert_eq!(next(&["m20261201_000009_a"]), "m20261201_000010_create_posts");
+    }
+
+    #[test]
+    fn a_strange_name_is_told() {
+        for name in ["create_posts", "m2026_000001_a", "m20261121_01_a", "x20261121_000001_a"] {
+            let error = next(&listed(&[name]), "20261121", "a").unwrap_err().to_string();
+            assert!(error.starts_with(&format!("the last migration is called `{name}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_released_is_known() {
+        let all = listed(&["a", "b", "c"]);
+        let released = |text: &str| released(text, &all, &["b", "c"]);
+        assert!(released("# why\n\nnone\n").unwrap().is_empty());
+        assert!(released("a\n").unwrap().is_empty());
+        assert_eq!(released("# why\n b \n").unwrap(), ["b"]);
+        assert_eq!(released("c").unwrap(), ["b", "c"]);
+        assert!(released("d").unwrap_err().to_string().contains("names `d`, and there is no such migration"));
+        for text in ["", "# only\n", "a\nb\n"] {
+            assert!(released(text).unwrap_err().to_string().contains("has to have one line"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The generator of domains: `cargo xtask new-domain` and what belongs to it.
+//!
+//! The way of a command: `grammar` reads the fields, `survey` looks at what is there, `rules` say what is allowed beside it,
+//! `render` makes the files, `lists` and `cargo_toml` edit the few files that others keep too, and `plan` writes all of it or
+//! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed.
+
+mod cargo_toml;
+mod catalogue;
+pub(crate) mod commands;
+mod grammar;
+mod imports;
+mod lists;
+mod manifest;
+mod merge;
+mod migrations;
+mod names;
+mod plan;
+mod plural;
+mod prefix;
+mod refusal;
+mod render;
+mod rules;
+mod samples;
+mod source;
+mod spec;
+mod survey;
+mod view;
+
+pub(crate) use refusal::Refusal;

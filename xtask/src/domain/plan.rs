@@ -1,0 +1,349 @@
+//! What a command will do to the files of the workspace: decided first, shown, then done as a whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The files that will be created, changed and deleted. Reading through it gives what will be.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    root: PathBuf,
+    changes: BTreeMap<PathBuf, Change>,
+}
+
+/// A file as it is and as it will be; none where there is no file. What is deleted need not be text.
+#[derive(Debug)]
+struct Change {
+    before: Option<Vec<u8>>,
+    after: Option<String>,
+}
+
+impl Plan {
+    /// A plan for the workspace in this folder, that does nothing yet.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), changes: BTreeMap::new() }
+    }
+
+    /// The text that the file will have, or has; none when there will be, or is, no such file.
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
+        let path = path.as_ref();
+        match self.changes.get(path) {
+            Some(change) => Ok(change.after.clone()),
+            None => on_disk(&self.root.join(path))?
+                .map(|bytes| {
+                    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+                })
+                .transpose(),
+        }
+    }
+
+    /// The text of a file that has to be there.
+    pub(crate) fn expect(&self, path: impl AsRef<Path>) -> Result<String> {
+        let path = path.as_ref();
+        self.read(path)?.with_context(|| format!("there is no {}", path.display()))
+    }
+
+    /// The file will have this text, whether it is there now or not.
+    pub(crate) fn write(&mut self, path: impl AsRef<Path>, text: impl Into<String>) -> Result<()> {
+        self.set(path.as_ref(), Some(text.into()))
+    }
+
+    /// The file will have this text; it must not be there yet.
+    pub(crate) fn create(&mut self, path: impl AsRef<Path>, text: impl Into<String>) -> Result<()> {
+        let path = path.as_ref();
+        if self.read(path)?.is_some() {
+            bail!("{} is there already, and nothing is overwritten: move it away", path.display());
+        }
+        self.set(path, Some(text.into()))
+    }
+
+    /// The file, which has to be there, will have what `change` makes of its text.
+    pub(crate) fn edit(
+        &mut self,
+        path: impl AsRef<Path>,
+        change: impl FnOnce(&str) -> Result<String>,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let edited = change(&self.expect(path)?).with_context(|| format!("in {}", path.display()))?;
+        self.write(path, edited)
+    }
+
+    /// There will be no such file.
+    pub(crate) fn delete(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.set(path.as_ref(), None)
+    }
+
+    fn set(&mut self, path: &Path, after: Option<String>) -> Result<()> {
+        let before = match self.changes.remove(path) {
+            Some(change) => change.before,
+            None => on_disk(&self.root.join(path))?,
+        };
+        // What ends as it began is no change.
+        if before.as_deref() != after.as_deref().map(str::as_bytes) {
+            self.changes.insert(path.to_owned(), Change { before, after });
+        }
+        Ok(())
+    }
+
+    /// Does it. On an error everything is as it was before.
+    pub(crate) fn apply(&self) -> Result<()> {
+        self.expect_untouched()?;
+        let mut done = Done::default();
+        let outcome = self.stage(&mut done).and_then(|staged| self.put(&staged, &mut done));
+        match outcome {
+            Ok(()) => self.remove_empty_folders(),
+            Err(error) => {
+                self.undo(&done).with_context(|| format!("{error:#}; and then, while undoing it"))?;
+                Err(error.context("nothing was changed"))
+            }
+        }
+    }
+
+    /// Between the plan and now somebody may have saved a file.
+    fn expect_untouched(&self) -> Result<()> {
+        for (path, change) in &self.changes {
+            let full = self.root.join(path);
+            if on_disk(&full)? != change.before {
+                bail!("{} has changed in this moment: try again", path.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes every text beside its place, so that a full disk is noticed before anything is replaced.
+    fn stage(&self, done: &mut Done) -> Result<BTreeMap<&Path, PathBuf>> {
+        let mut staged = BTreeMap::new();
+        for (number, (path, change)) in self.changes.iter().enumerate() {
+            let Some(text) = &change.after else { continue };
+            let full = self.root.join(path);
+            let folder = full.parent().unwrap_or(&self.root);
+            make_folders(folder, done)?;
+            let temporary = folder.join(format!(".xtask-{}-{number}.tmp", std::process::id()));
+            done.temporary.push(temporary.clone());
+            fs::write(&temporary, text).with_context(|| format!("can't write {}", temporary.display()))?;
+            if let Ok(known) = fs::metadata(&full) {
+                fs::set_permissions(&temporary, known.permissions()).context("can't keep the file's mode")?;
+            }
+            staged.insert(path.as_path(), temporary);
+        }
+        Ok(staged)
+    }
+
+    fn put(&self, staged: &BTreeMap<&Path, PathBuf>, done: &mut Done) -> Result<()> {
+        for path in self.changes.keys() {
+            let full = self.root.join(path);
+            match staged.get(path.as_path()) {
+                Some(temporary) => fs::rename(temporary, &full),
+                None => fs::remove_file(&full),
+            }
+            .with_context(|| format!("can't write or delete {}", full.display()))?;
+            done.put.push(path.clone());
+        }
+        Ok(())
+    }
+
+    fn undo(&self, done: &Done) -> Result<()> {
+        for path in done.put.iter().rev() {
+            let full = self.root.join(path);
+            match self.changes.get(path).and_then(|change| change.before.as_ref()) {
+                Some(bytes) => fs::write(&full, bytes),
+                None => fs::remove_file(&full),
+            }
+            .with_context(|| format!("can't bring back {}", full.display()))?;
+        }
+        for temporary in done.temporary.iter().filter(|path| path.exists()) {
+            fs::remove_file(temporary).with_context(|| format!("can't remove {}", temporary.display()))?;
+        }
+        for folder in done.folders.iter().rev() {
+            fs::remove_dir(folder).with_context(|| format!("can't remove {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    /// A folder whose last file was deleted goes too: git knows no empty ones.
+    fn remove_empty_folders(&self) -> Result<()> {
+        let deleted = self.changes.iter().filter(|(_, change)| change.after.is_none());
+        let folders: BTreeSet<&Path> = deleted.flat_map(|(path, _)| path.ancestors().skip(1)).collect();
+        // The deepest come last in the order of paths.
+        for folder in folders.iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+            let full = self.root.join(folder);
+            let is_empty = fs::read_dir(&full).is_ok_and(|mut entries| entries.next().is_none());
+            if is_empty {
+                fs::remove_dir(&full).with_context(|| format!("can't remove {}", full.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was done, for undoing it.
+#[derive(Default)]
+struct Done {
+    folders: Vec<PathBuf>,
+    temporary: Vec<PathBuf>,
+    put: Vec<PathBuf>,
+}
+
+fn make_folders(folder: &Path, done: &mut Done) -> Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        fs::create_dir(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        done.folders.push(folder.to_owned());
+    }
+    Ok(())
+}
+
+fn on_disk(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        // A name that is too long for a file is the name of none, too.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+    }
+}
+
+/// One line for each file: what happens to it, and how many lines it is about.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (path, change) in &self.changes {
+            writeln!(f, "{}", line(&path.display().to_string(), change))?;
+        }
+        Ok(())
+    }
+}
+
+fn line(path: &str, change: &Change) -> String {
+    let before = String::from_utf8_lossy(change.before.as_deref().unwrap_or_default());
+    match (&change.before, &change.after) {
+        (None, Some(text)) => format!("create  {path}  ({})", counted(text)),
+        (_, None) => format!("delete  {path}  ({})", counted(&before)),
+        (Some(_), Some(after)) => {
+            let (added, removed) = differing(&before, after);
+            format!("change  {path}  (+{added} -{removed})")
+        }
+    }
+}
+
+fn counted(text: &str) -> String {
+    match text.lines().count() {
+        1 => "1 line".to_owned(),
+        count => format!("{count} lines"),
+    }
+}
+
+/// How many lines came and went.
+fn differing(before: &str, after: &str) -> (usize, usize) {
+    let patch = diffy::create_patch(before, after);
+    let lines = || patch.hunks().iter().flat_map(diffy::Hunk::lines);
+    let added = lines().filter(|line| matches!(line, diffy::Line::Insert(_))).count();
+    let removed = lines().filter(|line| matches!(line, diffy::Line::Delete(_))).count();
+    (added, removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("kept.txt"), "one\ntwo\n").unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        fs::write(folder.path().join("a/b/old.txt"), "old\n").unwrap();
+        folder
+    }
+
+    /// Every file with its text, and every folder.
+    fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(root).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.insert(path.clone(), String::new());
+                found.extend(tree(&path));
+            } else {
+                found.insert(path.clone(), fs::read_to_string(&path).unwrap());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn files_are_created_changed_and_deleted() {
+        let folder = workspace();
+        let mut plan = Plan::new(folder.path());
+        plan.create("x/y/new.txt", "new\n").unwrap();
+        plan.write("kept.txt", "one\nthree\nfour\n").unwrap();
+        plan.delete("a/b/old.txt").unwrap();
+        assert_eq!(
+            plan.to_string(),
+            "delete  a/b/old.txt  (1 line)\nchange  kept.txt  (+2 -1)\ncreate  x/y/new.txt  (1 line)\n"
+        );
+        assert_eq!(plan.read("kept.txt").unwrap().unwrap(), "one\nthree\nfour\n");
+        assert_eq!(plan.read("a/b/old.txt").unwrap(), None);
+        plan.apply().unwrap();
+        let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+        assert_eq!(read("x/y/new.txt"), "new\n");
+        assert_eq!(read("kept.txt"), "one\nthree\nfour\n");
+        assert!(!folder.path().join("a").exists(), "folders that became empty are gone");
+        assert_eq!(tree(folder.path()).len(), 4);
+    }
+
+    #[test]
+    fn an_existing_file_is_not_created_again() {
+        let folder = workspace();
+        let error = Plan::new(folder.path()).create("kept.txt", "x").unwrap_err();
+        assert_eq!(error.to_string(), "kept.txt is there already, and nothing is overwritten: move it away");
+    }
+
+    #[test]
+    fn what_ends_as_it_began_is_no_change() {
+        let folder = workspace();
+        let mut plan = Plan::new(folder.path());
+        plan.write("kept.txt", "else").unwrap();
+        plan.write("kept.txt", "one\ntwo\n").unwrap();
+        plan.create("new.txt", "x").unwrap();
+        plan.delete("new.txt").unwrap();
+        assert_eq!(plan.to_string(), "");
+    }
+
+    #[test]
+    fn an_error_in_the_middle_changes_nothing() {
+        let folder = workspace();
+        let before = tree(folder.path());
+        // The temporary file of this one can be written; only the renaming fails.
+        let long = format!("x/{}", "z".repeat(300));
+        for failing in [long.as_str(), "kept.txt/below"] {
+            let mut plan = Plan::new(folder.path());
+            plan.create("b/c/new.txt", "new\n").unwrap();
+            plan.write("kept.txt", "changed\n").unwrap();
+            plan.delete("a/b/old.txt").unwrap();
+            plan.create(failing, "x").unwrap();
+            let error = plan.apply().unwrap_err();
+            assert_eq!(error.to_string(), "nothing was changed");
+            assert_eq!(tree(folder.path()), before, "{failing}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_after_the_plan_stops_it() {
+        let folder = workspace();
+        let mut plan = Plan::new(folder.path());
+        plan.write("kept.txt", "mine\n").unwrap();
+        plan.create("new.txt", "new\n").unwrap();
+        fs::write(folder.path().join("kept.txt"), "theirs\n").unwrap();
+        let error = plan.apply().unwrap_err().to_string();
+        assert_eq!(error, "kept.txt has changed in this moment: try again");
+        assert!(!folder.path().join("new.txt").exists());
+    }
+}

@@ -1,0 +1,234 @@
+//! Fills the templates and formats what comes out.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::grammar;
+use super::imports;
+use super::spec::{Field, Spec};
+use super::view::{self, House};
+
+/// A file as the templates make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    /// Where it goes, from the workspace's root.
+    pub(crate) path: PathBuf,
+    /// What is in it.
+    pub(crate) text: String,
+}
+
+macro_rules! template {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../templates/", $name, ".jinja")))
+    };
+}
+
+const TEMPLATES: [(&str, &str); 18] = [
+    template!("domain/crate/Cargo.toml"),
+    template!("domain/crate/src/lib.rs"),
+    template!("domain/crate/src/dto.rs"),
+    template!("domain/crate/src/error.rs"),
+    template!("domain/crate/src/event.rs"),
+    template!("domain/crate/src/model.rs"),
+    template!("domain/crate/src/repository.rs"),
+    template!("domain/crate/src/service.rs"),
+    template!("domain/crate/tests/it/main.rs"),
+    template!("domain/crate/tests/it/common.rs"),
+    template!("domain/crate/tests/it/rules.rs"),
+    template!("domain/crate/tests/it/changes.rs"),
+    template!("domain/crate/tests/it/list.rs"),
+    template!("domain/router.rs"),
+    template!("domain/black_box.rs"),
+    template!("domain/page.md"),
+    template!("domain/migration.rs"),
+    template!("migration/add_fields.rs"),
+];
+
+/// Everything that a domain is made of but its `domain.toml`. `migration` is the module of the migration that makes its table.
+///
+/// # Errors
+///
+/// rustfmt is not there, or a template makes something that is no Rust: then the template is wrong.
+pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
+    let view = view::view(spec, house, migration);
+    let name = &spec.name;
+    let in_crate = |file: &str| (format!("domain/crate/{file}"), format!("crates/{name}/{file}"));
+    let files = [
+        in_crate("Cargo.toml"),
+        in_crate("src/lib.rs"),
+        in_crate("src/dto.rs"),
+        in_crate("src/error.rs"),
+        in_crate("src/event.rs"),
+        in_crate("src/model.rs"),
+        in_crate("src/repository.rs"),
+        in_crate("src/service.rs"),
+        in_crate("tests/it/main.rs"),
+        in_crate("tests/it/common.rs"),
+        in_crate("tests/it/rules.rs"),
+        in_crate("tests/it/changes.rs"),
+        in_crate("tests/it/list.rs"),
+        ("domain/router.rs".to_owned(), format!("crates/server/src/routers/{name}.rs")),
+        ("domain/black_box.rs".to_owned(), format!("tests/tests/it/domains/{name}.rs")),
+        ("domain/page.md".to_owned(), format!("docs/domains/{name}.md")),
+        ("domain/migration.rs".to_owned(), format!("migration/src/{migration}.rs")),
+    ];
+    let templates = templates()?;
+    files.iter().map(|(template, path)| rendered(&templates, root, template, path, &view)).collect()
+}
+
+/// The migration that adds fields to a domain's table. `spec` has them already.
+///
+/// # Errors
+///
+/// As [`domain`].
+pub(crate) fn added_fields(
+    root: &Path,
+    spec: &Spec,
+    new: &[Field],
+    house: &House,
+    migration: &str,
+) -> Result<Rendered> {
+    let path = format!("migration/src/{migration}.rs");
+    rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, house))
+}
+
+/// Who may do what, in a sentence.
+pub(crate) fn access(spec: &Spec) -> String {
+    view::access(spec)
+}
+
+/// The types that generated code has from elsewhere: no domain may be called so that its own types are. Read out of what the
+/// templates make of a domain with one field of each type.
+///
+/// # Errors
+///
+/// As [`domain`].
+pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
+    const PROBE: &str = "zzprobe";
+    let fields = [
+        "string:sort:search",
+        "text",
+        "bool",
+        "int",
+        "bigint",
+        "decimal=5,2",
+        "float",
+        "date",
+        "timestamp",
+        "uuid",
+        "json",
+        "email",
+        "url",
+        "enum=a",
+        "upload:optional",
+    ];
+    let field = |(number, kind): (usize, &&str)| grammar::parse(&format!("f{number}:{kind}"));
+    let spec = Spec {
+        name: PROBE.to_owned(),
+        plural: format!("{PROBE}s"),
+        prefix: "zzz".to_owned(),
+        public_read: false,
+        admin_only: false,
+        events: true,
+        fields: fields.iter().enumerate().map(field).collect::<Result<_, _>>()?,
+    };
+    let files =
+        domain(root, &spec, &House::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")?;
+    let mut names: BTreeSet<String> = PRELUDE.map(str::to_owned).into();
+    for file in files.iter().filter(|file| file.path.extension().is_some_and(|extension| extension == "rs")) {
+        names.extend(imports::imported(&file.text)?);
+    }
+    names.retain(|name| {
+        name.starts_with(|letter: char| letter.is_ascii_uppercase()) && !name.contains("Zzprobe")
+    });
+    Ok(names)
+}
+
+/// What needs no import: the types and traits of the standard library's prelude that generated code names, and what sea-orm's
+/// prelude brings to the model.
+const PRELUDE: [&str; 24] = [
+    "ActiveModel",
+    "ActiveModelBehavior",
+    "AsRef",
+    "Box",
+    "Clone",
+    "Column",
+    "Copy",
+    "Debug",
+    "Default",
+    "Entity",
+    "Eq",
+    "From",
+    "Into",
+    "Iterator",
+    "Model",
+    "Option",
+    "PartialEq",
+    "PrimaryKey",
+    "Relation",
+    "Result",
+    "Self",
+    "String",
+    "ToString",
+    "Vec",
+];
+
+fn templates() -> Result<Environment<'static>> {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    for (name, text) in TEMPLATES {
+        templates.add_template(name, text).with_context(|| format!("the template {name}"))?;
+    }
+    Ok(templates)
+}
+
+fn rendered(
+    templates: &Environment<'_>,
+    root: &Path,
+    template: &str,
+    path: &str,
+    view: &impl Serialize,
+) -> Result<Rendered> {
+    let text = templates
+        .get_template(template)?
+        .render(Serde(view))
+        .with_context(|| format!("the template {template}"))?;
+    let text = format!("{}\n", text.trim_end());
+    let is_rust = Path::new(path).extension().is_some_and(|extension| extension == "rs");
+    let text = if is_rust {
+        let pruned = imports::prune(&text)
+            .with_context(|| format!("the template {template} makes no Rust:\n{text}"))?;
+        formatted(root, &pruned).with_context(|| format!("the template {template}"))?
+    } else {
+        text
+    };
+    Ok(Rendered { path: path.into(), text })
+}
+
+/// As `cargo fmt` would have it.
+fn formatted(root: &Path, text: &str) -> Result<String> {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024", "--config-path"])
+        .arg(root.join("rustfmt.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("rustfmt is not there: `rustup component add rustfmt` installs it")?;
+    if let Some(mut input) = rustfmt.stdin.take() {
+        input.write_all(text.as_bytes()).context("rustfmt does not listen")?;
+    }
+    let output = rustfmt.wait_with_output().context("rustfmt did not end")?;
+    if !output.status.success() {
+        bail!("rustfmt refuses what was made: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+    }
+    String::from_utf8(output.stdout).context("rustfmt printed no UTF-8")
+}

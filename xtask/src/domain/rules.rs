@@ -1,0 +1,594 @@
+//! What a domain may be called and have, beside everything that is there already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{self, pascal};
+use super::refusal::{Refusal, refuse};
+use super::spec::{Field, Kind, Spec};
+use super::survey::Survey;
+
+/// How many fields a domain may have.
+const MOST_FIELDS: usize = 100;
+
+/// How long the plural may be: the longest name's is somewhat longer.
+const LONGEST_PLURAL: usize = 34;
+
+/// PostgreSQL cuts longer names off without a word, and errors are mapped by the names of constraints.
+const LONGEST_CONSTRAINT: usize = 63;
+
+/// The longest that is put behind table and column.
+const LONGEST_SUFFIX: &str = "_id_idx";
+
+/// Names that something in the house, in Rust or in an operating system has, whether or not it is seen from here.
+const TAKEN: &[&str] = &[
+    "admin",
+    "alloc",
+    "api",
+    "application",
+    "ashlar",
+    "aux",
+    "build",
+    "cli",
+    "commands",
+    "common",
+    "con",
+    "config",
+    "context",
+    "core",
+    "crates",
+    "docs",
+    "domain",
+    "domains",
+    "dto",
+    "error",
+    "event",
+    "health",
+    "http",
+    "it",
+    "lib",
+    "logging",
+    "main",
+    "messaging",
+    "migrate",
+    "migration",
+    "model",
+    "nul",
+    "object_store",
+    "openapi",
+    "prn",
+    "proc_macro",
+    "redoc",
+    "repository",
+    "routers",
+    "server",
+    "service",
+    "shared_kernel",
+    "std",
+    "subscribers",
+    "target",
+    "test",
+    "tests",
+    "xtask",
+];
+
+/// What a table or a route can't be called, whether or not it is seen from here.
+const TAKEN_PLURALS: &[&str] = &[
+    "admin",
+    "api",
+    "auth",
+    "docs",
+    "handled_events",
+    "health",
+    "openapi",
+    "outbox_events",
+    "passwords",
+    "problems",
+    "redoc",
+    "seaql_migrations",
+    "sessions",
+    "signing_keys",
+    "uploads",
+    "users",
+];
+
+/// Columns that every table has, and those that PostgreSQL keeps for itself.
+const TAKEN_COLUMNS: &[&str] = &[
+    "id",
+    "version",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "cmax",
+    "cmin",
+    "ctid",
+    "tableoid",
+    "xmax",
+    "xmin",
+];
+
+/// What every list takes in its query.
+const TAKEN_PARAMETERS: &[&str] = &["q", "sort", "limit", "cursor", "offset", "include"];
+
+/// Refuses the name of a new domain that something else has.
+pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
+    names::check(name, names::LONGEST).map_err(Refusal::new)?;
+    if survey.generated.contains_key(name) {
+        return refuse(format!(
+            "there is a domain `{name}` already: choose another name, add to it with `cargo xtask add-field {name} …`, or remove it first"
+        ));
+    }
+    let taken = if names::is_keyword(name) {
+        "is a word of Rust's own"
+    } else if TAKEN.contains(&name) || survey.modules.contains(name) {
+        "is what a part of the house is called"
+    } else if survey.crates.contains(name) || survey.crates.contains(&name.replace('_', "-")) {
+        "is the name of a folder in crates/ with something in it"
+    } else if survey.packages.contains(name) {
+        "is the name of a package in Cargo.lock, and code could not tell the two apart"
+    } else {
+        return Ok(());
+    };
+    refuse(format!("`{name}` {taken}: choose another name for the domain"))
+}
+
+/// Refuses a plural that another table or route has.
+pub(crate) fn check_plural(plural: &str, survey: &Survey) -> Result<(), Refusal> {
+    names::check(plural, LONGEST_PLURAL).map_err(Refusal::new)?;
+    let route = plural.replace('_', "-");
+    let is_taken = TAKEN_PLURALS.contains(&plural)
+        || plural.starts_with("sqlite_")
+        || survey.tables.contains(plural)
+        || survey.routes.contains(&route)
+        || survey.generated.values().any(|other| other.spec.plural == plural);
+    if is_taken {
+        return refuse(format!(
+            "there is a table or a route `{plural}` already: write another plural, as in `--plural {plural}_entries`"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a domain whose types would be called as types that its code or the document has from elsewhere.
+pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<String>) -> Result<(), Refusal> {
+    let (one, many) = (pascal(&spec.name), pascal(&spec.plural));
+    let endings = ["", "Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted"];
+    let types = endings.iter().map(|ending| format!("{one}{ending}"));
+    let types: Vec<String> = types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect();
+    let is_taken = |name: &&String| reserved.contains(*name) || survey.schemas.contains(*name);
+    if let Some(clash) = types.iter().find(is_taken) {
+        return refuse(format!(
+            "a domain `{}` would have a type `{clash}`, and there is another of that name: choose another name for the domain",
+            spec.name
+        ));
+    }
+    if reserved.contains(&spec.name) {
+        return refuse(format!(
+            "`{}` is a name that generated code uses: choose another name for the domain",
+            spec.name
+        ));
+    }
+    check_choices(spec, &spec.fields, survey)
+}
+
+/// Refuses enums whose types would be called as other types of the document.
+pub(crate) fn check_choices(spec: &Spec, fields: &[Field], survey: &Survey) -> Result<(), Refusal> {
+    for field in fields.iter().filter(|field| matches!(field.kind, Kind::Enum(_))) {
+        let name = format!("{}{}", pascal(&spec.name), pascal(&field.name));
+        if survey.schemas.contains(&name) {
+            return refuse(format!(
+                "the field `{}` would have a type `{name}`, and there is another of that name: call the field otherwise",
+                field.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses fields that can't stand beside each other in one table.
+pub(crate) fn check_fields(spec: &Spec) -> Result<(), Refusal> {
+    if spec.fields.len() > MOST_FIELDS {
+        let count = spec.fields.len();
+        return refuse(format!(
+            "a domain has at most {MOST_FIELDS} fields, and this one has {count}: move some to a domain of their own"
+        ));
+    }
+    if spec.fields.iter().filter(|field| field.owner).count() > 1 {
+        return refuse("a row has one owner: leave `owner` out at all but one field");
+    }
+    if spec.fields.iter().all(|field| field.owner) {
+        return refuse(
+            "a domain has at least one field, not counting its owner: write one, as in `title:string:1..200`",
+        );
+    }
+    check_derived(&spec.fields)?;
+    check_parameters(&spec.fields)?;
+    spec.fields.iter().try_for_each(|field| check_length(spec, field))
+}
+
+/// A field is known by several names: its own, its column's, what it is shown as, and its normalised form's.
+fn check_derived(fields: &[Field]) -> Result<(), Refusal> {
+    let mut seen: BTreeMap<String, &Field> = BTreeMap::new();
+    for field in fields {
+        let own: BTreeSet<String> = derived(field).into_iter().collect();
+        if let Some(name) = own.iter().find(|name| TAKEN_COLUMNS.contains(&name.as_str())) {
+            return refuse(format!(
+                "every table has its own `{name}`: call the field `{}` otherwise",
+                field.name
+            ));
+        }
+        // `line1` and `line_1` would be one name in Rust.
+        for name in own.iter().map(|name| pascal(name)).collect::<BTreeSet<_>>() {
+            if let Some(other) = seen.insert(name, field) {
+                return refuse(clash(other, field));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn derived(field: &Field) -> Vec<String> {
+    let mut names = vec![field.name.clone(), field.column(), field.shown()];
+    names.extend(field.normalized_column());
+    names
+}
+
+fn clash(one: &Field, other: &Field) -> String {
+    if one.name == other.name {
+        return format!("there are two fields `{}`: leave one out, or call it otherwise", one.name);
+    }
+    let shared = derived(one).into_iter().find(|name| derived(other).contains(name));
+    let what = match shared {
+        Some(name) => format!("would both be `{name}` in the table or in the API"),
+        None => "would be one name in code".to_owned(),
+    };
+    format!("the fields `{}` and `{}` {what}: call one of them otherwise", one.name, other.name)
+}
+
+fn check_parameters(fields: &[Field]) -> Result<(), Refusal> {
+    let mut seen: BTreeMap<String, &Field> = BTreeMap::new();
+    for field in fields.iter().filter(|field| field.filter || field.sort || field.search) {
+        if TAKEN_PARAMETERS.contains(&field.name.as_str()) {
+            let name = &field.name;
+            return refuse(format!(
+                "every list takes its own `{name}` in its query: call the field `{name}` otherwise, or leave `filter`, `sort` and `search` out"
+            ));
+        }
+        for name in parameters(field) {
+            if let Some(other) = seen.insert(name.clone(), field) {
+                return refuse(format!(
+                    "the filters of `{}` and `{}` would both be `{name}` in the query: call one of the fields otherwise",
+                    other.name, field.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a list can be asked for by this field.
+fn parameters(field: &Field) -> Vec<String> {
+    let column = field.column();
+    let suffixed = |suffixes: &[&str]| suffixes.iter().map(|suffix| format!("{column}{suffix}")).collect();
+    match field.kind {
+        _ if !field.filter => Vec::new(),
+        Kind::Int | Kind::BigInt | Kind::Decimal { .. } | Kind::Float => suffixed(&["", "_min", "_max"]),
+        Kind::Date | Kind::Timestamp => suffixed(&["", "_after", "_before"]),
+        _ => vec![column],
+    }
+}
+
+fn check_length(spec: &Spec, field: &Field) -> Result<(), Refusal> {
+    let column =
+        field.normalized_column().into_iter().chain([field.column()]).map(|column| column.len()).max();
+    let length = spec.plural.len() + 1 + column.unwrap_or_default() + LONGEST_SUFFIX.len();
+    if length <= LONGEST_CONSTRAINT {
+        return Ok(());
+    }
+    let over = length - LONGEST_CONSTRAINT;
+    refuse(format!(
+        "the names of `{}` and its table `{}` are too long together for PostgreSQL: make one of them shorter, by {over} characters",
+        field.name, spec.plural
+    ))
+}
+
+/// Refuses references to what is no domain, or to one that this generator knows nothing of.
+pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refusal> {
+    for field in &spec.fields {
+        let Kind::Ref(target) = &field.kind else { continue };
+        if *target == spec.name && !field.optional {
+            return refuse(format!(
+                "the field `{}` refers to its own domain, and the first row would have nothing to refer to: add `optional`",
+                field.name
+            ));
+        }
+        let is_known = target == "user" || *target == spec.name || survey.generated.contains_key(target);
+        if !is_known {
+            let known: Vec<&str> =
+                std::iter::once("user").chain(survey.generated.keys().map(String::as_str)).collect();
+            let first = if survey.crates.contains(target) { "" } else { ", or make that domain first" };
+            return refuse(format!(
+                "the field `{}` can't refer to `{target}`: write one of {}{first}",
+                field.name,
+                known.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses new fields that the rows of an existing table can't have.
+pub(crate) fn check_added(new: &[Field]) -> Result<(), Refusal> {
+    new.iter().try_for_each(|field| match (&field.kind, field.default.is_some()) {
+        _ if field.owner => refuse(format!("the field `{}` can't be the owner, because the rows that are there have none: leave `owner` out", field.name)),
+        _ if field.optional => Ok(()),
+        (Kind::Ref(_) | Kind::Upload, _) => {
+            refuse(format!("the field `{}` refers to something that the rows which are there have not: add `optional`", field.name))
+        }
+        (Kind::Json, _) => refuse(format!("the rows that are there have no `{}`: add `optional`", field.name)),
+        _ if field.unique => {
+            refuse(format!("the rows that are there can't all have their own `{}` at once: add `optional`", field.name))
+        }
+        (_, true) => Ok(()),
+        (Kind::Bool, false) => refuse(format!(
+            "the rows that are there have no `{0}`: add `optional`, or write what it is for them, as in `{0}:bool=false`",
+            field.name
+        )),
+        (_, false) => refuse(format!(
+            "the rows that are there have no `{}`: add `optional`, or `:default=` and what it is for them",
+            field.name
+        )),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::grammar;
+    use crate::domain::manifest::{Manifest, Migration};
+
+    fn spec(name: &str, fields: &[&str]) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            plural: format!("{name}s"),
+            prefix: "abc".to_owned(),
+            public_read: false,
+            admin_only: false,
+            events: true,
+            fields: fields.iter().map(|field| grammar::parse(field).unwrap()).collect(),
+        }
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn survey() -> Survey {
+        let migrations = vec![Migration { name: "m".to_owned(), fields: Vec::new() }];
+        let manifest = Manifest { spec: spec("blog", &["a:int"]), migrations, files: BTreeMap::new() };
+        Survey {
+            generated: [("blog".to_owned(), manifest)].into(),
+            crates: set(&["auth", "object-store", "user", "blog"]),
+            packages: set(&["serde", "aws_lc_rs"]),
+            modules: set(&["application", "gate", "routers"]),
+            tables: set(&["users", "signing_keys"]),
+            routes: set(&["auth", "users", "odd-things"]),
+            schemas: set(&["Problem", "CreateUpload", "UserStatus"]),
+            ..Survey::default()
+        }
+    }
+
+    fn told(result: Result<(), Refusal>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_name_must_be_free() {
+        for name in ["post", "blog_post", "order", "page", "union_member"] {
+            assert_eq!(check_name(name, &survey()), Ok(()), "{name}");
+        }
+        let refusals = [
+            ("Post", "`Post` can't be a name: write `post`"),
+            ("match", "`match` is a word of Rust's own: choose another name for the domain"),
+            ("gen", "`gen` is a word of Rust's own"),
+            ("yield", "`yield` is a word of Rust's own"),
+            ("dto", "`dto` is what a part of the house is called: choose another name for the domain"),
+            ("std", "`std` is what a part of the house is called"),
+            ("shared_kernel", "`shared_kernel` is what a part of the house is called"),
+            ("gate", "`gate` is what a part of the house is called"),
+            (
+                "blog",
+                "there is a domain `blog` already: choose another name, add to it with `cargo xtask add-field blog …`, or remove it first",
+            ),
+            ("auth", "`auth` is the name of a folder in crates/ with something in it"),
+            ("serde", "`serde` is the name of a package in Cargo.lock"),
+            ("aws_lc_rs", "`aws_lc_rs` is the name of a package in Cargo.lock"),
+        ];
+        for (name, sentence) in refusals {
+            assert!(told(check_name(name, &survey())).starts_with(sentence), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_plural_must_be_free() {
+        assert_eq!(check_plural("posts", &survey()), Ok(()));
+        for plural in
+            ["users", "signing_keys", "auth", "health", "docs", "blogs", "odd_things", "sqlite_x", "uploads"]
+        {
+            let sentence = format!(
+                "there is a table or a route `{plural}` already: write another plural, as in `--plural {plural}_entries`"
+            );
+            assert_eq!(told(check_plural(plural, &survey())), sentence);
+        }
+        assert!(told(check_plural("Posts", &survey())).contains("write `posts`"));
+    }
+
+    #[test]
+    fn types_must_be_free() {
+        let reserved = set(&["Page", "SessionError", "number"]);
+        let check = |name: &str, fields: &[&str]| check_types(&spec(name, fields), &survey(), &reserved);
+        assert_eq!(check("post", &["a:int"]), Ok(()));
+        for (name, clash) in [
+            ("page", "Page"),
+            ("session", "SessionError"),
+            ("problem", "Problem"),
+            ("upload", "CreateUpload"),
+        ] {
+            assert!(
+                told(check(name, &["a:int"]))
+                    .starts_with(&format!("a domain `{name}` would have a type `{clash}`")),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            told(check("user", &["status:enum=a"])),
+            "the field `status` would have a type `UserStatus`, and there is another of that name: call the field otherwise"
+        );
+        assert!(told(check("number", &["a:int"])).starts_with("`number` is a name that generated code uses"));
+    }
+
+    #[test]
+    fn fields_must_not_get_in_each_others_way() {
+        let check = |fields: &[&str]| check_fields(&spec("post", fields));
+        assert_eq!(check(&["type:int", "box:string", "self:bool", "q:int", "limit:string"]), Ok(()));
+        assert_eq!(check(&["price:int:filter", "price_min:int"]), Ok(()), "only the first is a parameter");
+        let refusals: &[(&[&str], &str)] = &[
+            (
+                &[],
+                "a domain has at least one field, not counting its owner: write one, as in `title:string:1..200`",
+            ),
+            (&["author:ref=user:owner"], "a domain has at least one field, not counting its owner"),
+            (&["id:int"], "every table has its own `id`: call the field `id` otherwise"),
+            (&["version:int"], "every table has its own `version`"),
+            (&["deleted_at:timestamp"], "every table has its own `deleted_at`"),
+            (&["ctid:int"], "every table has its own `ctid`"),
+            (&["a:int", "a:string"], "there are two fields `a`: leave one out, or call it otherwise"),
+            (
+                &["author:ref=user", "author_id:int"],
+                "the fields `author` and `author_id` would both be `author_id` in the table or in the API: call one of them otherwise",
+            ),
+            (
+                &["cover:upload", "cover_url:url"],
+                "the fields `cover` and `cover_url` would both be `cover_url`",
+            ),
+            (
+                &["cover:upload", "cover_upload_id:uuid"],
+                "the fields `cover` and `cover_upload_id` would both be",
+            ),
+            (
+                &["a:string:search", "a_normalized:string"],
+                "the fields `a` and `a_normalized` would both be `a_normalized`",
+            ),
+            (
+                &["line1:string", "line_1:string"],
+                "the fields `line1` and `line_1` would be one name in code: call one of them otherwise",
+            ),
+            (
+                &["a:ref=user:owner", "b:ref=user:owner"],
+                "a row has one owner: leave `owner` out at all but one field",
+            ),
+            (
+                &["sort:int:filter"],
+                "every list takes its own `sort` in its query: call the field `sort` otherwise, or leave `filter`, `sort` and `search` out",
+            ),
+            (&["limit:int:sort"], "every list takes its own `limit`"),
+            (&["q:string:search"], "every list takes its own `q`"),
+            (
+                &["price:int:filter", "price_min:int:filter"],
+                "the filters of `price` and `price_min` would both be `price_min` in the query: call one of the fields otherwise",
+            ),
+            (
+                &["day:date:filter", "day_after:bool:filter"],
+                "the filters of `day` and `day_after` would both be `day_after`",
+            ),
+        ];
+        for (fields, sentence) in refusals {
+            let told = told(check(fields));
+            assert!(told.starts_with(sentence), "{fields:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn there_may_be_a_hundred_fields() {
+        let fields = |count: usize| (0..count).map(|number| format!("f{number}:int")).collect::<Vec<_>>();
+        let check = |count| {
+            let fields = fields(count);
+            check_fields(&spec("post", &fields.iter().map(String::as_str).collect::<Vec<_>>()))
+        };
+        assert_eq!(check(100), Ok(()));
+        assert!(told(check(101)).starts_with("a domain has at most 100 fields, and this one has 101"));
+    }
+
+    #[test]
+    fn constraints_have_names_that_postgresql_keeps() {
+        let long = "a".repeat(30);
+        assert_eq!(check_fields(&spec("post", &[&format!("{long}:string:sort")])), Ok(()));
+        let domain = "d".repeat(30);
+        let told = told(check_fields(&spec(&domain, &[&format!("{long}:string")])));
+        assert!(
+            told.ends_with("are too long together for PostgreSQL: make one of them shorter, by 6 characters"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn references_lead_to_what_is_there() {
+        let check = |fields: &[&str]| check_references(&spec("post", fields), &survey());
+        assert_eq!(check(&["a:ref=user:owner", "b:ref=blog", "c:ref=post:optional"]), Ok(()));
+        assert_eq!(
+            told(check(&["a:ref=auth"])),
+            "the field `a` can't refer to `auth`: write one of user, blog"
+        );
+        assert_eq!(
+            told(check(&["a:ref=thing"])),
+            "the field `a` can't refer to `thing`: write one of user, blog, or make that domain first"
+        );
+        assert_eq!(
+            told(check(&["parent:ref=post"])),
+            "the field `parent` refers to its own domain, and the first row would have nothing to refer to: add `optional`"
+        );
+    }
+
+    #[test]
+    fn new_fields_fit_the_rows_that_are_there() {
+        let check = |field| check_added(&[grammar::parse(field).unwrap()]);
+        for field in [
+            "a:string:optional",
+            "a:bool=false",
+            "a:int:default=3",
+            "a:string:unique:optional",
+            "a:ref=user:optional",
+        ] {
+            assert_eq!(check(field), Ok(()), "{field}");
+        }
+        let refusals = [
+            (
+                "a:string",
+                "the rows that are there have no `a`: add `optional`, or `:default=` and what it is for them",
+            ),
+            (
+                "a:bool",
+                "the rows that are there have no `a`: add `optional`, or write what it is for them, as in `a:bool=false`",
+            ),
+            ("a:json", "the rows that are there have no `a`: add `optional`"),
+            (
+                "a:string:unique",
+                "the rows that are there can't all have their own `a` at once: add `optional`",
+            ),
+            (
+                "a:ref=user",
+                "the field `a` refers to something that the rows which are there have not: add `optional`",
+            ),
+            (
+                "a:upload",
+                "the field `a` refers to something that the rows which are there have not: add `optional`",
+            ),
+            (
+                "a:ref=user:owner",
+                "the field `a` can't be the owner, because the rows that are there have none: leave `owner` out",
+            ),
+        ];
+        for (field, sentence) in refusals {
+            assert_eq!(told(check(field)), sentence);
+        }
+    }
+}
