@@ -7,6 +7,7 @@
 mod cargo_toml;
 mod catalogue;
 pub(crate) mod commands;
+pub(crate) mod contract;
 mod grammar;
 mod imports;
 mod lists;

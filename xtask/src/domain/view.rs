@@ -1,13 +1,14 @@
 //! What the templates see: a [`Spec`] with every word, type and expression spelled out.
 //!
 //! The templates hold the code's shape and this the code of each type of field, so that a template reads like the file
-//! that it makes. What is only needed by tests stands in [`samples`](super::samples).
+//! that it makes. What is only needed by tests stands in [`samples`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use heck::{ToShoutySnakeCase as _, ToUpperCamelCase as _};
 use serde::Serialize;
 
+use super::names::{self, capitalized};
 use super::samples::{self, Sample};
 use super::spec::{Field, Kind, OnDelete, Spec};
 
@@ -18,9 +19,16 @@ pub(crate) type House = BTreeMap<String, Spec>;
 const CONTROL: &str = r"\x00-\x1f\x7f-\x9f\u2028\u2029";
 /// The same for several lines of text.
 const PROSE_CONTROL: &str = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f";
-/// No URL that this refuses is generated from the document; every one that it takes is taken.
-const URL_PATTERN: &str =
-    r"^https?://[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z]{2,10})+(/[A-Za-z0-9._~/-]*)?$";
+/// `WebAddress::PATTERN` of the kernel, which says the rule nearly exactly.
+const URL_PATTERN: &str = concat!(
+    "^[Hh][Tt][Tt][Pp][Ss]?://",
+    r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
+    r"|([A-Za-z0-9_]+(-+[A-Za-z0-9_]+)*\.)*[A-Za-z_][A-Za-z0-9_]*(-+[A-Za-z0-9_]+)*)",
+    "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
+    "(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?",
+    r"(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?",
+    "(#([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$",
+);
 /// What a JavaScript client keeps exactly (RFC 8259, section 6).
 const SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
@@ -83,7 +91,7 @@ pub(crate) struct View {
     merges_optional: bool,
     eq: bool,
     many_flags: bool,
-    uses: Uses,
+    has_uuid: bool,
     visible_words: &'static str,
     visible_parameter: &'static str,
     visible_condition: String,
@@ -94,12 +102,6 @@ pub(crate) struct View {
     tests: Tests,
     migration: String,
     line: String,
-}
-
-#[derive(Serialize)]
-struct Uses {
-    decimal: bool,
-    uuid: bool,
 }
 
 /// What the tests are made of.
@@ -366,8 +368,8 @@ pub(crate) fn view(spec: &Spec, house: &House, migration: &str) -> View {
         rows: rows_type(spec),
         a: article(&words),
         a_capital: capital_article(&words),
-        many_capital: capital(&many),
-        description: format!("{}.", capital(&many)),
+        many_capital: capitalized(&many),
+        description: format!("{}.", capitalized(&many)),
         access: access(spec),
         public_read: spec.public_read,
         admin_only: spec.admin_only,
@@ -403,7 +405,7 @@ pub(crate) fn view(spec: &Spec, house: &House, migration: &str) -> View {
         merges_optional: json(true),
         eq: !has("float"),
         many_flags: flags > 3,
-        uses: Uses { decimal: has("decimal"), uuid: has("uuid") },
+        has_uuid: has("uuid"),
         visible_words,
         visible_parameter,
         visible_condition,
@@ -448,11 +450,6 @@ fn words_of_plural(spec: &Spec) -> String {
     words(&spec.plural)
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
-}
-
 fn article(words: &str) -> &'static str {
     if words.starts_with(['a', 'e', 'i', 'o']) || words.starts_with("un") { "an" } else { "a" }
 }
@@ -486,7 +483,7 @@ pub(crate) fn access(spec: &Spec) -> String {
             "Each belongs to its {whose}: {writer} may make one, and for anybody else it is not there."
         ),
         (None, true) => format!("Everyone may read them; {writer} may make, change and delete them."),
-        (None, false) => format!("{} may read, make, change and delete them.", capital(writer)),
+        (None, false) => format!("{} may read, make, change and delete them.", capitalized(writer)),
     }
 }
 
@@ -525,17 +522,9 @@ fn visibility(spec: &Spec) -> (&'static str, &'static str, String) {
     }
 }
 
-/// Keywords of any edition, and names that Rust keeps for itself: as a field they get an underscore at their end.
-const KEYWORDS: [&str; 52] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
-    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
-    "struct", "super", "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use",
-    "virtual", "where", "while", "yield",
-];
-
+/// A field that is called like a keyword gets an underscore at its end.
 fn ident(name: &str) -> String {
-    if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_owned() }
+    if names::is_keyword(name) { format!("{name}_") } else { name.to_owned() }
 }
 
 fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView {
@@ -614,7 +603,7 @@ fn stored_type(spec: &Spec, field: &Field) -> String {
         Kind::Bool => "bool".into(),
         Kind::Int => "i32".into(),
         Kind::BigInt => "i64".into(),
-        Kind::Decimal { .. } => "Decimal".into(),
+        Kind::Decimal { precision, scale } => format!("Fixed<{precision}, {scale}>"),
         Kind::Float => "f64".into(),
         Kind::Date => "Date".into(),
         Kind::Timestamp => "Timestamp".into(),
@@ -631,7 +620,6 @@ fn body_type(spec: &Spec, field: &Field) -> String {
     match &field.kind {
         Kind::String | Kind::Email | Kind::Url => "Line".into(),
         Kind::Text => "Prose".into(),
-        Kind::Decimal { precision, scale } => format!("Fixed<{precision}, {scale}>"),
         _ => stored_type(spec, field),
     }
 }
@@ -643,7 +631,7 @@ fn optional(type_name: String, optional: bool) -> String {
 fn model(spec: &Spec, field: &Field) -> Typed {
     let column = field.column();
     let mut attributes = Vec::new();
-    if KEYWORDS.contains(&column.as_str()) {
+    if names::is_keyword(&column) {
         // A column's name is a variant of an enum, and only `Self` is a keyword there.
         let name = if column == "self" { ", enum_name = \"SelfColumn\"" } else { "" };
         attributes.push(format!("#[sea_orm(column_name = \"{column}\"{name})]"));
@@ -847,7 +835,7 @@ fn garde(field: &Field, inner: bool) -> String {
 
 fn renamed(field: &Field) -> Option<String> {
     let column = field.column();
-    KEYWORDS.contains(&column.as_str()).then_some(column)
+    names::is_keyword(&column).then_some(column)
 }
 
 fn attribute(name: &str, parts: &[String]) -> Option<String> {
@@ -909,14 +897,6 @@ fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     let own = format!("row.{}", ident(&field.column()));
     let mut value = own.clone();
     match &field.kind {
-        Kind::Decimal { precision, scale } => {
-            type_name = format!("Fixed<{precision}, {scale}>");
-            value = if field.optional {
-                format!("{own}.map(Fixed::from_stored)")
-            } else {
-                format!("Fixed::from_stored({own})")
-            };
-        }
         Kind::Upload => {
             type_name = "String".into();
             parts.push("format = Uri".to_owned());
@@ -948,7 +928,6 @@ fn conversion(field: &Field) -> Option<&'static str> {
     match field.kind {
         Kind::String | Kind::Email | Kind::Url => Some("Line::into_string"),
         Kind::Text => Some("Prose::into_string"),
-        Kind::Decimal { .. } => Some("Fixed::value"),
         _ => None,
     }
 }
@@ -1244,7 +1223,6 @@ fn filter(
             "comparable(text)",
         ),
         Kind::String | Kind::Url => (view.variant.clone(), "text"),
-        Kind::Decimal { .. } => (view.variant.clone(), "value.value()"),
         _ => (view.variant.clone(), "value"),
     };
     let variant = if variant == "Self" { "SelfColumn".to_owned() } else { variant };
@@ -1284,7 +1262,7 @@ fn filter(
 }
 
 fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
-    let rename = KEYWORDS.contains(&name).then(|| format!("#[serde(rename = \"{name}\")]"));
+    let rename = names::is_keyword(name).then(|| format!("#[serde(rename = \"{name}\")]"));
     let rules = if field.is_text() {
         let max = grouped(&longest(field).to_string());
         vec![
@@ -1295,17 +1273,20 @@ fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
             ),
         ]
     } else {
-        let mut rules = vec!["#[garde(skip)]".to_owned()];
-        match field.kind {
-            Kind::Enum(_) => rules.push("#[param(inline)]".to_owned()),
-            Kind::Int => rules.push("#[param(minimum = -2_147_483_648, maximum = 2_147_483_647)]".to_owned()),
+        let (rule, shown) = match field.kind {
+            Kind::Enum(_) => ("skip".to_owned(), Some("inline".to_owned())),
+            Kind::Int => {
+                ("skip".to_owned(), Some("minimum = -2_147_483_648, maximum = 2_147_483_647".to_owned()))
+            }
             Kind::BigInt => {
                 let max = long(&SAFE_INTEGER.to_string());
-                rules.push(format!("#[param(minimum = -{max}, maximum = {max})]"));
+                let bounds = format!("min = -{max}, max = {max}");
+                (format!("inner(range({bounds}))"), Some(format!("minimum = -{max}, maximum = {max}")))
             }
-            _ => {}
-        }
-        rules
+            _ => ("skip".to_owned(), None),
+        };
+        let shown = shown.map(|shown| format!("#[param({shown})]"));
+        std::iter::once(format!("#[garde({rule})]")).chain(shown).collect()
     };
     rename.into_iter().chain(rules).collect()
 }
@@ -1593,7 +1574,7 @@ pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
         new.iter().map(|field| format!("{} {}", article(&words(&field.name)), words(&field.name))).collect();
     Added {
         table: spec.plural.clone(),
-        many_capital: capital(&words_of_plural(spec)),
+        many_capital: capitalized(&words_of_plural(spec)),
         new_words: list(&names, "and"),
         fields: new.iter().map(|field| field_view(spec, field, house)).collect(),
         indexes: indexes(spec, new),

@@ -1,16 +1,21 @@
 //! Generated requests against the running server: it has to keep its own OpenAPI document.
 //!
-//! How requests are made, and which check doesn't fit which operation, stands in `xtask/contract/schemathesis.toml`.
+//! How requests are made, and which check doesn't fit which operation, stands in `xtask/contract/schemathesis.toml`; for generated
+//! domains it follows from their fields.
 
-use anyhow::{Result, bail};
+use std::fs;
+
+use anyhow::{Context, Result, bail};
 
 use super::Outcome;
+use crate::domain;
 use crate::process::Invocation;
 use crate::python;
 use crate::server::Server;
 use crate::workspace::Workspace;
 
 const CONFIGURATION: &str = "xtask/contract/schemathesis.toml";
+const HOOKS: &str = "xtask/contract/hooks.py";
 
 /// Checks that don't fit this API at all, each with the reason.
 const LEFT_OUT: [(&str, &str); 0] = [];
@@ -27,6 +32,10 @@ const ENDS_THE_SESSION: [&str; 6] = [
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let programs = python::programs(workspace)?;
+    let configuration = workspace.kept("contract-configuration")?.join("schemathesis.toml");
+    let exceptions = domain::contract::exceptions(workspace)?;
+    fs::write(&configuration, workspace.read(CONFIGURATION)? + &exceptions)
+        .context("can't write the configuration")?;
     let server = Server::start(workspace, "contract")?;
     let schemathesis = |name: &str, selection: &str, operations: &[&str]| -> Result<()> {
         let account = server.sign_up(name)?;
@@ -34,12 +43,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         let selected = operations.iter().flat_map(|operation| [selection, *operation]);
         Invocation::new(programs.join("schemathesis"))
             .arg("--config-file")
-            .arg(workspace.root.join(CONFIGURATION))
+            .arg(&configuration)
             .args(["run", &format!("{}/openapi.json", server.url()), "--origin", &server.url()])
             .args(["--phases", "examples,coverage,fuzzing", "--checks", "all"])
             .args(left_out())
             .args(["--report", "junit,ndjson", "--report-dir", name])
             .args(selected)
+            .env("SCHEMATHESIS_HOOKS", workspace.root.join(HOOKS))
             .env("ASHLAR_CONTRACT_TOKEN", account.token)
             .current_dir(server.folder())
             .run()

@@ -359,7 +359,10 @@ impl WriteSession {
             };
         };
         if failed {
-            transaction.rollback().await?;
+            // A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it either.
+            if let Err(error) = transaction.rollback().await {
+                tracing::warn!(%error, "a failed session could not be rolled back in order");
+            }
             return Err(SessionError::Failed);
         }
         transaction.commit().await?;

@@ -1,9 +1,11 @@
 //! `cargo xtask remove-domain`: the way back from `new-domain`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::add_field::refers;
+use super::add_field::{module, refers};
 use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, carry_out, write_catalogue};
 use crate::domain::cargo_toml;
 use crate::domain::lists;
@@ -20,7 +22,8 @@ Examples:
 
 Afterwards the tree is what it was before `new-domain`: files, lists, manifests, Cargo.lock and docs/openapi.json. What
 was edited, and what was added in the crate's folder, is only deleted with --force. A domain that others refer to stays.
-A database in which the migration ran keeps the table: take it back before, or start with an empty one.";
+A database in which the migration ran keeps the table: take it back before, or start with an empty one. Migrations that
+were released stay even with --force, for there are databases that have them.";
 
 /// A domain to be removed.
 #[derive(Args, Debug, Default)]
@@ -28,24 +31,37 @@ A database in which the migration ran keeps the table: take it back before, or s
 pub(crate) struct Options {
     /// The domain, as `cargo xtask domains` lists it.
     domain: String,
-    /// Also if files were edited or added, or its migration was released: they are lost unless git has them.
+    /// Also if files were edited or added, which are then lost unless git has them, or if its migration was released.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     how: How,
 }
 
+/// The plan, and the migrations that stay.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) plan: Plan,
+    pub(super) released: Vec<String>,
+}
+
 /// Removes the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
-    let plan = draft(workspace, options)?;
-    if carry_out(workspace, &plan, options.how)? {
+    let draft = draft(workspace, options)?;
+    if carry_out(workspace, &draft.plan, options.how)? {
         println!("\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit", options.domain);
+    }
+    if !draft.released.is_empty() {
+        println!(
+            "\nThese migrations were released and stay: {}. A later one may drop the table: `cargo xtask new-migration`.",
+            draft.released.join(", ")
+        );
     }
     Ok(true)
 }
 
 /// What removing it will do.
-pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Plan> {
+pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let survey = Survey::of(&workspace.root)?;
     let name = &options.domain;
     let Some(manifest) = survey.generated.get(name) else {
@@ -56,19 +72,21 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Plan> {
     let mut plan = Plan::new(&workspace.root);
     refuse_used(&plan, &survey, name)?;
     let extra = extra_files(workspace, manifest)?;
+    let released = released(&plan, &survey, manifest)?;
     if !options.force {
-        refuse_released(&plan, &survey, manifest)?;
+        refuse_released(&released)?;
         refuse_edited(&plan, manifest, &extra)?;
     }
-    for path in manifest.files.keys().chain(&extra) {
+    let stays = |path: &String| released.iter().any(|migration| module(migration) == *path);
+    for path in manifest.files.keys().chain(&extra).filter(|path| !stays(path)) {
         plan.delete(path)?;
     }
     plan.delete(manifest::path(name))?;
-    strike(&mut plan, manifest, &survey)?;
+    strike(&mut plan, manifest, &survey, &released)?;
     let mut generated = survey.specs();
     generated.remove(name);
     write_catalogue(&mut plan, &survey, &generated)?;
-    Ok(plan)
+    Ok(Draft { plan, released })
 }
 
 /// Nothing may be left that names it.
@@ -100,22 +118,23 @@ fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
 fn extra_files(workspace: &Workspace, manifest: &Manifest) -> Result<Vec<String>> {
     let name = &manifest.spec.name;
     let found = files(&workspace.root.join("crates").join(name))?;
-    let relative =
-        |path: std::path::PathBuf| path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
+    let relative = |path: PathBuf| path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
     let known = |path: &String| manifest.files.contains_key(path) || *path == manifest::path(name);
     Ok(found.into_iter().map(relative).filter(|path| !known(path)).collect())
 }
 
-fn refuse_released(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<()> {
+/// Those of its migrations that databases have already.
+fn released(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<Vec<String>> {
     let names: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
-    let text = plan.expect(RELEASED)?;
-    let released = migrations::released(&text, &survey.migrations, &names)?;
-    if let Some(first) = released.first() {
-        bail!(
-            "the migration `{first}` was released ({RELEASED} says so), so there are databases that have it: keep it, and make one that drops the table with `cargo xtask new-migration`; or use --force if no database is worth keeping"
-        );
-    }
-    Ok(())
+    let released = migrations::released(&plan.expect(RELEASED)?, &survey.migrations, &names)?;
+    Ok(released.into_iter().map(str::to_owned).collect())
+}
+
+fn refuse_released(released: &[String]) -> Result<()> {
+    let Some(first) = released.first() else { return Ok(()) };
+    bail!(
+        "the migration `{first}` was released ({RELEASED} says so), so there are databases with the table: use --force, which takes everything away but that migration, and drop the table in a new one"
+    )
 }
 
 fn refuse_edited(plan: &Plan, manifest: &Manifest, extra: &[String]) -> Result<()> {
@@ -141,13 +160,12 @@ pub(super) fn edited(plan: &Plan, manifest: &Manifest) -> Result<Vec<String>> {
 }
 
 /// Its lines in the files that name every domain.
-fn strike(plan: &mut Plan, manifest: &Manifest, survey: &Survey) -> Result<()> {
+fn strike(plan: &mut Plan, manifest: &Manifest, survey: &Survey, released: &[String]) -> Result<()> {
     let name = &manifest.spec.name;
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, name))?;
     plan.edit(SERVER_MANIFEST, |text| cargo_toml::remove_dependency(text, name))?;
     plan.edit(&survey.domains_list, |text| lists::remove(text, "domains", name))?;
-    let mut migrations = manifest.migrations.iter();
-    migrations.try_for_each(|migration| {
-        plan.edit(MIGRATIONS, |text| lists::remove(text, "migrations", &migration.name))
-    })
+    let names = manifest.migrations.iter().map(|migration| &migration.name);
+    let mut gone = names.filter(|name| !released.contains(name));
+    gone.try_for_each(|gone| plan.edit(MIGRATIONS, |text| lists::remove(text, "migrations", gone)))
 }

@@ -138,8 +138,8 @@ impl Place {
     }
 
     fn remove_domain(&self, line: &[&str]) -> Result<()> {
-        let plan = remove_domain::draft(&self.workspace, &parsed::<remove_domain::Options>(line))?;
-        self.carry_out(&plan);
+        let draft = remove_domain::draft(&self.workspace, &parsed::<remove_domain::Options>(line))?;
+        self.carry_out(&draft.plan);
         Ok(())
     }
 }
@@ -494,8 +494,12 @@ fn what_was_released_stays() {
         told.starts_with(&format!("the migration `{CREATED}` was released (migration/RELEASED says so)")),
         "{told}"
     );
-    house.write("migration/RELEASED", "m20261120_000001_create_users\n");
-    house.remove_domain(&["post"]).unwrap();
+    house.remove_domain(&["post", "--force"]).unwrap();
+    assert!(house.read("migration/src/lib.rs").contains(CREATED), "databases have it");
+    assert!(house.path(&add_field::module(CREATED)).is_file());
+    assert!(!house.path("crates/post").exists());
+    house.new_domain(&["note", "a:int"]).unwrap();
+    house.remove_domain(&["note"]).unwrap();
 }
 
 #[test]

@@ -14,6 +14,9 @@ use super::refusal::Refusal;
 use super::spec::{Field, Kind, OnDelete, Range, Spec};
 use crate::process::Invocation;
 
+/// What a cursor holds, however the text grows when it is normalized: see `PageQuery` in the kernel.
+const LONGEST_SORTED: u64 = 255;
+
 /// The field that `text` describes, as far as it can be told without the others.
 pub(crate) fn parse(text: &str) -> Result<Field, Refusal> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
@@ -63,6 +66,12 @@ fn settle(mut field: Field) -> Result<Field, String> {
     }
     field.on_delete = field.on_delete.or_else(|| default_on_delete(&field));
     field.range = range::settle(&field.kind, &field.range)?;
+    let longest = field.range.max.as_deref().and_then(|max| max.parse::<u64>().ok());
+    if field.sort && field.kind == Kind::String && longest > Some(LONGEST_SORTED) {
+        return Err(format!(
+            "a list is sorted by {LONGEST_SORTED} characters at most, because the text stands in the cursor of its pages: leave `sort` out, or write `..{LONGEST_SORTED}`"
+        ));
+    }
     let Some(default) = field.default.take() else { return Ok(field) };
     if field.optional {
         return Err("`optional` and a default both say what absent means: leave one out".into());

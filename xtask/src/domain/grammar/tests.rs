@@ -200,6 +200,7 @@ fn a_modifier_that_is_none_is_refused() {
         ("a:enum=News", "`News` can't be a name: write `news`"),
         ("a:enum=b,c,b", "the choice `b` is there already"),
         ("a:enum=self", "the choice `self` has no name in Rust"),
+        ("a:string:..256:sort", "a list is sorted by 255 characters at most"),
         ("a:email:5..", "an address has no shortest length"),
         ("a:url:..39", "most addresses of the type `url` would be too long: write at least `..40`"),
         ("a:enum=v1,v_1", "the choice `v_1` is there already, perhaps with other underscores"),
