@@ -4,6 +4,7 @@
 //! `render` makes the files, `lists` and `cargo_toml` edit the few files that others keep too, and `plan` writes all of it or
 //! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed.
 
+pub(crate) mod canon;
 mod cargo_toml;
 mod catalogue;
 pub(crate) mod commands;

@@ -104,15 +104,13 @@ pub(crate) fn access(spec: &Spec) -> String {
     view::access(spec)
 }
 
-/// The types that generated code has from elsewhere: no domain may be called so that its own types are. Read out of what the
-/// templates make of a domain with one field of each type.
+/// A domain with one field of each type, which nobody makes: what it looks like is what domains look like.
 ///
 /// # Errors
 ///
 /// As [`domain`].
-pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
-    const PROBE: &str = "zzprobe";
-    let fields = [
+pub(crate) fn probe(root: &Path) -> Result<Vec<Rendered>> {
+    const FIELDS: [&str; 16] = [
         "string:sort:search",
         "text",
         "bool",
@@ -128,6 +126,7 @@ pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
         "url",
         "enum=a",
         "upload:optional",
+        "ref=user:owner",
     ];
     let field = |(number, kind): (usize, &&str)| grammar::parse(&format!("f{number}:{kind}"));
     let spec = Spec {
@@ -137,12 +136,23 @@ pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
         public_read: false,
         admin_only: false,
         events: true,
-        fields: fields.iter().enumerate().map(field).collect::<Result<_, _>>()?,
+        fields: FIELDS.iter().enumerate().map(field).collect::<Result<_, _>>()?,
     };
-    let files =
-        domain(root, &spec, &House::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")?;
+    domain(root, &spec, &House::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")
+}
+
+const PROBE: &str = "zzprobe";
+
+/// The types that generated code has from elsewhere: no domain may be called so that its own types are.
+///
+/// # Errors
+///
+/// As [`domain`].
+pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
     let mut names: BTreeSet<String> = PRELUDE.map(str::to_owned).into();
-    for file in files.iter().filter(|file| file.path.extension().is_some_and(|extension| extension == "rs")) {
+    for file in
+        probe(root)?.iter().filter(|file| file.path.extension().is_some_and(|extension| extension == "rs"))
+    {
         names.extend(imports::imported(&file.text)?);
     }
     names.retain(|name| {

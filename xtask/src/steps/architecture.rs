@@ -7,6 +7,7 @@ mod rules;
 use anyhow::{Result, bail};
 
 use super::Outcome;
+use crate::domain::canon;
 use crate::workspace::Workspace;
 
 /// Checks every rule and prints one sentence for each place where one is broken.
@@ -19,6 +20,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     broken.extend(rules::rooms(&house));
     broken.extend(rules::lints(&house));
     broken.extend(policy.violations(&house.packages));
+    broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);
     for sentence in &broken {
         println!("- {sentence}");
     }

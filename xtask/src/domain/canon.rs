@@ -1,0 +1,122 @@
+//! Every domain is cut alike, whoever wrote it: what the templates make is the measure, and the domains that were written by
+//! hand are held against it. So neither can change its shape without the other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use syn::{FnArg, Item, Pat, Visibility};
+
+use super::render;
+
+/// The rooms whose public faces are compared.
+const ROOMS: [&str; 2] = ["error", "service"];
+
+/// What a room shows: its functions with the names of their parameters, in order, and its lists.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Face {
+    functions: BTreeMap<String, Vec<String>>,
+    lists: Vec<String>,
+}
+
+/// A sentence for each place where one of these domains differs from what the templates make.
+///
+/// # Errors
+///
+/// rustfmt is not there, or a room cannot be read.
+pub(crate) fn drift<'a>(root: &Path, domains: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>> {
+    let probe = render::probe(root)?;
+    let mut canon = BTreeMap::new();
+    for room in ROOMS {
+        let wanted = format!("src/{room}.rs");
+        let file = probe.iter().find(|file| file.path.ends_with(&wanted));
+        canon.insert(room, face(&file.context("the templates make no such room")?.text)?);
+    }
+    let mut sentences = Vec::new();
+    for domain in domains {
+        for (room, canon) in &canon {
+            let path = format!("crates/{domain}/src/{room}.rs");
+            let text = fs::read_to_string(root.join(&path)).with_context(|| format!("can't read {path}"))?;
+            sentences.extend(differences(&path, canon, &face(&text)?));
+        }
+    }
+    Ok(sentences)
+}
+
+fn face(text: &str) -> Result<Face> {
+    let mut face = Face::default();
+    for item in syn::parse_file(text).context("it cannot be parsed")?.items {
+        match item {
+            Item::Fn(function) if matches!(function.vis, Visibility::Public(_)) => {
+                let names = function.sig.inputs.iter().filter_map(name).collect();
+                face.functions.insert(function.sig.ident.to_string(), names);
+            }
+            Item::Static(list) if matches!(list.vis, Visibility::Public(_)) => {
+                face.lists.push(list.ident.to_string());
+            }
+            _ => {}
+        }
+    }
+    Ok(face)
+}
+
+fn name(argument: &FnArg) -> Option<String> {
+    let FnArg::Typed(argument) = argument else { return None };
+    let Pat::Ident(name) = &*argument.pat else { return None };
+    Some(name.ident.to_string())
+}
+
+fn differences(path: &str, canon: &Face, own: &Face) -> Vec<String> {
+    let missing = canon.lists.iter().filter(|list| !own.lists.contains(list));
+    let missing = missing.map(|list| {
+        format!("{path} has no `pub static {list}`, which every domain has: add it, if only empty.")
+    });
+    let turned = own.functions.iter().filter_map(|(function, parameters)| {
+        let wanted = in_common(canon.functions.get(function)?, parameters);
+        let found = in_common(parameters, &wanted);
+        (wanted != found).then(|| {
+            format!(
+                "`{function}` in {path} takes {}, and in generated domains it takes {}: who has read one domain has to know them all, so give both the same order.",
+                found.join(", "),
+                wanted.join(", ")
+            )
+        })
+    });
+    missing.chain(turned).collect()
+}
+
+/// Those of `names` that `others` have too, in their own order.
+fn in_common(names: &[String], others: &[String]) -> Vec<String> {
+    names.iter().filter(|name| others.contains(name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANON: &str =
+        "pub static RESOURCES: u8 = 1;\npub async fn get(session: &S, files: &F, actor: &A, id: I) {}\n";
+
+    fn told(own: &str) -> Vec<String> {
+        differences("service.rs", &face(CANON).unwrap(), &face(own).unwrap())
+    }
+
+    #[test]
+    fn a_domain_may_take_less_and_more_in_the_same_order() {
+        let own = "pub static RESOURCES: u8 = 0;\npub fn get(session: &S, storage: T, actor: &A, id: I, more: M) {}\npub fn other(id: I, session: S) {}\n";
+        assert_eq!(told(own), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_order_and_a_missing_list_are_told() {
+        let sentences = told("pub fn get(actor: &A, session: &S, id: I) {}\n");
+        assert_eq!(sentences.len(), 2, "{sentences:?}");
+        assert!(sentences[0].contains("no `pub static RESOURCES`"), "{sentences:?}");
+        assert!(
+            sentences[1]
+                .contains("takes actor, session, id, and in generated domains it takes session, actor, id"),
+            "{sentences:?}"
+        );
+    }
+}
