@@ -16,7 +16,7 @@ use shared_kernel::event::DomainEvent;
 use shared_kernel::id::{Id, Prefixed};
 use shared_kernel::reference::{self, OnDelete, Pointed, Reference, Resource, Resources};
 use shared_kernel::repository::{Precondition, Repository};
-use shared_kernel::session::{Databases, SessionError, WriteSession};
+use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, at_once, events};
 
 use crate::common::commit;
@@ -244,7 +244,7 @@ async fn delete<R: Repository>(
 ) -> Result<(), SessionError> {
     let session = databases.write();
     R::soft_delete(&session, id, &Precondition::None).await?.unwrap();
-    session.commit(()).await.map(shared_kernel::session::Committed::into_value)
+    session.commit(()).await.map(Committed::into_value)
 }
 
 #[tokio::test]
@@ -529,7 +529,7 @@ async fn a_deletion_that_is_given_up_half_way_is_not_committed() {
             assert!(polls > 1, "it was never given up");
             break;
         }
-        let given_up = session.commit(()).await.map(|committed| committed.into_value());
+        let given_up = session.commit(()).await.map(Committed::into_value);
         assert!(matches!(given_up, Err(SessionError::Failed)), "{polls}: {given_up:?}");
         assert_eq!([world.row(anna).await, world.row(tea).await], before, "{polls}");
     }
