@@ -73,6 +73,13 @@ impl Email {
     /// The longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3).
     pub const MAX_LENGTH: usize = 254;
 
+    /// `text` as an address is kept: full-width letters and signs become those that mail knows (NFKC, UAX #15). That it is an
+    /// address is for [`parse`](Contact::parse) to say.
+    #[must_use]
+    pub fn written(text: &str) -> String {
+        text.trim().nfkc().collect()
+    }
+
     /// The address as it is written to.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -89,7 +96,7 @@ impl Email {
 impl Contact for Email {
     fn parse(text: &str) -> Result<Self, Refusal> {
         let refusal = |message: String| Refusal { code: "email", message };
-        let address: String = text.trim().nfkc().collect();
+        let address = Self::written(text);
         if address.len() > Self::MAX_LENGTH {
             return Err(Refusal { code: "too_long", message: "must have at most 254 characters".into() });
         }

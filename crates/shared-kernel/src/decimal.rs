@@ -303,6 +303,15 @@ impl<const PRECISION: u32, const SCALE: u32> ToSchema for Fixed<PRECISION, SCALE
     }
 }
 
+/// A garde rule: the number is one. JSON has no other, and a query string can say `NaN`, which engines sort differently.
+///
+/// # Errors
+///
+/// It is infinite, or not a number.
+pub fn is_finite(number: &f64, _context: &()) -> garde::Result {
+    if number.is_finite() { Ok(()) } else { Err(garde::Error::new("number: must be a finite number")) }
+}
+
 /// A garde rule: `#[garde(custom(decimal::within(Some("0.01"), None)))]`. Both ends are within, and `None` is no bound. A
 /// bound that is no number refuses every value, which no test of the field survives.
 pub fn within<const PRECISION: u32, const SCALE: u32>(

@@ -40,12 +40,22 @@ pub(crate) fn merge(file: Versions<'_>) -> Outcome {
         (None, Some(_)) => Outcome::Stuck("was deleted, and has to change"),
         (Some(ours), None) if is_untouched(ours) => Outcome::Delete,
         (Some(_), None) => Outcome::Stuck("was edited, and is no longer needed"),
-        (Some(ours), Some(theirs)) if is_untouched(ours) || ours == theirs => Outcome::Take,
+        // Even where today's templates would make it otherwise: a domain keeps the shape of its day.
+        (Some(_), Some(theirs)) if file.base == Some(theirs) => Outcome::Keep,
+        (Some(ours), Some(theirs)) if file.base == Some(ours) || ours == theirs => Outcome::Take,
         (Some(_), Some(_)) if file.recorded.is_none() => {
             Outcome::Stuck("is in the way of a file that is to be generated")
         }
-        (Some(_), Some(theirs)) if file.base == Some(theirs) => Outcome::Keep,
+        (Some(ours), Some(theirs)) if is_untouched(ours) => aged(file, ours, theirs),
         (Some(ours), Some(theirs)) => three_way(file, ours, theirs),
+    }
+}
+
+/// Nobody edited it, and other templates made it: it gets what is new, and nothing else of what they are today.
+fn aged(file: Versions<'_>, ours: &str, theirs: &str) -> Outcome {
+    match diffy::merge(file.base.unwrap_or_default(), ours, theirs) {
+        Ok(merged) => Outcome::Merged(merged),
+        Err(_) => Outcome::Stuck("was made by other templates than today's, and has to change where they do"),
     }
 }
 
@@ -79,9 +89,17 @@ mod tests {
     #[test]
     fn what_nobody_edited_is_generated_again() {
         assert_eq!(edited(BASE), Outcome::Take);
-        let old = "made by older templates\n";
-        assert_eq!(merged(old, Some(BASE), Some(old), Some(THEIRS)), Outcome::Take);
         assert_eq!(edited(THEIRS), Outcome::Take);
+    }
+
+    #[test]
+    fn what_older_templates_made_gets_what_is_new_and_no_more() {
+        let old = "one\ntwo as it was\nthree\nfour\nfive\nsix\n";
+        assert_eq!(merged(old, Some(BASE), Some(old), Some(BASE)), Outcome::Keep);
+        let new = old.replace("five\n", "five\nnew\n");
+        assert_eq!(merged(old, Some(BASE), Some(old), Some(THEIRS)), Outcome::Merged(new));
+        let other = "made otherwise\n";
+        assert!(matches!(merged(other, Some(BASE), Some(other), Some(THEIRS)), Outcome::Stuck(_)));
     }
 
     #[test]

@@ -95,9 +95,14 @@ impl Plan {
         let mut done = Done::default();
         let outcome = self.stage(&mut done).and_then(|staged| self.put(&staged, &mut done));
         match outcome {
-            Ok(()) => self.remove_empty_folders(),
+            Ok(()) => {
+                for (_, aside) in &done.aside {
+                    fs::remove_file(aside).with_context(|| format!("can't remove {}", aside.display()))?;
+                }
+                self.remove_empty_folders()
+            }
             Err(error) => {
-                self.undo(&done).with_context(|| format!("{error:#}; and then, while undoing it"))?;
+                done.undo().with_context(|| format!("{error:#}; and then, while undoing it"))?;
                 Err(error.context("nothing was changed"))
             }
         }
@@ -134,32 +139,19 @@ impl Plan {
     }
 
     fn put(&self, staged: &BTreeMap<&Path, PathBuf>, done: &mut Done) -> Result<()> {
-        for path in self.changes.keys() {
+        for (number, (path, change)) in self.changes.iter().enumerate() {
             let full = self.root.join(path);
-            match staged.get(path.as_path()) {
-                Some(temporary) => fs::rename(temporary, &full),
-                None => fs::remove_file(&full),
+            let failed = || format!("can't write or delete {}", full.display());
+            if change.before.is_some() {
+                // The file itself is put aside, so that bringing it back needs neither space nor its mode.
+                let aside = full.with_file_name(format!(".xtask-{}-{number}.bak", std::process::id()));
+                fs::rename(&full, &aside).with_context(failed)?;
+                done.aside.push((full.clone(), aside));
             }
-            .with_context(|| format!("can't write or delete {}", full.display()))?;
-            done.put.push(path.clone());
-        }
-        Ok(())
-    }
-
-    fn undo(&self, done: &Done) -> Result<()> {
-        for path in done.put.iter().rev() {
-            let full = self.root.join(path);
-            match self.changes.get(path).and_then(|change| change.before.as_ref()) {
-                Some(bytes) => fs::write(&full, bytes),
-                None => fs::remove_file(&full),
+            if let Some(temporary) = staged.get(path.as_path()) {
+                fs::rename(temporary, &full).with_context(failed)?;
+                done.put.push(full.clone());
             }
-            .with_context(|| format!("can't bring back {}", full.display()))?;
-        }
-        for temporary in done.temporary.iter().filter(|path| path.exists()) {
-            fs::remove_file(temporary).with_context(|| format!("can't remove {}", temporary.display()))?;
-        }
-        for folder in done.folders.iter().rev() {
-            fs::remove_dir(folder).with_context(|| format!("can't remove {}", folder.display()))?;
         }
         Ok(())
     }
@@ -186,6 +178,31 @@ struct Done {
     folders: Vec<PathBuf>,
     temporary: Vec<PathBuf>,
     put: Vec<PathBuf>,
+    /// Files that were put aside, with where they lie.
+    aside: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Done {
+    /// Undoes all of it that can be undone, and tells the rest.
+    fn undo(&self) -> Result<()> {
+        let mut failures = Vec::new();
+        let mut attempt = |outcome: std::io::Result<()>, path: &Path| {
+            failures.extend(outcome.err().map(|error| format!("{}: {error}", path.display())));
+        };
+        for path in &self.put {
+            attempt(fs::remove_file(path), path);
+        }
+        for (path, aside) in &self.aside {
+            attempt(fs::rename(aside, path), path);
+        }
+        for path in self.temporary.iter().filter(|path| path.exists()) {
+            attempt(fs::remove_file(path), path);
+        }
+        for folder in self.folders.iter().rev() {
+            attempt(fs::remove_dir(folder), folder);
+        }
+        if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
+    }
 }
 
 fn make_folders(folder: &Path, done: &mut Done) -> Result<()> {

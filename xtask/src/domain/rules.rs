@@ -150,11 +150,10 @@ pub(crate) fn check_plural(plural: &str, survey: &Survey) -> Result<(), Refusal>
 
 /// Refuses a domain whose types would be called as types that its code or the document has from elsewhere.
 pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<String>) -> Result<(), Refusal> {
-    let (one, many) = (pascal(&spec.name), pascal(&spec.plural));
-    let endings = ["", "Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted"];
-    let types = endings.iter().map(|ending| format!("{one}{ending}"));
-    let types: Vec<String> = types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect();
-    let is_taken = |name: &&String| reserved.contains(*name) || survey.schemas.contains(*name);
+    let types = own_types(spec);
+    let others: BTreeSet<String> = survey.specs().values().flat_map(documented_types).collect();
+    let is_taken =
+        |name: &&String| reserved.contains(*name) || survey.schemas.contains(*name) || others.contains(*name);
     if let Some(clash) = types.iter().find(is_taken) {
         return refuse(format!(
             "a domain `{}` would have a type `{clash}`, and there is another of that name: choose another name for the domain",
@@ -168,6 +167,21 @@ pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<Stri
         ));
     }
     check_choices(spec, &spec.fields, survey)
+}
+
+fn own_types(spec: &Spec) -> Vec<String> {
+    let (one, many) = (pascal(&spec.name), pascal(&spec.plural));
+    let endings = ["", "Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted"];
+    let types = endings.iter().map(|ending| format!("{one}{ending}"));
+    types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect()
+}
+
+/// The types that a domain brings into the document, its enums among them: it may be older than the domain.
+fn documented_types(spec: &Spec) -> Vec<String> {
+    let one = pascal(&spec.name);
+    let enums = spec.fields.iter().filter(|field| matches!(field.kind, Kind::Enum(_)));
+    let enums = enums.map(|field| format!("{one}{}", pascal(&field.name)));
+    ["Filter", "Sort", ""].iter().map(|ending| format!("{one}{ending}")).chain(enums).collect()
 }
 
 /// Refuses enums whose types would be called as other types of the document.

@@ -263,14 +263,14 @@ fn picked(values: &[String], example: String) -> Sample {
 }
 
 /// A decimal as a whole number of its smallest units.
-fn units(text: &str, scale: u32) -> i64 {
+pub(crate) fn units(text: &str, scale: u32) -> i64 {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let part = format!("{part:0<width$}", width = scale as usize);
     sign * format!("{whole}{part}").parse::<i64>().unwrap_or(0)
 }
 
-fn from_units(units: i64, scale: u32) -> String {
+pub(crate) fn from_units(units: i64, scale: u32) -> String {
     let (sign, digits) = if units < 0 { ("-", units.unsigned_abs()) } else { ("", units.unsigned_abs()) };
     let width = scale as usize + 1;
     let text = format!("{digits:0>width$}");

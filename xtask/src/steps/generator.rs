@@ -15,6 +15,23 @@ use crate::workspace::Workspace;
 const DOMAINS: &str = "xtask/generator/domains.txt";
 const REFUSALS: &str = "xtask/generator/refusals.txt";
 
+/// What a developer writes into a generated file.
+const BY_HAND: &str = "\n/// By hand.\npub const BY_HAND: bool = true;\n";
+
+/// What is added to a domain that others refer to: a default, a check, an index, a shadow column, a foreign key, each with its way
+/// back.
+const ADDED: [&str; 9] = [
+    "subtitle:string:..80:default=none:sort:search",
+    "level:int:0..9:default=1:filter",
+    "color:enum=red,green:default=red",
+    "fee:decimal=10,2:default=0:sort",
+    "contact:email:optional:unique",
+    "icon:upload:optional",
+    "reviewer:ref=user:optional:set-null",
+    "due:date:optional:sort:filter",
+    "is_open:bool=true",
+];
+
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let copy = Copy::make(workspace)?;
     let domains = lines(workspace, DOMAINS)?;
@@ -28,8 +45,11 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     copy.git("add --all")?;
     copy.git("commit --quiet --message generated")?;
     copy.checks(&names(&domains))?;
-    let engines = postgres::with_server(workspace, |url| copy.tests(&names(&domains), Some(url)))?;
-    copy.adds_a_field()?;
+    let engines = postgres::with_server(workspace, |url| {
+        copy.tests(&names(&domains), Some(url))?;
+        copy.adds_fields(url)?;
+        Ok(Outcome::Passed)
+    })?;
     copy.removes(&names(&domains))?;
     Ok(engines)
 }
@@ -141,18 +161,24 @@ impl Copy {
         Ok(Outcome::Passed)
     }
 
-    /// A field is added to a domain that somebody worked on, and what was written by hand stays.
-    fn adds_a_field(&self) -> Result<()> {
+    /// Fields of many kinds are added: to a domain that somebody worked on, where what was written by hand stays, and to one
+    /// that others refer to.
+    fn adds_fields(&self, url: &str) -> Result<()> {
         let service = self.root.join("crates/post/src/service.rs");
-        let edited = fs::read_to_string(&service)? + "\n/// By hand.\npub const BY_HAND: bool = true;\n";
-        fs::write(&service, &edited).context("can't edit the copy")?;
+        let edited =
+            fs::read_to_string(&service)?.replace("/// Makes a post.", "/// Makes a post, said by hand.");
+        fs::write(&service, edited + BY_HAND).context("can't edit the copy")?;
         self.xtask("add-field post subtitle:string:1..80:optional:sort:search --no-openapi")?;
-        if !fs::read_to_string(&service)?.contains("BY_HAND") {
+        let merged = fs::read_to_string(&service)?;
+        if !merged.contains("said by hand") || !merged.contains(BY_HAND) {
             bail!("add-field lost what was written by hand in {}", service.display());
         }
+        self.xtask(&format!("add-field category {} --no-openapi", ADDED.join(" ")))?;
         self.xtask("openapi")?;
-        self.xtask("ci --fail-fast --only fmt,links,architecture,openapi")?;
-        self.tests(&["post"], None)?;
+        self.xtask("ci --fail-fast --only fmt,links,architecture,clippy,openapi")?;
+        let touched = ["post", "category", "torture", "remark"];
+        self.tests(&touched, None)?;
+        self.tests(&touched, Some(url))?;
         // Back to what was generated.
         self.git("reset --quiet --hard")?;
         self.git("clean --quiet --force -d").map(drop)
@@ -178,9 +204,10 @@ impl Copy {
 /// workspace stays here, because cargo tells two workspaces apart by their files' times only.
 fn lend(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).context("can't make the copy's target folder")?;
-    for folder in ["build", "deps", ".fingerprint"] {
+    // What cargo writes into again is copied.
+    for (folder, how) in [("build", "-al"), ("deps", "-al"), (".fingerprint", "-a")] {
         if from.join(folder).is_dir() {
-            Invocation::new("cp").arg("-al").arg(from.join(folder)).arg(to).run()?;
+            Invocation::new("cp").arg(how).arg(from.join(folder)).arg(to).run()?;
         }
     }
     for member in members()? {

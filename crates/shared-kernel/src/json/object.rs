@@ -12,6 +12,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::error::Invalid;
+
 /// A JSON object with any fields: settings, metadata.
 ///
 /// In the database it is JSON, in a column of `ColumnDef::json_binary()`. PostgreSQL keeps neither the order of the fields
@@ -31,6 +33,25 @@ impl Object {
     #[must_use]
     pub fn into_fields(self) -> Map<String, Json> {
         self.0
+    }
+
+    /// How many bytes it may have as JSON: as many as a body. Patches add to what is there, so without a limit it would grow
+    /// for ever.
+    pub const MAX_BYTES: usize = 1_048_576;
+
+    /// The same, [merged](Self::merge) with `patch`.
+    ///
+    /// # Errors
+    ///
+    /// It would be larger than [`MAX_BYTES`](Self::MAX_BYTES): the field at `pointer` is refused with `too_long`.
+    pub fn patched(mut self, patch: Self, pointer: &str) -> Result<Self, Invalid> {
+        self.merge(patch);
+        let length = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
+        if length > Self::MAX_BYTES {
+            let message = format!("would have {length} bytes with this, and may have {}", Self::MAX_BYTES);
+            return Err(Invalid::field(pointer, "too_long", message));
+        }
+        Ok(self)
     }
 
     /// Changes it as a merge patch says (RFC 7396, section 2): `null` removes a field, an object is merged into what is there,
@@ -155,6 +176,18 @@ mod tests {
 
     fn object(value: Json) -> Object {
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_patched_object_has_a_largest_size() {
+        let text = |letter: &str, count: usize| json!(letter.repeat(count));
+        let half = object(json!({"a": text("a", Object::MAX_BYTES / 2)}));
+        let fits = half.clone().patched(object(json!({"b": text("b", 1_000)})), "/data").unwrap();
+        assert_eq!(fits.fields().len(), 2);
+        let Err(Invalid(fields)) = half.patched(object(json!({"b": text("b", Object::MAX_BYTES / 2)})), "/data") else {
+            panic!("it fits")
+        };
+        assert_eq!((&*fields[0].pointer, &*fields[0].code), ("/data", "too_long"));
     }
 
     fn merged(target: Json, patch: Json) -> Json {

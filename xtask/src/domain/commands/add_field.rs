@@ -166,7 +166,13 @@ impl Work<'_> {
                 ours: ours.as_deref(),
                 theirs: theirs.get(path).map(String::as_str),
             };
+            let untouched = ours.as_deref().is_some_and(|ours| old.files.get(path) == Some(&hash(ours)));
             self.put(path, merge(versions), theirs.get(path), &mut manifest)?;
+            // Nobody edited it, so that what it became is as good as generated.
+            if untouched {
+                self.merged.retain(|merged| merged != path);
+                manifest.files.extend(self.plan.read(path)?.map(|text| (path.clone(), hash(&text))));
+            }
         }
         Ok(manifest)
     }

@@ -71,6 +71,7 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     };
     let mut plan = Plan::new(&workspace.root);
     refuse_used(&plan, &survey, name)?;
+    refuse_migrated(&plan, &survey, manifest)?;
     let extra = extra_files(workspace, manifest)?;
     let released = released(&plan, &survey, manifest)?;
     if !options.force {
@@ -109,6 +110,18 @@ fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
         let Some(text) = plan.read(&path)? else { continue };
         if cargo_toml::depends_on(&text, name).with_context(|| format!("in {path}"))? {
             bail!("{path} depends on `{name}`: take that out first, with the code that needs it");
+        }
+    }
+    Ok(())
+}
+
+/// A migration that was written by hand and names the table would fail on every new database.
+fn refuse_migrated(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<()> {
+    let table = format!("\"{}\"", manifest.spec.plural);
+    let own = |name: &String| manifest.migrations.iter().any(|migration| migration.name == *name);
+    for name in survey.migrations.iter().filter(|name| !own(name)) {
+        if plan.expect(module(name))?.contains(&table) {
+            bail!("{} names the table `{}`: take that out first", module(name), manifest.spec.plural);
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ use super::refusal::Refusal;
 use super::spec::{Field, Kind, OnDelete, Range, Spec};
 use crate::process::Invocation;
 
-/// What a cursor holds, however the text grows when it is normalized: see `PageQuery` in the kernel.
-const LONGEST_SORTED: u64 = 255;
+/// What an index and a cursor hold, however the text grows when it is normalized: see `PageQuery` in the kernel.
+const LONGEST_INDEXED: u64 = 255;
 
 /// The field that `text` describes, as far as it can be told without the others.
 pub(crate) fn parse(text: &str) -> Result<Field, Refusal> {
@@ -66,12 +66,7 @@ fn settle(mut field: Field) -> Result<Field, String> {
     }
     field.on_delete = field.on_delete.or_else(|| default_on_delete(&field));
     field.range = range::settle(&field.kind, &field.range)?;
-    let longest = field.range.max.as_deref().and_then(|max| max.parse::<u64>().ok());
-    if field.sort && field.kind == Kind::String && longest > Some(LONGEST_SORTED) {
-        return Err(format!(
-            "a list is sorted by {LONGEST_SORTED} characters at most, because the text stands in the cursor of its pages: leave `sort` out, or write `..{LONGEST_SORTED}`"
-        ));
-    }
+    check_length(&field)?;
     let Some(default) = field.default.take() else { return Ok(field) };
     if field.optional {
         return Err("`optional` and a default both say what absent means: leave one out".into());
@@ -79,8 +74,29 @@ fn settle(mut field: Field) -> Result<Field, String> {
     if field.unique {
         return Err("with `unique`, only one row could have the default: leave one out".into());
     }
-    field.default = Some(values::default(&field, &default)?);
+    let default = values::default(&field, &default)?;
+    if (field.sort || field.search) && field.is_text() && !default.is_ascii() {
+        return Err("a default that is searched or sorted by has to be plain ASCII: rows that are there get it as it is written".into());
+    }
+    field.default = Some(default);
     Ok(field)
+}
+
+/// A key of an index has to fit into a page of it (PostgreSQL manual, "B-Tree Indexes": about 2,700 bytes), and what a list is
+/// sorted by stands in the cursor of its pages.
+fn check_length(field: &Field) -> Result<(), String> {
+    let longest = field.range.max.as_deref().and_then(|max| max.parse::<u64>().ok());
+    if field.kind != Kind::String || longest <= Some(LONGEST_INDEXED) {
+        return Ok(());
+    }
+    let words =
+        [(field.sort, "sort"), (field.unique, "unique"), (field.filter, "filter"), (field.index, "index")];
+    match words.iter().find(|(is_there, _)| *is_there) {
+        Some((_, word)) => Err(format!(
+            "`{word}` takes texts of at most {LONGEST_INDEXED} characters, because an index and a cursor hold no more: leave it out, or write `..{LONGEST_INDEXED}`"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_owner(field: &Field) -> Result<(), String> {

@@ -1,0 +1,233 @@
+//! What the tests make: the rows of a domain, and those of others that have to be there first.
+
+use serde::Serialize;
+
+use super::House;
+use super::field::FieldView;
+use super::wording::{article, capital_article, route, words};
+use crate::domain::samples;
+use crate::domain::spec::{Field, Kind, Spec};
+
+/// What the tests are made of.
+#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+#[derive(Serialize)]
+pub(super) struct Tests {
+    /// How many rows differ from each other in every unique field.
+    rows: usize,
+    /// The crate's own bodies choose values by number; so do those of the black-box tests.
+    picks: bool,
+    picks_remote: bool,
+    /// Rows of other tables are counted.
+    counts: bool,
+    /// Bodies refer to rows that have to be there first.
+    refers: bool,
+    needs_user: bool,
+    needs_upload: bool,
+    needs_self: bool,
+    /// Some field has a default.
+    defaults: bool,
+    /// A unique field is an optional reference.
+    unique_targets: bool,
+    /// Every unique field is a reference, so that bodies never collide by themselves.
+    unique_only_references: bool,
+    body_asks: bool,
+    body_asks_account: bool,
+    /// The tables of other domains that it refers to.
+    elsewhere: Vec<String>,
+    /// The tables whose rows the crate's own tests make.
+    targets: Vec<Target>,
+    /// The domains whose rows the black-box tests make over HTTP.
+    remote: Vec<Remote>,
+}
+
+/// A row of another table, as the crate's own tests make it.
+#[derive(Serialize)]
+struct Target {
+    name: String,
+    table: String,
+    prefix: String,
+    words: String,
+    #[serde(rename = "A")]
+    a_capital: &'static str,
+    /// Its values differ by a number.
+    numbered: bool,
+    /// Columns and values.
+    members: Vec<(String, String)>,
+    needs: Vec<Need>,
+}
+
+/// A kind of row that has to be there first.
+#[derive(Clone, Serialize)]
+struct Need {
+    name: String,
+}
+
+/// A row of another domain, as black-box tests make it.
+#[derive(Serialize)]
+struct Remote {
+    name: String,
+    route: String,
+    words: String,
+    a: &'static str,
+    numbered: bool,
+    members: Vec<(String, String)>,
+    needs: Vec<Need>,
+}
+
+/// What the rows of `spec` refer to, of other domains; owners are there anyway.
+fn needed(spec: &Spec) -> Vec<String> {
+    let mut needed = Vec::new();
+    for field in spec.fields.iter().filter(|field| !field.owner) {
+        let domain = match &field.kind {
+            Kind::Upload => "upload",
+            Kind::Ref(domain) if *domain != spec.name => domain,
+            _ => continue,
+        };
+        if !needed.iter().any(|known| known == domain) {
+            needed.push(domain.to_owned());
+        }
+    }
+    needed
+}
+
+fn required_needs(spec: &Spec) -> Vec<String> {
+    let required = Spec {
+        fields: spec.fields.iter().filter(|field| !field.optional).cloned().collect(),
+        ..spec.clone()
+    };
+    needed(&required)
+}
+
+/// The generated domains whose rows have to be there, each after those that it needs.
+pub(super) fn closure(spec: &Spec, house: &House) -> Vec<String> {
+    fn visit(name: &str, house: &House, done: &mut Vec<String>) {
+        if done.iter().any(|known| known == name) {
+            return;
+        }
+        let Some(target) = house.get(name) else { return };
+        for next in required_needs(target) {
+            visit(&next, house, done);
+        }
+        done.push(name.to_owned());
+    }
+    let mut done = Vec::new();
+    for name in needed(spec) {
+        visit(&name, house, &mut done);
+    }
+    done.retain(|name| *name != spec.name);
+    done
+}
+
+pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
+    let closure = closure(spec, house);
+    let settable = || fields.iter().filter(|field| !field.owner);
+    let required = |domain: Option<&str>| {
+        settable().any(|field| {
+            let to = field.reference.as_ref().map(|reference| reference.domain.as_str());
+            !field.optional && to.is_some() && (domain.is_none() || to == domain)
+        })
+    };
+    let refers_to = |domain: &str| needed(spec).iter().any(|name| name == domain);
+    let all_need = |domain: &str| {
+        refers_to(domain)
+            || closure
+                .iter()
+                .filter_map(|name| house.get(name))
+                .any(|target| required_needs(target).iter().any(|name| name == domain))
+    };
+    let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(house.get(name)?))).collect();
+    let targets: Vec<Target> = closure.iter().filter_map(|name| Some(target(house.get(name)?))).collect();
+    let has_pick = |members: &[(String, String)]| members.iter().any(|(_, value)| value.contains("pick("));
+    let own_picks = settable().any(|field| field.sample.value.contains("pick("));
+    let mut elsewhere: Vec<String> = needed(spec)
+        .iter()
+        .map(|name| house.get(name).map_or_else(|| format!("{name}s"), |target| target.plural.clone()))
+        .collect();
+    if fields.iter().any(|field| field.owner) && !elsewhere.iter().any(|table| table == "users") {
+        elsewhere.push("users".to_owned());
+    }
+    let uniques = || settable().filter(|field| field.unique);
+    Tests {
+        rows: spec
+            .fields
+            .iter()
+            .filter(|field| field.unique)
+            .map(samples::distinct)
+            .min()
+            .unwrap_or(5)
+            .min(5),
+        picks: own_picks || targets.iter().any(|target| has_pick(&target.members)),
+        picks_remote: own_picks || remote.iter().any(|remote| has_pick(&remote.members)),
+        counts: targets.iter().any(|target| target.numbered),
+        refers: required(None),
+        needs_user: all_need("user"),
+        needs_upload: all_need("upload"),
+        needs_self: fields
+            .iter()
+            .any(|field| field.reference.as_ref().is_some_and(|reference| reference.is_self)),
+        defaults: settable().any(|field| field.default.is_some()),
+        unique_targets: uniques().any(|field| field.optional && field.reference.is_some()),
+        unique_only_references: uniques().all(|field| field.reference.is_some()),
+        body_asks: required(None),
+        body_asks_account: settable().any(|field| {
+            !field.optional && field.reference.as_ref().is_some_and(|reference| reference.domain != "user")
+        }),
+        elsewhere,
+        targets,
+        remote,
+    }
+}
+
+fn target(spec: &Spec) -> Target {
+    let mut members = Vec::new();
+    for field in spec.fields.iter().filter(|field| !field.optional) {
+        let value = match &field.kind {
+            Kind::Ref(_) if field.owner => "self.ada.user_id".to_owned(),
+            Kind::Ref(domain) => domain.clone(),
+            Kind::Upload => "upload".to_owned(),
+            _ => samples::sample(field, &words(&field.name)).value,
+        };
+        members.push((field.column(), value.clone()));
+        members.extend(field.normalized_column().map(|shadow| (shadow, value)));
+    }
+    let name = words(&spec.name);
+    Target {
+        table: spec.plural.clone(),
+        prefix: spec.prefix.clone(),
+        a_capital: capital_article(&name),
+        words: name,
+        numbered: members.iter().any(|(_, value)| value.contains("number")),
+        members,
+        needs: required_needs(spec).into_iter().map(|name| Need { name }).collect(),
+        name: spec.name.clone(),
+    }
+}
+
+fn remote(spec: &Spec) -> Remote {
+    let members =
+        spec.fields.iter().filter(|field| !field.optional && !field.owner && field.default.is_none());
+    let member = |field: &Field| {
+        let value = match &field.kind {
+            Kind::Ref(domain) if domain == "user" => "account.id".to_owned(),
+            Kind::Ref(domain) => domain.clone(),
+            Kind::Upload => "upload".to_owned(),
+            _ => samples::sample(field, &words(&field.name)).value,
+        };
+        (field.column(), value)
+    };
+    let name = words(&spec.name);
+    let members: Vec<_> = members.map(member).collect();
+    Remote {
+        route: route(spec),
+        a: article(&name),
+        words: name,
+        numbered: members.iter().any(|(_, value)| value.contains("number")),
+        members,
+        needs: required_needs(spec)
+            .into_iter()
+            .filter(|name| name != "user")
+            .map(|name| Need { name })
+            .collect(),
+        name: spec.name.clone(),
+    }
+}

@@ -1,0 +1,189 @@
+//! The list of a domain's rows: by what it is filtered, ordered and searched.
+
+use serde::Serialize;
+
+use super::field::FieldView;
+use super::reference::ReferenceView;
+use super::schema::{SAFE_INTEGER, grouped, line_pattern, long, longest};
+use super::typed::body_type;
+use super::wording::{ident, type_of, words};
+use crate::domain::names;
+use crate::domain::samples::Sample;
+use crate::domain::spec::{Field, Kind, Spec};
+
+#[derive(Serialize)]
+pub(super) struct Filter {
+    name: String,
+    ident: String,
+    field: String,
+    doc: String,
+    #[serde(rename = "type")]
+    type_name: String,
+    attributes: Vec<String>,
+    condition: String,
+    /// `eq`, `min`, `max`, `after`, `before`.
+    operator: &'static str,
+    /// `operator` in Rust.
+    comparison: &'static str,
+    column: String,
+    unique: bool,
+    reference: Option<ReferenceView>,
+    sample: Sample,
+}
+
+#[derive(Serialize)]
+pub(super) struct OrderView {
+    name: String,
+    field: String,
+    variant: String,
+    doc: String,
+    method: &'static str,
+    column: String,
+    direction: &'static str,
+    descending: bool,
+    sample: Sample,
+}
+
+pub(super) fn search_columns(spec: &Spec) -> Vec<String> {
+    let searched = spec.fields.iter().filter(|field| field.search);
+    searched.filter_map(|field| Some(format!("Column::{}", type_of(&field.normalized_column()?)))).collect()
+}
+
+pub(super) fn filters(spec: &Spec, views: &[FieldView]) -> Vec<Filter> {
+    let fields = spec.fields.iter().zip(views).filter(|(field, _)| field.filter);
+    fields.flat_map(|(field, view)| field_filters(spec, field, view)).collect()
+}
+
+fn field_filters(spec: &Spec, field: &Field, view: &FieldView) -> Vec<Filter> {
+    let column = field.column();
+    let words = words(&field.name);
+    let same = |doc: String| filter(spec, field, view, &column, doc, "eq");
+    let named = |suffix: &str, doc: String, operator| {
+        filter(spec, field, view, &format!("{column}_{suffix}"), doc, operator)
+    };
+    match field.kind {
+        Kind::Int | Kind::BigInt | Kind::Decimal { .. } | Kind::Float => vec![
+            same(format!("Only with this {words}.")),
+            named("min", format!("Only with a {words} of at least this."), "min"),
+            named("max", format!("Only with a {words} of at most this."), "max"),
+        ],
+        Kind::Date | Kind::Timestamp => vec![
+            named("after", format!("Only with a {words} after this."), "after"),
+            named("before", format!("Only with a {words} before this."), "before"),
+        ],
+        Kind::Bool => vec![same(format!("Only those that are {words}, or only the others."))],
+        _ => vec![same(format!("Only with this {words}."))],
+    }
+}
+
+fn filter(
+    spec: &Spec,
+    field: &Field,
+    view: &FieldView,
+    name: &str,
+    doc: String,
+    operator: &'static str,
+) -> Filter {
+    let type_name = body_type(spec, field);
+    let own = ident(name);
+    let (variant, argument) = match field.kind {
+        Kind::Email => (
+            view.normalized.as_ref().map_or_else(String::new, |shadow| shadow.variant.clone()),
+            "comparable(text)",
+        ),
+        Kind::String | Kind::Url => (view.variant.clone(), "text"),
+        _ => (view.variant.clone(), "value"),
+    };
+    let variant = if variant == "Self" { "SelfColumn".to_owned() } else { variant };
+    let method = match operator {
+        "min" => "gte",
+        "max" => "lte",
+        "after" => "gt",
+        "before" => "lt",
+        _ => "eq",
+    };
+    let condition = if field.is_text() {
+        format!("filter.{own}.as_deref().map(|text| Column::{variant}.{method}({argument}))")
+    } else {
+        format!("filter.{own}.map(|value| Column::{variant}.{method}({argument}))")
+    };
+    Filter {
+        attributes: filter_attributes(field, name),
+        name: name.to_owned(),
+        field: field.name.clone(),
+        ident: own,
+        doc,
+        type_name,
+        condition,
+        operator,
+        comparison: match operator {
+            "min" => ">=",
+            "max" => "<=",
+            "after" => ">",
+            "before" => "<",
+            _ => "==",
+        },
+        column: view.column.clone(),
+        unique: view.unique,
+        reference: view.reference.clone(),
+        sample: view.sample.clone(),
+    }
+}
+
+fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
+    let rename = names::is_keyword(name).then(|| format!("#[serde(rename = \"{name}\")]"));
+    let rules = if field.is_text() {
+        let max = grouped(&longest(field).to_string());
+        vec![
+            format!("#[garde(inner(length(chars, min = 1, max = {max})))]"),
+            format!(
+                "#[param(value_type = Option<String>, min_length = 1, max_length = {max}, pattern = r\"{}\")]",
+                line_pattern(1)
+            ),
+        ]
+    } else {
+        let (rule, shown) = match field.kind {
+            Kind::Enum(_) => ("skip".to_owned(), Some("inline".to_owned())),
+            Kind::Int => {
+                ("skip".to_owned(), Some("minimum = -2_147_483_648, maximum = 2_147_483_647".to_owned()))
+            }
+            Kind::BigInt => {
+                let max = long(&SAFE_INTEGER.to_string());
+                let bounds = format!("min = -{max}, max = {max}");
+                (format!("inner(range({bounds}))"), Some(format!("minimum = -{max}, maximum = {max}")))
+            }
+            Kind::Float => ("inner(custom(decimal::is_finite))".to_owned(), None),
+            _ => ("skip".to_owned(), None),
+        };
+        let shown = shown.map(|shown| format!("#[param({shown})]"));
+        std::iter::once(format!("#[garde({rule})]")).chain(shown).collect()
+    };
+    rename.into_iter().chain(rules).collect()
+}
+
+pub(super) fn orders(spec: &Spec, views: &[FieldView]) -> Vec<OrderView> {
+    let fields = spec.fields.iter().zip(views).filter(|(field, _)| field.sort);
+    fields.flat_map(|(field, view)| [order(field, view, false), order(field, view, true)]).collect()
+}
+
+fn order(field: &Field, view: &FieldView, descending: bool) -> OrderView {
+    let column = field.column();
+    let camel = type_of(&column);
+    // `Newest` and `Oldest` are there already.
+    let camel =
+        if ["Newest", "Oldest", "Self"].contains(&camel.as_str()) { format!("By{camel}") } else { camel };
+    let (sign, suffix, words) = if descending { ("-", "Descending", ", backwards") } else { ("", "", "") };
+    let stored =
+        view.normalized.as_ref().map_or_else(|| view.variant.clone(), |shadow| shadow.variant.clone());
+    OrderView {
+        name: format!("{sign}{column}"),
+        field: field.name.clone(),
+        variant: format!("{camel}{suffix}"),
+        doc: format!("By {}{words}.", self::words(&field.name)),
+        method: if field.optional { "by_nullable" } else { "by" },
+        column: if stored == "Self" { "SelfColumn".to_owned() } else { stored },
+        direction: if descending { "Descending" } else { "Ascending" },
+        descending,
+        sample: view.sample.clone(),
+    }
+}

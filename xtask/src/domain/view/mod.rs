@@ -1,0 +1,248 @@
+//! What the templates see: a [`Spec`] with every word, type and expression spelled out.
+//!
+//! The templates hold the code's shape and this the code of each type of field, so that a template reads like the file
+//! that it makes. What is only needed by tests stands in [`samples`](super::samples).
+
+mod access;
+mod field;
+mod fixtures;
+mod list;
+mod reference;
+mod schema;
+mod table;
+mod typed;
+mod wording;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use self::access::{needs_admin, visibility, who_reads, who_writes};
+use self::field::{FieldView, field_view};
+use self::fixtures::{Tests, tests};
+use self::list::{Filter, OrderView, filters, orders, search_columns};
+use self::reference::{Foreign, foreign};
+use self::schema::line_pattern;
+use self::table::{Check, Index, checks, indexes};
+use self::typed::{Choice, choices};
+use self::wording::{article, capital_article, list, rows_type, type_of, words, words_of_plural};
+use super::names::capitalized;
+use super::spec::{Field, Kind, Spec};
+
+pub(crate) use self::access::access;
+pub(crate) use self::schema::{grouped, longest, shortest};
+pub(crate) use self::wording::route;
+
+/// All generated domains by name, the one that is rendered included.
+pub(crate) type House = BTreeMap<String, Spec>;
+
+/// A domain.
+#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+#[derive(Serialize)]
+pub(crate) struct View {
+    name: String,
+    plural: String,
+    table: String,
+    route: String,
+    tag: String,
+    prefix: String,
+    #[serde(rename = "Type")]
+    type_name: String,
+    #[serde(rename = "Types")]
+    type_plural: String,
+    /// The repository.
+    #[serde(rename = "Rows")]
+    rows: String,
+    words: String,
+    many: String,
+    #[serde(rename = "Many")]
+    many_capital: String,
+    a: &'static str,
+    #[serde(rename = "A")]
+    a_capital: &'static str,
+    description: String,
+    access: String,
+    public_read: bool,
+    admin_only: bool,
+    events: bool,
+    fields: Vec<FieldView>,
+    settable: Vec<FieldView>,
+    uniques: Vec<FieldView>,
+    references: Vec<FieldView>,
+    owner: Option<FieldView>,
+    choices: Vec<Choice>,
+    /// The domains, other than this and the hand-written ones, that it refers to.
+    foreign: Vec<Foreign>,
+    dto_types: Vec<String>,
+    filters: Vec<Filter>,
+    orders: Vec<OrderView>,
+    searched: bool,
+    searched_words: String,
+    search_columns: Vec<String>,
+    selects: bool,
+    line_pattern: String,
+    reads_own: bool,
+    create_actor: bool,
+    has_refs: bool,
+    has_uploads: bool,
+    /// Somebody who may do everything has to be an admin.
+    needs_admin: bool,
+    who_reads: String,
+    who_writes: String,
+    who_changes: String,
+    update_locks: bool,
+    merges_required: bool,
+    merges_optional: bool,
+    eq: bool,
+    many_flags: bool,
+    has_uuid: bool,
+    visible_words: &'static str,
+    visible_parameter: &'static str,
+    visible_condition: String,
+    checks: Vec<Check>,
+    indexes: Vec<Index>,
+    create_example: String,
+    update_example: String,
+    tests: Tests,
+    migration: String,
+    line: String,
+}
+
+/// What the migration sees that adds fields to a table.
+#[derive(Serialize)]
+pub(crate) struct Added {
+    table: String,
+    #[serde(rename = "Many")]
+    many_capital: String,
+    new_words: String,
+    references: Vec<FieldView>,
+    fields: Vec<FieldView>,
+    indexes: Vec<Index>,
+}
+
+/// The view of `spec` in its house.
+pub(crate) fn view(spec: &Spec, house: &House, migration: &str) -> View {
+    let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, house)).collect();
+    let settable: Vec<FieldView> = fields.iter().filter(|field| !field.owner).cloned().collect();
+    let owner = fields.iter().find(|field| field.owner).cloned();
+    let foreign = foreign(spec, house);
+    let choices = choices(spec);
+    let filters = filters(spec, &fields);
+    let search_columns = search_columns(spec);
+    let mut dto_types = vec![format!("{}Id", type_of(&spec.name)), format!("{}Kind", type_of(&spec.name))];
+    dto_types.extend(choices.iter().map(|choice| choice.type_name.clone()));
+    dto_types.extend(foreign.iter().map(|target| format!("{}Id", target.type_name)));
+    let (visible_words, visible_parameter, visible_condition) = visibility(spec);
+    let has = |kind: &str| fields.iter().any(|field| field.kind == kind);
+    let refers =
+        spec.fields.iter().any(|field| matches!(field.kind, Kind::Ref(_) | Kind::Upload) && !field.owner);
+    let json = |optional| settable.iter().any(|field| field.kind == "json" && field.optional == optional);
+    let flags = spec.fields.iter().filter(|field| field.kind == Kind::Bool && !field.optional).count();
+    let words = words(&spec.name);
+    let many = words_of_plural(spec);
+    View {
+        name: spec.name.clone(),
+        plural: spec.plural.clone(),
+        table: spec.plural.clone(),
+        route: route(spec),
+        tag: many.clone(),
+        prefix: spec.prefix.clone(),
+        type_name: type_of(&spec.name),
+        type_plural: type_of(&spec.plural),
+        rows: rows_type(spec),
+        a: article(&words),
+        a_capital: capital_article(&words),
+        many_capital: capitalized(&many),
+        description: format!("{}.", capitalized(&many)),
+        access: access(spec),
+        public_read: spec.public_read,
+        admin_only: spec.admin_only,
+        events: spec.events,
+        uniques: fields.iter().filter(|field| field.unique).cloned().collect(),
+        references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
+        choices,
+        dto_types,
+        orders: orders(spec, &fields),
+        searched: !search_columns.is_empty(),
+        searched_words: list(
+            &spec
+                .fields
+                .iter()
+                .filter(|field| field.search)
+                .map(|field| format!("the {}", self::words(&field.name)))
+                .collect::<Vec<_>>(),
+            "or",
+        ),
+        selects: !filters.is_empty() || !search_columns.is_empty(),
+        search_columns,
+        line_pattern: line_pattern(1),
+        reads_own: owner.is_some() && !spec.public_read,
+        create_actor: owner.is_some() || refers,
+        has_refs: refers,
+        has_uploads: has("upload"),
+        needs_admin: needs_admin(spec, house),
+        who_reads: who_reads(spec),
+        who_writes: who_writes(spec).to_owned(),
+        who_changes: spec.owner().map_or_else(|| who_writes(spec).to_owned(), |_| "its owner".to_owned()),
+        update_locks: has("json"),
+        merges_required: json(false),
+        merges_optional: json(true),
+        eq: !has("float"),
+        many_flags: flags > 3,
+        has_uuid: has("uuid"),
+        visible_words,
+        visible_parameter,
+        visible_condition,
+        checks: checks(spec, &spec.fields),
+        indexes: indexes(spec, &spec.fields),
+        create_example: example(
+            &settable
+                .iter()
+                .filter(|field| field.required || !field.optional && field.default.is_none())
+                .collect::<Vec<_>>(),
+        ),
+        update_example: example(&settable.iter().take(1).collect::<Vec<_>>()),
+        tests: tests(spec, house, &fields),
+        migration: migration.to_owned(),
+        line: super::grammar::command_line(spec),
+        foreign,
+        filters,
+        fields,
+        settable,
+        owner,
+        words,
+        many,
+    }
+}
+
+/// The view of the fields that are added to `spec`, which has them already.
+pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
+    let names: Vec<String> =
+        new.iter().map(|field| format!("{} {}", article(&words(&field.name)), words(&field.name))).collect();
+    let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, house)).collect();
+    Added {
+        references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
+        table: spec.plural.clone(),
+        many_capital: capitalized(&words_of_plural(spec)),
+        new_words: list(&names, "and"),
+        fields,
+        indexes: indexes(spec, new),
+    }
+}
+
+/// An object for `json!`, of what a body has to have.
+fn example(fields: &[&FieldView]) -> String {
+    let members = fields.iter().filter_map(|field| {
+        let example = match (&field.reference, &field.sample.example) {
+            (Some(reference), _) => format!("\"{}_01J9ZC3V8T5Q4X2M7N6P0R1S2T\"", reference.prefix),
+            (None, example) => inside_json(example.as_deref()?).to_owned(),
+        };
+        Some(format!("\"{}\": {example}", field.column))
+    });
+    format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+}
+
+/// `json!` does not nest.
+fn inside_json(example: &str) -> &str {
+    example.strip_prefix("json!(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(example)
+}

@@ -1,0 +1,125 @@
+//! What a domain refers to: the rows of others, of its own, and uploads.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::House;
+use super::typed::stored_type;
+use super::wording::{capital_article, ident, route, type_of, words};
+use crate::domain::spec::{Field, Kind, OnDelete, Spec};
+
+#[derive(Clone, Serialize)]
+pub(super) struct ReferenceView {
+    pub(super) domain: String,
+    table: String,
+    id_type: String,
+    pub(super) prefix: String,
+    words: String,
+    /// The kind of the target's ids, as this crate's tests name it.
+    kind_path: String,
+    pub(super) is_self: bool,
+    /// Not everybody may see the target.
+    private: bool,
+    route: String,
+    on_delete: &'static str,
+    /// What the foreign key does, which holds for rows that are removed for good.
+    foreign_key: &'static str,
+    rule: String,
+    consequence: &'static str,
+    constraint: String,
+    /// The id that a new row or a change points to, if it does.
+    created: String,
+    changed: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Foreign {
+    name: String,
+    prefix: String,
+    #[serde(rename = "Type")]
+    pub(super) type_name: String,
+    words: String,
+    #[serde(rename = "A")]
+    a_capital: &'static str,
+}
+
+pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<ReferenceView> {
+    let (domain, table, prefix) = match &field.kind {
+        Kind::Upload => ("upload".to_owned(), "uploads".to_owned(), "upl".to_owned()),
+        Kind::Ref(domain) if domain == "user" => (domain.clone(), "users".to_owned(), "usr".to_owned()),
+        Kind::Ref(domain) => {
+            let target = house.get(domain);
+            let table = target.map_or_else(|| format!("{domain}s"), |target| target.plural.clone());
+            (domain.clone(), table, target.map_or_else(String::new, |target| target.prefix.clone()))
+        }
+        _ => return None,
+    };
+    let own = ident(&field.column());
+    let rule = field.on_delete.unwrap_or(OnDelete::Restrict);
+    let target = house.get(&domain);
+    Some(ReferenceView {
+        id_type: stored_type(spec, field),
+        words: words(&domain),
+        kind_path: match domain.as_str() {
+            "user" => "shared_kernel::id::UserKind".to_owned(),
+            "upload" => "shared_kernel::id::UploadKind".to_owned(),
+            _ => format!("{}::dto::{}Kind", spec.name, type_of(&domain)),
+        },
+        is_self: domain == spec.name,
+        private: target.is_some_and(|target| !target.public_read && target.owner().is_some()),
+        route: target.map(route).unwrap_or_default(),
+        consequence: match rule {
+            OnDelete::Cascade => "this goes with it",
+            OnDelete::Restrict => "that is refused with 409 `still_referenced`",
+            OnDelete::SetNull => "the field becomes `null`",
+        },
+        domain,
+        table,
+        prefix,
+        on_delete: match rule {
+            OnDelete::Cascade => "Cascade",
+            OnDelete::Restrict => "Restrict",
+            OnDelete::SetNull => "SetNull",
+        },
+        foreign_key: match rule {
+            OnDelete::Cascade => "Cascade",
+            OnDelete::SetNull => "SetNull",
+            // Uploads are removed for good some time after they were deleted, which happens only when no living row has them: a
+            // deleted row that still does must not keep their space for ever.
+            OnDelete::Restrict if field.kind == Kind::Upload && field.optional => "SetNull",
+            OnDelete::Restrict if field.kind == Kind::Upload => "Cascade",
+            OnDelete::Restrict => "Restrict",
+        },
+        rule: rule.to_string(),
+        constraint: format!("{}_{}_fkey", spec.plural, field.column()),
+        created: if field.optional { format!("new.{own}") } else { format!("Some(new.{own})") },
+        changed: if field.optional {
+            format!("changes.{own}.value().copied()")
+        } else {
+            format!("changes.{own}")
+        },
+    })
+}
+
+pub(super) fn foreign(spec: &Spec, house: &House) -> Vec<Foreign> {
+    let targets: BTreeSet<&String> = spec
+        .fields
+        .iter()
+        .filter_map(|field| match &field.kind {
+            Kind::Ref(domain) if domain != "user" && *domain != spec.name => Some(domain),
+            _ => None,
+        })
+        .collect();
+    let foreign = |domain: &String| {
+        let words = words(domain);
+        Foreign {
+            name: domain.clone(),
+            prefix: house.get(domain).map_or_else(String::new, |target| target.prefix.clone()),
+            type_name: type_of(domain),
+            a_capital: capital_article(&words),
+            words,
+        }
+    };
+    targets.into_iter().map(foreign).collect()
+}

@@ -1,0 +1,180 @@
+//! The table: its columns, those that hold a normalized text among them, and their checks, keys and indexes.
+
+use std::collections::BTreeSet;
+
+use heck::ToShoutySnakeCase as _;
+use serde::Serialize;
+
+use super::schema::{floating, grouped, long, longest};
+use super::wording::{ident, type_of};
+use crate::domain::spec::{Field, Kind, Spec};
+
+#[derive(Clone, Serialize)]
+pub(super) struct Normalized {
+    column: String,
+    pub(super) variant: String,
+    definition: String,
+    created: String,
+    changed: String,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Taken {
+    variant: String,
+    constant: String,
+    code: String,
+    constraint: String,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Check {
+    name: String,
+    expression: String,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Index {
+    name: String,
+    column: String,
+    unique: bool,
+}
+
+pub(super) fn normalized(field: &Field) -> Option<Normalized> {
+    let column = field.normalized_column()?;
+    let own = ident(&field.column());
+    let created = if field.optional {
+        format!("new.{own}.as_deref().map(comparable)")
+    } else {
+        format!("comparable(&new.{own})")
+    };
+    let changed = if field.optional {
+        format!("changes.{own}.clone().map(|text| comparable(&text)).into_active()")
+    } else {
+        format!("set_if_some(changes.{own}.as_deref().map(comparable))")
+    };
+    let null = if field.optional { "" } else { ".not_null()" };
+    let default = field
+        .default
+        .as_ref()
+        .map_or_else(String::new, |default| format!(".default({:?})", default.to_lowercase()));
+    Some(Normalized {
+        variant: type_of(&column),
+        definition: format!("ColumnDef::new(\"{column}\").text(){null}{default}"),
+        column,
+        created,
+        changed,
+    })
+}
+
+pub(super) fn taken(spec: &Spec, field: &Field) -> Option<Taken> {
+    let column = field.column();
+    let compared =
+        if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { column.clone() };
+    field.unique.then(|| Taken {
+        variant: format!("{}Taken", type_of(&column)),
+        constant: format!("{}_TAKEN", column.to_shouty_snake_case()),
+        code: format!("{}_{column}_taken", spec.name),
+        constraint: format!("{}_{compared}_key", spec.plural),
+    })
+}
+
+/// A column in a migration. What is written here is released one day, so it names no type of the code.
+pub(super) fn definition(field: &Field) -> String {
+    let column = field.column();
+    let new = format!("ColumnDef::new(\"{column}\")");
+    let null = if field.optional { "" } else { ".not_null()" };
+    let default = field
+        .default
+        .as_ref()
+        .map_or_else(String::new, |default| format!(".default({})", database_literal(field, default)));
+    let plain = |kind: String| format!("{new}.{kind}{null}{default}");
+    match &field.kind {
+        Kind::Text => plain("text()".into()),
+        Kind::Bool => plain("boolean()".into()),
+        Kind::Int => plain("integer()".into()),
+        Kind::BigInt => plain("big_integer()".into()),
+        Kind::Decimal { precision, scale } => plain(format!("decimal_len({precision}, {scale})")),
+        Kind::Float => plain("double()".into()),
+        Kind::Date => plain("date()".into()),
+        Kind::Timestamp if default.is_empty() => {
+            let function = if field.optional { "optional_timestamp" } else { "timestamp" };
+            format!("{function}(\"{column}\")")
+        }
+        Kind::Timestamp => plain("timestamp_with_time_zone()".into()),
+        Kind::Uuid => plain("uuid()".into()),
+        Kind::Json => plain("json_binary()".into()),
+        Kind::String | Kind::Email | Kind::Url => {
+            plain(format!("string_len({})", grouped(&longest(field).to_string())))
+        }
+        Kind::Enum(_) => plain("string_len(30)".into()),
+        Kind::Ref(_) | Kind::Upload if field.optional => plain("string_len(30)".into()),
+        Kind::Ref(_) | Kind::Upload => format!("id(\"{column}\")"),
+    }
+}
+
+fn database_literal(field: &Field, default: &str) -> String {
+    match field.kind {
+        Kind::Bool => default.to_owned(),
+        Kind::Int => grouped(default),
+        Kind::BigInt => long(default),
+        Kind::Float => floating(default),
+        Kind::Decimal { .. } => format!("Expr::cust(\"{default}\")"),
+        _ => format!("{default:?}"),
+    }
+}
+
+pub(super) fn checks(spec: &Spec, fields: &[Field]) -> Vec<Check> {
+    fields.iter().filter_map(|field| check(spec, field)).collect()
+}
+
+pub(super) fn check(spec: &Spec, field: &Field) -> Option<Check> {
+    let column = field.column();
+    let own = format!("Expr::col(\"{column}\")");
+    let expression = match &field.kind {
+        Kind::Enum(values) => {
+            let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+            format!("{own}.is_in([{}])", values.join(", "))
+        }
+        Kind::Int | Kind::BigInt | Kind::Float | Kind::Decimal { .. } => {
+            let bound = |text: &str| match field.kind {
+                Kind::Float => floating(text),
+                Kind::Decimal { .. } => format!("Expr::cust(\"{text}\")"),
+                Kind::BigInt => long(text),
+                _ => grouped(text),
+            };
+            let min = field.range.min.as_deref().map(|min| format!("{own}.gte({})", bound(min)));
+            let max = field.range.max.as_deref().map(|max| format!("{own}.lte({})", bound(max)));
+            match (min, max) {
+                (Some(min), Some(max)) => format!("{min}.and({max})"),
+                (one, other) => one.or(other)?,
+            }
+        }
+        _ => return None,
+    };
+    Some(Check { name: format!("{}_{column}_check", spec.plural), expression })
+}
+
+pub(super) fn indexes(spec: &Spec, fields: &[Field]) -> Vec<Index> {
+    let mut made = Vec::new();
+    let mut seen = BTreeSet::new();
+    for field in fields {
+        let column = field.column();
+        let shadow = field.normalized_column();
+        if field.unique {
+            let column =
+                if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { column.clone() };
+            made.push(Index { name: format!("{}_{column}_key", spec.plural), column, unique: true });
+        }
+        let looked_up = field.filter || field.index || matches!(field.kind, Kind::Ref(_) | Kind::Upload);
+        let sorted = field.sort.then(|| shadow.clone().unwrap_or_else(|| column.clone()));
+        let filtered = looked_up.then(|| {
+            if field.kind == Kind::Email { shadow.clone() } else { None }.unwrap_or_else(|| column.clone())
+        });
+        for column in sorted.into_iter().chain(filtered) {
+            if seen.insert(column.clone()) {
+                made.push(Index { name: format!("{}_{column}_id_idx", spec.plural), column, unique: false });
+            }
+        }
+    }
+    made
+}

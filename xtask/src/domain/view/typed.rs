@@ -1,0 +1,188 @@
+//! The Rust types of a field, each with its attributes: in a row, in the bodies that make and change it, and in the answer.
+
+use serde::Serialize;
+
+use super::field::default_fn;
+use super::schema::{attribute, garde, literal, schema, serde_attribute};
+use super::wording::{article, ident, type_of, words};
+use crate::domain::names;
+use crate::domain::samples::Sample;
+use crate::domain::spec::{Field, Kind, Spec};
+
+#[derive(Clone, Default, Serialize)]
+pub(super) struct Typed {
+    #[serde(rename = "type")]
+    type_name: String,
+    attributes: Vec<String>,
+    value: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Choice {
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+    doc: String,
+    default: bool,
+    values: Vec<ChoiceValue>,
+}
+
+#[derive(Serialize)]
+struct ChoiceValue {
+    value: String,
+    variant: String,
+    rename: bool,
+    default: bool,
+}
+
+/// What a row holds, without the `Option`.
+pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
+    match &field.kind {
+        Kind::String | Kind::Text | Kind::Email | Kind::Url => "String".into(),
+        Kind::Bool => "bool".into(),
+        Kind::Int => "i32".into(),
+        Kind::BigInt => "i64".into(),
+        Kind::Decimal { precision, scale } => format!("Fixed<{precision}, {scale}>"),
+        Kind::Float => "f64".into(),
+        Kind::Date => "Date".into(),
+        Kind::Timestamp => "Timestamp".into(),
+        Kind::Uuid => "Uuid".into(),
+        Kind::Json => "Object".into(),
+        Kind::Enum(_) => choice_type(spec, field),
+        Kind::Ref(domain) => format!("{}Id", type_of(domain)),
+        Kind::Upload => "UploadId".into(),
+    }
+}
+
+/// What a body holds, without the `Option`.
+pub(super) fn body_type(spec: &Spec, field: &Field) -> String {
+    match &field.kind {
+        Kind::String | Kind::Email | Kind::Url => "Line".into(),
+        Kind::Text => "Prose".into(),
+        _ => stored_type(spec, field),
+    }
+}
+
+pub(super) fn optional(type_name: String, optional: bool) -> String {
+    if optional { format!("Option<{type_name}>") } else { type_name }
+}
+
+pub(super) fn model(spec: &Spec, field: &Field) -> Typed {
+    let column = field.column();
+    let mut attributes = Vec::new();
+    if names::is_keyword(&column) {
+        // A column's name is a variant of an enum, and only `Self` is a keyword there.
+        let name = if column == "self" { ", enum_name = \"SelfColumn\"" } else { "" };
+        attributes.push(format!("#[sea_orm(column_name = \"{column}\"{name})]"));
+    }
+    Typed { type_name: optional(stored_type(spec, field), field.optional), attributes, value: String::new() }
+}
+
+pub(super) fn create(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
+    let mut attributes = vec![garde(field, field.optional)];
+    let default = match (&field.default, default_fn(field)) {
+        (None, _) => None,
+        (Some(_), None) => Some("default".to_owned()),
+        (Some(_), Some(function)) => Some(format!("default = \"{}\"", function.name)),
+    };
+    attributes.extend(serde_attribute(field, &default.as_deref().into_iter().collect::<Vec<_>>()));
+    let mut parts = schema(field, field.optional, sample);
+    if let Some(default) = &field.default {
+        parts.insert(
+            parts.len().saturating_sub(1),
+            format!("required = false, default = {}", literal(field, default)),
+        );
+    }
+    attributes.extend(attribute("schema", &parts));
+    Typed { type_name: optional(body_type(spec, field), field.optional), attributes, value: String::new() }
+}
+
+pub(super) fn update(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
+    let body = body_type(spec, field);
+    let mut attributes = Vec::new();
+    let mut parts = schema(field, true, sample);
+    let type_name = if field.optional {
+        attributes.extend(serde_attribute(field, &["default"]));
+        if !parts.iter().any(|part| part.starts_with("value_type")) {
+            parts.insert(0, format!("value_type = Option<{body}>"));
+        }
+        format!("Patch<{body}>")
+    } else {
+        attributes.extend(serde_attribute(field, &["default", "deserialize_with = \"patch::required\""]));
+        let at = parts.iter().position(|part| !part.starts_with("value_type")).unwrap_or(parts.len());
+        parts.insert(at, "nullable = false".to_owned());
+        format!("Option<{body}>")
+    };
+    attributes.push(garde(field, true));
+    attributes.extend(attribute("schema", &parts));
+    Typed { type_name, attributes, value: String::new() }
+}
+
+pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
+    let (mut type_name, mut example) = (stored_type(spec, field), sample.example.clone());
+    let mut parts = Vec::new();
+    if field.optional {
+        parts.push("required".to_owned());
+    }
+    let own = format!("row.{}", ident(&field.column()));
+    let mut value = own.clone();
+    match &field.kind {
+        Kind::Upload => {
+            type_name = "String".into();
+            parts.push("format = Uri".to_owned());
+            example =
+                Some("\"https://files.example.com/ashlar/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
+            value = if field.optional {
+                format!("{own}.and_then(|id| urls.get(&id).cloned())")
+            } else {
+                format!("urls.get(&{own}).cloned()")
+            };
+        }
+        Kind::Email => parts.push("format = Email".to_owned()),
+        Kind::Url => parts.push("format = Uri".to_owned()),
+        _ => {}
+    }
+    // An upload may be gone though the row still names it, so its URL may be missing.
+    let may_be_null = field.optional || field.kind == Kind::Upload;
+    if field.kind == Kind::Upload && !field.optional {
+        parts.insert(0, "required".to_owned());
+    }
+    parts.extend(example.map(|example| format!("examples({example})")));
+    let mut attributes: Vec<String> = serde_attribute(field, &[]).into_iter().collect();
+    attributes.extend(attribute("schema", &parts));
+    Typed { type_name: optional(type_name, may_be_null), attributes, value }
+}
+
+/// The name of the type of an enum; it gives way to the types that every domain has.
+fn choice_type(spec: &Spec, field: &Field) -> String {
+    let plain = format!("{}{}", type_of(&spec.name), type_of(&field.name));
+    let taken = ["Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted", "Rows"];
+    if taken.contains(&type_of(&field.name).as_str()) { format!("{plain}Choice") } else { plain }
+}
+
+pub(super) fn choices(spec: &Spec) -> Vec<Choice> {
+    let choice = |field: &Field| {
+        let Kind::Enum(values) = &field.kind else { return None };
+        Some(Choice {
+            type_name: choice_type(spec, field),
+            doc: format!(
+                "The {} of {} {}.",
+                words(&field.name),
+                article(&words(&spec.name)),
+                words(&spec.name)
+            ),
+            default: field.default.is_some(),
+            values: values.iter().map(|value| choice_value(value, field)).collect(),
+        })
+    };
+    spec.fields.iter().filter_map(choice).collect()
+}
+
+fn choice_value(value: &str, field: &Field) -> ChoiceValue {
+    let variant = type_of(value);
+    ChoiceValue {
+        rename: heck::ToSnakeCase::to_snake_case(variant.as_str()) != value,
+        variant,
+        default: field.default.as_deref() == Some(value),
+        value: value.to_owned(),
+    }
+}
