@@ -112,8 +112,9 @@ impl Copy {
         self.in_copy("git").args(someone).args(words.split_whitespace()).capture()
     }
 
-    /// The line is refused with one sentence and exit code 2, and nothing was written.
+    /// The line is refused for the reason that it names, with one sentence and exit code 2, and nothing was written.
     fn refuses(&self, line: &str) -> Result<()> {
+        let (line, words) = line.split_once(" => ").with_context(|| format!("`{line}` says not why"))?;
         let ended = self.in_copy(&self.program).arg("new-domain").args(line.split_whitespace()).ended()?;
         if ended.code != Some(2) {
             bail!(
@@ -125,6 +126,9 @@ impl Copy {
         let sentences = ended.printed.trim();
         if sentences.lines().count() != 1 || !sentences.starts_with("error: ") {
             bail!("`new-domain {line}` is not refused in one line:\n{sentences}");
+        }
+        if !sentences.contains(words) {
+            bail!("`new-domain {line}` is refused for another reason than `{words}`:\n{sentences}");
         }
         println!("refused: {line}\n    {sentences}");
         self.expect_clean("a refusal")
