@@ -184,7 +184,9 @@ mod tests {
         let half = object(json!({"a": text("a", Object::MAX_BYTES / 2)}));
         let fits = half.clone().patched(object(json!({"b": text("b", 1_000)})), "/data").unwrap();
         assert_eq!(fits.fields().len(), 2);
-        let Err(Invalid(fields)) = half.patched(object(json!({"b": text("b", Object::MAX_BYTES / 2)})), "/data") else {
+        let Err(Invalid(fields)) =
+            half.patched(object(json!({"b": text("b", Object::MAX_BYTES / 2)})), "/data")
+        else {
             panic!("it fits")
         };
         assert_eq!((&*fields[0].pointer, &*fields[0].code), ("/data", "too_long"));
