@@ -19,11 +19,13 @@ async fn rows(database: &DatabaseConnection, sql: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Everything that the schema is, but for the table that tells which migrations were applied.
+/// Everything that the schema is, but for the table that tells which migrations were applied. PostgreSQL never gives the number
+/// of a dropped column to another, so columns are counted by their order.
 async fn dump(database: &DatabaseConnection) -> Vec<String> {
     let sql = match database.get_database_backend() {
         DbBackend::Postgres => {
-            "SELECT 'column ' || table_name || '.' || column_name || ' ' || ordinal_position || ' ' || data_type || ' ' || \
+            "SELECT 'column ' || table_name || '.' || column_name || ' ' || \
+                    row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position) || ' ' || data_type || ' ' || \
                     coalesce(character_maximum_length::text, '-') || ' ' || is_nullable || ' ' || coalesce(column_default, '-') \
              FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'seaql_migrations' \
              UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \
