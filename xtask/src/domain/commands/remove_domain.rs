@@ -115,13 +115,19 @@ fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A migration that was written by hand and names the table would fail on every new database.
+/// A migration that was written by hand and names the table would fail on every new database. Of the generated ones only those
+/// of domains that refer to it do, and they are refused before.
 fn refuse_migrated(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<()> {
-    let table = format!("\"{}\"", manifest.spec.plural);
-    let own = |name: &String| manifest.migrations.iter().any(|migration| migration.name == *name);
-    for name in survey.migrations.iter().filter(|name| !own(name)) {
-        if plan.expect(module(name))?.contains(&table) {
-            bail!("{} names the table `{}`: take that out first", module(name), manifest.spec.plural);
+    let table = &manifest.spec.plural;
+    let calls = ["table", "to", "from", "resource"].map(|call| format!("{call}(\"{table}\""));
+    let is_generated = |name: &String| {
+        let mut migrations = survey.generated.values().flat_map(|domain| &domain.migrations);
+        migrations.any(|migration| migration.name == *name)
+    };
+    for name in survey.migrations.iter().filter(|name| !is_generated(name)) {
+        let text = plan.expect(module(name))?;
+        if calls.iter().any(|call| text.contains(call)) {
+            bail!("{} names the table `{table}`: take that out first", module(name));
         }
     }
     Ok(())
