@@ -57,7 +57,7 @@ const TEMPLATES: [(&str, &str); 18] = [
 ///
 /// rustfmt is not there, or a template makes something that is no Rust: then the template is wrong.
 pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
-    let view = view::view(spec, house, migration);
+    let view = view::view(spec, house);
     let name = &spec.name;
     let in_crate = |file: &str| (format!("domain/crate/{file}"), format!("crates/{name}/{file}"));
     let files = [

@@ -104,8 +104,6 @@ pub(crate) struct View {
     create_example: String,
     update_example: String,
     tests: Tests,
-    migration: String,
-    line: String,
 }
 
 /// What the migration sees that adds fields to a table.
@@ -121,7 +119,7 @@ pub(crate) struct Added {
 }
 
 /// The view of `spec` in its house.
-pub(crate) fn view(spec: &Spec, house: &House, migration: &str) -> View {
+pub(crate) fn view(spec: &Spec, house: &House) -> View {
     let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, house)).collect();
     let settable: Vec<FieldView> = fields.iter().filter(|field| !field.owner).cloned().collect();
     let owner = fields.iter().find(|field| field.owner).cloned();
@@ -203,8 +201,6 @@ pub(crate) fn view(spec: &Spec, house: &House, migration: &str) -> View {
         ),
         update_example: example(&settable.iter().take(1).collect::<Vec<_>>()),
         tests: tests(spec, house, &fields),
-        migration: migration.to_owned(),
-        line: super::grammar::command_line(spec),
         foreign,
         filters,
         fields,

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::House;
-use super::typed::stored_type;
 use super::wording::{capital_article, ident, route, type_of, words};
 use crate::domain::spec::{Field, Kind, OnDelete, Spec};
 
@@ -13,7 +12,6 @@ use crate::domain::spec::{Field, Kind, OnDelete, Spec};
 pub(super) struct ReferenceView {
     pub(super) domain: String,
     table: String,
-    id_type: String,
     pub(super) prefix: String,
     words: String,
     /// The kind of the target's ids, as this crate's tests name it.
@@ -59,7 +57,6 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
     let rule = field.on_delete.unwrap_or(OnDelete::Restrict);
     let target = house.get(&domain);
     Some(ReferenceView {
-        id_type: stored_type(spec, field),
         words: words(&domain),
         kind_path: match domain.as_str() {
             "user" => "shared_kernel::id::UserKind".to_owned(),
