@@ -125,6 +125,31 @@ pub(crate) fn built(workspace: &Workspace, member: Option<&str>) -> Result<BTree
     Ok(text.lines().filter_map(parse_built).collect())
 }
 
+/// A registry package as a build of tests has it: `name v1.2.3` and its features, joined by commas.
+pub(crate) type Featured = (String, String);
+
+/// The features of everything that the tests of this member need, or with `None` those of the whole workspace.
+pub(crate) fn features(workspace: &Workspace, member: Option<&str>) -> Result<BTreeSet<Featured>> {
+    let scope: &[&str] = match member {
+        Some(name) => &["--package", name],
+        None => &["--workspace"],
+    };
+    let text = Invocation::new("cargo")
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p}|{f}"])
+        .args(["--edges", "normal,build,dev"])
+        .args(scope)
+        .current_dir(&workspace.root)
+        .capture()?;
+    Ok(text.lines().filter_map(parse_featured).collect())
+}
+
+/// Reads `name v1.2.3 (remark)|feature,feature (*)`; none for a member, which is built from its path.
+fn parse_featured(line: &str) -> Option<Featured> {
+    let (package, features) = line.trim_end_matches(" (*)").split_once('|')?;
+    let built = parse_built(package)?;
+    (!package.contains("(/")).then(|| (format!("{} v{}", built.name, built.version), features.to_owned()))
+}
+
 /// Reads `name v1.2.3 (path or remark)`.
 fn parse_built(line: &str) -> Option<Built> {
     let mut words = line.split_whitespace();
@@ -143,5 +168,13 @@ mod tests {
         assert_eq!((built.name.as_str(), built.version.as_str()), ("auth", "0.1.0"));
         assert!(parse_built("").is_none());
         assert!(parse_built("[build-dependencies]").is_none());
+    }
+
+    #[test]
+    fn the_features_of_a_registry_package_are_read() {
+        let read = |line| parse_featured(line).unwrap();
+        assert_eq!(read("mio v1.2.4|log,net (*)"), ("mio v1.2.4".to_owned(), "log,net".to_owned()));
+        assert_eq!(read("syn v3.0.9 (proc-macro)|"), ("syn v3.0.9".to_owned(), String::new()));
+        assert!(parse_featured("auth v0.1.0 (/src/crates/auth)|").is_none());
     }
 }

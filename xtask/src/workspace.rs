@@ -8,6 +8,12 @@ use serde::Deserialize;
 
 use crate::process::Invocation;
 
+/// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
+///
+/// Any other crate there is a domain, with everything that follows.
+pub(crate) const NO_DOMAINS: [&str; 5] =
+    ["messaging", "object-store", "server", "shared-kernel", "workspace-features"];
+
 /// The workspace that the tool was called in.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {

@@ -7,12 +7,10 @@ use anyhow::{Context, Result};
 use super::cargo_toml;
 use super::plan::Plan;
 use super::view::{self, House};
+use crate::workspace::NO_DOMAINS;
 
 /// Where the page is.
 pub(crate) const PATH: &str = "docs/domains/README.md";
-
-/// The crates in `crates/` that are no domains, as the step `architecture` has them.
-const NO_DOMAINS: [&str; 4] = ["messaging", "object-store", "server", "shared-kernel"];
 
 const HEAD: &str = "\
 # Domains

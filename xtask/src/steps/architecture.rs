@@ -19,6 +19,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     broken.extend(rules::web_framework(&house));
     broken.extend(rules::rooms(&house));
     broken.extend(rules::lints(&house));
+    broken.extend(rules::features(&house));
     broken.extend(policy.violations(&house.packages));
     broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);
     for sentence in &broken {

@@ -6,16 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::graph::{self, Built, Metadata, Package};
-use crate::workspace::Workspace;
+use crate::graph::{self, Built, Featured, Metadata, Package};
+use crate::workspace::{NO_DOMAINS, Workspace};
 
 /// The rooms that every domain crate has.
 pub(super) const ROOMS: [&str; 6] = ["model", "dto", "repository", "service", "error", "event"];
-
-/// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
-///
-/// Any other crate there is a domain, with everything that follows.
-const NO_DOMAINS: [&str; 4] = ["messaging", "object-store", "server", "shared-kernel"];
 
 /// The workspace, as the rules see it.
 pub(super) struct House {
@@ -25,6 +20,8 @@ pub(super) struct House {
     pub(super) packages: Vec<Origin>,
     /// The root manifest.
     pub(super) manifest: String,
+    /// What the tests of all members need, with the features that they have when all are tested together.
+    pub(super) features: BTreeSet<Featured>,
 }
 
 /// A member of the workspace.
@@ -46,6 +43,8 @@ pub(super) struct Member {
     pub(super) links: BTreeSet<String>,
     /// The packages that it links, directly or not.
     pub(super) built: BTreeSet<String>,
+    /// What its tests need, with the features that they have when it is tested alone.
+    pub(super) features: BTreeSet<Featured>,
 }
 
 impl Member {
@@ -77,7 +76,12 @@ impl House {
         let known = metadata.by_label();
         let built = graph::built(workspace, None)?;
         let packages = built.iter().map(|built| origin(built, known.get(built).copied())).collect();
-        Ok(Self { members, packages, manifest: workspace.read("Cargo.toml")? })
+        Ok(Self {
+            members,
+            packages,
+            manifest: workspace.read("Cargo.toml")?,
+            features: graph::features(workspace, None)?,
+        })
     }
 
     /// The domain crates.
@@ -113,6 +117,7 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
             .map(|dependency| dependency.name.clone())
             .collect(),
         built: built.into_iter().map(|package| package.name).collect(),
+        features: graph::features(workspace, Some(&package.name))?,
     })
 }
 

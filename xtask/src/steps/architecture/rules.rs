@@ -1,8 +1,11 @@
 //! The rules, each a function from the house to the sentences about what breaks it.
 
+use std::collections::BTreeSet;
+
 use toml_edit::{DocumentMut, Item};
 
 use super::house::{House, Member, ROOMS};
+use crate::graph::Featured;
 
 /// What stands below every domain and knows no web framework either.
 const FOUNDATIONS: [&str; 3] = ["shared-kernel", "messaging", "migration"];
@@ -111,6 +114,23 @@ fn re_exports(path: &[&str], room: &str) -> bool {
     path.first() == Some(&room)
 }
 
+/// A crate that is tested alone uses the dependencies that the whole workspace has built.
+pub(super) fn features(house: &House) -> Vec<String> {
+    // The tools stand alone, so that a new machine has them after a moment; nothing tests the list of features.
+    let alone = ["xtask", "workspace-features"];
+    let bound = house.members.iter().filter(|member| !alone.contains(&member.name.as_str()));
+    bound.filter_map(|member| built_twice(member, &house.features)).collect()
+}
+
+fn built_twice(member: &Member, together: &BTreeSet<Featured>) -> Option<String> {
+    let twice: Vec<&str> =
+        member.features.difference(together).map(|(package, _)| package.as_str()).collect();
+    let (name, list) = (&member.name, twice.join(", "));
+    (!twice.is_empty()).then(|| {
+        format!("`cargo test -p {name}` builds {list} a second time, with other features than `cargo test --workspace`: give {name} the dev-dependency workspace-features, and add what is missing to crates/workspace-features/Cargo.toml; `cargo tree --workspace -e normal,build,dev --prefix none -f '{{p}} {{f}}'` prints the features.")
+    })
+}
+
 /// Unsafe code is forbidden once for all, and every member takes part.
 pub(super) fn lints(house: &House) -> Vec<String> {
     let root = at(&house.manifest, &["workspace", "lints", "rust", "unsafe_code"], |item| {
@@ -144,7 +164,7 @@ mod tests {
     const LIBRARY: &str = "mod model;\npub mod dto;\nmod repository;\npub use service::Service;\n";
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
-    fn set(names: &[&str]) -> std::collections::BTreeSet<String> {
+    fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
@@ -169,7 +189,7 @@ mod tests {
 
     fn house(members: Vec<Member>) -> House {
         let manifest = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n".to_owned();
-        House { members, packages: Vec::new(), manifest }
+        House { members, packages: Vec::new(), manifest, features: BTreeSet::new() }
     }
 
     fn sound() -> House {
@@ -291,5 +311,20 @@ mod tests {
         assert!(lints(&house(vec![own]))[0].starts_with("x has lints of its own"));
         let open = House { manifest: "[workspace]".to_owned(), ..house(vec![]) };
         assert_eq!(lints(&open).len(), 1);
+    }
+
+    #[test]
+    fn a_dependency_that_is_built_twice_is_named() {
+        let tokio = |features: &str| BTreeSet::from([("tokio v1.54.1".to_owned(), features.to_owned())]);
+        let with = |name: &str, features| Member { features: tokio(features), ..member(name, &[]) };
+        let house = House {
+            features: tokio("net,process"),
+            ..house(vec![with("user", "net"), with("auth", "net,process"), with("xtask", "net")])
+        };
+        let broken = features(&house);
+        assert!(
+            broken.len() == 1 && broken[0].starts_with("`cargo test -p user` builds tokio v1.54.1 a second"),
+            "{broken:?}"
+        );
     }
 }
