@@ -4,8 +4,8 @@
 //! build nearly a hundred dependencies a second time, with fewer features. Every crate of the workspace has this one as a
 //! dev-dependency, and this one asks for the features that the whole workspace has, so that there is one set.
 //!
-//! There is no code in it, and nothing of it is in a release: dev-dependencies do not count there (the binary has all
-//! features anyway).
+//! There is no code in it. The server has it as a normal dependency, so that what `cargo run` has built serves the tests too;
+//! all packages in the list are in the binary anyway.
 //!
 //! # When a dependency's features change
 //!
