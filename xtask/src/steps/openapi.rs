@@ -38,13 +38,14 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// What `ashlar openapi` prints, with a line break at its end.
+/// What `ashlar openapi --pretty` prints, with a line break at its end: a change of the contract is then a few lines in a
+/// diff, and two changes of different operations merge.
 fn generate(workspace: &Workspace) -> Result<String> {
     let binary = server::build(workspace)?;
     // An empty folder: no configuration file or data of a developer's changes what is printed.
     let folder = workspace.scratch("openapi")?;
     let command = Invocation::new(binary)
-        .arg("openapi")
+        .args(["openapi", "--pretty"])
         .without_configuration()
         .env("ASHLAR_DATA_DIR", folder.join("data"))
         .current_dir(&folder);
