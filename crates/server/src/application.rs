@@ -272,7 +272,8 @@ fn subscribers(config: &Config, clock: SharedClock) -> Result<Vec<Arc<dyn Subscr
     let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(config.data_dir.join("mail"), from, clock));
     let welcome = Welcome {
         project_name: config.project_name.clone(),
-        link_base: without_slash(&config.auth.link_base).to_owned(),
+        sign_in_page: (config.auth.link_base != config.server.public_url)
+            .then(|| without_slash(&config.auth.link_base).to_owned()),
         mailer,
     };
     Ok(vec![Arc::new(welcome)])

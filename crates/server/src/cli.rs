@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use crate::config::reference;
+use crate::config::{ConfigError, reference};
 
 /// The Ashlar server and its tools.
 #[derive(Debug, Parser)]
@@ -172,9 +172,14 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Tells a failure on stderr. Where even that fails, nobody is left to be told.
+/// Tells a failure on stderr, each fault of a configuration on a line of its own. Where even that fails, nobody is left to be
+/// told.
 pub fn print_error(error: &CommandError) {
-    let _ = writeln!(io::stderr().lock(), "error: {error}");
+    let mut stderr = io::stderr().lock();
+    let _ = match error.0.downcast_ref::<ConfigError>() {
+        Some(faults) => faults.sentences().try_for_each(|sentence| writeln!(stderr, "error: {sentence}")),
+        None => writeln!(stderr, "error: {error}"),
+    };
 }
 
 #[cfg(test)]

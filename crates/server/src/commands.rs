@@ -145,8 +145,14 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
     let url = addresses.public_url.as_str().trim_end_matches('/');
     let storage = addresses.storage.as_str().trim_end_matches('/');
     let database = redacted_url(config.database.url.expose_secret());
+    let origin = &config.provenance.database_url;
+    if !config.provenance.unprefixed.is_empty() {
+        // Other programs use these names too, so they may be in a shell for another one's sake.
+        let variables = config.provenance.unprefixed.join(", ");
+        tracing::info!(variables, "settings are taken from variables without the prefix ASHLAR_");
+    }
     if !Output::Stdout.is_terminal() {
-        tracing::info!(url, address = %addresses.api, storage, database, "ready");
+        tracing::info!(url, address = %addresses.api, storage, database, database_from = origin, "ready");
         return Ok(());
     }
     let data = config.data_dir.display();
@@ -159,7 +165,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
     Docs       {url}/docs   and   {url}/redoc
     Health     {url}/health/ready
     Data       {data}
-    Database   {database}
+    Database   {database}   (from: {origin})
     Objects    {storage}
     Mail       {data}/mail
 

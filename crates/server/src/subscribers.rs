@@ -12,8 +12,8 @@ use user::event::UserRegistered;
 pub struct Welcome {
     /// The name that people see.
     pub project_name: String,
-    /// What links in mail begin with.
-    pub link_base: String,
+    /// The page where people sign in, if the operator has one: what the server has itself is for developers.
+    pub sign_in_page: Option<String>,
     /// Sends it.
     pub mailer: Arc<dyn Mailer>,
 }
@@ -30,10 +30,12 @@ impl Subscriber for Welcome {
     fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
         Box::pin(async move {
             let Some(registered) = event.read::<UserRegistered>()? else { return Ok(()) };
+            let page = self.sign_in_page.as_deref();
+            let place = page.map_or_else(String::new, |page| format!(" You sign in here:\n\n{page}"));
             let text = format!(
-                "Hello,\n\nyour account at {} is ready. You sign in with this address:\n\n{}\n\nIf you did not sign up, \
-                 somebody typed your address by mistake, and you can ignore this mail.\n",
-                self.project_name, self.link_base
+                "Hello,\n\nyour account at {} is ready.{place}\n\nIf you did not sign up, somebody typed your address by mistake, \
+                 and you can ignore this mail.\n",
+                self.project_name
             );
             let subject = format!("Welcome to {}", self.project_name).parse()?;
             Ok(self.mailer.send(Mail { to: registered.email.parse()?, subject, text }).await?)

@@ -70,13 +70,21 @@ impl Setup {
         self.loaded().resolve().unwrap()
     }
 
-    /// The sentence of the refusal, which has to be one line.
+    /// The sentences of the refusal, which have to be a line each.
+    #[track_caller]
+    fn refusals(&self) -> Vec<String> {
+        let error = Config::load(&self.sources()).expect_err("this configuration should be refused");
+        let sentences: Vec<_> = error.sentences().map(str::to_owned).collect();
+        assert!(sentences.iter().all(|sentence| sentence.lines().count() == 1), "{sentences:?}");
+        sentences
+    }
+
+    /// The one sentence of the refusal.
     #[track_caller]
     fn refusal(&self) -> String {
-        let sentence =
-            Config::load(&self.sources()).expect_err("this configuration should be refused").to_string();
-        assert_eq!(sentence.lines().count(), 1, "{sentence}");
-        sentence
+        let sentences = self.refusals();
+        assert_eq!(sentences.len(), 1, "{sentences:?}");
+        sentences.into_iter().next().unwrap()
     }
 
     #[track_caller]
@@ -405,6 +413,65 @@ fn more_impossible_values_are_refused() {
 }
 
 #[test]
+fn all_faults_are_told_at_once() {
+    let setup = setup()
+        .write("ashlar.toml", "log_level = \"verbose\"\nbnd = 1\n[server]\nkeep_alive = 0\nworkrs = 2")
+        .write(".env", "ASHLAR_SECRETKEY=canary")
+        .var("PORT", "80000")
+        .var("REDIS_URL", "redis://cache")
+        .var("ASHLAR_SERVER__PUBLIC_URL", "localhost")
+        .var("ASHLAR_UPLOADS__MAX_SIZE", "many")
+        .var("ASHLAR_STORAGE__BUCKET", "A")
+        .var("DATABASE_URL", "mysql://app:canary@db/ashlar");
+    let sentences = setup.refusals();
+    let text = sentences.join("\n");
+    for fault in [
+        "unknown key `server.workrs`",
+        "unknown key `bnd`",
+        "ASHLAR_SECRETKEY in .env",
+        "`server.bind` needs a port",
+        "`redis.url` is set",
+        "`server.public_url` must be",
+        "`server.keep_alive` must be",
+        "`uploads.max_size` must be",
+        "`log_level` must be",
+        "`storage.bucket` must be",
+        "`database.url` must be",
+    ] {
+        assert_eq!(text.matches(fault).count(), 1, "{fault}: {text}");
+    }
+    assert_eq!(sentences.len(), 11, "{text}");
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn white_space_round_a_value_does_not_count() {
+    let setup = setup()
+        .write("ashlar.toml", "project_name = \" A \"\n[cors]\norigins = [\" https://a.test\\n\"]")
+        .write(".env", "ASHLAR_DATABASE__POOL_SIZE=' 7 '")
+        .var("DATABASE_URL", "sqlite:///tmp/x.db\n")
+        .var("SECRET_KEY", &format!("\t{STRONG}\r\n"));
+    let config = setup.config();
+    assert_eq!(config.database.url.expose_secret(), "sqlite:///tmp/x.db");
+    assert_eq!(config.database.pool_size, 7);
+    assert_eq!(config.secret_key.expose_secret(), STRONG);
+    assert_eq!(config.project_name, "A");
+    assert!(config.cors.origins[0].allows("https://a.test"));
+}
+
+#[test]
+fn a_line_break_inside_a_value_is_refused() {
+    for (name, value) in [
+        ("DATABASE_URL", "sqlite:///tmp/x\n.db"),
+        ("ASHLAR_SERVER__PUBLIC_URL", "http://a\t.test"),
+        ("ASHLAR_CORS__ORIGINS", "https://a.test,https://b\n.test"),
+    ] {
+        let sentence = setup().var(name, value).refusal();
+        assert!(sentence.contains("have no line break or other control character in it"), "{sentence}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read_are_refused_without_their_contents() {
     let sentence = setup().write("ashlar.toml", "project_name = \"A\"\nsecret_key = \"canary").refusal();
     assert!(sentence.starts_with("`ashlar.toml` is not TOML at line 2: "), "{sentence}");
@@ -487,11 +554,14 @@ fn production_refuses_what_is_unsafe_there() {
     let store = production()
         .var("ASHLAR_STORAGE__ACCESS_KEY", "minioadmin")
         .var("ASHLAR_STORAGE__SECRET_KEY", "minioadmin");
-    assert!(
-        store
-            .refusal()
-            .starts_with("`storage.access_key` from environment variable ASHLAR_STORAGE__ACCESS_KEY looks")
-    );
+    let sentences = store.refusals();
+    for (sentence, beginning) in sentences.iter().zip([
+        "`storage.access_key` from environment variable ASHLAR_STORAGE__ACCESS_KEY looks",
+        "`storage.secret_key` from environment variable ASHLAR_STORAGE__SECRET_KEY has only 10 of at least 16",
+    ]) {
+        assert!(sentence.starts_with(beginning), "{sentence}");
+    }
+    assert_eq!(sentences.len(), 2, "{sentences:?}");
 }
 
 #[test]
@@ -656,6 +726,10 @@ fn a_refused_start_is_one_sentence_on_stderr_and_exit_code_1() {
         );
         assert!(output.stdout.is_empty());
     }
+    let output = ashlar(folder.path(), &[], &[("PORT", "80000"), ("LOG_LEVEL", "verbose")]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(told.lines().filter(|line| line.starts_with("error: `")).count(), 2, "{told}");
 }
 
 #[test]

@@ -204,6 +204,20 @@ async fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[tokio::test]
+async fn a_welcome_leads_to_the_operators_own_pages() {
+    let server = TestServer::with(&[("ASHLAR_AUTH__LINK_BASE", "https://app.example.com/")]).await;
+    server.signup().await;
+    let folder = server.data_dir().join("mail");
+    let mail = eventually("a mail comes", async || {
+        let mut files = std::fs::read_dir(&folder).ok()?.map(|file| file.unwrap().path());
+        let path = files.find(|path| path.extension().is_some_and(|extension| extension == "eml"))?;
+        Some(std::fs::read_to_string(path).unwrap())
+    });
+    let mail = mail.await;
+    assert!(mail.contains("You sign in here:") && mail.contains("https://app.example.com"), "{mail}");
+}
+
+#[tokio::test]
 async fn a_welcome_is_sent_once() {
     let server = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme")]).await;
     let ada = server.signup_as(json!({"name": "win a prize at evil.example"})).await;
@@ -219,6 +233,8 @@ async fn a_welcome_is_sent_once() {
     assert!(mail.contains("Subject: Welcome to Acme"), "{mail}");
     // The address may be somebody else's: no word of the one who signed up is in it.
     assert!(!mail.contains("evil.example"), "{mail}");
+    // Nor is the developers' documentation, which is all that the server has at its own address.
+    assert!(!mail.contains("http"), "{mail}");
     // A signup that was refused sends none: whatever waits has been handled when the next one has come.
     let body = signup(&ada.email);
     server.post("/api/v1/auth/signup").json(&body).await.problem(409, "email_taken");

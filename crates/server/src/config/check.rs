@@ -5,33 +5,38 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::error::{ConfigError, quoted};
+use super::error::{Fault, Faults, quoted};
 use super::keys::{self, Accepts, KEYS, Key};
 use super::origin::{AllowedOrigin, is_local};
 use super::secret::{self, Strength};
 use super::settings::{Auth, Config, Environment};
 use super::{show, sources};
 
-type Checked = Result<(), ConfigError>;
+type Checked = Result<(), Fault>;
 
 /// Names that the contract promises and that switch nothing on yet: setting one is no mistake, but it must not pass.
-pub(super) fn later(figment: &Figment) -> Checked {
+pub(super) fn later(figment: &Figment, faults: &mut Faults) {
     for key in KEYS {
         let Accepts::Later(feature) = key.accepts else { continue };
         if !show::is_empty(figment, key.name) {
             let origin = show::origin(figment, key.name);
-            return Err(ConfigError::new(format!(
-                "`{}` is set by {origin}, but this version does not have {feature}: remove it",
-                key.name
-            )));
+            faults.add(Fault::of(
+                key.name,
+                format!(
+                    "`{}` is set by {origin}, but this version does not have {feature}: remove it",
+                    key.name
+                ),
+            ));
         }
     }
-    Ok(())
 }
 
 /// Numbers against their bounds, all values against their types.
-pub(super) fn typed(figment: &Figment) -> Result<Config, ConfigError> {
+pub(super) fn typed(figment: &Figment) -> Result<Config, Fault> {
     for key in KEYS {
+        if show::has_control(figment, key.name) {
+            return Err(wrong(figment, key.name, "have no line break or other control character in it"));
+        }
         let Accepts::Whole(least, most, _) = key.accepts else { continue };
         let number: Option<u64> = figment.extract_inner_lossy(key.name).ok();
         if !number.is_some_and(|number| (least..=most).contains(&number)) {
@@ -42,33 +47,30 @@ pub(super) fn typed(figment: &Figment) -> Result<Config, ConfigError> {
 }
 
 /// What one value says about another, and what production refuses.
-pub(super) fn rules(figment: &Figment, config: &Config) -> Checked {
-    let refuse = |name: &str, must: &str| Err(wrong(figment, name, must));
-    texts(figment, config)?;
-    database(figment, config)?;
-    storage(config)?;
-    secret_key(figment, config)?;
-    if config.auth.require_verified_email {
-        return refuse("auth.require_verified_email", "be false: this version does not have it");
+pub(super) fn rules(figment: &Figment, config: &Config, faults: &mut Faults) {
+    let refuse = |name: &str, must: &str| wrong(figment, name, must);
+    for name in wrong_texts(config) {
+        faults.add(wrong_form(figment, name));
     }
-    match config.environment {
-        Environment::Development => Ok(()),
-        Environment::Production => production(figment, config),
+    for outcome in [database(figment, config), storage(config), secret_key(figment, config)] {
+        faults.note(outcome);
+    }
+    if config.auth.require_verified_email {
+        faults.add(refuse("auth.require_verified_email", "be false: this version does not have it"));
+    }
+    if config.environment == Environment::Production {
+        production(figment, config, faults);
     }
 }
 
-fn texts(figment: &Figment, config: &Config) -> Checked {
-    let name_is_short = config.project_name.chars().count() <= 100;
+fn wrong_texts(config: &Config) -> impl Iterator<Item = &'static str> {
     let rules = [
-        ("project_name", name_is_short),
+        ("project_name", config.project_name.chars().count() <= 100),
         ("log_level", is_log_filter(&config.log_level)),
         ("storage.bucket", is_bucket(&config.storage.bucket)),
         ("mail.from", is_mailbox(&config.mail.from)),
     ];
-    match rules.into_iter().find(|(_, fine)| !fine) {
-        Some((name, _)) => Err(wrong_form(figment, name)),
-        None => Ok(()),
-    }
+    rules.into_iter().filter(|(_, fine)| !fine).map(|(name, _)| name)
 }
 
 /// `EnvFilter` takes any word for a target and then logs everything of it: `verbose` would log nothing at all.
@@ -158,55 +160,54 @@ fn secret_is(
 ) -> Checked {
     match secret::weakness(value.expose_secret(), strength, length) {
         None => Ok(()),
-        Some(weakness) => Err(ConfigError::new(format!(
-            "`{name}` from {} {weakness}: set {} to a random value, which `openssl rand -base64 32` makes",
-            show::origin(figment, name),
-            keys::find(name).map(Key::variable).unwrap_or_default()
-        ))),
+        Some(weakness) => Err(about(
+            name,
+            format!(
+                "`{name}` from {} {weakness}: set {} to a random value, which `openssl rand -base64 32` makes",
+                show::origin(figment, name),
+                keys::find(name).map(Key::variable).unwrap_or_default()
+            ),
+        )),
     }
 }
 
-fn production(figment: &Figment, config: &Config) -> Checked {
-    let refuse = |name: &str, must: &str| Err(wrong(figment, name, must));
+fn production(figment: &Figment, config: &Config, faults: &mut Faults) {
+    let mut refuse = |name: &str, must: &str| faults.add(wrong(figment, name, must));
+    let is_default = |name: &str| show::origin(figment, name) == sources::DEFAULT;
     let is_open = |origin: &AllowedOrigin| origin.any_port() || origin.is_local();
     for (name, url) in
         [("server.public_url", &config.server.public_url), ("auth.link_base", &config.auth.link_base)]
     {
-        if url.scheme() != "https" || is_local(url) {
-            return refuse(name, "be an https:// URL of a public host in production");
+        // Where it is not set, it is the public URL.
+        let follows = name == "auth.link_base" && is_default(name);
+        if !follows && (url.scheme() != "https" || is_local(url)) {
+            refuse(name, "be an https:// URL of a public host in production");
         }
     }
     if config.cors.origins.iter().any(is_open) {
-        return refuse(
-            "cors.origins",
-            "name exact origins in production, none of them local and none with `*`",
-        );
+        refuse("cors.origins", "name exact origins in production, none of them local and none with `*`");
     }
     if config.server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
-        return refuse("server.trusted_proxies", "not trust every address in production");
+        refuse("server.trusted_proxies", "not trust every address in production");
     }
     if !config.limits.enabled {
-        return refuse("limits.enabled", "be true in production");
+        refuse("limits.enabled", "be true in production");
     }
-    if config.auth.argon2_memory_kib < least_memory(&config.auth) {
-        let must = format!(
-            "be {} at least for {} iterations in production",
-            least_memory(&config.auth),
-            config.auth.argon2_iterations
-        );
-        return refuse("auth.argon2_memory_kib", &must);
+    let memory = least_memory(&config.auth);
+    if config.auth.argon2_memory_kib < memory {
+        let iterations = config.auth.argon2_iterations;
+        let must = format!("be {memory} at least for {iterations} iterations in production");
+        refuse("auth.argon2_memory_kib", &must);
     }
-    for (name, key) in [
-        ("storage.access_key", &config.storage.access_key),
-        ("storage.secret_key", &config.storage.secret_key),
+    // Access keys are names and may be short; neither may be the one of everybody's first try.
+    for (name, key, length) in [
+        ("storage.access_key", &config.storage.access_key, 0),
+        ("storage.secret_key", &config.storage.secret_key, 16),
     ] {
-        // Access keys are names and may be short; neither may be the one of everybody's first try.
-        let length = if name == "storage.secret_key" { 16 } else { 0 };
         if !key.expose_secret().is_empty() {
-            secret_is(figment, name, key, Strength::Random, length)?;
+            faults.note(secret_is(figment, name, key, Strength::Random, length));
         }
     }
-    Ok(())
 }
 
 /// The OWASP password storage cheat sheet's equivalent settings of Argon2id.
@@ -220,36 +221,36 @@ fn least_memory(auth: &Auth) -> u32 {
     }
 }
 
-fn missing(name: &str, because: &str) -> ConfigError {
+fn missing(name: &str, because: &str) -> Fault {
     let names = keys::find(name).map_or_else(String::new, |key| match key.plain {
         Some(plain) => format!("{} or {plain}", key.variable()),
         None => key.variable(),
     });
     let random =
         if name == "secret_key" { " to a random value, which `openssl rand -base64 32` makes" } else { "" };
-    ConfigError::new(format!("`{name}` is missing, but {because}: set {names}{random}"))
+    about(name, format!("`{name}` is missing, but {because}: set {names}{random}"))
 }
 
 /// The sentence for a value that figment or serde could not read.
-pub(super) fn wrong_type(figment: &Figment, error: &figment::Error) -> ConfigError {
+pub(super) fn wrong_type(figment: &Figment, error: &figment::Error) -> Fault {
     let path = error.path.join(".");
     match KEYS
         .iter()
         .find(|key| path == key.name || path.strip_prefix(key.name).is_some_and(|rest| rest.starts_with('.')))
     {
         Some(key) => wrong_form(figment, key.name),
-        None => ConfigError::new(format!(
-            "the configuration cannot be read at `{path}`: see `ashlar config --help`"
-        )),
+        None => {
+            Fault::new(format!("the configuration cannot be read at `{path}`: see `ashlar config --help`"))
+        }
     }
 }
 
-fn wrong_form(figment: &Figment, name: &str) -> ConfigError {
+fn wrong_form(figment: &Figment, name: &str) -> Fault {
     wrong(figment, name, &format!("be {}", keys::find(name).map(Key::expected).unwrap_or_default()))
 }
 
-fn wrong(figment: &Figment, name: &str, must: &str) -> ConfigError {
-    let Some(key) = keys::find(name) else { return ConfigError::new(format!("`{name}` must {must}")) };
+fn wrong(figment: &Figment, name: &str, must: &str) -> Fault {
+    let Some(key) = keys::find(name) else { return Fault::new(format!("`{name}` must {must}")) };
     let origin = show::origin(figment, name);
     let sentence = if origin == sources::DEFAULT {
         format!(
@@ -262,5 +263,13 @@ fn wrong(figment: &Figment, name: &str, must: &str) -> ConfigError {
     } else {
         format!("`{name}` must {must}, but {origin} says {}", quoted(&show::plain(figment, key)))
     };
-    ConfigError::new(sentence)
+    Fault::of(key.name, sentence)
+}
+
+/// A fault of the key of this name.
+fn about(name: &str, sentence: String) -> Fault {
+    match keys::find(name) {
+        Some(key) => Fault::of(key.name, sentence),
+        None => Fault::new(sentence),
+    }
 }

@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 use super::check::wrong_type;
-use super::error::{ConfigError, quoted};
+use super::error::{Fault, quoted};
 use super::settings::{Environment, without_slash};
 use super::sources::{DEFAULT, value_of};
 use super::{parse, show};
 
 /// `figment` with every key set.
-pub(super) fn complete(figment: Figment, working_dir: &Path) -> Result<Figment, ConfigError> {
+pub(super) fn complete(figment: &Figment, working_dir: &Path) -> Result<Figment, Fault> {
     let (figment, data_dir) = with_absolute_data_dir(figment, working_dir)?;
     let development = value::<Environment>(&figment, "environment")? == Environment::Development;
     let bind: SocketAddr = value(&figment, "server.bind")?;
@@ -41,34 +41,37 @@ pub(super) fn complete(figment: Figment, working_dir: &Path) -> Result<Figment, 
 #[derive(Deserialize)]
 struct WebUrl(#[serde(deserialize_with = "parse::web_url")] Url);
 
-fn value<T: DeserializeOwned>(figment: &Figment, name: &str) -> Result<T, ConfigError> {
+fn value<T: DeserializeOwned>(figment: &Figment, name: &str) -> Result<T, Fault> {
     figment.extract_inner_lossy(name).map_err(|error| wrong_type(figment, &error))
 }
 
 /// The folder is the same wherever the process goes later.
-fn with_absolute_data_dir(figment: Figment, working_dir: &Path) -> Result<(Figment, PathBuf), ConfigError> {
-    let data_dir: String = value(&figment, "data_dir")?;
+fn with_absolute_data_dir(figment: &Figment, working_dir: &Path) -> Result<(Figment, PathBuf), Fault> {
+    let data_dir: String = value(figment, "data_dir")?;
     let absolute = std::path::absolute(working_dir.join(&data_dir)).map_err(|error| {
-        ConfigError::new(format!("`data_dir` {} is not a path that can be used: {error}", quoted(&data_dir)))
+        Fault::of(
+            "data_dir",
+            format!("`data_dir` {} is not a path that can be used: {error}", quoted(&data_dir)),
+        )
     })?;
     if data_dir.is_empty() {
-        return Err(ConfigError::new(format!(
-            "`data_dir` from {} is empty: name a folder",
-            show::origin(&figment, "data_dir")
-        )));
+        return Err(Fault::of(
+            "data_dir",
+            format!("`data_dir` from {} is empty: name a folder", show::origin(figment, "data_dir")),
+        ));
     }
     let text = absolute
         .to_str()
-        .ok_or_else(|| ConfigError::new("`data_dir` is below a folder whose name is not UTF-8"))?;
-    let origin = show::origin(&figment, "data_dir");
-    let figment = figment.merge(value_of("data_dir", Value::from(text), origin));
+        .ok_or_else(|| Fault::new("`data_dir` is below a folder whose name is not UTF-8"))?;
+    let origin = show::origin(figment, "data_dir");
+    let figment = figment.clone().merge(value_of("data_dir", Value::from(text), origin));
     Ok((figment, absolute))
 }
 
 /// sqlx decodes the path, so what has a meaning in URLs is encoded.
-fn sqlite_url(data_dir: &Path) -> Result<String, ConfigError> {
+fn sqlite_url(data_dir: &Path) -> Result<String, Fault> {
     let file = Url::from_file_path(data_dir.join("ashlar.sqlite"))
-        .map_err(|()| ConfigError::new("`data_dir` is not a path that a URL can name"))?;
+        .map_err(|()| Fault::new("`data_dir` is not a path that a URL can name"))?;
     Ok(format!("sqlite://{}", file.path()))
 }
 

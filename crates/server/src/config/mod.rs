@@ -1,7 +1,8 @@
 //! Configuration: read once, checked once, in one place.
 //!
 //! Defaults < `ashlar.toml` (or `--config FILE`) < `.env` in the working directory < the environment. An unknown key, an
-//! impossible value, and in production an unsafe default stop the start with a [`ConfigError`]: one sentence.
+//! impossible value, and in production an unsafe default stop the start with a [`ConfigError`]: a sentence for each, all at
+//! once.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -33,10 +34,11 @@ use figment::Figment;
 use secrecy::ExposeSecret as _;
 
 pub use error::ConfigError;
+use error::{Fault, Faults};
 pub use origin::{AllowedOrigin, NotAnOrigin};
 pub use settings::{
-    Auth, Config, Cors, Database, Environment, Kafka, Limits, Mail, Metrics, Redis, Server, Storage, Uploads,
-    without_slash,
+    Auth, Config, Cors, Database, Environment, Kafka, Limits, Mail, Metrics, Provenance, Redis, Server,
+    Storage, Uploads, without_slash,
 };
 pub use show::redacted_url;
 pub use sources::Sources;
@@ -53,14 +55,43 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The sentence that says why the server cannot start with it.
+    /// The sentences that say why the server cannot start with it.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-        let figment = sources.layers()?;
-        check::later(&figment)?;
-        let figment = derived::complete(figment, &sources.working_dir)?;
-        let config = check::typed(&figment)?;
-        check::rules(&figment, &config)?;
-        Ok(Loaded { figment: Redacted(figment), config })
+        let mut faults = Faults::default();
+        let complete = |figment: &Figment| derived::complete(figment, &sources.working_dir);
+        let defaults = complete(&sources::defaults())?;
+        let mut given = sources.layers(&mut faults);
+        check::later(&given, &mut faults);
+        let complete = repaired(&mut given, &defaults, &mut faults, complete);
+        let checked = complete.and_then(|mut figment| {
+            let config = repaired(&mut figment, &defaults, &mut faults, check::typed)?;
+            check::rules(&figment, &config, &mut faults);
+            Some(Loaded { figment: Redacted(figment), config })
+        });
+        faults.or(checked)
+    }
+}
+
+/// What `attempt` makes of the values. One that it cannot use is noted and gives way to its default, so that the next fault
+/// is found too.
+fn repaired<T>(
+    figment: &mut Figment,
+    defaults: &Figment,
+    faults: &mut Faults,
+    attempt: impl Fn(&Figment) -> Result<T, Fault>,
+) -> Option<T> {
+    loop {
+        let fault = match attempt(figment) {
+            Ok(made) => return Some(made),
+            Err(fault) => fault,
+        };
+        let default = fault.key.and_then(|key| Some((key, defaults.find_value(key).ok()?)));
+        // Its default was refused as well: nothing is left to try.
+        if !faults.add(fault) {
+            return None;
+        }
+        let (key, value) = default?;
+        *figment = figment.clone().merge(sources::value_of(key, value, sources::DEFAULT));
     }
 }
 
@@ -72,6 +103,7 @@ impl Loaded {
     /// The data folder cannot be written to, or holds a secret that is none.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let mut config = self.config;
+        config.provenance = show::provenance(&self.figment.0);
         if config.secret_key.expose_secret().is_empty() {
             config.secret_key = secret::read_or_make(&secret::file(&config))?;
         }

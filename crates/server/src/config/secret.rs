@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
 
-use super::error::{ConfigError, quoted};
+use super::error::{Fault, quoted};
 use super::settings::Config;
 
 /// What is shorter is no secret.
@@ -79,10 +79,10 @@ pub(super) fn file(config: &Config) -> PathBuf {
 }
 
 /// The secret in `path`, which is made if there is none. All processes that ask at once get the same one.
-pub(super) fn read_or_make(path: &Path) -> Result<SecretString, ConfigError> {
+pub(super) fn read_or_make(path: &Path) -> Result<SecretString, Fault> {
     let failed = |what: &str, error: &std::io::Error| {
         let path = path.display().to_string();
-        ConfigError::new(format!(
+        Fault::new(format!(
             "the secret key in {} cannot be {what}: {error}; set ASHLAR_SECRET_KEY or `data_dir`",
             quoted(&path)
         ))
@@ -94,7 +94,7 @@ pub(super) fn read_or_make(path: &Path) -> Result<SecretString, ConfigError> {
     let secret = SecretString::from(text.trim_end());
     match weakness(secret.expose_secret(), Strength::Long, LENGTH) {
         None => Ok(secret),
-        Some(weakness) => Err(ConfigError::new(format!(
+        Some(weakness) => Err(Fault::new(format!(
             "the secret key in {} {weakness}: restore the file, or remove it to start anew",
             quoted(&path.display().to_string())
         ))),
@@ -141,11 +141,11 @@ fn private_file(path: &Path) -> std::io::Result<File> {
 
 /// Gives the embedded store its keys. They follow from the secret key, so that every process of the installation knows
 /// them and none is written anywhere.
-pub(super) fn derive_storage_keys(config: &mut Config) -> Result<(), ConfigError> {
+pub(super) fn derive_storage_keys(config: &mut Config) -> Result<(), Fault> {
     if !config.storage.access_key.expose_secret().is_empty() {
         return Ok(());
     }
-    let secret = SecretKey::new(&config.secret_key).map_err(|error| ConfigError::new(error.to_string()))?;
+    let secret = SecretKey::new(&config.secret_key).map_err(|error| Fault::new(error.to_string()))?;
     let key = secret.mac_key("embedded object store");
     let text = |purpose: &[u8], length: usize| {
         SecretString::from(URL_SAFE_NO_PAD.encode(&key.sign(purpose)[..length]))

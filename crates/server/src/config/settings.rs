@@ -51,6 +51,9 @@ pub struct Config {
     pub redis: Redis,
     /// Kafka; not in this version.
     pub kafka: Kafka,
+    /// Where values came from that a start tells about.
+    #[serde(skip)]
+    pub provenance: Provenance,
 }
 
 /// What the server is run for.
@@ -270,6 +273,15 @@ pub struct Kafka {
     /// Host and port of brokers. Always none in this version.
     #[serde(deserialize_with = "parse::list")]
     pub brokers: Vec<String>,
+}
+
+/// Where values came from that a start tells about.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// The source of `database.url`, such as `environment variable DATABASE_URL`.
+    pub database_url: String,
+    /// The variables without our prefix that set a key: other programs use their names too.
+    pub unprefixed: Vec<&'static str>,
 }
 
 impl Config {

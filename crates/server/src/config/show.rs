@@ -8,6 +8,7 @@ use figment::value::Value;
 use url::Url;
 
 use super::keys::{Accepts, KEYS, Key};
+use super::settings::Provenance;
 use super::sources::DEFAULT;
 
 /// What stands in place of a secret.
@@ -27,6 +28,30 @@ pub(super) fn is_empty(figment: &Figment, name: &str) -> bool {
         Ok(Value::Array(_, entries)) => entries.is_empty(),
         Ok(_) => false,
         Err(_) => true,
+    }
+}
+
+/// Whether a value, or an entry of it, has a line break or another control character in it.
+pub(super) fn has_control(figment: &Figment, name: &str) -> bool {
+    fn in_value(value: &Value) -> bool {
+        match value {
+            Value::String(_, text) => text.chars().any(char::is_control),
+            Value::Array(_, entries) => entries.iter().any(in_value),
+            _ => false,
+        }
+    }
+    figment.find_value(name).is_ok_and(|value| in_value(&value))
+}
+
+/// Where the values came from that a start tells about.
+pub(super) fn provenance(figment: &Figment) -> Provenance {
+    let from_plain = |key: &&Key| {
+        let origin = origin(figment, key.name);
+        key.plain.filter(|plain| origin.split(' ').any(|word| word == *plain))
+    };
+    Provenance {
+        database_url: origin(figment, "database.url"),
+        unprefixed: KEYS.iter().filter_map(|key| from_plain(&key)).collect(),
     }
 }
 

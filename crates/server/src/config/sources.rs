@@ -14,7 +14,7 @@ use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::error::{ConfigError, quoted};
+use super::error::{ConfigError, Fault, Faults, quoted};
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 
 /// The file that is read when none is named, if it is there.
@@ -46,34 +46,35 @@ impl Sources {
         Ok(Self { file, environment, working_dir: PathBuf::from(".") })
     }
 
-    /// All layers of all sources, lowest first.
-    pub(super) fn layers(&self) -> Result<Figment, ConfigError> {
-        let figment = self.file_layer(Figment::from(defaults()))?;
-        let figment = variables(figment, &self.dotenv()?, |name| format!("{name} in .env"))?;
-        variables(figment, &self.environment, |name| format!("environment variable {name}"))
+    /// All layers of all sources, lowest first. What cannot be used is noted and left out.
+    pub(super) fn layers(&self, faults: &mut Faults) -> Figment {
+        let mut figment = defaults();
+        if let Some(file) = faults.note(self.file_layer()).flatten() {
+            figment = figment.merge(file.without_unknown_keys(faults));
+        }
+        let dotenv = faults.note(self.dotenv()).unwrap_or_default();
+        let figment = variables(figment, &dotenv, faults, |name| format!("{name} in .env"));
+        variables(figment, &self.environment, faults, |name| format!("environment variable {name}"))
     }
 
-    fn file_layer(&self, figment: Figment) -> Result<Figment, ConfigError> {
+    fn file_layer(&self) -> Result<Option<Layer>, Fault> {
         let named = self.file.as_deref();
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         let origin = path.display().to_string();
         let text = match fs::read_to_string(self.working_dir.join(path)) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(figment),
-            Err(error) => {
-                return Err(ConfigError::new(format!("{} cannot be read: {error}", quoted(&origin))));
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(None),
+            Err(error) => return Err(Fault::new(format!("{} cannot be read: {error}", quoted(&origin)))),
         };
         let values = parse_toml(&text, &origin)?;
-        refuse_unknown_keys(&values, &origin)?;
-        Ok(figment.merge(Layer { origin, values }))
+        Ok(Some(Layer { origin, values }))
     }
 
-    fn dotenv(&self) -> Result<Vec<(String, String)>, ConfigError> {
+    fn dotenv(&self) -> Result<Vec<(String, String)>, Fault> {
         let text = match fs::read_to_string(self.working_dir.join(".env")) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(ConfigError::new(format!("`.env` cannot be read: {error}"))),
+            Err(error) => return Err(Fault::new(format!("`.env` cannot be read: {error}"))),
         };
         let text = text.trim_start_matches('\u{feff}');
         dotenvy::from_read_iter(text.as_bytes())
@@ -98,9 +99,10 @@ fn utf8(name: OsString, value: OsString) -> Option<Result<(String, String), Conf
     let name = name.into_string().ok()?;
     match value.into_string() {
         Ok(value) => Some(Ok((name, value))),
-        Err(_) if is_ours(&name) || KEYS.iter().any(|key| key.plain == Some(&name)) => Some(Err(
-            ConfigError::new(format!("environment variable {name} is not UTF-8: set it again or remove it")),
-        )),
+        Err(_) if is_ours(&name) || KEYS.iter().any(|key| key.plain == Some(&name)) => {
+            let sentence = format!("environment variable {name} is not UTF-8: set it again or remove it");
+            Some(Err(Fault::new(sentence).into()))
+        }
         Err(_) => None,
     }
 }
@@ -117,7 +119,20 @@ impl Provider for Layer {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
+        let values = self.values.iter().map(|(name, value)| (name.clone(), trimmed(value.clone())));
+        Ok(Map::from([(Profile::Default, values.collect())]))
+    }
+}
+
+/// A line end that a shell or an editor left behind a value belongs to no path, URL or name.
+fn trimmed(value: Value) -> Value {
+    match value {
+        Value::String(tag, text) => Value::String(tag, text.trim().to_owned()),
+        Value::Array(tag, entries) => Value::Array(tag, entries.into_iter().map(trimmed).collect()),
+        Value::Dict(tag, entries) => {
+            Value::Dict(tag, entries.into_iter().map(|(name, entry)| (name, trimmed(entry))).collect())
+        }
+        other => other,
     }
 }
 
@@ -127,7 +142,8 @@ pub(super) fn value_of(key: &str, value: impl Into<Value>, origin: impl Into<Str
     Layer { origin: origin.into(), values }
 }
 
-fn defaults() -> Figment {
+/// What every key is when nobody sets it, as far as that follows from nothing else.
+pub(super) fn defaults() -> Figment {
     KEYS.iter().fold(Figment::new(), |figment, key| match key.fallback {
         Fallback::Value(value) => figment.join(value_of(key.name, value, DEFAULT)),
         Fallback::Empty(_) => figment.join(value_of(key.name, "", DEFAULT)),
@@ -136,16 +152,16 @@ fn defaults() -> Figment {
     })
 }
 
-fn parse_toml(text: &str, origin: &str) -> Result<Dict, ConfigError> {
+fn parse_toml(text: &str, origin: &str) -> Result<Dict, Fault> {
     Toml::from_str(text).map_err(|error| {
         // The error's own text shows the line, which may hold a secret.
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
         let reason = error.message().lines().next().unwrap_or_default().to_owned();
-        ConfigError::new(format!("{} is not TOML at line {line}: {reason}", quoted(origin)))
+        Fault::new(format!("{} is not TOML at line {line}: {reason}", quoted(origin)))
     })
 }
 
-fn dotenv_error(text: &str, error: &dotenvy::Error) -> ConfigError {
+fn dotenv_error(text: &str, error: &dotenvy::Error) -> Fault {
     // As above: the line that could not be read is told by its number.
     let line = match error {
         dotenvy::Error::LineParse(broken, _) => {
@@ -154,39 +170,50 @@ fn dotenv_error(text: &str, error: &dotenvy::Error) -> ConfigError {
         }
         _ => None,
     };
-    ConfigError::new(format!(
+    Fault::new(format!(
         "`.env` cannot be read{}: write NAME=value, in single quotes if the value has spaces, quotes or `$`",
         line.unwrap_or_default()
     ))
 }
 
-fn refuse_unknown_keys(values: &Dict, origin: &str) -> Result<(), ConfigError> {
-    for (name, value) in values {
-        match value {
-            Value::Dict(_, section) if KEYS.iter().any(|key| key.section() == name) => {
-                for inner in section.keys() {
-                    refuse_unknown_key(&format!("{name}.{inner}"), origin)?;
-                }
+impl Layer {
+    /// The keys that are known; the others are noted.
+    fn without_unknown_keys(mut self, faults: &mut Faults) -> Self {
+        let origin = &self.origin;
+        for (section, value) in &mut self.values {
+            if let Value::Dict(_, values) = value
+                && is_section(section)
+            {
+                values
+                    .retain(|name, _| faults.note(known_key(&format!("{section}.{name}"), origin)).is_some());
             }
-            // A name in quotes keeps its dots and is no section.
-            _ if name.contains('.') => {
-                return Err(unknown(
-                    &format!("unknown key {} in {origin}", quoted(&format!("\"{name}\""))),
-                    Some(name.clone()),
-                ));
-            }
-            _ => refuse_unknown_key(name, origin)?,
         }
+        self.values.retain(|name, value| {
+            (is_section(name) && value.as_dict().is_some()) || faults.note(top_key(name, origin)).is_some()
+        });
+        self
     }
-    Ok(())
 }
 
-fn refuse_unknown_key(name: &str, origin: &str) -> Result<(), ConfigError> {
-    if keys::find(name).is_some() {
+fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| key.section() == name)
+}
+
+/// A name in quotes keeps its dots and is no section.
+fn top_key(name: &str, origin: &str) -> Result<(), Fault> {
+    if name.contains('.') {
+        let what = format!("unknown key {} in {origin}", quoted(&format!("\"{name}\"")));
+        return Err(unknown(&what, Some(name.to_owned())));
+    }
+    known_key(name, origin)
+}
+
+fn known_key(name: &str, origin: &str) -> Result<(), Fault> {
+    if KEYS.iter().any(|key| key.name == name) {
         return Ok(());
     }
-    if KEYS.iter().any(|key| key.section() == name) {
-        return Err(ConfigError::new(format!(
+    if is_section(name) {
+        return Err(Fault::new(format!(
             "`{name}` in {origin} is a section: write [{name}] and its keys below"
         )));
     }
@@ -196,46 +223,48 @@ fn refuse_unknown_key(name: &str, origin: &str) -> Result<(), ConfigError> {
     Err(unknown(&format!("unknown key {} in {origin}", quoted(name)), keys::nearest(name, candidates)))
 }
 
-fn unknown(what: &str, nearest: Option<String>) -> ConfigError {
+fn unknown(what: &str, nearest: Option<String>) -> Fault {
     let advice = match nearest {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => "remove it, or find its name in `ashlar config --help`".to_owned(),
     };
-    ConfigError::new(format!("{what}: {advice}"))
+    Fault::new(format!("{what}: {advice}"))
 }
 
 /// Adds what the variables set. Of the two names of a key the one with our prefix wins.
 fn variables(
     mut figment: Figment,
     variables: &[(String, String)],
+    faults: &mut Faults,
     origin: impl Fn(&str) -> String,
-) -> Result<Figment, ConfigError> {
+) -> Figment {
     let variables: BTreeMap<&str, &str> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     for (name, value) in &variables {
-        refuse_unknown_variable(name, value, &origin(name))?;
+        faults.note(known_variable(name, value, &origin(name)));
     }
     for key in KEYS {
         if let Some(value) = variables.get(key.variable().as_str()) {
             figment = figment.merge(value_of(key.name, *value, origin(&key.variable())));
         } else if let Some((plain, value)) = key.plain.and_then(|plain| Some((plain, variables.get(plain)?)))
         {
-            let value = if plain == "PORT" {
-                with_port(&figment, value, &origin(plain))?
-            } else {
-                (*value).to_owned()
+            let value = match plain {
+                "PORT" => faults.note(with_port(&figment, value, &origin(plain))),
+                _ => Some((*value).to_owned()),
             };
-            figment = figment.merge(value_of(key.name, value, origin(plain)));
+            if let Some(value) = value {
+                figment = figment.merge(value_of(key.name, value, origin(plain)));
+            }
         }
     }
-    Ok(figment)
+    figment
 }
 
 fn is_ours(name: &str) -> bool {
     name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-fn refuse_unknown_variable(name: &str, value: &str, origin: &str) -> Result<(), ConfigError> {
+fn known_variable(name: &str, value: &str, origin: &str) -> Result<(), Fault> {
     let variable = |key: &Key| key.variable();
     if !is_ours(name) || is_service_link(name, value) || KEYS.iter().any(|key| key.variable() == name) {
         return Ok(());
@@ -257,12 +286,11 @@ fn is_service_link(name: &str, value: &str) -> bool {
 }
 
 /// The address that `server.bind` has so far, with another port.
-fn with_port(figment: &Figment, port: &str, origin: &str) -> Result<String, ConfigError> {
+fn with_port(figment: &Figment, port: &str, origin: &str) -> Result<String, Fault> {
     let wrong = || {
-        ConfigError::new(format!(
-            "`server.bind` needs a port from 0 to 65535, but {origin} says {}",
-            quoted(port)
-        ))
+        let said = quoted(port);
+        let sentence = format!("`server.bind` needs a port from 0 to 65535, but {origin} says {said}");
+        Fault::of("server.bind", sentence)
     };
     let port: u16 = port.trim().parse().map_err(|_| wrong())?;
     let bind: String = figment.extract_inner("server.bind").unwrap_or_default();

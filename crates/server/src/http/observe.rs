@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tracing::Instrument as _;
 
 use super::cors::Origins;
+use super::docs;
 use super::gate::Route;
 use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
 use super::unread::Reader;
@@ -175,7 +176,9 @@ impl Observed {
 
     fn log(&self, request: &actix_web::HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
         let extensions = request.extensions();
-        let route = extensions.get::<Route>().map_or("-", |route| route.0.as_str());
+        let pattern = request.match_pattern();
+        let pattern = pattern.as_deref();
+        let route = extensions.get::<Route>().map(|route| route.0.as_str()).or(pattern).unwrap_or("-");
         let user_id = extensions.get::<Arc<Actor>>().map(|actor| tracing::field::display(actor.user_id));
         let (status, duration_ms) = (status.as_u16(), self.milliseconds());
         let cause = failure.and_then(ApiError::cause);
@@ -186,6 +189,9 @@ impl Observed {
             tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
         } else if let Some(failure) = failure {
             tracing::info!(route, status, duration_ms, user_id, detail = %failure, "request refused");
+        } else if docs::PAGES.contains(&route) {
+            // A look at the documentation is half a dozen requests, and no news.
+            tracing::debug!(route, status, duration_ms, "page served");
         } else {
             tracing::info!(route, status, duration_ms, user_id, "request handled");
         }
