@@ -243,7 +243,9 @@ async fn production_refuses_what_is_unsafe_there() {
     let mut installation = Installation::new().await;
     installation.set("ASHLAR_ENVIRONMENT", "production");
     let outcome = installation.run(&["serve"]).await;
-    assert!(failed(&outcome, 1).contains("server.public_url"), "{outcome:?}");
+    let told: Vec<&str> = outcome.stderr.lines().collect();
+    assert!(told.len() == 2 && told[0].contains("`server.public_url`"), "all at once: {outcome:?}");
+    assert!(told[1].contains("`auth.argon2_memory_kib`"), "all at once: {outcome:?}");
     installation.set("ASHLAR_SERVER__PUBLIC_URL", "https://ashlar.example.com");
     let outcome = installation.run(&["serve"]).await;
     assert!(failed(&outcome, 1).contains("auth.argon2_memory_kib"), "{outcome:?}");
