@@ -7,39 +7,19 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
-const setting = (name) => {
-  const value = process.env[`ASHLAR_TEST_${name}`];
-  assert.ok(value, `ASHLAR_TEST_${name} is not set: run \`cargo xtask ci --only browser\``);
-  return value;
-};
+import { launchOptions, setting } from "./browser.mjs";
 
 const base = setting("URL");
 const ours = new Set([base, ...setting("STORE_URLS").split(",")].map((url) => new URL(url).origin));
 const email = setting("EMAIL");
 const password = setting("PASSWORD");
-const screenshots = setting("SCREENSHOTS");
-
-// The browser of the system. Its own calls home are switched off, so that what is blocked is what our pages asked for.
-const launchOptions = {
-  executablePath: setting("BROWSER"),
-  headless: true,
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-};
+const screenshots = setting("FOLDER");
 
 let browser;
 let operations;
 
 before(async () => {
-  browser = await chromium.launch(launchOptions);
+  browser = await chromium.launch(launchOptions());
   const document = await (await fetch(`${base}/openapi.json`)).json();
   operations = Object.entries(document.paths).flatMap(([route, item]) =>
     Object.keys(item)

@@ -117,6 +117,11 @@ impl Server {
         &self.folder
     }
 
+    /// Its binary, for what starts servers of its own.
+    pub(crate) fn binary(&self) -> &PathBuf {
+        &self.binary
+    }
+
     /// Signs a new user up, over HTTP.
     pub(crate) fn sign_up(&self, name: &str) -> Result<Account> {
         let (email, password) = (format!("{name}@example.org"), "Blue-Granite-Stairs-51");

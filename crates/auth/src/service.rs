@@ -224,16 +224,39 @@ pub async fn refresh(
     Ok(session.commit(answer).await?)
 }
 
-/// Ends the session that the request came with.
+/// Ends sessions. One that is over stays as it is, so it does not matter who comes first.
 ///
 /// # Errors
 ///
 /// The session's.
-pub async fn logout(auth: &Auth, session: WriteSession, actor: &Actor) -> Result<Committed<()>, AuthError> {
-    Sessions::end(&session, actor.session_id, EndReason::Logout).await?;
+pub async fn logout(
+    auth: &Auth,
+    session: WriteSession,
+    sessions: &[SessionId],
+) -> Result<Committed<()>, AuthError> {
+    for id in sessions {
+        Sessions::end(&session, *id, EndReason::Logout).await?;
+    }
     let committed = session.commit(()).await?;
-    auth.alive.invalidate(&actor.session_id).await;
+    for id in sessions {
+        auth.alive.invalidate(id).await;
+    }
     Ok(committed)
+}
+
+/// The session that a refresh token belongs to, whether it is spent or the session is over. `None`: we did not make it.
+#[must_use]
+pub fn session_of_refresh_token(auth: &Auth, token: &RefreshToken) -> Option<SessionId> {
+    auth.refresh.read(token.expose()).map(|claim| claim.session_id)
+}
+
+/// The session that an access token belongs to, whether that is over or not.
+///
+/// # Errors
+///
+/// [`AuthError::InvalidToken`] if it is not ours or not of this time.
+pub async fn session_of_access_token(auth: &Auth, token: &str) -> Result<SessionId, AuthError> {
+    Ok(auth.access.verify(&auth.keys, token, auth.now()).await?.sid)
 }
 
 /// Who sent this access token. The database's truth, a second old at most.

@@ -32,7 +32,7 @@ use crate::http::contract::Contract;
 use crate::http::cors::{self, Origins};
 use crate::http::gate::gate;
 use crate::http::observe::observe;
-use crate::http::{docs, openapi};
+use crate::http::{docs, etag, openapi};
 use crate::migrate;
 use crate::routers;
 use crate::subscribers::Welcome;
@@ -85,7 +85,8 @@ impl Application {
         let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
         let relay =
             Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
-        let document = openapi::document(&config.project_name);
+        let contract = openapi::document(&config.project_name);
+        let document = contract.to_json()?;
         let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
@@ -98,8 +99,9 @@ impl Application {
             storage,
             uploads,
             waker: relay.waker(),
-            contract: Contract::new(&document, docs::PAGES)?,
-            document: document.to_json()?,
+            contract: Contract::new(&contract, docs::PAGES)?,
+            edition: etag::digest(document.as_bytes()),
+            document,
             storage_origin: endpoints.public.origin().ascii_serialization(),
             under_tls: config.server.public_url.scheme() == "https",
             project_name: config.project_name.clone(),

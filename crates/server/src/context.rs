@@ -34,6 +34,8 @@ pub struct Context {
     pub contract: Contract,
     /// The OpenAPI document that the contract is, as it is sent.
     pub document: String,
+    /// Names what the API shows of resources: another document, another edition.
+    pub edition: String,
     /// Who may call from a browser.
     pub origins: Origins,
     /// Where browsers reach the object store: what the documentation's "Try it out" may follow a download to.

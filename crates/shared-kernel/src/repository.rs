@@ -1,10 +1,13 @@
 //! Soft delete and versions, once for all domains.
 //!
 //! A resource's table has `id`, `version`, `updated_at` and `deleted_at`. A deleted row stays for its grace period and
-//! is seen by no query that starts at [`Repository::live`]; every change counts the version up, which is the resource's
-//! `ETag`.
+//! is seen by no query that starts at [`Repository::live`]; every change counts the version up. Id and version together
+//! are a [`Revision`], which is the resource's `ETag`.
 //!
 //! sea-orm's own `find` and `ActiveModel::update` know nothing of this, so repositories use neither.
+
+use std::fmt;
+use std::str::FromStr;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
 use sea_orm::{
@@ -47,10 +50,60 @@ pub fn contains<C: ColumnTrait>(columns: impl IntoIterator<Item = C>, text: &str
     columns.into_iter().fold(Condition::any(), |any, column| any.add(like(column)))
 }
 
-/// A resource whose row counts its changes: the number is its `ETag`.
-pub trait Versioned {
-    /// How often it was changed, from 1.
-    fn version(&self) -> i64;
+/// One state of one resource: which it is, and how often it was changed, from 1. Ids are never used twice, so no two states
+/// that ever were have the same revision, not even where all data was deleted in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    id: String,
+    version: i64,
+}
+
+impl Revision {
+    /// The state of the resource of that id after so many changes.
+    #[must_use]
+    pub fn new<K: Prefixed>(id: Id<K>, version: i64) -> Self {
+        Self { id: id.to_string(), version }
+    }
+
+    /// How often the resource was changed, from 1.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// The id and the version, with a full stop between them: neither has one.
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.id, self.version)
+    }
+}
+
+/// Not the text of a [`Revision`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the id and the version of a resource")]
+pub struct NotARevision;
+
+impl FromStr for Revision {
+    type Err = NotARevision;
+
+    fn from_str(text: &str) -> Result<Self, NotARevision> {
+        let (id, version) = text.split_once('.').ok_or(NotARevision)?;
+        let revision = Self { id: id.to_owned(), version: version.parse().map_err(|_| NotARevision)? };
+        // What is read is what was written: `+3` and `03` are no versions.
+        if revision.to_string() == text { Ok(revision) } else { Err(NotARevision) }
+    }
+}
+
+/// What the API shows of one resource. Nothing is answered with an `ETag` that does not say here which resource it is, so
+/// the tag of one can't be taken for another's.
+pub trait Representation {
+    /// Whether it holds URLs that open something to whoever has them. No cache may keep such a body, and it is always sent
+    /// anew, because the URLs in it expire.
+    const HOLDS_SIGNED_URLS: bool;
+
+    /// The state that it shows.
+    fn revision(&self) -> Revision;
 }
 
 /// What the client believes of the row that it changes: the header `If-Match` (RFC 9110, section 13.1.1).
@@ -59,9 +112,23 @@ pub enum Precondition {
     /// No header: the last write wins.
     #[default]
     None,
-    /// One of these versions is the current one. Empty when the header names nothing that we ever gave out, which never
-    /// matches.
-    Versions(Vec<i64>),
+    /// The row is in one of these states. Empty when the header names nothing that we ever gave out, which never holds.
+    OneOf(Vec<Revision>),
+}
+
+impl Precondition {
+    /// The versions that the row of that id may have; `None`: any. A state of another resource is none of this one's.
+    fn versions<K: Prefixed>(&self, id: Id<K>) -> Option<Vec<i64>> {
+        let Self::OneOf(revisions) = self else { return None };
+        let id = id.to_string();
+        let of_this = revisions.iter().filter(|revision| revision.id == id);
+        Some(of_this.map(|revision| revision.version).collect())
+    }
+
+    /// The rows of `E` that are in one of its states.
+    fn holds_for<E: SoftDelete>(&self, id: Id<E::Kind>) -> Condition {
+        Condition::all().add_option(self.versions(id).map(|versions| E::VERSION.is_in(versions)))
+    }
 }
 
 /// The queries that every repository has. A domain's own stand beside them as plain methods; all start at
@@ -120,14 +187,8 @@ pub trait Repository {
                 let update = guarded::<Self::Entity>(session, id, precondition).set(changes);
                 update.exec_with_returning(session).await?.pop()
             } else {
-                let row = Self::live().filter(Self::Entity::ID.eq(id));
-                let row = match precondition {
-                    Precondition::None => row,
-                    Precondition::Versions(versions) => {
-                        row.filter(Self::Entity::VERSION.is_in(versions.iter().copied()))
-                    }
-                };
-                session.one(row).await?
+                let holds = precondition.holds_for::<Self::Entity>(id);
+                session.one(Self::live().filter(Self::Entity::ID.eq(id)).filter(holds)).await?
             };
             if changed.is_none() {
                 refuse_stale::<Self>(session, id, precondition).await?;
@@ -164,15 +225,12 @@ fn guarded<E: SoftDelete>(
     id: Id<E::Kind>,
     precondition: &Precondition,
 ) -> UpdateMany<E> {
-    let update = E::update_many()
+    E::update_many()
         .filter(E::ID.eq(id))
         .filter(E::DELETED_AT.is_null())
+        .filter(precondition.holds_for::<E>(id))
         .col_expr(E::VERSION, Expr::col(E::VERSION).add(1))
-        .col_expr(E::UPDATED_AT, Expr::val(session.now()));
-    match precondition {
-        Precondition::None => update,
-        Precondition::Versions(versions) => update.filter(E::VERSION.is_in(versions.iter().copied())),
-    }
+        .col_expr(E::UPDATED_AT, Expr::val(session.now()))
 }
 
 /// No row was changed although a precondition was given: tells a changed row from a missing one.

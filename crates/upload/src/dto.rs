@@ -9,7 +9,7 @@ use sea_orm::prelude::{DeriveActiveEnum, EnumIter, StringLen};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Timestamp;
 pub use shared_kernel::id::{UploadId, UploadKind};
-use shared_kernel::repository::Versioned;
+use shared_kernel::repository::{Representation, Revision};
 use shared_kernel::text::Line;
 use utoipa::{IntoParams, ToSchema};
 
@@ -138,14 +138,16 @@ pub struct Upload {
     /// When its bytes were found to be there and right.
     #[schema(required)]
     pub completed_at: Option<Timestamp>,
-    /// Counts the changes; in the API it is the `ETag`.
+    /// Counts the changes; with the id it is the `ETag`.
     #[serde(skip)]
     pub version: i64,
 }
 
-impl Versioned for Upload {
-    fn version(&self) -> i64 {
-        self.version
+impl Representation for Upload {
+    const HOLDS_SIGNED_URLS: bool = false;
+
+    fn revision(&self) -> Revision {
+        Revision::new(self.id, self.version)
     }
 }
 
@@ -178,6 +180,15 @@ pub struct CreatedUpload {
     pub request: PresignedRequest,
     /// Until when that request works.
     pub expires_at: Timestamp,
+}
+
+/// Of the upload in it: that is what was made.
+impl Representation for CreatedUpload {
+    const HOLDS_SIGNED_URLS: bool = true;
+
+    fn revision(&self) -> Revision {
+        self.upload.revision()
+    }
 }
 
 /// A request to the object store that is signed already: whoever has it can send it, and nothing else.

@@ -6,7 +6,7 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{self, Email};
 use shared_kernel::id::UserId;
 use shared_kernel::patch::{self, Patch};
-use shared_kernel::repository::Versioned;
+use shared_kernel::repository::{Representation, Revision};
 use shared_kernel::text::Line;
 use utoipa::{IntoParams, ToSchema};
 
@@ -40,14 +40,16 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Counts the changes; in the API it is the `ETag`.
+    /// Counts the changes; with the id it is the `ETag`.
     #[serde(skip)]
     pub(crate) version: i64,
 }
 
-impl Versioned for User {
-    fn version(&self) -> i64 {
-        self.version
+impl Representation for User {
+    const HOLDS_SIGNED_URLS: bool = false;
+
+    fn revision(&self) -> Revision {
+        Revision::new(self.id, self.version)
     }
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod contract;
 mod domains;
 mod hostile;
+mod identity;
 mod operations;
 mod tokens;
 mod uploads;

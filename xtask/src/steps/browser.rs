@@ -1,4 +1,5 @@
-//! /docs and /redoc in a real browser, with everything outside blocked.
+//! /docs and /redoc in a real browser, with everything outside blocked, and what a browser keeps of one user when the next
+//! one signs in.
 
 use anyhow::{Result, bail};
 
@@ -23,18 +24,20 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let server = Server::start(workspace, "browser")?;
     let account = server.sign_up("browser")?;
     let looked = Invocation::new("node")
-        .args(["--test", "--test-reporter=spec", "docs.test.mjs"])
+        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .args(["docs.test.mjs", "accounts.test.mjs"])
         .env("ASHLAR_TEST_BROWSER", browser)
         .env("ASHLAR_TEST_URL", server.url())
         .env("ASHLAR_TEST_STORE_URLS", server.store_urls().join(","))
         .env("ASHLAR_TEST_EMAIL", &account.email)
         .env("ASHLAR_TEST_PASSWORD", account.password)
-        .env("ASHLAR_TEST_SCREENSHOTS", server.folder())
+        .env("ASHLAR_TEST_FOLDER", server.folder())
+        .env("ASHLAR_TEST_BINARY", server.binary())
         .current_dir(&scripts)
         .run();
     println!("screenshots: {}", server.folder().display());
     if let Err(error) = looked {
-        bail!("the documentation pages don't work in a browser: {error}\n{}", server.tail());
+        bail!("something does not work in a browser: {error}\n{}", server.tail());
     }
     server.stop()?;
     Ok(Outcome::Passed)

@@ -152,7 +152,9 @@ impl Instance {
     }
 
     pub(crate) async fn logout(&self, actor: &Actor) -> Result<(), AuthError> {
-        service::logout(&self.auth, self.databases.write(), actor).await.map(Committed::into_value)
+        service::logout(&self.auth, self.databases.write(), &[actor.session_id])
+            .await
+            .map(Committed::into_value)
     }
 
     pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Actor>, AuthError> {

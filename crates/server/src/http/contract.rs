@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::{OpenApi, PathItem, RefOr};
+use utoipa::openapi::{OpenApi, PathItem, RefOr, SecurityRequirement};
 
 /// The role of a security requirement that only admins meet.
 pub const ADMIN: &str = "admin";
@@ -22,6 +22,26 @@ pub enum Access {
     Admin,
 }
 
+/// A request header that may say who asks. An answer of an operation that looks at it is one person's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization`.
+    Authorization,
+    /// `Cookie`.
+    Cookie,
+}
+
+impl Credential {
+    /// The header's name, as `Vary` has it.
+    #[must_use]
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Authorization => "Authorization",
+            Self::Cookie => "Cookie",
+        }
+    }
+}
+
 /// What the contract says of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -29,6 +49,8 @@ pub struct Rule {
     pub template: String,
     /// Who may.
     pub access: Access,
+    /// Where it looks to learn who asks.
+    pub credentials: Vec<Credential>,
     /// The query parameters that it knows.
     pub query: BTreeSet<String>,
 }
@@ -131,11 +153,21 @@ pub fn parameters<'o>(
 
 fn rule(path: &str, operation: &Operation) -> Rule {
     let query = parameters(operation, &ParameterIn::Query).map(|parameter| parameter.name.clone()).collect();
-    Rule { template: path.to_owned(), access: access(path, operation), query }
+    let access = access(path, operation);
+    Rule { template: path.to_owned(), access, credentials: credentials(operation, access), query }
 }
 
-/// What the operation asks for, and never less than its path does. Public is only what says so; what cannot be read is for
-/// admins.
+/// What the operation needs, and what it takes without needing it.
+fn credentials(operation: &Operation, access: Access) -> Vec<Credential> {
+    let takes_nothing = |requirement: &SecurityRequirement| *requirement == SecurityRequirement::default();
+    let takes_a_token = operation.security.iter().flatten().any(|requirement| !takes_nothing(requirement));
+    let token = (access != Access::Public || takes_a_token).then_some(Credential::Authorization);
+    let has_cookie = parameters(operation, &ParameterIn::Cookie).next().is_some();
+    token.into_iter().chain(has_cookie.then_some(Credential::Cookie)).collect()
+}
+
+/// What the operation asks for, and never less than its path does. Public is only what says that it needs nothing; what cannot
+/// be read is for admins.
 fn access(path: &str, operation: &Operation) -> Access {
     if path.starts_with("/api/v1/admin/") {
         return Access::Admin;
@@ -148,8 +180,8 @@ fn access(path: &str, operation: &Operation) -> Access {
     let names_admin =
         |requirement: &BTreeMap<_, Vec<String>>| requirement.values().flatten().any(|role| role == ADMIN);
     match requirements.as_slice() {
-        [nothing] if nothing.is_empty() => Access::Public,
         any if any.iter().any(names_admin) => Access::Admin,
+        any if any.iter().any(BTreeMap::is_empty) => Access::Public,
         _ => Access::SignedIn,
     }
 }

@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use actix_web::http::header::{self, ETag, EntityTag, Header as _, IfNoneMatch};
+use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, Resource, Responder, guard, web};
-use shared_kernel::crypto::sha256;
 use shared_kernel::error::Problem;
 
+use super::etag::Tag;
 use super::extract::context;
 use super::gate::method_not_allowed;
 use super::problem::{ApiError, NOT_FOUND};
@@ -218,20 +218,12 @@ fn html_page(html: String, policy: String) -> HttpResponse {
 
 /// A file of ours, which a browser may keep as long as it asks whether it is still the same.
 fn asset(request: &HttpRequest, content_type: &str, bytes: Bytes) -> HttpResponse {
-    let hash = sha256(&bytes);
-    let tag: String = hash.iter().take(12).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    let same = |other: &EntityTag| other.tag() == tag;
-    let is_known =
-        matches!(IfNoneMatch::parse(request), Ok(IfNoneMatch::Items(tags)) if tags.iter().any(same));
-    let tag = ETag(EntityTag::new_strong(tag));
+    let tag = Tag::of_file(&bytes);
     let cache = (header::CACHE_CONTROL, "public, no-cache");
-    if is_known {
-        return HttpResponse::NotModified().insert_header(tag).insert_header(cache).finish();
+    if tag.is_known_to(request) {
+        return HttpResponse::NotModified().insert_header(tag.header()).insert_header(cache).finish();
     }
-    HttpResponse::Ok().insert_header(tag).insert_header(cache).content_type(content_type).body(bytes)
+    HttpResponse::Ok().insert_header(tag.header()).insert_header(cache).content_type(content_type).body(bytes)
 }
 
 fn escape(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, EntityTag, Header as _, HeaderValue, IfMatch as IfMatchHeader};
+use actix_web::http::header::{self, Header as _, HeaderValue, IfMatch as IfMatchHeader};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use auth::dto::Device;
@@ -23,6 +23,7 @@ use shared_kernel::repository::Precondition;
 use shared_kernel::session;
 
 use super::cors::names::CONSISTENCY_TOKEN;
+use super::etag::revision_of;
 use super::problem::{
     ADMIN_REQUIRED, ApiError, MALFORMED, NOT_FOUND, REQUEST_TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
 };
@@ -111,18 +112,9 @@ from_request_now!(IfMatch, |request| {
     Ok(Self(match header {
         // Any state will do, as long as there is one: the query asks for a living row anyway.
         IfMatchHeader::Any => Precondition::None,
-        IfMatchHeader::Items(tags) => Precondition::Versions(tags.iter().filter_map(version_of).collect()),
+        IfMatchHeader::Items(tags) => Precondition::OneOf(tags.iter().filter_map(revision_of).collect()),
     }))
 });
-
-/// The version in an `ETag` of ours, also with the suffix that a proxy adds for its encoding (`"v3-gzip"`).
-#[must_use]
-pub fn version_of(tag: &EntityTag) -> Option<i64> {
-    if tag.weak {
-        return None;
-    }
-    tag.tag().strip_prefix('v')?.split('-').next()?.parse().ok()
-}
 
 /// The device that a request comes from.
 pub struct ClientDevice(pub Device);

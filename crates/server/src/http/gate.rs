@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, web};
 use auth::error::AuthError;
@@ -16,7 +16,8 @@ use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, Invalid};
 use shared_kernel::text;
 
-use super::contract::{Access, Found, Rule};
+use super::contract::{Access, Credential, Found, Rule};
+use super::cors::Origins;
 use super::problem::{
     ADMIN_REQUIRED, ApiError, MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, ORIGIN_NOT_ALLOWED,
 };
@@ -81,7 +82,9 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Actor>>, ApiError>
     if rule.access == Access::Admin && !actor.as_ref().is_some_and(|actor| actor.is_admin) {
         return Err(ApiError::new(&ADMIN_REQUIRED, "only admins may do this"));
     }
-    refuse_foreign_origin(context, request)?;
+    if rule.credentials.contains(&Credential::Cookie) {
+        refuse_foreign_page(context, request.headers())?;
+    }
     check_query(rule, request.query_string())?;
     Ok(actor)
 }
@@ -97,36 +100,50 @@ pub fn method_not_allowed(allow: &str) -> ApiError {
 }
 
 /// A browser sends the cookie along whatever page asked: only our own pages may (OWASP, CSRF Prevention Cheat Sheet).
-fn refuse_foreign_origin(context: &Context, request: &ServiceRequest) -> Result<(), ApiError> {
-    let changes_nothing = matches!(*request.method(), Method::GET | Method::HEAD);
-    if changes_nothing || refresh_cookies(request.headers()).next().is_none() {
-        return Ok(());
-    }
-    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    if origin.is_some_and(|origin| context.origins.allows(origin)) {
+fn refuse_foreign_page(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
+    if refresh_cookies(headers).next().is_none() || is_of_our_page(&context.origins, headers) {
         return Ok(());
     }
     Err(ApiError::new(
         &ORIGIN_NOT_ALLOWED,
-        "the request carries the session cookie and comes from no configured origin",
+        "the request carries the session cookie and comes from a page of no configured origin: see ASHLAR_CORS__ORIGINS",
     ))
 }
+
+/// Browsers say which page asked in `Origin` with whatever is not a plain GET, and in `Sec-Fetch-Site` (Fetch Metadata Request
+/// Headers) with everything. What says neither is no browser: a server that renders pages sends the cookie on.
+fn is_of_our_page(origins: &Origins, headers: &HeaderMap) -> bool {
+    let mut pages = headers.get_all(header::ORIGIN).peekable();
+    if pages.peek().is_some() {
+        return pages.all(|origin| origin.to_str().is_ok_and(|origin| origins.allows(origin)));
+    }
+    let mut sites = headers.get_all(SEC_FETCH_SITE);
+    sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"same-site" | b"none"))
+}
+
+/// Where the page that asked stands to what it asks.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<Arc<Actor>, ApiError> {
     let Some(token) = bearer(headers) else {
         return Err(AuthError::InvalidToken.into());
     };
-    auth::service::authenticate(&context.auth, token).await.map_err(|error| {
-        let invalid = matches!(error, AuthError::InvalidToken);
-        let error = ApiError::from(error);
-        // RFC 6750, section 3.1: a token was sent, and it is worth nothing.
-        let challenge = HeaderValue::from_static(r#"Bearer realm="ashlar", error="invalid_token""#);
-        if invalid { error.with_header(header::WWW_AUTHENTICATE, challenge) } else { error }
-    })
+    auth::service::authenticate(&context.auth, token).await.map_err(refused_token)
+}
+
+/// The refusal of an access token that was sent.
+#[must_use]
+pub fn refused_token(error: AuthError) -> ApiError {
+    let invalid = matches!(error, AuthError::InvalidToken);
+    let error = ApiError::from(error);
+    // RFC 6750, section 3.1: a token was sent, and it is worth nothing.
+    let challenge = HeaderValue::from_static(r#"Bearer realm="ashlar", error="invalid_token""#);
+    if invalid { error.with_header(header::WWW_AUTHENTICATE, challenge) } else { error }
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1). Two headers are nobody's.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
     let (scheme, token) = value.split_once(' ')?;

@@ -17,6 +17,7 @@ use shared_kernel::id::{Id, Prefixed};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
+use super::contract::{Credential, Found};
 use super::cors::Origins;
 use super::docs;
 use super::gate::Route;
@@ -48,6 +49,8 @@ struct Observed {
     under_tls: bool,
     /// The page that asked, if it may: a panic passes the CORS layer by.
     origin: Option<HeaderValue>,
+    /// Where the operation looks to learn who asks.
+    credentials: Vec<Credential>,
     stopwatch: Stopwatch,
 }
 
@@ -69,6 +72,7 @@ pub async fn observe<B: MessageBody + 'static>(
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
         under_tls: context.as_ref().is_some_and(|context| context.under_tls),
         origin: context.as_ref().and_then(|context| allowed_origin(&context.origins, request.headers())),
+        credentials: context.as_ref().map(|context| credentials(context, &request)).unwrap_or_default(),
         stopwatch: Stopwatch::start(),
     };
     let reader = Reader::share(&mut request);
@@ -152,6 +156,7 @@ impl Observed {
 
     /// OWASP Secure Headers Project. What a page needs otherwise (the documentation), it has set already.
     fn set_headers(&self, headers: &mut HeaderMap) {
+        vary_by(headers, &self.credentials);
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -227,6 +232,24 @@ fn request_id(context: Option<&web::Data<Context>>, headers: &HeaderMap) -> Stri
     }
 }
 
+/// Also for a refusal: that one is refused is about one person too.
+fn credentials(context: &Context, request: &ServiceRequest) -> Vec<Credential> {
+    match context.contract.find(request.method(), request.match_info().as_str()) {
+        Found::Rule(rule) => rule.credentials.clone(),
+        Found::OtherMethods(_) | Found::Page | Found::Nothing => Vec::new(),
+    }
+}
+
+/// Adds to what the answer depends on (RFC 9110, section 12.5.5); it stays one line.
+fn vary_by(headers: &mut HeaderMap, credentials: &[Credential]) {
+    let told: Vec<&str> = headers.get_all(header::VARY).filter_map(|names| names.to_str().ok()).collect();
+    let names = told.into_iter().chain(credentials.iter().map(|credential| credential.header()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_str(&names)) {
+        headers.insert(header::VARY, names);
+    }
+}
+
 fn allowed_origin(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     origins.allows(origin.to_str().ok()?).then(|| origin.clone())
@@ -289,6 +312,7 @@ mod tests {
             is_preflight: false,
             under_tls: true,
             origin: allowed_origin(&origins, &sent),
+            credentials: vec![Credential::Authorization],
             stopwatch: Stopwatch::start(),
         };
         let failed = observed.fail(&HttpResponse::InternalServerError().finish(), "a handler panicked");
@@ -301,7 +325,7 @@ mod tests {
             let headers = after_a_panic(origin);
             assert_eq!(headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).unwrap(), origin);
             assert_eq!(headers.get(header::ACCESS_CONTROL_ALLOW_CREDENTIALS).unwrap(), "true");
-            assert_eq!(headers.get(header::VARY).unwrap(), "Origin");
+            assert_eq!(headers.get(header::VARY).unwrap(), "Origin, Authorization");
         }
         for origin in ["https://evil.example.com", "https://app.example.com.evil.example", "null", "*"] {
             let headers = after_a_panic(origin);

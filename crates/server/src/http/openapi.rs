@@ -11,7 +11,7 @@ use utoipa::openapi::{
 use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
-use super::contract::{self, ADMIN, Access, Contract, Found};
+use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
 use super::problem::{CONTENT_TYPE, ProblemDocument};
 use crate::routers;
 
@@ -119,23 +119,23 @@ fn complete(document: &mut OpenApi) {
         for (method, operation) in methods {
             let Some(operation) = operation else { continue };
             let Found::Rule(rule) = contract.find(&method, path) else { continue };
-            for status in errors_of(path, &method, operation, rule.access) {
+            for status in errors_of(path, operation, rule) {
                 add_error(operation, status);
             }
         }
     }
 }
 
-fn errors_of(path: &str, method: &Method, operation: &Operation, access: Access) -> Vec<&'static str> {
+fn errors_of(path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static str> {
     let mut errors = Vec::new();
     if path.starts_with("/api/") {
         errors.extend(["400", "422", "500", "503"]);
     }
-    if access != Access::Public {
+    if rule.access != Access::Public {
         errors.push("401");
     }
-    // Whatever changes something refuses the session cookie from a foreign page.
-    if access == Access::Admin || method != Method::GET {
+    // What looks at the session cookie refuses it from a foreign page.
+    if rule.access == Access::Admin || rule.credentials.contains(&Credential::Cookie) {
         errors.push("403");
     }
     if path.contains('{') {

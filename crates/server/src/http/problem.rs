@@ -290,8 +290,8 @@ pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "origin_not_allowed",
     title: "The page may not do this",
-    help: "The request carries the session cookie, or is a CORS preflight, and comes from a page whose origin is not configured. \
-           Add the origin to `ASHLAR_CORS__ORIGINS`.",
+    help: "The request is a CORS preflight, or goes where the session cookie is looked at and carries it, and comes from a page \
+           whose origin is not configured. Add the origin to `ASHLAR_CORS__ORIGINS`.",
 };
 /// The body took too long.
 pub static REQUEST_TIMEOUT: Problem = Problem {

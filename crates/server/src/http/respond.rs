@@ -2,44 +2,59 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ETag, EntityTag, Header as _, IfNoneMatch};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use serde::Serialize;
 use shared_kernel::page::Page;
-use shared_kernel::repository::Versioned;
+use shared_kernel::repository::Representation;
 use shared_kernel::session::{Committed, ConsistencyToken};
 
 use super::cors::names::CONSISTENCY_TOKEN;
-use super::extract::version_of;
+use super::etag::Tag;
 
-/// 200 with a resource and its `ETag`; 304 where the client has this version (RFC 9110, section 13.1.2).
+/// 200 with a resource and its `ETag`; 304 where the client has this (RFC 9110, section 13.1.2), unless there are signed URLs
+/// in it: the client would go on with some that have expired.
 pub struct Found<T>(pub T);
 
-impl<T: Serialize + Versioned> Responder for Found<T> {
+impl<T: Serialize + Representation> Responder for Found<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let version = self.0.version();
-        if client_has(request, version) {
-            return HttpResponse::NotModified().insert_header(tag(version)).finish();
+        let tag = Tag::in_answer_to(request, &self.0.revision());
+        if !T::HOLDS_SIGNED_URLS && tag.is_known_to(request) {
+            return HttpResponse::NotModified().insert_header(tag.header()).finish();
         }
-        HttpResponse::Ok().insert_header(tag(version)).json(self.0)
+        shown(request, HttpResponse::Ok(), self.0)
     }
 }
 
-/// 200 with a resource whose body has presigned URLs, and its `ETag`, which is good for `If-Match`. Never 304: the client
-/// would keep a body with URLs that have expired. No cache may keep it either, because who has the URLs has the files.
-pub struct Signed<T>(pub T);
+/// The answer in which a resource is shown.
+fn shown<T: Serialize + Representation>(
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    resource: T,
+) -> HttpResponse {
+    response.insert_header(Tag::in_answer_to(request, &resource.revision()).header());
+    keep_no_urls::<T>(&mut response);
+    response.json(resource)
+}
 
-impl<T: Serialize + Versioned> Responder for Signed<T> {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok()
-            .insert_header(tag(self.0.version()))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .json(self.0)
+/// Who has the URLs in it has the files, so no cache may keep it.
+fn keep_no_urls<T: Representation>(response: &mut HttpResponseBuilder) {
+    if T::HOLDS_SIGNED_URLS {
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
     }
+}
+
+/// The same after a write.
+fn written<T: Serialize + Representation>(
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    outcome: Committed<T>,
+) -> HttpResponse {
+    let (resource, seen) = outcome.into_parts();
+    with_token(&mut response, seen);
+    shown(request, response, resource)
 }
 
 /// 200 with something that has no version.
@@ -53,7 +68,7 @@ impl<T: Serialize> Responder for Plain<T> {
     }
 }
 
-/// 201 with what was made and where it is.
+/// 201 with what was made, its `ETag`, and where it is.
 pub struct Created<T> {
     /// The path of the new resource.
     pub location: String,
@@ -61,28 +76,24 @@ pub struct Created<T> {
     pub made: Committed<T>,
 }
 
-impl<T: Serialize> Responder for Created<T> {
+impl<T: Serialize + Representation> Responder for Created<T> {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let (made, seen) = self.made.into_parts();
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::build(StatusCode::CREATED);
         response.insert_header((header::LOCATION, self.location));
-        with_token(&mut response, seen).json(made)
+        written(request, response, self.made)
     }
 }
 
 /// 200 with what was changed and its new `ETag`.
 pub struct Updated<T>(pub Committed<T>);
 
-impl<T: Serialize + Versioned> Responder for Updated<T> {
+impl<T: Serialize + Representation> Responder for Updated<T> {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let (updated, seen) = self.0.into_parts();
-        let mut response = HttpResponse::Ok();
-        response.insert_header(tag(updated.version()));
-        with_token(&mut response, seen).json(updated)
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        written(request, HttpResponse::Ok(), self.0)
     }
 }
 
@@ -113,11 +124,12 @@ impl Responder for NoContent {
 /// 200 with a page and, where there is a next one, a `Link` to it (RFC 8288).
 pub struct Paged<T>(pub Page<T>);
 
-impl<T: Serialize> Responder for Paged<T> {
+impl<T: Serialize + Representation> Responder for Paged<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
+        keep_no_urls::<T>(&mut response);
         if let Some(cursor) = &self.0.next_cursor {
             let link = format!("<{}>; rel=\"next\"", next_link(request, cursor));
             response.insert_header((header::LINK, link));
@@ -135,21 +147,6 @@ fn next_link(request: &HttpRequest, cursor: &str) -> String {
     format!("{}?{}", request.path(), query.finish())
 }
 
-fn tag(version: i64) -> ETag {
-    ETag(EntityTag::new_strong(format!("v{version}")))
-}
-
-fn client_has(request: &HttpRequest, version: i64) -> bool {
-    match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => request.headers().contains_key(header::IF_NONE_MATCH),
-        // Compared weakly (RFC 9110, section 13.1.2).
-        Ok(IfNoneMatch::Items(tags)) => tags
-            .into_iter()
-            .any(|tag| version_of(&EntityTag::new_strong(tag.tag().to_owned())) == Some(version)),
-        Err(_) => false,
-    }
-}
-
 fn with_token(
     response: &mut HttpResponseBuilder,
     seen: Option<ConsistencyToken>,
@@ -164,6 +161,8 @@ fn with_token(
 mod tests {
     use actix_web::body::to_bytes;
     use actix_web::test::TestRequest;
+    use shared_kernel::id::{UploadId, UserId};
+    use shared_kernel::repository::Revision;
 
     use super::*;
 
@@ -172,32 +171,62 @@ mod tests {
         cover_url: &'static str,
     }
 
-    impl Versioned for Post {
-        fn version(&self) -> i64 {
-            7
+    impl Representation for Post {
+        const HOLDS_SIGNED_URLS: bool = true;
+
+        fn revision(&self) -> Revision {
+            Revision::new(UploadId::from_bytes([1; 16]), 7)
+        }
+    }
+
+    #[derive(Clone, Serialize)]
+    struct Note {
+        text: &'static str,
+        #[serde(skip)]
+        of: u8,
+    }
+
+    impl Representation for Note {
+        const HOLDS_SIGNED_URLS: bool = false;
+
+        fn revision(&self) -> Revision {
+            Revision::new(UserId::from_bytes([self.of; 16]), 7)
         }
     }
 
     const POST: Post = Post { cover_url: "https://files.test/a?X-Amz-Signature=b" };
 
-    #[actix_web::test]
-    async fn a_body_with_presigned_urls_is_always_sent_anew_and_kept_by_nobody() {
-        for known in ["\"v7\"", "W/\"v7\"", "*", "\"v6\""] {
-            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, known)).to_http_request();
-            let response = Signed(POST).respond_to(&request);
-            assert_eq!(response.status(), StatusCode::OK, "{known}");
-            assert_eq!(response.headers().get(header::ETAG).unwrap(), "\"v7\"");
-            assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
-            let body = to_bytes(response.into_body()).await.unwrap();
-            assert_eq!(body, r#"{"cover_url":"https://files.test/a?X-Amz-Signature=b"}"#);
-        }
+    fn asking(tag: &str) -> HttpRequest {
+        TestRequest::get().insert_header((header::IF_NONE_MATCH, tag)).to_http_request()
+    }
+
+    fn tag_of(response: &HttpResponse) -> String {
+        response.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned()
     }
 
     #[actix_web::test]
-    async fn any_other_resource_that_the_client_has_is_not_sent_again() {
-        for (known, status) in [("\"v7\"", StatusCode::NOT_MODIFIED), ("\"v6\"", StatusCode::OK)] {
-            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, known)).to_http_request();
-            assert_eq!(Found(POST).respond_to(&request).status(), status);
+    async fn a_body_with_presigned_urls_is_always_sent_anew_and_kept_by_nobody() {
+        let tag = Tag::of(&POST.revision(), "").header().to_string();
+        for known in [tag.as_str(), &format!("W/{tag}"), "*", "\"x\""] {
+            let response = Found(POST).respond_to(&asking(known));
+            assert_eq!(response.status(), StatusCode::OK, "{known}");
+            assert_eq!(tag_of(&response), tag);
+            assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
+            assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/json");
+            let body = to_bytes(response.into_body()).await.unwrap();
+            assert_eq!(body, r#"{"cover_url":"https://files.test/a?X-Amz-Signature=b"}"#);
         }
+        let page = Page { items: vec![POST], next_cursor: None, total: None };
+        let response = Paged(page).respond_to(&TestRequest::get().to_http_request());
+        assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
+    }
+
+    #[actix_web::test]
+    async fn only_who_has_this_resource_is_told_so() {
+        let mine = Note { text: "a", of: 1 };
+        let tag = tag_of(&Found(mine.clone()).respond_to(&TestRequest::get().to_http_request()));
+        let status = |note: &Note| Found(note.clone()).respond_to(&asking(&tag)).status();
+        assert_eq!(status(&mine), StatusCode::NOT_MODIFIED);
+        assert_eq!(status(&Note { of: 2, ..mine }), StatusCode::OK);
     }
 }

@@ -10,10 +10,12 @@ use auth::dto::{
     Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
-use auth::service;
+use auth::{Auth, service};
 use base64::Engine as _;
 use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::id::SessionId;
+use shared_kernel::repository::Representation as _;
 use shared_kernel::session::{Committed, ConsistencyToken};
 use shared_kernel::text::Line;
 use utoipa::ToSchema;
@@ -22,7 +24,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::context::Context;
 use crate::http::cors::names::CONSISTENCY_TOKEN;
-use crate::http::extract::{Body, ClientDevice, CurrentUser, FormBytes, OptionalBody, ReadPrimary, Write};
+use crate::http::etag::Tag;
+use crate::http::extract::{Body, ClientDevice, FormBytes, OptionalBody, ReadPrimary, Write};
+use crate::http::gate::{bearer, refused_token};
 use crate::http::observe::OwnForm;
 use crate::http::problem::{ApiError, answers};
 
@@ -54,7 +58,10 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         "email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada Lovelace"
     })),
     responses(
-        (status = 201, description = "Signed up and in.", body = SessionAnswer),
+        (status = 201, description = "Signed up and in.", body = SessionAnswer, headers(
+            ("Location" = String, description = "The account."),
+            ("ETag" = String, description = "The account's id and version."),
+        )),
         (status = 409, response = answers::Conflict),
     ))]
 #[post("/signup")]
@@ -97,6 +104,7 @@ async fn login(
 ///
 /// Trades the refresh token, from the body or the cookie, for the next one and an access token.
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()),
+    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
     request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_…"})),
     responses(
         (status = 200, description = "Signed in on.", body = SessionAnswer),
@@ -109,28 +117,76 @@ async fn refresh(
     session: Write,
     body: OptionalBody<Refresh>,
 ) -> Result<SignedIn, ApiError> {
-    let cookie = refresh_cookie_of(request.headers()).map(RefreshToken::new);
-    let (token, transport) = match (body.0.refresh_token, cookie) {
-        (Some(token), _) => (token, Transport::Body),
-        (None, Some(token)) => (token, Transport::Cookie),
-        (None, None) => return Err(AuthError::InvalidRefreshToken.into()),
+    let (token, transport) = match body.0.refresh_token {
+        Some(token) => (Some(token), Transport::Body),
+        None => (refresh_cookie_of(request.headers()).map(RefreshToken::new), Transport::Cookie),
     };
-    let answer = service::refresh(&context.auth, session.0, &token).await?;
+    let refreshed = match &token {
+        Some(token) => service::refresh(&context.auth, session.0, token).await,
+        None => Err(AuthError::InvalidRefreshToken),
+    };
+    let answer = refreshed.map_err(|error| match transport {
+        Transport::Body => error.into(),
+        Transport::Cookie => without_cookie(request.headers(), error),
+    })?;
     Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+}
+
+/// The refusal of a refresh token that came in the cookie. One that is worth nothing is taken back, or the page would send it for
+/// as long as the browser keeps it.
+fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
+    let is_dead = error.problem().kind == Kind::Unauthenticated;
+    let error = ApiError::from(error);
+    match removal(headers).filter(|_| is_dead).map(|cookie| cookie.encoded().to_string().try_into()) {
+        Some(Ok(removal)) => error.with_header(header::SET_COOKIE, removal),
+        Some(Err(_)) | None => error,
+    }
 }
 
 /// Log out
 ///
-/// Ends the session of the access token: its tokens are worthless from now on.
+/// Ends the session of the access token or of the refresh token, in the body or in the cookie: one is enough. The session's tokens
+/// are worthless from now on. Says the same where it was over already.
 #[utoipa::path(tag = "auth", operation_id = "logout",
-    responses((status = 204, description = "The session is over.")))]
+    security(("bearer" = []), ("oauth2" = []), ()),
+    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
+    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_…"})),
+    responses(
+        (status = 204, description = "The session is over."),
+        (status = 401, response = answers::Unauthenticated),
+    ))]
 #[post("/logout")]
 async fn logout(
     context: web::Data<Context>,
-    actor: CurrentUser,
+    request: HttpRequest,
     session: Write,
+    body: OptionalBody<Refresh>,
 ) -> Result<SignedOut, ApiError> {
-    Ok(SignedOut(service::logout(&context.auth, session.0, &actor.0).await?))
+    let sessions = sessions_named(&context.auth, request.headers(), body.0.refresh_token).await?;
+    Ok(SignedOut(service::logout(&context.auth, session.0, &sessions).await?))
+}
+
+/// The sessions that a request to end them names, in whatever way.
+async fn sessions_named(
+    auth: &Auth,
+    headers: &HeaderMap,
+    in_body: Option<RefreshToken>,
+) -> Result<Vec<SessionId>, ApiError> {
+    let in_cookies = refresh_cookies(headers).map(|value| RefreshToken::new(value.to_owned()));
+    let tokens: Vec<RefreshToken> = in_body.into_iter().chain(in_cookies).collect();
+    // One that is not ours names no session, and then there is none to end (as RFC 7009, section 2.2).
+    let mut sessions: Vec<SessionId> =
+        tokens.iter().filter_map(|token| service::session_of_refresh_token(auth, token)).collect();
+    let Some(access_token) = bearer(headers) else {
+        return if tokens.is_empty() { Err(AuthError::InvalidToken.into()) } else { Ok(sessions) };
+    };
+    match service::session_of_access_token(auth, access_token).await {
+        Ok(session) => sessions.push(session),
+        // Expired, as a rule: the refresh token says which session it was of.
+        Err(AuthError::InvalidToken) if !tokens.is_empty() => {}
+        Err(error) => return Err(refused_token(error)),
+    }
+    Ok(sessions)
 }
 
 /// Get tokens (OAuth 2.0)
@@ -242,7 +298,7 @@ impl SignedIn {
 impl Responder for SignedIn {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some(cookie) = self.cookie {
             response.cookie(cookie);
@@ -252,6 +308,7 @@ impl Responder for SignedIn {
         }
         if self.status == StatusCode::CREATED {
             response.insert_header((header::LOCATION, "/api/v1/users/me"));
+            response.insert_header(Tag::in_answer_to(request, &self.answer.user.revision()).header());
         }
         response.json(self.answer)
     }
@@ -266,10 +323,8 @@ impl Responder for SignedOut {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let ((), seen) = self.0.into_parts();
         let mut response = HttpResponse::NoContent();
-        if refresh_cookies(request.headers()).next().is_some() {
-            let mut cookie = cookie(String::new());
-            cookie.make_removal();
-            response.cookie(cookie);
+        if let Some(removal) = removal(request.headers()) {
+            response.cookie(removal);
         }
         if let Some(seen) = seen {
             response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
@@ -291,6 +346,14 @@ fn refresh_cookie_of(headers: &HeaderMap) -> Option<String> {
     let mut cookies = refresh_cookies(headers);
     let (only, None) = (cookies.next()?, cookies.next()) else { return None };
     Some(only.to_owned())
+}
+
+/// What takes the cookie back that the request carries.
+fn removal(headers: &HeaderMap) -> Option<Cookie<'static>> {
+    refresh_cookies(headers).next()?;
+    let mut cookie = cookie(String::new());
+    cookie.make_removal();
+    Some(cookie)
 }
 
 fn refresh_cookie(context: &Context, token: String) -> Cookie<'static> {

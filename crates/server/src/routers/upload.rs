@@ -43,7 +43,10 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         "filename": "photo.jpg", "content_type": "image/jpeg", "size": 48213, "visibility": "private"
     })),
     responses((status = 201, description = "Send the file now.", body = CreatedUpload,
-        headers(("Location" = String, description = "The upload.")))))]
+        headers(
+            ("Location" = String, description = "The upload."),
+            ("ETag" = String, description = "The upload's id and version."),
+        ))))]
 #[post("")]
 async fn create_upload(
     context: web::Data<Context>,
@@ -81,7 +84,7 @@ async fn list_uploads(
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
     responses(
-        (status = 200, description = "The upload.", body = Upload, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/{upload_id}")]
@@ -101,7 +104,7 @@ async fn get_upload(
     params(("upload_id" = UploadId, Path, description = "The upload.")),
     request_body(content = Option<CompleteUpload>, example = json!({})),
     responses(
-        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),
         (status = 410, response = answers::Gone),
     ))]

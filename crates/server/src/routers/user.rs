@@ -28,7 +28,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 #[utoipa::path(tag = "users", operation_id = "getMe",
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
     responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/me")]
@@ -43,7 +43,7 @@ async fn get_me(actor: CurrentUser, session: Read) -> Result<Found<User>, ApiErr
     params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
     responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),
     ))]
 #[patch("/me")]
@@ -66,7 +66,7 @@ async fn update_me(
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
     responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/{user_id}")]
@@ -102,7 +102,7 @@ async fn list_users(
     ),
     request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),
     responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its version."))),
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),
     ))]
 #[patch("/{user_id}")]

@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait as _;
 use shared_kernel::clock::Clock as _;
 use shared_kernel::page::{Order, PageRequest};
-use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::repository::{Precondition, Repository as _, Revision};
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 use shared_kernel::testing::{FixedClock, at_once};
 
@@ -17,6 +17,11 @@ use crate::common::{
 
 fn named(name: &str) -> widget::ActiveModel {
     widget::ActiveModel { name: Set(name.to_owned()), ..Default::default() }
+}
+
+/// The row of that id is at one of these versions.
+fn at(id: WidgetId, versions: &[i64]) -> Precondition {
+    Precondition::OneOf(versions.iter().map(|version| Revision::new(id, *version)).collect())
 }
 
 async fn deleted(databases: &Databases, id: WidgetId) -> widget::Model {
@@ -60,7 +65,7 @@ async fn a_deleted_row_is_not_there() {
     let now = Some(clock.now());
     assert_eq!(gone, widget::Model { version: 2, updated_at: clock.now(), deleted_at: now, ..before });
     assert_eq!(found(&database, gone.id).await, None);
-    for precondition in [Precondition::None, Precondition::Versions(vec![2])] {
+    for precondition in [Precondition::None, at(gone.id, &[2])] {
         let session = database.write();
         assert_eq!(Widgets::update(&session, gone.id, &precondition, named("x")).await.unwrap(), None);
         assert_eq!(Widgets::soft_delete(&session, gone.id, &precondition).await.unwrap(), None);
@@ -78,9 +83,10 @@ async fn a_deleted_row_is_not_there() {
 async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
     let database = database().await;
     let before = stored(&database, "a").await;
+    let other = stored(&database, "b").await;
     let session = database.write();
-    for stale in [vec![2], vec![], vec![0, 7]] {
-        let stale = Precondition::Versions(stale);
+    // The version that another row has says nothing of this one.
+    for stale in [at(before.id, &[2]), at(before.id, &[]), at(before.id, &[0, 7]), at(other.id, &[1])] {
         let update = Widgets::update(&session, before.id, &stale, named("x")).await;
         assert!(matches!(update, Err(SessionError::Stale)), "{stale:?}: {update:?}");
         let delete = Widgets::soft_delete(&session, before.id, &stale).await;
@@ -90,11 +96,10 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
         assert_eq!(Widgets::update(&session, session.new_id(), &stale, named("x")).await.unwrap(), None);
         assert_eq!(Widgets::soft_delete(&session, session.new_id(), &stale).await.unwrap(), None);
     }
-    let current = Precondition::Versions(vec![7, 1]);
+    let current = at(before.id, &[7, 1]);
     let changed = Widgets::update(&session, before.id, &current, named("x")).await.unwrap().unwrap();
     assert_eq!((changed.version, &*changed.name), (2, "x"));
-    let gone =
-        Widgets::soft_delete(&session, before.id, &Precondition::Versions(vec![2])).await.unwrap().unwrap();
+    let gone = Widgets::soft_delete(&session, before.id, &at(before.id, &[2])).await.unwrap().unwrap();
     assert_eq!(gone.version, 3);
     // A refused precondition is no failed statement.
     commit(session).await;
@@ -110,7 +115,7 @@ async fn of_two_changes_of_one_version_one_wins() {
         let databases = handle.clone();
         async move {
             let session = databases.write();
-            let precondition = Precondition::Versions(vec![1]);
+            let precondition = at(before.id, &[1]);
             // Both ways to change a row are under the same guard.
             let changed = if number % 2 == 0 {
                 Widgets::update(&session, before.id, &precondition, named(&number.to_string())).await

@@ -2,7 +2,7 @@
 
 use shared_kernel::error::DomainError as _;
 use shared_kernel::reference;
-use shared_kernel::repository::Precondition;
+use shared_kernel::repository::{Precondition, Revision};
 use tokio::net::TcpListener;
 use upload::dto::Disposition;
 use upload::event::UploadDeleted;
@@ -47,12 +47,12 @@ async fn who_read_an_old_version_does_not_delete() {
     let (ada, bytes) = (house.user().await, png());
     let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let session = house.database.write();
-    let stale = Precondition::Versions(vec![published.version - 1]);
+    let stale = Precondition::OneOf(vec![Revision::new(published.id, published.version - 1)]);
     let refused = service::delete(&session, &ada, published.id, &stale).await;
     assert_eq!(code(refused), "precondition_failed");
     drop(session);
     let session = house.database.write();
-    let current = Precondition::Versions(vec![published.version]);
+    let current = Precondition::OneOf(vec![Revision::new(published.id, published.version)]);
     service::delete(&session, &ada, published.id, &current).await.unwrap();
     session.commit(()).await.unwrap().into_value();
     assert_eq!(code(house.get(&ada, published.id).await), "upload_not_found");

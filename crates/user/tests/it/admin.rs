@@ -1,7 +1,7 @@
 //! What admins do to accounts, and that one is left.
 
 use shared_kernel::json;
-use shared_kernel::repository::Precondition;
+use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::{Databases, SessionError};
 use shared_kernel::testing::{at_once, events};
 use user::dto::{AdminUpdateUser, UserStatus};
@@ -56,7 +56,8 @@ async fn a_stale_change_is_refused() {
     let ada = registered(&database, new_user("ada")).await;
     let session = database.write();
     let changes: AdminUpdateUser = body(SUSPEND);
-    let stale = Precondition::Versions(vec![7]);
+    // The state of another account is none of this one's.
+    let stale = Precondition::OneOf(vec![Revision::new(ada.id, 7), Revision::new(root.id, 1)]);
     let error = service::admin_update(&session, &actor(&root), ada.id, &stale, changes).await.unwrap_err();
     assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
 }

@@ -8,7 +8,7 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
 use shared_kernel::id::UserId;
-use shared_kernel::repository::{Precondition, Versioned as _};
+use shared_kernel::repository::{Precondition, Representation as _};
 use shared_kernel::session::{Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use shared_kernel::text::Line;
@@ -116,7 +116,7 @@ pub(crate) fn told(error: &UserError) -> (&'static str, Vec<(String, String)>) {
 }
 
 pub(crate) fn version(user: &User) -> i64 {
-    user.version()
+    user.revision().version()
 }
 
 /// Commits, which has to work.

@@ -6,7 +6,7 @@ use shared_kernel::actor::Actor;
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::json;
-use shared_kernel::repository::Precondition;
+use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::{Databases, SessionError};
 use shared_kernel::testing::{at_once, events};
 use user::dto::{NewUser, UpdateMe, User};
@@ -154,16 +154,18 @@ async fn what_another_has_is_taken() {
 async fn a_stale_change_is_refused() {
     let (database, _) = database().await;
     let ada = registered(&database, new_user("ada")).await;
+    let at = |versions: Vec<i64>| {
+        Precondition::OneOf(versions.into_iter().map(|version| Revision::new(ada.id, version)).collect())
+    };
     let change = async |versions: Vec<i64>| {
         let session = database.write();
         let changes: UpdateMe = body(r#"{"name": "new"}"#);
-        let user =
-            service::update_me(&session, &actor(&ada), &Precondition::Versions(versions), changes).await?;
+        let user = service::update_me(&session, &actor(&ada), &at(versions), changes).await?;
         Ok::<_, UserError>(session.commit(user).await?.into_value())
     };
     assert_eq!(version(&change(vec![1]).await.unwrap()), 2);
     for stale in [vec![1], vec![]] {
-        let nothing = Precondition::Versions(stale.clone());
+        let nothing = at(stale.clone());
         let session = database.write();
         let error =
             service::update_me(&session, &actor(&ada), &nothing, UpdateMe::default()).await.unwrap_err();

@@ -3,6 +3,7 @@ use tests::client::members;
 use tests::{Answer, PASSWORD, TestServer};
 
 const REFRESH: &str = "/api/v1/auth/refresh";
+const LOGOUT: &str = "/api/v1/auth/logout";
 const NAME: &str = "__Host-ashlar_refresh";
 
 /// The cookie's value and its attributes, sorted.
@@ -43,26 +44,30 @@ async fn the_cookie_refreshes_from_our_own_pages_only() {
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
     let (value, _) = cookie(&answer);
     let own = server.origin();
-    for origin in [
-        Some("https://evil.example.com"),
-        Some("null"),
-        Some("http://app.example.com"),
-        Some("https://app.example.com:8443"),
-        Some("https://app.example.com.evil.example"),
-        Some("http://localhost:1"),
-        Some(""),
-        None,
+    for (name, page) in [
+        ("origin", "https://evil.example.com"),
+        ("origin", "null"),
+        ("origin", "http://app.example.com"),
+        ("origin", "https://app.example.com:8443"),
+        ("origin", "https://app.example.com.evil.example"),
+        ("origin", "http://localhost:1"),
+        ("origin", ""),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "Same-Site"),
+        ("sec-fetch-site", ""),
     ] {
-        for path in
-            [REFRESH, "/api/v1/auth/logout", "/api/v1/auth/login", "/api/v1/auth/token", "/api/v1/uploads"]
-        {
-            let mut request = server.post(path).bearer(&token).header("cookie", &format!("{NAME}={value}"));
-            if let Some(origin) = origin {
-                request = request.header("origin", origin);
-            }
-            request.await.problem(403, "origin_not_allowed");
+        for path in [REFRESH, LOGOUT] {
+            let request = server.post(path).bearer(&token).header("cookie", &format!("{NAME}={value}"));
+            request.header(name, page).await.problem(403, "origin_not_allowed");
         }
+        // Nothing else looks at it.
+        let elsewhere = server.get("/api/v1/users/me").bearer(&token).header(name, page);
+        elsewhere.header("cookie", &format!("{NAME}={value}")).await.expect(200);
+        let elsewhere = server.patch("/api/v1/users/me").bearer(&token).header(name, page);
+        elsewhere.header("cookie", &format!("{NAME}={value}")).json(&json!({})).await.expect(200);
     }
+    let two = server.post(REFRESH).header("origin", &own).header("origin", "https://evil.example.com");
+    two.header("cookie", &format!("{NAME}={value}")).await.problem(403, "origin_not_allowed");
     let mut value = value;
     for origin in [own.as_str(), "https://app.example.com"] {
         let request = server.post(REFRESH).header("cookie", &format!("theme=dark; {NAME}={value}"));
@@ -80,21 +85,103 @@ async fn the_cookie_refreshes_from_our_own_pages_only() {
     }
 }
 
+/// A server that renders pages sends the cookie on, and no `Origin`: it is no browser's page. A browser says where it stands.
+#[tokio::test]
+async fn without_an_origin_only_a_foreign_page_is_refused() {
+    let server = TestServer::start().await;
+    let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
+    let (mut value, _) = cookie(&answer);
+    for site in [None, Some("same-origin"), Some("same-site"), Some("none")] {
+        let request = server.post(REFRESH).header("cookie", &format!("{NAME}={value}"));
+        let request = site.into_iter().fold(request, |request, site| request.header("sec-fetch-site", site));
+        value = cookie(&request.await.expect(200)).0;
+    }
+}
+
+/// The cookie is taken back as it was given.
+fn assert_taken_back(answer: &Answer) {
+    let (emptied, attributes) = cookie(answer);
+    assert_eq!(emptied, "");
+    for attribute in ["httponly", "max-age=0", "path=/", "samesite=strict", "secure"] {
+        assert!(attributes.iter().any(|other| other == attribute), "{attribute}: {attributes:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_logout_takes_the_cookie_back() {
     let server = TestServer::start().await;
     let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
     let (value, _) = cookie(&answer);
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
-    let request = server.post("/api/v1/auth/logout").bearer(&token).header("origin", &server.origin());
+    let request = server.post(LOGOUT).bearer(&token).header("origin", &server.origin());
     let answer = request.header("cookie", &format!("{NAME}={value}")).await.expect(204);
-    let (emptied, attributes) = cookie(&answer);
-    assert_eq!(emptied, "");
-    for attribute in ["httponly", "max-age=0", "path=/", "samesite=strict", "secure"] {
-        assert!(attributes.iter().any(|other| other == attribute), "{attribute}: {attributes:?}");
-    }
+    assert_taken_back(&answer);
     let request = server.post(REFRESH).header("origin", &server.origin());
     request.header("cookie", &format!("{NAME}={value}")).await.problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn the_cookie_alone_logs_out() {
+    let server = TestServer::start().await;
+    let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
+    let (value, _) = cookie(&answer);
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let logout = |value: &str| {
+        let request = server.post(LOGOUT).header("origin", &server.origin());
+        request.header("cookie", &format!("theme=dark; {NAME}={value}")).into_future()
+    };
+    let spent = value.clone();
+    let refresh = server.post(REFRESH).header("origin", &server.origin());
+    let (value, _) = cookie(&refresh.header("cookie", &format!("{NAME}={value}")).await.expect(200));
+    assert_taken_back(&logout(&value).await.expect(204));
+    assert!(!server.accepts(&token).await);
+    // Over already, spent, never ours: there is nothing left to end, and the browser keeps nothing.
+    for value in [value.as_str(), &spent, "ashr_nonsense", ""] {
+        assert_taken_back(&logout(value).await.expect(204));
+    }
+    // A token that has expired, as it has in a page that slept, does not keep anybody signed in.
+    let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
+    let (value, _) = cookie(&answer);
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let request = server.post(LOGOUT).header("origin", &server.origin()).bearer("nonsense");
+    assert_taken_back(&request.header("cookie", &format!("{NAME}={value}")).await.expect(204));
+    assert!(!server.accepts(&token).await);
+}
+
+/// Or the browser would send it for the rest of its month.
+#[tokio::test]
+async fn a_dead_cookie_is_taken_back_by_the_refusal() {
+    let server = TestServer::start().await;
+    let own = server.origin();
+    let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
+    let (value, _) = cookie(&answer);
+    let refresh = |cookies: String| {
+        server.post(REFRESH).header("origin", &own).header("cookie", &cookies).into_future()
+    };
+    let (next, _) = cookie(&refresh(format!("{NAME}={value}")).await.expect(200));
+    let (last, _) = cookie(&refresh(format!("{NAME}={next}")).await.expect(200));
+    for (cookies, code) in [
+        (format!("{NAME}={value}"), "refresh_token_reused"),
+        (format!("{NAME}={last}"), "invalid_refresh_token"),
+        (format!("{NAME}=nonsense"), "invalid_refresh_token"),
+        (format!("{NAME}={last}; {NAME}={last}"), "invalid_refresh_token"),
+    ] {
+        let answer = refresh(cookies).await;
+        assert_taken_back(&answer);
+        answer.problem(401, code);
+    }
+    // What did not come in the cookie says nothing of it, and neither does what is nobody's fault.
+    let in_body = server.post(REFRESH).header("origin", &own).header("cookie", &format!("{NAME}={last}"));
+    let answer = in_body.json(&json!({"refresh_token": "ashr_x"})).await;
+    assert_eq!(answer.header("set-cookie"), None);
+    answer.problem(401, "invalid_refresh_token");
+    let answer = server.post(REFRESH).await;
+    assert_eq!(answer.header("set-cookie"), None);
+    answer.problem(401, "invalid_refresh_token");
+    let foreign = server.post(REFRESH).header("origin", "https://evil.example.com");
+    let answer = foreign.header("cookie", &format!("{NAME}={last}")).await;
+    assert_eq!(answer.header("set-cookie"), None, "a foreign page signs nobody out");
+    answer.problem(403, "origin_not_allowed");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use tests::client::members;
 use tests::{Account, PASSWORD, TestServer};
 
 const LOGIN: &str = "/api/v1/auth/login";
+const LOGOUT: &str = "/api/v1/auth/logout";
 const REFRESH: &str = "/api/v1/auth/refresh";
 
 async fn refresh(server: &TestServer, token: &str) -> tests::Answer {
@@ -125,13 +126,34 @@ async fn a_logout_ends_this_session_and_no_other() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let phone = server.login(&ada).await;
-    let answer = server.post("/api/v1/auth/logout").bearer(&ada.token).await.expect(204);
+    let answer = server.post(LOGOUT).bearer(&ada.token).await.expect(204);
     assert_eq!(answer.header("content-type"), None);
     assert!(!server.accepts(&ada.token).await);
     refresh(&server, &ada.refresh_token).await.problem(401, "invalid_refresh_token");
-    server.post("/api/v1/auth/logout").bearer(&ada.token).await.problem(401, "invalid_token");
+    server.post(LOGOUT).bearer(&ada.token).await.expect(204);
     assert!(server.accepts(&phone.token).await);
-    refresh(&server, &phone.refresh_token).await.expect(200);
+    let phone = Account::from(&refresh(&server, &phone.refresh_token).await.expect(200).json());
+
+    // The refresh token alone is enough, also one that is spent; and so is one that never was ours.
+    server.post(LOGOUT).json(&json!({"refresh_token": phone.refresh_token})).await.expect(204);
+    assert!(!server.accepts(&phone.token).await);
+    let tablet = server.login(&ada).await;
+    refresh(&server, &tablet.refresh_token).await.expect(200);
+    server.post(LOGOUT).json(&json!({"refresh_token": tablet.refresh_token})).await.expect(204);
+    assert!(!server.accepts(&tablet.token).await);
+    for over in [phone.refresh_token.as_str(), "ashr_nonsense", ""] {
+        server.post(LOGOUT).json(&json!({"refresh_token": over})).await.expect(204);
+    }
+    // Two sessions in one request: neither stays behind.
+    let (here, there) = (server.login(&ada).await, server.login(&ada).await);
+    let both = server.post(LOGOUT).bearer(&here.token).json(&json!({"refresh_token": there.refresh_token}));
+    both.await.expect(204);
+    assert!(!server.accepts(&here.token).await && !server.accepts(&there.token).await);
+
+    // Who names no session ends none.
+    server.post(LOGOUT).await.problem(401, "invalid_token");
+    server.post(LOGOUT).json(&json!({})).await.problem(401, "invalid_token");
+    server.post(LOGOUT).bearer("nonsense").await.problem(401, "invalid_token");
 }
 
 #[tokio::test]

@@ -1,0 +1,197 @@
+//! One URL is another thing for each who asks: nobody is answered with what another has seen, whatever a cache remembers.
+
+use reqwest::Method;
+use serde_json::json;
+use tests::{Account, Answer, TestServer};
+
+const ME: &str = "/api/v1/users/me";
+const UPLOADS: &str = "/api/v1/uploads";
+const COOKIE: &str = "__Host-ashlar_refresh";
+
+fn tag(answer: &Answer) -> String {
+    answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}")).to_owned()
+}
+
+/// Whether `Vary` names the header.
+fn varies_by(answer: &Answer, name: &str) -> bool {
+    let names = answer.header("vary").unwrap_or_default();
+    names.split(',').any(|other| other.trim().eq_ignore_ascii_case(name))
+}
+
+/// Somebody with an upload.
+struct Person {
+    account: Account,
+    upload: String,
+}
+
+impl Person {
+    async fn new(server: &TestServer) -> Self {
+        let account = server.admin().await;
+        let upload = server.upload(&account).await;
+        Self { account, upload }
+    }
+
+    /// A path of the document for this person.
+    fn path(&self, template: &str) -> String {
+        let path = template.replace("{user_id}", &self.account.id);
+        let path = path.replace("{upload_id}", &self.upload);
+        assert!(!path.contains('{'), "{path}");
+        path
+    }
+}
+
+/// The operations that ask for a sign-in, with their path.
+async fn secured(server: &TestServer) -> Vec<(Method, String)> {
+    let document = server.get("/openapi.json").await.expect(200).json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["security"] != json!([{}]) {
+                found.push((method.to_uppercase().parse().unwrap(), path.clone()));
+            }
+        }
+    }
+    assert!(found.len() >= 10, "{found:?}");
+    found
+}
+
+#[tokio::test]
+async fn what_a_cache_kept_of_one_is_no_answer_to_another() {
+    let server = TestServer::start().await;
+    let (ada, eve) = (Person::new(&server).await, Person::new(&server).await);
+    let (mut tagged, mut kept) = (0, Vec::new());
+    let reads: Vec<String> = secured(&server)
+        .await
+        .into_iter()
+        .filter(|(method, _)| *method == Method::GET)
+        .map(|(_, path)| path)
+        .collect();
+    for template in &reads {
+        let answer = server.get_as(&ada.account, &ada.path(template)).await;
+        kept.extend(answer.header("etag").map(str::to_owned));
+        assert!(varies_by(&answer, "Authorization"), "{answer:?}");
+        assert!(!answer.header("cache-control").unwrap().contains("public"), "{answer:?}");
+    }
+    let kept = kept.join(", ");
+    for template in &reads {
+        let request = server.get(&eve.path(template)).bearer(&eve.account.token);
+        let answer = request.header("if-none-match", &kept).await;
+        assert_ne!(answer.status, 304, "{answer:?}");
+        let own = server.get_as(&eve.account, &eve.path(template)).await;
+        if own.header("content-type") == Some("application/json") && !template.ends_with("/download") {
+            assert_eq!(answer.json(), own.json(), "{template}");
+        }
+        let Some(tag) = own.header("etag") else { continue };
+        tagged += 1;
+        let again = server.get(&eve.path(template)).bearer(&eve.account.token).header("if-none-match", tag);
+        again.await.expect(304);
+    }
+    assert!(tagged >= 3, "{tagged}");
+}
+
+#[tokio::test]
+async fn what_a_cache_kept_of_data_that_was_deleted_is_no_answer() {
+    let (before, after) = (TestServer::start().await, TestServer::start().await);
+    // The same first account, as far as anybody can say.
+    let same = json!({"email": "ada@example.com"});
+    let (old, new) = (before.signup_as(same.clone()).await, after.signup_as(same).await);
+    let kept = tag(&before.get_as(&old, ME).await.expect(200));
+    let request = after.get(ME).bearer(&new.token).header("if-none-match", &kept);
+    assert_eq!(request.await.expect(200).json()["id"], new.id.as_str());
+    let request = after.patch(ME).bearer(&new.token).header("if-match", &kept).json(&json!({"name": "Lost"}));
+    request.await.problem(412, "precondition_failed");
+}
+
+#[tokio::test]
+async fn the_tag_of_one_resource_changes_no_other() {
+    let server = TestServer::start().await;
+    let (ada, eve) = (Person::new(&server).await, Person::new(&server).await);
+    let account = tag(&server.get_as(&ada.account, ME).await.expect(200));
+    let upload =
+        tag(&server.get_as(&ada.account, &ada.path("/api/v1/uploads/{upload_id}")).await.expect(200));
+    for known in [account.as_str(), &upload, &format!("{account}, {upload}")] {
+        let request = server.patch(ME).bearer(&eve.account.token).header("if-match", known);
+        request.json(&json!({"name": "Lost"})).await.problem(412, "precondition_failed");
+        let path = eve.path("/api/v1/admin/users/{user_id}");
+        let request = server.patch(&path).bearer(&ada.account.token).header("if-match", known);
+        request.json(&json!({"name": "Lost"})).await.problem(412, "precondition_failed");
+        let path = eve.path("/api/v1/uploads/{upload_id}");
+        let request = server.delete(&path).bearer(&eve.account.token).header("if-match", known);
+        request.await.problem(412, "precondition_failed");
+    }
+    let own = tag(&server.get_as(&eve.account, ME).await.expect(200));
+    let request =
+        server.patch(ME).bearer(&eve.account.token).header("if-match", &format!("{account}, {own}"));
+    assert_eq!(request.json(&json!({"name": "Eve"})).await.expect(200).json()["name"], "Eve");
+}
+
+#[tokio::test]
+async fn what_is_made_and_what_is_changed_comes_with_its_tag() {
+    let server = TestServer::start().await;
+    let body = json!({"email": "ada@example.com", "password": tests::PASSWORD, "name": "Ada"});
+    let made = server.post("/api/v1/auth/signup").json(&body).await.expect(201);
+    let token = made.json()["access_token"].as_str().unwrap().to_owned();
+    let read = server.get(made.header("location").unwrap()).bearer(&token).await.expect(200);
+    assert_eq!(tag(&made), tag(&read));
+    let changed = server.patch(ME).bearer(&token).header("if-match", &tag(&made));
+    let changed = changed.json(&json!({"name": "Ada King"})).await.expect(200);
+    assert_ne!(tag(&changed), tag(&read));
+    assert_eq!(tag(&changed), tag(&server.get(ME).bearer(&token).await.expect(200)));
+
+    let file = json!({"filename": "a.png", "content_type": "image/png", "size": 100});
+    let made = server.post(UPLOADS).bearer(&token).json(&file).await.expect(201);
+    assert_eq!(made.header("cache-control"), Some("no-store"), "there is a presigned URL in it");
+    let path = made.header("location").unwrap();
+    assert_eq!(tag(&made), tag(&server.get(path).bearer(&token).await.expect(200)));
+    server.delete(path).bearer(&token).header("if-match", &tag(&made)).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_refusal_depends_on_who_asks_too() {
+    let server = TestServer::start().await;
+    let (ada, eve) = (Person::new(&server).await, server.signup().await);
+    for (method, template) in secured(&server).await {
+        let request = || server.request(method.clone(), &ada.path(&template));
+        for answer in [
+            request().await,
+            request().bearer("nonsense").await,
+            request().bearer(&eve.token).await,
+            request().bearer(&eve.token).header("origin", "http://localhost:1").await,
+        ] {
+            assert!(varies_by(&answer, "Authorization"), "{answer:?}");
+        }
+    }
+    for answer in [
+        server.get("/health").bearer(&eve.token).await,
+        server.get("/openapi.json").bearer(&eve.token).await,
+        server.get("/.well-known/jwks.json").bearer(&eve.token).await,
+        server.get("/docs").bearer(&eve.token).await,
+        server.get("/nothing").bearer(&eve.token).await,
+    ] {
+        assert!(!varies_by(&answer, "Authorization"), "the same for everybody: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_cookie_decides_the_answer_says_so() {
+    let server = TestServer::start().await;
+    let cookie = format!("{COOKIE}=ashr_x");
+    let answer = server
+        .post("/api/v1/auth/refresh")
+        .header("origin", &server.origin())
+        .header("cookie", &cookie)
+        .await;
+    assert!(varies_by(&answer, "Cookie"), "{answer:?}");
+    answer.problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn a_download_depends_on_what_the_client_reads() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let path = format!("{UPLOADS}/{}/download", server.upload(&ada).await);
+    let answer = server.get_as(&ada, &path).await.expect(302);
+    for name in ["Accept", "Authorization", "Origin"] {
+        assert!(varies_by(&answer, name), "{name}: {answer:?}");
+    }
+}
