@@ -1,17 +1,20 @@
 //! Strict JSON in. Every refusal names the place (a JSON pointer) and has a stable code.
 //!
-//! serde alone would take the last of two equal keys, let NUL into a string, and name no place.
+//! serde alone would take the last of two equal keys, let NUL into a string, take no integer that is written `5.0`, and name no
+//! place.
 
 mod object;
+mod whole;
 
 use std::collections::HashSet;
 use std::fmt;
 
 use garde::Validate;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 pub use self::object::Object;
+use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
 use crate::text;
 
@@ -42,7 +45,8 @@ where
         return Err(Invalid::field("", "type", "must be a JSON object").into());
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong_shape(&error))?;
+    let value =
+        serde_path_to_error::deserialize(Whole(&mut deserializer)).map_err(|error| wrong_shape(&error))?;
     validate(&value)?;
     Ok(value)
 }
@@ -162,11 +166,20 @@ pub fn shape_error(pointer: String, message: &str) -> FieldError {
 fn refuse_unfit(text: &str) -> Result<(), JsonError> {
     let mut scan = Scan { pointer: String::new(), refused: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Node(&mut scan)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| JsonError::Malformed(FieldError::short(format!("the body is not JSON: {error}"))))?;
+    let scanned = Node(&mut scan).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    if let Err(error) = scanned {
+        if is_out_of_range(&error) && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+            scan.refuse("out_of_range", "is a number that is too large");
+        } else {
+            return Err(JsonError::Malformed(FieldError::short(format!("the body is not JSON: {error}"))));
+        }
+    }
     if scan.refused.is_empty() { Ok(()) } else { Err(Invalid(scan.refused).into()) }
+}
+
+/// A number such as 1e400 is JSON, which sets no limit (RFC 8259, section 6); `serde_json` reads none that is no double.
+fn is_out_of_range(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
 }
 
 /// How many refusals are listed: enough for any form, and no answer grows with a hostile body.
@@ -311,6 +324,98 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_is_one_however_it_is_written() {
+        let read = |count: &str| parse::<Body>(format!(r#"{{"name": "a", "counts": [{count}]}}"#).as_bytes());
+        for (written, count) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("5e0", 5),
+            ("0.5e1", 5),
+            ("50E-1", 5),
+            ("3000000000.0", 3_000_000_000),
+            ("1125899906842623.0", 1_125_899_906_842_623),
+            ("9007199254740993", 9_007_199_254_740_993),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            assert_eq!(read(written).unwrap().counts, [count], "{written}");
+        }
+        for (written, code) in [
+            ("5.5", "type"),
+            ("5e-1", "type"),
+            // Which integer that is cannot be told for sure.
+            ("1125899906842624.0", "type"),
+            ("9007199254740993.0", "type"),
+            ("1e19", "type"),
+            ("9223372036854775808", "invalid"),
+            ("1e400", "out_of_range"),
+            ("-1e400", "out_of_range"),
+            ("-0.0", "too_small"),
+            ("0.0", "too_small"),
+            ("\"5\"", "type"),
+            ("true", "type"),
+            ("[5.0]", "type"),
+            ("null", "type"),
+        ] {
+            let body = format!(r#"{{"name": "a", "counts": [{written}]}}"#);
+            assert_eq!(refused(&body), one("/counts/0", code), "{written}");
+        }
+    }
+
+    #[test]
+    fn integers_are_found_wherever_they_stand_and_nothing_else_is_changed() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        enum Kind {
+            None,
+            One(i32),
+            Two(u8, i64),
+            Named { count: i16 },
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Newtype(u32);
+        #[derive(Debug, Deserialize, Validate)]
+        struct All {
+            #[garde(skip)]
+            optional: Option<i64>,
+            #[garde(skip)]
+            #[serde(default)]
+            patched: crate::patch::Patch<u16>,
+            #[garde(skip)]
+            newtype: Newtype,
+            #[garde(skip)]
+            pair: (i8, u64),
+            #[garde(skip)]
+            kinds: Vec<Kind>,
+            #[garde(skip)]
+            map: std::collections::BTreeMap<String, i64>,
+            #[garde(skip)]
+            float: f64,
+            #[garde(skip)]
+            data: Object,
+            #[garde(skip)]
+            name: Line,
+        }
+        let body = r#"{
+            "optional": 1.0, "patched": 2.0, "newtype": 3.0, "pair": [4.0, 5.0], "map": {"a": 6.0}, "float": 7.0,
+            "kinds": ["None", {"One": 8.0}, {"Two": [9.0, 10.0]}, {"Named": {"count": 11.0}}],
+            "data": {"a": 12.0, "b": [13, 1.5e1]}, "name": "x"
+        }"#;
+        let all = parse::<All>(body.as_bytes()).unwrap();
+        assert_eq!((all.optional, all.patched.value()), (Some(1), Some(&2)));
+        assert_eq!((all.newtype, all.pair), (Newtype(3), (4, 5)));
+        assert_eq!(all.map["a"], 6);
+        assert!((all.float - 7.0).abs() < f64::EPSILON);
+        let kinds = [Kind::None, Kind::One(8), Kind::Two(9, 10), Kind::Named { count: 11 }];
+        assert_eq!(all.kinds, kinds);
+        assert_eq!(serde_json::to_string(&all.data).unwrap(), r#"{"a":12.0,"b":[13,15.0]}"#);
+        assert_eq!(&*all.name, "x");
+        let wrong = body.replace("\"pair\": [4.0", "\"pair\": [128.0");
+        let Err(JsonError::Invalid(Invalid(fields))) = parse::<All>(wrong.as_bytes()) else {
+            panic!("it fits")
+        };
+        assert_eq!((&*fields[0].pointer, &*fields[0].code), ("/pair/0", "invalid"));
+    }
+
+    #[test]
     fn all_broken_rules_are_told_at_once() {
         assert_eq!(refused(r#"{"name": "", "counts": [0, 0]}"#).len(), 3);
     }
@@ -321,7 +426,7 @@ mod tests {
         let bodies: [&[u8]; 8] = [
             b"",
             b"{",
-            b"{\"name\": 1e400}",
+            b"{\"name\": 1e400",
             b"\xff",
             b"{} {}",
             b"{\"name\": \"\\ud800\"}",
