@@ -89,6 +89,17 @@ impl Installation {
         self.folder.path()
     }
 
+    /// Where its database is. That of SQLite is made, if it is not there yet.
+    pub fn database_url(&self) -> String {
+        match &self.database {
+            Some(database) => database.url().to_owned(),
+            None => {
+                fs::create_dir_all(self.folder().join("data")).unwrap();
+                format!("sqlite://{}?mode=rwc", self.folder().join("data/ashlar.sqlite").display())
+            }
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -52,7 +52,11 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum MigrateCommand {
     /// Apply all migrations that are missing
-    Up,
+    Up {
+        /// Also in a database that has tables of another program and none of this one
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take back the last migration, or more; what they held is lost
     Down {
         /// Take back all of them
@@ -61,6 +65,9 @@ pub enum MigrateCommand {
         /// Take back so many
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+        /// Do it without asking; needed where no terminal is there to ask on
+        #[arg(long)]
+        yes: bool,
     },
     /// List the migrations and whether they are applied
     Status,
@@ -110,11 +117,12 @@ impl CreateAdminArgs {
     }
 }
 
+/// Longer than any password that is accepted, and an end to what a wrong pipe sends.
+const LONGEST_LINE: u64 = 4_096;
+
 fn first_line(input: impl io::Read) -> Result<SecretString, CommandError> {
-    // Longer than any password that is accepted, and an end to what a wrong pipe sends.
-    const LONGEST: u64 = 4_096;
     let mut text = String::new();
-    input.take(LONGEST).read_to_string(&mut text).map_err(|error| no_password(&error))?;
+    input.take(LONGEST_LINE).read_to_string(&mut text).map_err(|error| no_password(&error))?;
     match text.lines().next() {
         None | Some("") => Err(no_password(&"it is empty")),
         Some(line) => Ok(SecretString::from(line)),
@@ -172,6 +180,24 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Asks a person whether to go on; without one there, that is refused.
+///
+/// # Errors
+///
+/// The sentence that says how to go on without being asked, or that nothing was done.
+pub fn confirm(question: &str, otherwise: &str) -> Result<(), CommandError> {
+    if !io::stdin().is_terminal() {
+        return Err(CommandError::message(format!("{question}: nobody is there to ask; {otherwise}")));
+    }
+    write!(io::stderr().lock(), "{question}. Go on? [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().lock().take(LONGEST_LINE).read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(CommandError::message("nothing was done")),
+    }
+}
+
 /// Tells a failure on stderr, each fault of a configuration on a line of its own. Where even that fails, nobody is left to be
 /// told.
 pub fn print_error(error: &CommandError) {
@@ -201,7 +227,7 @@ mod tests {
             Cli::try_parse_from(["ashlar", "migrate", "down", "--config", "a.toml", "--steps", "2"]).unwrap();
         assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
         let Some(Command::Migrate(migrate)) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(migrate, MigrateCommand::Down { all: false, steps: 2 });
+        assert_eq!(migrate, MigrateCommand::Down { all: false, steps: 2, yes: false });
     }
 
     #[test]

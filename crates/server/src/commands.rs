@@ -15,11 +15,12 @@ use shared_kernel::session::Databases;
 use shared_kernel::text::Line;
 
 use crate::application::{Addresses, Application, make_folder, open_databases, password_settings};
-use crate::cli::{CommandError, CreateAdmin, MigrateCommand, print};
+use crate::cli::{CommandError, CreateAdmin, MigrateCommand, confirm, print};
 use crate::config::{Config, redacted_url};
 use crate::http::openapi as document;
 use crate::logging::Output;
 use crate::migrate as schema;
+use crate::occupied;
 
 /// Runs the server until it is told to stop (SIGTERM or Ctrl-C).
 ///
@@ -46,16 +47,22 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
     let databases = connect(&config).await?;
     let primary = databases.primary();
     match command {
-        MigrateCommand::Up => {
+        MigrateCommand::Up { yes } => {
             let up = async {
+                if !yes {
+                    occupied::refuse(&config, primary).await?;
+                }
                 let pending = schema::pending(primary).await?;
                 Migrator::up(primary, None).await?;
                 Ok(pending)
             };
             print(&list("applied", &schema::locked(&config, primary, up).await?))
         }
-        MigrateCommand::Down { all, steps } => {
+        MigrateCommand::Down { all, steps, yes } => {
             let steps = if all { None } else { Some(steps) };
+            if !yes {
+                confirm(&what_goes(&config, steps), "--yes does it without asking")?;
+            }
             let down = async {
                 let before = schema::pending(primary).await?;
                 Migrator::down(primary, steps).await?;
@@ -76,6 +83,19 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
             print(&text)
         }
     }
+}
+
+/// What a way back takes with it.
+fn what_goes(config: &Config, steps: Option<u32>) -> String {
+    let database = redacted_url(config.database.url.expose_secret());
+    let which = match steps {
+        None => "all migrations".to_owned(),
+        Some(1) => "the last migration".to_owned(),
+        Some(steps) => format!("the last {steps} migrations"),
+    };
+    format!(
+        "{which} of {database} will be taken back, and what they held is lost, also for a server that is running"
+    )
 }
 
 /// Makes an admin: of an existing account, or a new one.

@@ -10,6 +10,7 @@
 //! | [`cli`], [`commands`] | the command line |
 //! | [`subscribers`] | what happens when something happened |
 //! | [`migrate`] | the schema, at the start and by command |
+//! | [`occupied`] | whether a database is another program's |
 //! | [`logging`] | the log |
 
 pub mod application;
@@ -20,5 +21,6 @@ pub mod context;
 pub mod http;
 pub mod logging;
 pub mod migrate;
+pub mod occupied;
 pub mod routers;
 pub mod subscribers;

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
 use crate::config::Config;
+use crate::occupied;
 
 /// The key of the advisory lock: "ashlar" in ASCII.
 const LOCK: i64 = 0x6173_686c_6172;
@@ -17,7 +18,11 @@ const LOCK: i64 = 0x6173_686c_6172;
 /// The database's, or the sentence that says what to do.
 pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(), CommandError> {
     if config.database.auto_migrate {
-        return locked(config, primary, async { Ok(Migrator::up(primary, None).await?) }).await;
+        let up = async {
+            occupied::refuse(config, primary).await?;
+            Ok(Migrator::up(primary, None).await?)
+        };
+        return locked(config, primary, up).await;
     }
     let pending = pending(primary).await?;
     match pending.first() {

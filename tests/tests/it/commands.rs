@@ -1,5 +1,6 @@
 //! The command line, beside a running server and without one.
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tests::process::{Installation, Outcome};
 use tests::server::SECRET_KEY;
@@ -51,12 +52,12 @@ async fn migrations_go_up_and_down_and_up_again() {
     assert_eq!(lines(&up, "applied "), all, "{up}");
     assert_eq!(lines(&status().await, "applied "), all);
     assert_eq!(succeeded(installation.run(&["migrate", "up"]).await), "nothing was applied\n");
-    let down = succeeded(installation.run(&["migrate", "down"]).await);
+    let down = succeeded(installation.run(&["migrate", "down", "--yes"]).await);
     assert_eq!(lines(&down, "reverted "), 1, "{down}");
     assert_eq!(lines(&status().await, "pending "), 1);
-    let down = succeeded(installation.run(&["migrate", "down", "--steps", "2"]).await);
+    let down = succeeded(installation.run(&["migrate", "down", "--yes", "--steps", "2"]).await);
     assert_eq!(lines(&down, "reverted "), 2, "{down}");
-    let down = succeeded(installation.run(&["migrate", "down", "--all"]).await);
+    let down = succeeded(installation.run(&["migrate", "down", "--yes", "--all"]).await);
     assert_eq!(lines(&down, "reverted "), all - 3, "{down}");
     assert_eq!(lines(&status().await, "pending "), all);
     assert_eq!(succeeded(installation.run(&["migrate", "up"]).await), up);
@@ -64,6 +65,45 @@ async fn migrations_go_up_and_down_and_up_again() {
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     process.post("/api/v1/auth/signup").json(&body).await.expect(201);
     process.stop().await;
+}
+
+#[tokio::test]
+async fn a_way_back_is_not_taken_without_being_asked_for() {
+    let installation = Installation::new().await;
+    succeeded(installation.run(&["migrate", "up"]).await);
+    let before = succeeded(installation.run(&["migrate", "status"]).await);
+    let outcome = installation.run_with_input(&["migrate", "down", "--all"], "y\n").await;
+    let sentence = failed(&outcome, 1);
+    assert!(sentence.contains("what they held is lost") && sentence.contains("--yes"), "{sentence}");
+    assert_eq!(succeeded(installation.run(&["migrate", "status"]).await), before);
+}
+
+/// A shell that has a `DATABASE_URL` for another project.
+#[tokio::test]
+async fn the_database_of_another_program_is_left_alone() {
+    let mut installation = Installation::new().await;
+    let url = installation.database_url();
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let tables = ["customer", "seaql_migrations"]
+        .map(|name| format!("CREATE TABLE {name} (version text, applied_at bigint)"));
+    for sql in tables {
+        other.execute_unprepared(&sql).await.unwrap();
+    }
+    let theirs = "INSERT INTO seaql_migrations VALUES ('m20200101_000001_theirs', 1)";
+    other.execute_unprepared(theirs).await.unwrap();
+    installation.unset("ASHLAR_DATABASE__URL");
+    installation.set("DATABASE_URL", &url);
+    for command in [&["serve"][..], &["migrate", "up"], &["admin", "create", "--email", "a@example.com"]] {
+        let outcome = installation.run(command).await;
+        let sentence = failed(&outcome, 1);
+        for part in ["customer", "environment variable DATABASE_URL", "ASHLAR_DATABASE__URL", "--yes"] {
+            assert!(sentence.contains(part), "{command:?}: {sentence}");
+        }
+        assert!(other.execute_unprepared("SELECT 1 FROM users").await.is_err(), "{command:?} wrote");
+    }
+    other.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+    succeeded(installation.run(&["migrate", "up", "--yes"]).await);
+    installation.start().await.stop().await;
 }
 
 #[tokio::test]
