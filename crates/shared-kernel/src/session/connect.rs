@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use sea_orm::sqlx;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 
 use super::replica::Replicas;
+use super::sqlite::{self, Writer};
 use super::{ConnectError, Databases, Shared};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
@@ -49,7 +48,7 @@ impl DatabaseSettings {
         }
     }
 
-    fn options(&self, url: &SecretString) -> ConnectOptions {
+    pub(super) fn options(&self, url: &SecretString) -> ConnectOptions {
         let mut options = ConnectOptions::new(url.expose_secret());
         options
             .max_connections(self.pool_size)
@@ -64,9 +63,6 @@ impl DatabaseSettings {
     }
 }
 
-/// How long a statement of SQLite waits for another process's write (the command line beside a running server).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl Databases {
     /// Opens the primary and the replicas. A replica that does not answer is left out until it does.
     ///
@@ -79,8 +75,9 @@ impl Databases {
         secret: &SecretKey,
     ) -> Result<Self, ConnectError> {
         let url = settings.url.expose_secret();
+        let writer = Arc::new(Writer::default());
         let (primary, replicas) = if url.starts_with("sqlite:") {
-            sqlite(settings).await?
+            sqlite::connect(settings, &writer).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             postgres(settings).await?
         } else {
@@ -88,48 +85,8 @@ impl Databases {
         };
         let cursor_key = secret.mac_key("cursor");
         let resources = settings.resources.clone();
-        Ok(Self(Arc::new(Shared { primary, replicas, clock, cursor_key, resources })))
+        Ok(Self(Arc::new(Shared { primary, writer, replicas, clock, cursor_key, resources })))
     }
-}
-
-/// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
-/// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
-async fn sqlite(settings: &DatabaseSettings) -> Result<(DatabaseConnection, Replicas), ConnectError> {
-    if !settings.replica_urls.is_empty() {
-        return Err(ConnectError::ReplicaOfSqlite);
-    }
-    let url = settings.url.expose_secret();
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err(ConnectError::InMemory);
-    }
-    make_file(url)?;
-    let mut writer = settings.options(&settings.url);
-    writer.max_connections(1).map_sqlx_sqlite_opts(|options| {
-        options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-    });
-    let primary = Database::connect(writer).await?;
-    let mut reader = settings.options(&settings.url);
-    reader.map_sqlx_sqlite_opts(|options| {
-        options.create_if_missing(false).busy_timeout(BUSY_TIMEOUT).pragma("query_only", "ON")
-    });
-    Ok((primary, Replicas::same_database(Database::connect(reader).await?)))
-}
-
-/// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
-fn make_file(url: &str) -> Result<(), ConnectError> {
-    let options: SqliteConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
-    let mut file = std::fs::OpenOptions::new();
-    file.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    let path = options.get_filename();
-    file.open(path).map(drop).map_err(|error| ConnectError::File(format!("{}: {error}", path.display())))
 }
 
 async fn postgres(settings: &DatabaseSettings) -> Result<(DatabaseConnection, Replicas), ConnectError> {

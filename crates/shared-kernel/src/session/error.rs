@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 use crate::error::{
@@ -94,10 +95,11 @@ impl SessionError {
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed,
             ) => true,
-            // 57P01 to 57P03: the server shuts down, crashed, or starts up. 53300: too many connections. 5, 517: SQLITE_BUSY.
-            Some(sqlx::Error::Database(error)) => {
-                matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300" | "5" | "517"))
-            }
+            Some(sqlx::Error::Database(error)) => match sqlite_code(error.as_ref()) {
+                Some(code) => code == sqlite::BUSY,
+                // 57P01 to 57P03: the server shuts down, crashed, or starts up. 53300: too many connections.
+                None => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300")),
+            },
             _ => false,
         }
     }
@@ -109,10 +111,17 @@ impl SessionError {
             return true;
         }
         let Self::Database(error) = self else { return false };
-        let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
-        // 40001, 40P01: serialization failure, deadlock. 53100, 53200: disk full, out of memory. 57014: the operator's
-        // time limit, or the operator (PostgreSQL manual, appendix A). 13: SQLITE_FULL (https://sqlite.org/rescode.html).
-        matches!(code.as_deref(), Some("40001" | "40P01" | "53100" | "53200" | "57014" | "13"))
+        let Some(error) = driver_error(error).and_then(|error| error.as_database_error()) else {
+            return false;
+        };
+        match sqlite_code(error) {
+            Some(code) => sqlite::PASSING.contains(&code),
+            // 40001, 40P01: serialization failure, deadlock. 53100, 53200: disk full, out of memory. 57014: the operator's
+            // time limit, or the operator (PostgreSQL manual, appendix A).
+            None => {
+                matches!(error.code().as_deref(), Some("40001" | "40P01" | "53100" | "53200" | "57014"))
+            }
+        }
     }
 
     /// No connection of the pool became free in time: all are busy, or none can be made.
@@ -129,6 +138,37 @@ impl SessionError {
         let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
         // 40P01: the replay waited for a page that the query held (same section, "deadlock").
         matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+}
+
+/// Primary result codes of SQLite (<https://sqlite.org/rescode.html>).
+mod sqlite {
+    /// Another process writes.
+    pub(super) const BUSY: u8 = 5;
+    /// A rule of the schema was broken.
+    pub(super) const CONSTRAINT: u8 = 19;
+    /// LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL: of the machine, not of the statement.
+    pub(super) const PASSING: [u8; 7] = [6, 7, 9, 10, 13, 14, 15];
+}
+
+/// The primary result code, if the error is SQLite's. It is the lowest byte of the extended one, which the driver tells.
+fn sqlite_code(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Option<u8> {
+    error.try_downcast_ref::<SqliteError>()?;
+    let code: u32 = error.code()?.parse().ok()?;
+    Some(code.to_le_bytes()[0])
+}
+
+/// Whether nothing is known of a transaction in which a statement failed so, and of its connection. Of all failures of
+/// SQLite only a violated constraint is known to undo its own statement and nothing else. PostgreSQL tells by itself, with
+/// every answer, how its connection is.
+pub(super) fn leaves_doubt(error: &DbErr) -> bool {
+    match driver_error(error).map(Arc::as_ref) {
+        // Of sea-orm's own making: the statement did what it should.
+        None => false,
+        Some(sqlx::Error::Database(error)) => {
+            sqlite_code(error.as_ref()).is_some_and(|code| code != sqlite::CONSTRAINT)
+        }
+        Some(_) => true,
     }
 }
 

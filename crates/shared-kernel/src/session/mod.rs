@@ -14,6 +14,7 @@
 mod connect;
 mod error;
 mod replica;
+mod sqlite;
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +33,7 @@ use tokio::sync::OnceCell;
 pub use self::connect::DatabaseSettings;
 pub use self::error::{ConnectError, SessionError};
 use self::replica::Replicas;
+use self::sqlite::Writer;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{self, Announcement, DomainEvent, EventId};
@@ -46,6 +48,8 @@ pub struct Databases(Arc<Shared>);
 
 struct Shared {
     primary: DatabaseConnection,
+    /// Of SQLite's one writing connection; on PostgreSQL nobody asks it.
+    writer: Arc<Writer>,
     replicas: Replicas,
     clock: SharedClock,
     cursor_key: MacKey,
@@ -80,12 +84,13 @@ impl Databases {
             databases: self.clone(),
             transaction: OnceCell::new(),
             failed: AtomicBool::new(false),
+            ended_by: OnceLock::new(),
             unfinished: AtomicUsize::new(0),
             now: OnceLock::new(),
         }
     }
 
-    /// The primary itself, for migrations and for the relay of events. Domains have sessions.
+    /// The primary itself, for migrations and tests. Whoever else writes has sessions, which look after the connection.
     #[must_use]
     pub fn primary(&self) -> &DatabaseConnection {
         &self.0.primary
@@ -103,12 +108,15 @@ impl Databases {
         &self.0.resources
     }
 
-    /// Whether the primary answers.
+    /// Whether the primary answers; SQLite: whether it takes writes, which it does not while the disk is full.
     ///
     /// # Errors
     ///
     /// It does not.
     pub async fn ping(&self) -> Result<(), SessionError> {
+        if self.0.primary.get_database_backend() == DbBackend::Sqlite {
+            return sqlite::takes_writes(self.write()).await;
+        }
         Ok(self.0.primary.execute_unprepared("SELECT 1").await.map(drop)?)
     }
 
@@ -274,8 +282,10 @@ pub struct WriteSession {
     databases: Databases,
     transaction: OnceCell<DatabaseTransaction>,
     failed: AtomicBool,
-    /// What was begun and not ended: savepoints, and work of several statements. One that was given up half-way stays, and
-    /// with it nothing is committed.
+    /// The failure after which the transaction may be over. What came then would be on its own, and durable at once.
+    ended_by: OnceLock<DbErr>,
+    /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
+    /// stays, and with it nothing is committed.
     unfinished: AtomicUsize,
     now: OnceLock<Timestamp>,
 }
@@ -346,26 +356,28 @@ impl WriteSession {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Failed`] if a statement of this session failed, or if a savepoint or a deletion was given up half-way,
-    /// and the database's. Nothing is written then, unless the connection broke during the commit itself.
+    /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was given
+    /// up half-way, and the database's. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
+        let writer = &self.databases.0.writer;
         let failed = self.failed.into_inner() || self.unfinished.into_inner() > 0;
-        let Some(transaction) = self.transaction.into_inner() else {
-            // Nothing was begun: because nothing was asked for, or because the database was not reached.
-            return if failed {
-                Err(SessionError::Failed)
-            } else {
-                Ok(Committed { value, consistency: None })
-            };
-        };
+        let transaction = self.transaction.into_inner();
         if failed {
-            // A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it either.
-            if let Err(error) = transaction.rollback().await {
+            // A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it
+            // either.
+            if let Some(transaction) = transaction
+                && let Err(error) = writer.watch(transaction.rollback()).await
+            {
                 tracing::warn!(%error, "a failed session could not be rolled back in order");
             }
-            return Err(SessionError::Failed);
+            let cause = self.ended_by.into_inner().map(SessionError::Database);
+            return Err(cause.filter(SessionError::is_passing).unwrap_or(SessionError::Failed));
         }
-        transaction.commit().await?;
+        let Some(transaction) = transaction else {
+            // Nothing was asked for.
+            return Ok(Committed { value, consistency: None });
+        };
+        writer.watch(transaction.commit()).await?;
         let consistency = self.databases.0.position().await;
         Ok(Committed { value, consistency })
     }
@@ -385,6 +397,8 @@ impl WriteSession {
         self.execute_unprepared("SAVEPOINT expected").await?;
         let outcome = work.await;
         if outcome.is_err() {
+            // No transaction, no savepoint. What it failed with says more than that.
+            self.still_open()?;
             self.execute_unprepared("ROLLBACK TO SAVEPOINT expected").await?;
             self.failed.store(failed_before, Ordering::Release);
         }
@@ -403,7 +417,9 @@ impl WriteSession {
         outcome
     }
 
+    /// The transaction, begun if this is its first statement.
     async fn transaction(&self) -> Result<&DatabaseTransaction, DbErr> {
+        self.still_open()?;
         let begin = || async {
             // A transaction that reads first and writes then would meet another writer half-way: SQLite answers that with
             // an error that waiting does not mend (https://sqlite.org/lang_transaction.html).
@@ -414,7 +430,32 @@ impl WriteSession {
             };
             self.databases.0.primary.begin_with_options(options).await
         };
-        self.watch(self.transaction.get_or_try_init(begin).await)
+        let begun = self.transaction.get_or_try_init(begin).await;
+        self.watch(begun.inspect_err(|error| self.databases.0.writer.judge(error)))
+    }
+
+    /// Sends one statement.
+    async fn send<'s, T, F>(
+        &'s self,
+        statement: impl FnOnce(&'s DatabaseTransaction) -> F,
+    ) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let transaction = self.transaction().await?;
+        let outcome = self.as_one(self.databases.0.writer.watch(statement(transaction))).await;
+        if let Err(error) = &outcome
+            && error::leaves_doubt(error)
+        {
+            // Only the first one: what fails after it fails because of it.
+            let _ = self.ended_by.set(error.clone());
+        }
+        self.watch(outcome)
+    }
+
+    /// The failure that may have ended the transaction, if there was one.
+    fn still_open(&self) -> Result<(), DbErr> {
+        self.ended_by.get().cloned().map_or(Ok(()), Err)
     }
 
     /// Remembers a failure, after which nothing is committed.
@@ -439,19 +480,19 @@ impl ConnectionTrait for WriteSession {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.watch(self.transaction().await?.execute_raw(statement).await)
+        self.send(|transaction| transaction.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.watch(self.transaction().await?.execute_unprepared(sql).await)
+        self.send(|transaction| transaction.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.watch(self.transaction().await?.query_one_raw(statement).await)
+        self.send(|transaction| transaction.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.watch(self.transaction().await?.query_all_raw(statement).await)
+        self.send(|transaction| transaction.query_all_raw(statement)).await
     }
 }
 
@@ -590,6 +631,7 @@ mod tests {
         };
         let shared = Shared {
             primary: away().await,
+            writer: Arc::default(),
             replicas: Replicas::streaming(vec![away().await]),
             clock: SystemClock::shared(),
             cursor_key: crate::testing::secret_key().mac_key("cursor"),

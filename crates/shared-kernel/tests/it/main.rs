@@ -13,6 +13,7 @@ mod common;
 
 mod events;
 mod files;
+mod full_disk;
 mod pages;
 mod references;
 mod replicas;

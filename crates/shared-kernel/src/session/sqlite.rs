@@ -1,0 +1,163 @@
+//! SQLite: its file, its one writing connection, and what that must be like to be used again.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection as _};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, Statement};
+use secrecy::ExposeSecret as _;
+
+use super::connect::DatabaseSettings;
+use super::error::leaves_doubt;
+use super::replica::Replicas;
+use super::{Committed, ConnectError, SessionError, WriteSession};
+
+/// How long a statement waits for another process's write (the command line beside a running server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
+/// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
+pub(super) async fn connect(
+    settings: &DatabaseSettings,
+    writer: &Arc<Writer>,
+) -> Result<(DatabaseConnection, Replicas), ConnectError> {
+    if !settings.replica_urls.is_empty() {
+        return Err(ConnectError::ReplicaOfSqlite);
+    }
+    let url = settings.url.expose_secret();
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(ConnectError::InMemory);
+    }
+    make_file(url)?;
+    let writer = Arc::clone(writer);
+    let mut writing = settings.options(&settings.url);
+    writing.max_connections(1).map_sqlx_sqlite_opts(writing_options).map_sqlx_sqlite_pool_opts(move |pool| {
+        let writer = Arc::clone(&writer);
+        pool.after_release(move |connection, _| {
+            let writer = Arc::clone(&writer);
+            Box::pin(async move { writer.inspect(connection).await })
+        })
+    });
+    let primary = Database::connect(writing).await?;
+    let mut reading = settings.options(&settings.url);
+    reading.map_sqlx_sqlite_opts(|options| {
+        options.create_if_missing(false).busy_timeout(BUSY_TIMEOUT).pragma("query_only", "ON")
+    });
+    Ok((primary, Replicas::same_database(Database::connect(reading).await?)))
+}
+
+fn writing_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+/// The file of a `sqlite:` URL.
+fn file(url: &str) -> Result<std::path::PathBuf, ConnectError> {
+    let options: SqliteConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
+    Ok(options.get_filename().to_owned())
+}
+
+/// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
+fn make_file(url: &str) -> Result<(), ConnectError> {
+    let path: &Path = &file(url)?;
+    let mut file = std::fs::OpenOptions::new();
+    file.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.open(path).map(drop).map_err(|error| ConnectError::File(format!("{}: {error}", path.display())))
+}
+
+/// What is known of the one writing connection.
+///
+/// After some failures SQLite has ended the transaction by itself (a full disk, a failed read or write, no memory:
+/// <https://sqlite.org/lang_transaction.html>, section 3.1). The driver does not learn of it: its `ROLLBACK` fails, it goes
+/// on counting a transaction as open, makes a savepoint of the next `BEGIN`, and from then on nothing is ever committed. So
+/// what is used again is not what has seen none of these failures, but what is known to be as new.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    /// Something was done on the connection that may have left anything behind.
+    in_doubt: AtomicBool,
+    /// A statement failed for a reason of the database's own, and it has not been seen since that writing works.
+    failing: AtomicBool,
+}
+
+impl Writer {
+    /// Awaits `statement`, which is under way on the writing connection. If it is given up, or ends in a way that tells
+    /// nothing of what the connection is like now, the connection is not used again.
+    pub(super) async fn watch<T>(
+        &self,
+        statement: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        // Before the guard, to be dropped after it: what is dropped may give the connection back.
+        let mut statement = pin!(statement);
+        let unanswered = Unanswered(self);
+        let outcome = statement.as_mut().await;
+        if let Err(error) = &outcome {
+            self.judge(error);
+        }
+        std::mem::forget(unanswered);
+        outcome
+    }
+
+    /// The same for a failure that is known only after the connection went back. It is then closed after its next use, if it
+    /// was not already.
+    pub(super) fn judge(&self, error: &DbErr) {
+        if leaves_doubt(error) {
+            self.failing.store(true, Ordering::Release);
+            self.in_doubt.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a connection that comes back may be used again: no transaction is open on it as far as the driver knows, and
+    /// nothing happened on it that the driver may not know of. Else the pool closes it and makes another.
+    ///
+    /// After a commit this costs two looks at memory; after a rollback one message to the connection's thread.
+    async fn inspect(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        if connection.is_in_transaction() {
+            // A dropped transaction only asked for its rollback. Who answers now has come to it.
+            connection.ping().await?;
+        }
+        let was_in_doubt = self.in_doubt.swap(false, Ordering::AcqRel);
+        let is_as_new = !was_in_doubt && !connection.is_in_transaction();
+        if !is_as_new {
+            tracing::warn!("SQLite's writing connection is closed: it may be left in any state");
+        }
+        Ok(is_as_new)
+    }
+}
+
+/// Dropped, it leaves the connection in doubt.
+struct Unanswered<'a>(&'a Writer);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.in_doubt.store(true, Ordering::Release);
+    }
+}
+
+/// Whether the database takes writes: that the lock can be had, and, after a write that failed for a reason of the
+/// database's own, that one can be made durable again.
+pub(super) async fn takes_writes(session: WriteSession) -> Result<(), SessionError> {
+    let databases = session.databases.clone();
+    let failing = &databases.0.writer.failing;
+    // Nobody uses this number; written as it is, it makes a commit that changes nothing.
+    let version = Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version");
+    let version: Option<i32> =
+        session.query_one_raw(version).await?.map(|row| row.try_get_by_index(0)).transpose()?;
+    if failing.load(Ordering::Acquire) {
+        session.execute_unprepared(&format!("PRAGMA user_version = {}", version.unwrap_or_default())).await?;
+        session.commit(()).await?.into_value();
+        failing.store(false, Ordering::Release);
+        return Ok(());
+    }
+    session.commit(()).await.map(Committed::into_value)
+}
