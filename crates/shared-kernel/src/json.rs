@@ -13,7 +13,7 @@ use garde::Validate;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
-pub use self::object::Object;
+pub use self::object::JsonObject;
 use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
 use crate::text;
@@ -390,7 +390,7 @@ mod tests {
             #[garde(skip)]
             float: f64,
             #[garde(skip)]
-            data: Object,
+            data: JsonObject,
             #[garde(skip)]
             name: Line,
         }

@@ -14,7 +14,7 @@
 //! | [`page`] | keyset pages with signed, opaque cursors |
 //! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
-//! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`Object`](json::Object): any fields |
+//! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
 //! | [`contact`] | e-mail addresses and web addresses, checked where they come in |
 //! | [`decimal`] | [`Fixed<PRECISION, SCALE>`](decimal::Fixed): exact decimals, strings in JSON |

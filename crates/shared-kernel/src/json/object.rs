@@ -20,9 +20,9 @@ use crate::error::Invalid;
 /// nor how a number was written (`1.0e2` is `100`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Object(Map<String, Json>);
+pub struct JsonObject(Map<String, Json>);
 
-impl Object {
+impl JsonObject {
     /// Its fields.
     #[must_use]
     pub fn fields(&self) -> &Map<String, Json> {
@@ -81,13 +81,13 @@ impl Object {
     }
 }
 
-impl From<Map<String, Json>> for Object {
+impl From<Map<String, Json>> for JsonObject {
     fn from(fields: Map<String, Json>) -> Self {
         Self(fields)
     }
 }
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(AnyFields)
     }
@@ -97,18 +97,18 @@ impl<'de> Deserialize<'de> for Object {
 struct AnyFields;
 
 impl<'de> Visitor<'de> for AnyFields {
-    type Value = Object;
+    type Value = JsonObject;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object, A::Error> {
-        Map::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<JsonObject, A::Error> {
+        Map::deserialize(MapAccessDeserializer::new(fields)).map(JsonObject)
     }
 }
 
-impl PartialSchema for Object {
+impl PartialSchema for JsonObject {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::Object)
@@ -118,20 +118,21 @@ impl PartialSchema for Object {
     }
 }
 
-// In a field whose type is written `Object` utoipa takes the word for one of its own, which means the same, and never asks.
-impl ToSchema for Object {
+// Not `Object`: in a field whose type is written so, utoipa takes the word for one of its own and never asks. Its own says only
+// `type: object`, of which typed clients make an object that may have no field.
+impl ToSchema for JsonObject {
     fn name() -> std::borrow::Cow<'static, str> {
         "JsonObject".into()
     }
 }
 
-impl From<Object> for Value {
-    fn from(Object(fields): Object) -> Self {
+impl From<JsonObject> for Value {
+    fn from(JsonObject(fields): JsonObject) -> Self {
         Self::Json(Some(Box::new(Json::Object(fields))))
     }
 }
 
-impl TryGetable for Object {
+impl TryGetable for JsonObject {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
         match Json::try_get_by(row, index)? {
             Json::Object(fields) => Ok(Self(fields)),
@@ -140,7 +141,7 @@ impl TryGetable for Object {
     }
 }
 
-impl ValueType for Object {
+impl ValueType for JsonObject {
     fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
         match <Json as ValueType>::try_from(value)? {
             Json::Object(fields) => Ok(Self(fields)),
@@ -161,7 +162,7 @@ impl ValueType for Object {
     }
 }
 
-impl Nullable for Object {
+impl Nullable for JsonObject {
     fn null() -> Value {
         Value::Json(None)
     }
@@ -174,18 +175,18 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Json) -> Object {
+    fn object(value: Json) -> JsonObject {
         serde_json::from_value(value).unwrap()
     }
 
     #[test]
     fn a_patched_object_has_a_largest_size() {
         let text = |letter: &str, count: usize| json!(letter.repeat(count));
-        let half = object(json!({"a": text("a", Object::MAX_BYTES / 2)}));
+        let half = object(json!({"a": text("a", JsonObject::MAX_BYTES / 2)}));
         let fits = half.clone().patched(object(json!({"b": text("b", 1_000)})), "/data").unwrap();
         assert_eq!(fits.fields().len(), 2);
         let Err(Invalid(fields)) =
-            half.patched(object(json!({"b": text("b", Object::MAX_BYTES / 2)})), "/data")
+            half.patched(object(json!({"b": text("b", JsonObject::MAX_BYTES / 2)})), "/data")
         else {
             panic!("it fits")
         };
@@ -261,8 +262,8 @@ mod tests {
         for _ in 0..200_000 {
             patch = Map::from_iter([("a".to_owned(), Json::Object(patch))]);
         }
-        let mut target = Object::default();
-        target.merge(Object(patch));
+        let mut target = JsonObject::default();
+        target.merge(JsonObject(patch));
         let (mut levels, mut fields) = (0, target.into_fields());
         while let Some(Json::Object(inner)) = fields.remove("a") {
             (levels, fields) = (levels + 1, inner);
@@ -274,16 +275,16 @@ mod tests {
     fn what_is_no_object_is_refused() {
         for value in [json!(null), json!(1), json!("a"), json!([]), json!([["a", 1]]), json!(true)] {
             for error in [
-                serde_json::from_value::<Object>(value.clone()).unwrap_err(),
-                serde_json::from_str::<Object>(&value.to_string()).unwrap_err(),
+                serde_json::from_value::<JsonObject>(value.clone()).unwrap_err(),
+                serde_json::from_str::<JsonObject>(&value.to_string()).unwrap_err(),
             ] {
                 let error = error.to_string();
                 assert!(error.starts_with("invalid type") && error.contains("a JSON object"), "{error}");
             }
-            assert!(<Object as ValueType>::try_from(Value::Json(Some(Box::new(value)))).is_err());
+            assert!(<JsonObject as ValueType>::try_from(Value::Json(Some(Box::new(value)))).is_err());
         }
         let fields = object(json!({"b": [1, {"c": null}], "a": 0.1}));
-        assert_eq!(<Object as ValueType>::try_from(Value::from(fields.clone())).unwrap(), fields);
+        assert_eq!(<JsonObject as ValueType>::try_from(Value::from(fields.clone())).unwrap(), fields);
         assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"a":0.1,"b":[1,{"c":null}]}"#);
     }
 

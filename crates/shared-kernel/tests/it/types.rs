@@ -8,7 +8,7 @@ use sea_orm::{QueryOrder as _, TryIntoModel as _};
 use serde_json::json;
 use shared_kernel::clock::Date;
 use shared_kernel::decimal::Fixed;
-use shared_kernel::json::Object;
+use shared_kernel::json::JsonObject;
 use shared_kernel::page::{Direction, Order};
 use shared_kernel::repository::{Precondition, Repository, contains};
 use shared_kernel::session::{Databases, Reader as _, WriteSession};
@@ -27,7 +27,7 @@ pub(crate) mod gadget {
     use shared_kernel::clock::{Date, Timestamp};
     use shared_kernel::decimal::Fixed;
     use shared_kernel::id::{Id, Prefixed};
-    use shared_kernel::json::Object;
+    use shared_kernel::json::JsonObject;
     use shared_kernel::repository::SoftDelete;
 
     #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) mod gadget {
         pub day: Date,
         pub token: Uuid,
         pub level: i16,
-        pub settings: Object,
+        pub settings: JsonObject,
         pub maybe_name: Option<String>,
         pub maybe_price: Option<Fixed<15, 2>>,
         pub maybe_amount: Option<Decimal>,
@@ -68,7 +68,7 @@ pub(crate) mod gadget {
         pub maybe_count: Option<i32>,
         pub maybe_rank: Option<i64>,
         pub maybe_shiny: Option<bool>,
-        pub maybe_settings: Option<Object>,
+        pub maybe_settings: Option<JsonObject>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -144,7 +144,7 @@ pub(crate) fn gadget(session: &WriteSession) -> gadget::ActiveModel {
         day: Set(Date::from_valid("2026-01-31")),
         token: Set(Uuid::nil()),
         level: Set(0),
-        settings: Set(Object::default()),
+        settings: Set(JsonObject::default()),
         maybe_name: Set(None),
         maybe_price: Set(None),
         maybe_amount: Set(None),
@@ -389,7 +389,7 @@ async fn numbers_are_kept_compared_and_sorted() {
 
 #[tokio::test]
 async fn objects_are_kept_and_changed_as_a_whole() {
-    let object = |value| serde_json::from_value::<Object>(value).unwrap();
+    let object = |value| serde_json::from_value::<JsonObject>(value).unwrap();
     let deep = (0..120).fold(json!({}), |inner, _| json!({"a": inner}));
     let database = database().await;
     for value in [
@@ -472,7 +472,7 @@ async fn a_value_that_is_not_there_is_null() {
         maybe_moment: Set(Some(moment("2026-01-31T12:00:00Z"))),
         maybe_token: Set(Some(Uuid::max())),
         maybe_level: Set(Some(-1)),
-        maybe_settings: Set(Some(Object::default())),
+        maybe_settings: Set(Some(JsonObject::default())),
         ..gadget(&session)
     };
     let full = Gadgets::insert(&session, row.clone()).await.unwrap();

@@ -46,7 +46,7 @@ pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
         Kind::Date => "Date".into(),
         Kind::Timestamp => "Timestamp".into(),
         Kind::Uuid => "Uuid".into(),
-        Kind::Json => "Object".into(),
+        Kind::Json => "JsonObject".into(),
         Kind::Enum(_) => choice_type(spec, field),
         Kind::Ref(domain) => format!("{}Id", type_of(domain)),
         Kind::Upload => "UploadId".into(),
