@@ -22,6 +22,10 @@ use crate::error::AuthError;
 /// The `typ` of access tokens (RFC 9068, section 2.1): a token of another purpose has another.
 const TYPE: &str = "at+jwt";
 
+/// The `client_id` of access tokens (RFC 9068, section 2.2, wants one in each). All clients are this installation's own and none of
+/// them proves a name, so a token names none of them.
+const CLIENT: &str = "first-party";
+
 /// How far the clocks of two instances may be apart.
 const LEEWAY: u64 = 30;
 
@@ -36,6 +40,7 @@ const MAX_LENGTH: usize = 2_000;
 pub struct Claims {
     iss: String,
     aud: String,
+    client_id: String,
     /// The user.
     pub sub: UserId,
     /// The session.
@@ -89,6 +94,7 @@ impl AccessTokens {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
+            client_id: CLIENT.to_owned(),
             sub: user_id,
             sid: session_id,
             iat: now.unix_seconds(),

@@ -41,7 +41,7 @@ async fn a_token_says_what_rfc_9068_asks_for_and_no_more() {
     let mut claims = token.claims.clone();
     let jti = claims.remove("jti").unwrap();
     let expected = json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": ada.user.id, "sid": ada.session_id,
+        "iss": ISSUER, "aud": AUDIENCE, "client_id": "first-party", "sub": ada.user.id, "sid": ada.session_id,
         "iat": now, "nbf": now, "exp": now + TOKEN_LIFETIME.as_secs(),
     });
     assert_eq!(Value::from(claims), expected);
@@ -174,7 +174,7 @@ async fn a_token_of_another_purpose_is_refused() {
         assert_refused(&world, &token.clone().claim("aud", aud.clone()).signed_with(&ours), &aud.to_string())
             .await;
     }
-    for claim in ["iss", "aud", "sub", "sid", "iat", "nbf", "exp", "jti"] {
+    for claim in ["iss", "aud", "client_id", "sub", "sid", "iat", "nbf", "exp", "jti"] {
         assert_refused(&world, &token.clone().without_claim(claim).signed_with(&ours), claim).await;
         let null = token.clone().claim(claim, json!(null));
         assert_refused(&world, &null.signed_with(&ours), claim).await;
