@@ -19,6 +19,11 @@ use utoipa::ToSchema;
 pub struct Password(SecretString);
 
 impl Password {
+    /// The shortest that an account can be given, in Unicode code points.
+    pub const MIN_LENGTH: usize = 8;
+    /// The longest (NIST SP 800-63B, 5.1.1.2 asks for 64 at least).
+    pub const MAX_LENGTH: usize = 128;
+
     /// The password that `text` is.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -101,7 +106,7 @@ pub struct Signup {
     #[schema(value_type = String, format = Email, max_length = 254, examples("ada@example.com"))]
     pub email: Line,
     /// 8 to 128 characters, not a common password, not the address.
-    #[garde(length(chars, min = 8, max = 128))]
+    #[garde(length(chars, min = Password::MIN_LENGTH, max = Password::MAX_LENGTH))]
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$", examples("correct horse battery staple"))]
     pub password: Password,
     /// What others see.
@@ -119,7 +124,7 @@ pub struct Signup {
     /// How the refresh token travels; in the body when absent.
     #[garde(skip)]
     #[serde(default)]
-    #[schema(inline)]
+    #[schema(required = false)]
     pub transport: Transport,
 }
 
@@ -132,13 +137,13 @@ pub struct Login {
     #[schema(value_type = String, min_length = 1, max_length = 254, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples("ada@example.com"))]
     pub identifier: Line,
     /// The password.
-    #[garde(length(chars, min = 1, max = 128))]
+    #[garde(length(chars, min = 1, max = Password::MAX_LENGTH))]
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$", examples("correct horse battery staple"))]
     pub password: Password,
     /// How the refresh token travels; in the body when absent.
     #[garde(skip)]
     #[serde(default)]
-    #[schema(inline)]
+    #[schema(required = false)]
     pub transport: Transport,
 }
 
@@ -148,7 +153,7 @@ pub struct Login {
 pub struct Refresh {
     /// The refresh token.
     #[garde(skip)]
-    #[schema(value_type = Option<String>, pattern = "^[!-~]*$")]
+    #[schema(value_type = Option<String>, pattern = "^[!-~]*$", examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
     pub refresh_token: Option<RefreshToken>,
 }
 
@@ -165,6 +170,7 @@ pub struct SessionAnswer {
     pub expires_in: u64,
     /// What to trade for the next access token; absent when it travels in the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub refresh_token: Option<String>,
     /// The session.
     pub session_id: SessionId,
@@ -182,18 +188,33 @@ impl fmt::Debug for SessionAnswer {
 /// as the RFC asks.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct TokenForm {
-    /// `password` or `refresh_token`.
-    #[schema(examples("password"))]
+    /// What is traded for the tokens.
+    // Read as any text, because the RFC has an answer of its own for a grant that is not here.
+    #[schema(value_type = GrantType, examples("password"))]
     pub grant_type: Option<String>,
     /// For `password`: e-mail address, user name or phone number.
+    #[schema(nullable = false, examples("ada@example.com"))]
     pub username: Option<String>,
     /// For `password`.
+    #[schema(nullable = false, examples("correct horse battery staple"))]
     pub password: Option<Password>,
     /// For `refresh_token`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, nullable = false, examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
     pub refresh_token: Option<RefreshToken>,
-    /// The client's name, which may only be empty: all clients are public here.
+    /// The client's name (section 3.2.1). All clients are public here, so whichever it is changes nothing.
+    #[schema(nullable = false, examples("web"))]
     pub client_id: Option<String>,
+}
+
+/// What the token endpoint trades for tokens.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+enum GrantType {
+    /// An account's name and password.
+    Password,
+    /// A refresh token.
+    RefreshToken,
 }
 
 /// The answer of the token endpoint (RFC 6749, section 5.1).

@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::http::contract::Contract;
 use crate::http::cors::{self, Origins};
 use crate::http::gate::gate;
+use crate::http::installation::Installation;
 use crate::http::observe::observe;
 use crate::http::{docs, etag, openapi};
 use crate::migrate;
@@ -85,7 +86,7 @@ impl Application {
         let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
         let relay =
             Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
-        let contract = openapi::document(&config.project_name);
+        let contract = openapi::document(&config);
         let document = contract.to_json()?;
         let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
         if store.is_none() && config.environment == config::Environment::Development {
@@ -102,6 +103,8 @@ impl Application {
             contract: Contract::new(&contract, docs::PAGES)?,
             edition: etag::digest(document.as_bytes()),
             document,
+            installation: serde_json::to_string(&Installation::new(&config))?,
+            public_origin: config.server.public_url.origin().ascii_serialization(),
             storage_origin: endpoints.public.origin().ascii_serialization(),
             under_tls: config.server.public_url.scheme() == "https",
             project_name: config.project_name.clone(),

@@ -113,8 +113,10 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
     }
     let password = admin.password.map(|password| Password::new(password.expose_secret()));
     let length = password.as_ref().map(|password| password.expose().chars().count());
-    if length.is_some_and(|length| !(8..=128).contains(&length)) {
-        return Err(Invalid::field("--password-stdin", "length", "must have 8 to 128 characters").into());
+    let (min, max) = (Password::MIN_LENGTH, Password::MAX_LENGTH);
+    if length.is_some_and(|length| !(min..=max).contains(&length)) {
+        let message = format!("must have {min} to {max} characters");
+        return Err(Invalid::field("--password-stdin", "length", message).into());
     }
     let databases = connect(&config).await?;
     if config.database.auto_migrate {
@@ -141,8 +143,8 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
 
 /// The OpenAPI document.
 #[must_use]
-pub fn openapi(project_name: &str, pretty: bool) -> String {
-    let document = document::document(project_name);
+pub fn openapi(config: &Config, pretty: bool) -> String {
+    let document = document::document(config);
     let text = if pretty { document.to_pretty_json() } else { document.to_json() };
     text.unwrap_or_default()
 }

@@ -38,6 +38,10 @@ pub struct Context {
     pub edition: String,
     /// Who may call from a browser.
     pub origins: Origins,
+    /// What pages need to know of this installation, as it is sent.
+    pub installation: String,
+    /// Where browsers reach the API: what "Try it out" calls, also on a page that was opened by another name of this machine.
+    pub public_origin: String,
     /// Where browsers reach the object store: what the documentation's "Try it out" may follow a download to.
     pub storage_origin: String,
     /// Whether browsers reach the API by https.

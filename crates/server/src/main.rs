@@ -31,7 +31,7 @@ async fn run(cli: Cli) -> Result<(), CommandError> {
             commands::create_admin(config, arguments.read()?).await
         }
         Command::Openapi { pretty } => {
-            print(&format!("{}\n", commands::openapi(load(file)?.project_name(), pretty)))
+            print(&format!("{}\n", commands::openapi(load(file)?.config(), pretty)))
         }
         Command::Config { reference: true } => print(&reference::markdown()),
         Command::Config { reference: false } => print(&load(file)?.effective()),

@@ -129,6 +129,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
     /// The number of all items, with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub total: Option<u64>,
 }
 

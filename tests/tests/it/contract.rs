@@ -184,6 +184,15 @@ async fn bodies_have_examples_that_the_server_takes() {
         server.post("/api/v1/auth/signup").json(&example("/api/v1/auth/signup", "post")).await.expect(201);
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
     server.post("/api/v1/auth/login").json(&example("/api/v1/auth/login", "post")).await.expect(200);
+    let form = &document["paths"]["/api/v1/auth/token"]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]
+        ["example"];
+    let form: Vec<(&str, &str)> = form
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect();
+    server.post("/api/v1/auth/token").form(&form).await.expect(200);
     server
         .patch("/api/v1/users/me")
         .bearer(&token)
@@ -191,6 +200,82 @@ async fn bodies_have_examples_that_the_server_takes() {
         .await
         .expect(200);
     server.post("/api/v1/uploads").bearer(&token).json(&example("/api/v1/uploads", "post")).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_parameter_is_optional_and_never_null() {
+    let server = TestServer::start().await;
+    let mut conditions = 0;
+    for operation in operations(&document(&server).await) {
+        for parameter in operation.item["parameters"].as_array().into_iter().flatten() {
+            let (name, schema) = (operation.name(), &parameter["schema"]);
+            assert!(!schema.to_string().contains("\"null\""), "{name}: {parameter}");
+            if parameter["in"] == "header" {
+                conditions += 1;
+                assert_eq!(
+                    (&parameter["required"], &schema["type"]),
+                    (&json!(false), &json!("string")),
+                    "{name}"
+                );
+            }
+        }
+    }
+    assert!(conditions >= 6, "{conditions}");
+}
+
+#[tokio::test]
+async fn a_choice_is_one_type_that_something_meets() {
+    let server = TestServer::start().await;
+    let schemas = document(&server).await["components"]["schemas"].clone();
+    for body in ["Signup", "Login"] {
+        let transport = &schemas[body]["properties"]["transport"];
+        assert_eq!(transport["$ref"], "#/components/schemas/Transport", "{transport}");
+    }
+    assert_eq!(schemas["Transport"]["enum"], json!(["body", "cookie"]));
+    let form = &schemas["TokenForm"];
+    assert_eq!(form["required"], json!(["grant_type"]));
+    assert_eq!(form["properties"]["grant_type"]["$ref"], "#/components/schemas/GrantType");
+    assert_eq!(schemas["GrantType"]["enum"], json!(["password", "refresh_token"]));
+    // Absent, and never null.
+    assert_eq!(schemas["SessionAnswer"]["properties"]["refresh_token"]["type"], "string");
+}
+
+#[tokio::test]
+async fn the_document_and_the_configuration_that_pages_read_have_the_installations_limits() {
+    let server = TestServer::with(&[
+        ("ASHLAR_UPLOADS__MAX_SIZE", "1000"),
+        ("ASHLAR_UPLOADS__ALLOWED_TYPES", "text/csv,image/png"),
+    ])
+    .await;
+    let document = document(&server).await;
+    assert_eq!(document["servers"], json!([{"url": server.origin()}]));
+    let upload = &document["components"]["schemas"]["CreateUpload"]["properties"];
+    assert_eq!(upload["size"]["maximum"], 1000);
+    assert_eq!(upload["content_type"]["enum"], json!(["text/csv", "image/png"]));
+    let password = &document["components"]["schemas"]["Signup"]["properties"]["password"];
+
+    let answer = server.get("/api/v1/config").await.expect(200);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "uploads": {"max_size": 1000, "types": ["text/csv", "image/png"]},
+            "password": {"min_length": password["minLength"], "max_length": password["maxLength"]},
+            "signup": true, "methods": ["password"], "providers": [], "locales": ["en"],
+        })
+    );
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    let tag = answer.header("etag").unwrap().to_owned();
+    server.get("/api/v1/config").header("if-none-match", &tag).await.expect(304);
+    let other = TestServer::start().await.get("/api/v1/config").await.expect(200);
+    assert_ne!(other.header("etag"), Some(tag.as_str()));
+
+    let ada = server.signup().await;
+    for (content_type, size, status) in
+        [("text/csv", 1000, 201), ("text/csv", 1001, 422), ("image/jpeg", 1, 422)]
+    {
+        let body = json!({"filename": "a", "content_type": content_type, "size": size});
+        server.post("/api/v1/uploads").bearer(&ada.token).json(&body).await.expect(status);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::server;
 use crate::workspace::Workspace;
 
 const DOCUMENT: &str = "docs/openapi.json";
+const CAN_BE_DONE: &str = "xtask/contract/document.py";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let generated = generate(workspace)?;
@@ -26,8 +27,10 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
             "{DOCUMENT} is not what the code says: run `cargo xtask openapi`, look at the difference and commit it"
         );
     }
-    let validator = python::programs(workspace)?.join("openapi-spec-validator");
-    Invocation::new(validator).arg(workspace.root.join(DOCUMENT)).run()?;
+    let programs = python::programs(workspace)?;
+    let document = workspace.root.join(DOCUMENT);
+    Invocation::new(programs.join("openapi-spec-validator")).arg(&document).run()?;
+    Invocation::new(programs.join("python")).arg(workspace.root.join(CAN_BE_DONE)).arg(&document).run()?;
     Ok(Outcome::Passed)
 }
 

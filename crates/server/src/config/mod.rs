@@ -113,10 +113,10 @@ impl Loaded {
         Ok(config)
     }
 
-    /// The name that people see, which is all that the OpenAPI document needs of a configuration.
+    /// The configuration as it stands, which is enough for what touches no data: a secret that has to be made is empty.
     #[must_use]
-    pub fn project_name(&self) -> &str {
-        &self.config.project_name
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Every key with its value and its source, one a line, in the syntax of `ashlar.toml`. Secrets and the passwords in

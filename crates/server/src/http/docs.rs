@@ -67,8 +67,8 @@ fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     );
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' \
-         data:; connect-src 'self' {}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-        context.storage_origin
+         data:; connect-src 'self' {} {}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        context.public_origin, context.storage_origin
     );
     Ok(html_page(html, policy))
 }
@@ -218,8 +218,18 @@ fn html_page(html: String, policy: String) -> HttpResponse {
 
 /// A file of ours, which a browser may keep as long as it asks whether it is still the same.
 fn asset(request: &HttpRequest, content_type: &str, bytes: Bytes) -> HttpResponse {
+    constant(request, content_type, "public, no-cache", bytes)
+}
+
+/// What is the same for everybody until the next start: 304 where the client has it.
+pub(super) fn constant(
+    request: &HttpRequest,
+    content_type: &str,
+    cache_control: &str,
+    bytes: Bytes,
+) -> HttpResponse {
     let tag = Tag::of_file(&bytes);
-    let cache = (header::CACHE_CONTROL, "public, no-cache");
+    let cache = (header::CACHE_CONTROL, cache_control);
     if tag.is_known_to(request) {
         return HttpResponse::NotModified().insert_header(tag.header()).insert_header(cache).finish();
     }

@@ -13,6 +13,7 @@ pub mod etag;
 pub mod extract;
 pub mod gate;
 pub mod health;
+pub mod installation;
 pub mod observe;
 pub mod openapi;
 pub mod problem;

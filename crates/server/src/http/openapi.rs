@@ -1,18 +1,21 @@
 //! The OpenAPI document: collected from the routers, and completed with what holds for every operation, so that no router
-//! has to say it.
+//! has to say it, and with what the configuration says of this installation.
 
 use actix_web::App;
 use actix_web::http::Method;
+use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Tag,
+    Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Server, Tag,
 };
 use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
 use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
 use super::problem::{CONTENT_TYPE, ProblemDocument};
+use crate::config::{self, Config, without_slash};
 use crate::routers;
 
 /// The name of the scheme for access tokens.
@@ -24,13 +27,15 @@ const OAUTH2: &str = "oauth2";
 #[openapi(components(schemas(ProblemDocument)))]
 struct Base;
 
-/// The whole document.
+/// The whole document, for an installation of this configuration.
 #[must_use]
-pub fn document(project_name: &str) -> OpenApi {
+pub fn document(config: &Config) -> OpenApi {
     let mut base = Base::openapi();
-    base.info.title = format!("{project_name} API");
+    base.info.title = format!("{} API", config.project_name);
     base.info.description = Some(DESCRIPTION.to_owned());
     env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
+    // As a whole URL: clients put it and the path together as they are.
+    base.servers = Some(vec![Server::new(without_slash(&config.server.public_url))]);
     base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
     base.tags = Some(routers::tags().iter().map(|(name, text)| described(name, text)).collect());
     let (_, mut document) =
@@ -41,7 +46,78 @@ pub fn document(project_name: &str) -> OpenApi {
         components.responses.extend(shared_responses());
     }
     complete(&mut document);
+    limit(&mut document, &config.uploads);
     document
+}
+
+/// A field of a body whose bounds are the operator's.
+struct Bounded {
+    schema: &'static str,
+    field: &'static str,
+    /// Writes the bounds.
+    bound: fn(&config::Uploads, &mut Object),
+    /// The example, or one within the bounds in its place.
+    example: fn(&config::Uploads, &Value) -> Value,
+}
+
+const BOUNDED: [Bounded; 2] = [
+    Bounded {
+        schema: "CreateUpload",
+        field: "content_type",
+        bound: |rules, field| {
+            let types: Vec<Value> = rules.allowed_types.iter().map(|name| name.as_str().into()).collect();
+            // An empty `enum` is no schema.
+            field.enum_values = (!types.is_empty()).then_some(types);
+            (field.min_length, field.max_length) = (None, None);
+        },
+        example: |rules, example| {
+            let is_taken = |name: &str| rules.allowed_types.iter().any(|taken| taken == name);
+            if example.as_str().is_some_and(is_taken) {
+                return example.clone();
+            }
+            rules.allowed_types.first().map_or(Value::Null, |name| name.as_str().into())
+        },
+    },
+    Bounded {
+        schema: "CreateUpload",
+        field: "size",
+        bound: |rules, field| field.maximum = Some(rules.max_size.into()),
+        example: |rules, example| example.as_u64().unwrap_or(1).min(rules.max_size).into(),
+    },
+];
+
+/// Writes the operator's bounds into the document.
+fn limit(document: &mut OpenApi, rules: &config::Uploads) {
+    for bounded in BOUNDED {
+        let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+        if let Some(RefOr::T(Schema::Object(schema))) =
+            schemas.and_then(|schemas| schemas.get_mut(bounded.schema))
+            && let Some(RefOr::T(Schema::Object(field))) = schema.properties.get_mut(bounded.field)
+        {
+            (bounded.bound)(rules, field);
+            field.examples.iter_mut().for_each(|example| *example = (bounded.example)(rules, example));
+        }
+        for content in bodies(document, bounded.schema) {
+            let example = content.example.as_mut().and_then(|example| example.get_mut(bounded.field));
+            if let Some(example) = example {
+                *example = (bounded.example)(rules, example);
+            }
+        }
+    }
+}
+
+/// The request bodies that are of this schema.
+fn bodies<'d>(document: &'d mut OpenApi, schema: &str) -> impl Iterator<Item = &'d mut Content> {
+    let schema = Some(RefOr::Ref(Ref::from_schema_name(schema)));
+    let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
+    let bodies = operations.filter_map(|operation| match &mut operation.request_body {
+        Some(RefOr::T(body)) => Some(body),
+        Some(RefOr::Ref(_)) | None => None,
+    });
+    bodies.flat_map(|body| body.content.values_mut()).filter_map(move |content| match content {
+        RefOr::T(content) if content.schema == schema => Some(content),
+        RefOr::T(_) | RefOr::Ref(_) => None,
+    })
 }
 
 const DESCRIPTION: &str = "\
@@ -118,11 +194,45 @@ fn complete(document: &mut OpenApi) {
         ];
         for (method, operation) in methods {
             let Some(operation) = operation else { continue };
+            take_null_out_of_parameters(operation);
             let Found::Rule(rule) = contract.find(&method, path) else { continue };
             for status in errors_of(path, operation, rule) {
                 add_error(operation, status);
             }
         }
+    }
+}
+
+/// A parameter is there or not, but never `null`: a header or a query string has no way to say it. For utoipa an `Option` is both.
+fn take_null_out_of_parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            parameter.schema = parameter.schema.take().map(without_null);
+        }
+    }
+}
+
+/// The same without `null`.
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let is_null = |schema: &RefOr<Schema>| {
+        matches!(schema, RefOr::T(Schema::Object(Object { schema_type: SchemaType::Type(Type::Null), .. })))
+    };
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|one| *one != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+            object.into()
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.items.retain(|one| !is_null(one));
+            let only = if one_of.items.len() == 1 { one_of.items.pop() } else { None };
+            only.unwrap_or_else(|| Schema::OneOf(one_of).into())
+        }
+        other => other,
     }
 }
 

@@ -105,7 +105,7 @@ async fn login(
 /// Trades the refresh token, from the body or the cookie, for the next one and an access token.
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()),
     params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
-    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_…"})),
+    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
     responses(
         (status = 200, description = "Signed in on.", body = SessionAnswer),
         (status = 401, response = answers::Unauthenticated),
@@ -150,7 +150,7 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
 #[utoipa::path(tag = "auth", operation_id = "logout",
     security(("bearer" = []), ("oauth2" = []), ()),
     params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
-    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_…"})),
+    request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
     responses(
         (status = 204, description = "The session is over."),
         (status = 401, response = answers::Unauthenticated),
@@ -191,13 +191,17 @@ async fn sessions_named(
 
 /// Get tokens (OAuth 2.0)
 ///
-/// The OAuth 2.0 token endpoint, for the Authorize button and for OAuth clients. Parameters that it does not know are ignored.
+/// The OAuth 2.0 token endpoint, for the Authorize button and for OAuth clients. Those are public: one may name itself, none
+/// authenticates. Parameters that it does not know are ignored.
 #[utoipa::path(tag = "auth", operation_id = "token", security(()),
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded", example = json!({
+        "grant_type": "password", "username": "ada@example.com", "password": "correct horse battery staple"
+    })),
     responses(
         (status = 200, description = "The tokens (RFC 6749, section 5.1).", body = TokenAnswer),
         (status = 400, description = "The request or the grant is no good (RFC 6749, section 5.2).", body = OAuthError),
-        (status = 401, description = "The client is not known (RFC 6749, section 5.2).", body = OAuthError),
+        (status = 401, description = "The client authenticates by Basic, and no client has a secret here (RFC 6749, section 5.2).",
+            body = OAuthError),
     ))]
 #[post("/token")]
 async fn get_token(
@@ -208,12 +212,9 @@ async fn get_token(
     device: ClientDevice,
     form: FormBytes,
 ) -> Result<Tokens, TokenError> {
-    refuse_clients(&request)?;
+    refuse_secrets(&request)?;
     let form: TokenForm = serde_urlencoded::from_bytes(&form.0)
         .map_err(|error| OAuthFailure::new("invalid_request", error.to_string()))?;
-    if form.client_id.is_some_and(|client| !client.is_empty()) {
-        return Err(OAuthFailure::unknown_client().into());
-    }
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;
@@ -240,35 +241,67 @@ async fn get_token(
 fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
     let wrong = || refused_grant(AuthError::InvalidCredentials);
     let identifier = Line::new(username).map_err(|_| wrong())?;
-    let too_long = identifier.chars().count() > 254 || password.expose().chars().count() > 128;
+    let too_long = identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
     if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
 }
 
-/// All clients are public here: one that names itself is not known. Some always send a `Basic` header; an empty name is nobody's.
-fn refuse_clients(request: &HttpRequest) -> Result<(), OAuthFailure> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(()) };
-    let credentials = value.to_str().ok().and_then(|value| value.split_once(' '));
-    let decoded = match credentials {
-        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
-            base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()
-        }
-        _ => None,
-    };
+/// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;
+/// an empty name is nobody's. What is of another scheme is not meant for this endpoint, as for every other public one.
+fn refuse_secrets(request: &HttpRequest) -> Result<(), OAuthFailure> {
+    let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
     if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client()) }
+}
+
+/// What stands behind `Basic` (RFC 7617, section 2), decoded or not.
+fn basic_credentials(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("basic").then(|| credentials.trim())
 }
 
 /// Public keys
 ///
 /// The public keys that access tokens can be verified with (RFC 7517).
 #[utoipa::path(tag = "auth", operation_id = "jwks", security(()),
-    responses((status = 200, description = "A JSON Web Key Set.", body = Object, example = json!({"keys": [{
-        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "…", "x": "…"
-    }]}))))]
+    responses((status = 200, description = "A JSON Web Key Set.", body = KeySet)))]
 #[get("/.well-known/jwks.json")]
 async fn jwks(context: web::Data<Context>) -> Result<impl Responder, ApiError> {
     let keys = service::published_keys(&context.auth).await?;
     // A rotated key stays here until its last token has expired, so an old copy does no harm.
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(keys))
+}
+
+/// A JSON Web Key Set (RFC 7517, section 5).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+struct KeySet {
+    /// The keys: the one that signs, and those whose last token has not expired yet.
+    keys: Vec<PublicKey>,
+}
+
+/// A public key (RFC 8037, section 2).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+struct PublicKey {
+    /// The family of keys.
+    #[schema(examples("OKP"))]
+    kty: String,
+    /// The curve.
+    #[schema(examples("Ed25519"))]
+    crv: String,
+    /// What the key is for.
+    #[schema(examples("sig"))]
+    r#use: String,
+    /// The algorithm.
+    #[schema(examples("EdDSA"))]
+    alg: String,
+    /// The key's id, as in the header of the tokens that it signs.
+    #[schema(examples("Jm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7v1QpKxZtB0wA"))]
+    kid: String,
+    /// The point on the curve, in base64url.
+    #[schema(examples("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))]
+    x: String,
 }
 
 /// A session answer, with the refresh token in the body or in the cookie.
@@ -416,8 +449,10 @@ impl OAuthFailure {
         Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
+    /// Only for one that sent `Basic`: the answer challenges it by the same scheme (RFC 6749, section 5.2), and a browser that sees
+    /// such a challenge opens a box of its own.
     fn unknown_client() -> Self {
-        let description = "this installation knows no clients: send none, or an empty one".into();
+        let description = "no client has a secret here: leave the header Authorization out".into();
         Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
     }
 }

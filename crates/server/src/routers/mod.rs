@@ -14,7 +14,7 @@ use shared_kernel::error::Problem;
 use shared_kernel::reference::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::http::{health, problem};
+use crate::http::{health, installation, problem};
 
 macro_rules! domains {
     ($($domain:ident),* $(,)?) => {
@@ -23,6 +23,7 @@ macro_rules! domains {
         /// Registers the routes of all domains.
         pub fn configure(config: &mut ServiceConfig<'_>) {
             health::configure(config);
+            installation::configure(config);
             $($domain::configure(config);)*
         }
 
@@ -31,6 +32,7 @@ macro_rules! domains {
         pub fn tags() -> Vec<(&'static str, &'static str)> {
             let mut tags = Vec::new();
             $(tags.extend_from_slice($domain::TAGS);)*
+            tags.push((installation::TAG, "What this installation allows."));
             tags.push((health::TAG, "Whether the server answers."));
             tags
         }

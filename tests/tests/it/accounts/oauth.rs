@@ -107,18 +107,42 @@ async fn a_request_that_is_none_is_named_as_the_rfc_names_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_names_itself_is_not_known() {
+async fn a_public_client_names_itself_as_it_likes() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let named =
+        |grant: &[(&'static str, &str)]| server.post(TOKEN).form(&[grant, &[("client_id", "web")]].concat());
+    let password = [("grant_type", "password"), ("username", ada.email.as_str()), ("password", PASSWORD)];
+    let tokens = granted(named(&password).await);
+    let refresh =
+        [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    granted(named(&refresh).await);
+    // What an app sends with everything is not meant for this endpoint.
+    for authorization in ["Bearer x", "Bearer", "Digest username=\"app\"", "x"] {
+        granted(named(&password).header("authorization", authorization).await);
+    }
+}
+
+#[tokio::test]
+async fn only_a_client_that_sends_basic_is_challenged_by_basic() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let form = [("grant_type", "password"), ("username", ada.email.as_str()), ("password", PASSWORD)];
-    // base64 of "app:secret", "app:", no base64, another scheme
-    for authorization in ["Basic YXBwOnNlY3JldA==", "Basic YXBwOg==", "Basic ???", "Basic", "Bearer x"] {
+    // base64 of "app:secret", "app:", no base64
+    for authorization in
+        ["Basic YXBwOnNlY3JldA==", "basic YXBwOnNlY3JldA==", "Basic YXBwOg==", "Basic ???", "Basic"]
+    {
         let answer = server.post(TOKEN).header("authorization", authorization).form(&form).await;
         assert!(answer.header("www-authenticate").unwrap().starts_with("Basic "), "{answer:?}");
         refused(answer, 401, "invalid_client");
     }
-    let form = [form.as_slice(), &[("client_id", "app")]].concat();
-    refused(server.post(TOKEN).form(&form).await, 401, "invalid_client");
+    let wrong = [("grant_type", "password"), ("username", ada.email.as_str()), ("password", "wrong horse")];
+    for (form, error) in [(wrong.as_slice(), "invalid_grant"), (&wrong[1..], "invalid_request")] {
+        let form = [form, &[("client_id", "web")]].concat();
+        let answer = server.post(TOKEN).header("authorization", "Bearer x").form(&form).await;
+        assert_eq!(answer.header("www-authenticate"), None, "a browser opens a box at it: {answer:?}");
+        refused(answer, 400, error);
+    }
 }
 
 #[tokio::test]
