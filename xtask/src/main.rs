@@ -13,6 +13,7 @@ mod domain;
 mod graph;
 mod licence;
 mod markdown;
+mod node;
 mod process;
 mod python;
 mod server;

@@ -51,6 +51,9 @@ impl Ports {
     }
 }
 
+/// The keys of the embedded object store, for the steps that call it as an S3 client.
+const STORE_KEYS: (&str, &str) = ("ashlar-xtask", "not-a-secret-of-anybody-0123456789");
+
 /// A user who has signed up.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -110,6 +113,11 @@ impl Server {
     /// The object store's origins.
     pub(crate) fn store_urls(&self) -> [String; 2] {
         ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", self.ports.store))
+    }
+
+    /// The object store's access key id and secret access key.
+    pub(crate) fn store_keys(&self) -> (&'static str, &'static str) {
+        STORE_KEYS
     }
 
     /// Its folder, for logs and reports.
@@ -177,6 +185,8 @@ fn configured(command: Invocation, ports: Ports, folder: &PathBuf) -> Invocation
         .env("ASHLAR_SERVER__BIND", format!("127.0.0.1:{}", ports.api))
         .env("ASHLAR_SERVER__PUBLIC_URL", format!("http://localhost:{}", ports.api))
         .env("ASHLAR_STORAGE__EMBEDDED_BIND", format!("127.0.0.1:{}", ports.store))
+        .env("ASHLAR_STORAGE__ACCESS_KEY", STORE_KEYS.0)
+        .env("ASHLAR_STORAGE__SECRET_KEY", STORE_KEYS.1)
         .env("ASHLAR_DATA_DIR", folder.join("data"))
         .current_dir(folder)
 }

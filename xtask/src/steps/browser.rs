@@ -4,7 +4,8 @@
 use anyhow::{Result, bail};
 
 use super::{Outcome, missing};
-use crate::process::{self, Invocation, on_path};
+use crate::node;
+use crate::process::{self, Invocation};
 use crate::server::Server;
 use crate::workspace::Workspace;
 
@@ -15,12 +16,11 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let Some(browser) = BROWSERS.into_iter().find_map(process::find) else {
         return missing("there is no chromium on the path");
     };
-    if !on_path("npm") {
-        return missing("there is no npm on the path");
+    if let Some(reason) = node::missing()? {
+        return missing(&reason);
     }
     let scripts = workspace.root.join("tests/browser");
-    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-    Invocation::new("npm").args(npm).current_dir(&scripts).run()?;
+    node::install(&scripts)?;
     let server = Server::start(workspace, "browser")?;
     let account = server.sign_up("browser")?;
     let looked = Invocation::new("node")

@@ -3,6 +3,7 @@
 mod architecture;
 mod browser;
 mod cargo;
+mod clients;
 mod contract;
 mod coverage;
 mod deny;
@@ -35,7 +36,7 @@ pub(crate) struct Step {
 }
 
 /// Every step, the quick ones first.
-pub(crate) const STEPS: [Step; 14] = [
+pub(crate) const STEPS: [Step; 15] = [
     Step { name: "fmt", about: "the code is formatted", run: cargo::fmt },
     Step { name: "links", about: "relative links in the documents lead somewhere", run: links::run },
     Step {
@@ -48,7 +49,11 @@ pub(crate) const STEPS: [Step; 14] = [
     Step { name: "clippy", about: "no warning", run: cargo::clippy },
     Step { name: "docs", about: "the documentation builds without a warning", run: cargo::docs },
     Step { name: "postgres", about: "the tests again, on PostgreSQL", run: postgres::run },
-    Step { name: "openapi", about: "docs/openapi.json is what the code says, and valid", run: openapi::run },
+    Step {
+        name: "openapi",
+        about: "docs/openapi.json is what the code says, valid, and can be met",
+        run: openapi::run,
+    },
     Step {
         name: "walkthrough",
         about: "the README's walkthrough works as it is written",
@@ -58,6 +63,11 @@ pub(crate) const STEPS: [Step; 14] = [
         name: "contract",
         about: "the server keeps its OpenAPI document under generated requests",
         run: contract::run,
+    },
+    Step {
+        name: "clients",
+        about: "linters and clients of other people's making have nothing to complain about",
+        run: clients::run,
     },
     Step { name: "browser", about: "/docs and /redoc work in a browser with no internet", run: browser::run },
     Step {

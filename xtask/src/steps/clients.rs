@@ -1,0 +1,139 @@
+//! What the tools of frontend teams make of the API: linters read its document, generators make clients of it, and those, libraries
+//! for tokens and an S3 client call the running server.
+//!
+//! The programs are in `tests/clients`; they run in a copy below the target folder, beside what is generated.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Outcome, missing};
+use crate::process::Invocation;
+use crate::server::{Account, Server};
+use crate::workspace::Workspace;
+use crate::{node, python};
+
+const PROGRAMS: &str = "tests/clients";
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(reason) = node::missing()? {
+        return missing(&reason);
+    }
+    let folder = copied(workspace)?;
+    node::install(&folder)?;
+    let python = python::environment(workspace, "python-clients", "tests/clients/requirements.txt")?;
+    let server = Server::start(workspace, "clients")?;
+    let account = server.sign_up("client")?;
+    server.promote(&account.email)?;
+    let clients = Clients { folder, python, server: &server, account };
+    if let Err(error) = clients.try_all() {
+        bail!("a client has a reason to complain: {error:#}\n{}", server.tail());
+    }
+    server.stop()?;
+    Ok(Outcome::Passed)
+}
+
+/// The programs, without what was generated last time.
+fn copied(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.kept("client-programs")?;
+    for generated in ["built", "python"] {
+        let path = folder.join(generated);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("can't empty {}", path.display()))?;
+        }
+    }
+    for file in workspace.files()?.iter().filter(|file| file.starts_with(PROGRAMS)) {
+        let name = file.file_name().context("a file without a name")?;
+        fs::copy(workspace.root.join(file), folder.join(name))
+            .with_context(|| format!("can't copy {}", file.display()))?;
+    }
+    Ok(folder)
+}
+
+struct Clients<'s> {
+    folder: PathBuf,
+    python: PathBuf,
+    server: &'s Server,
+    account: Account,
+}
+
+impl Clients<'_> {
+    fn try_all(&self) -> Result<()> {
+        let document = self.folder.join("openapi.json");
+        self.tool("curl")
+            .args(["--silent", "--show-error", "--fail", "--max-time", "30", "--output"])
+            .arg(&document)
+            .arg(format!("{}/openapi.json", self.server.url()))
+            .run()?;
+        self.lint(&document)?;
+        self.typescript(&document)?;
+        self.python(&document)?;
+        self.called(Invocation::new(self.python.join("python"))).arg("store_calls.py").run()
+    }
+
+    fn lint(&self, document: &Path) -> Result<()> {
+        self.npm_tool("spectral")
+            .args(["lint", "--quiet", "--ruleset", "spectral.yaml", "--fail-severity", "warn"])
+            .arg(document)
+            .run()?;
+        self.npm_tool("redocly")
+            .args(["lint", "--config", "redocly.yaml", "--format", "stylish", "--max-problems", "1000"])
+            .arg(document)
+            .env("REDOCLY_TELEMETRY", "off")
+            .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
+            .run()
+    }
+
+    /// A page's program in strict TypeScript, with every field of every body filled in.
+    fn typescript(&self, document: &Path) -> Result<()> {
+        self.npm_tool("openapi-typescript").arg(document).args(["--output", "api.ts"]).run()?;
+        let filled = self.tool("node").arg("filled.mjs").arg(document).capture()?;
+        fs::write(self.folder.join("filled.ts"), filled).context("can't write the filled bodies")?;
+        self.npm_tool("tsc").arg("--project").arg(".").run()?;
+        let tests = ["built/calls.test.js", "built/tokens.test.js"];
+        self.called(Invocation::new("node")).args(["--test", "--test-reporter=spec"]).args(tests).run()
+    }
+
+    fn python(&self, document: &Path) -> Result<()> {
+        self.tool(self.python.join("openapi-python-client"))
+            .args([
+                "generate",
+                "--meta",
+                "none",
+                "--fail-on-warning",
+                "--config",
+                "openapi-python-client.yaml",
+            ])
+            .args(["--output-path", "python/ashlar_client", "--path"])
+            .arg(document)
+            .run()?;
+        self.called(Invocation::new(self.python.join("python")))
+            .arg("typed_calls.py")
+            .env("PYTHONPATH", self.folder.join("python"))
+            .run()
+    }
+
+    fn tool(&self, program: impl AsRef<std::ffi::OsStr>) -> Invocation {
+        Invocation::new(program).current_dir(&self.folder)
+    }
+
+    fn npm_tool(&self, name: &str) -> Invocation {
+        self.tool(self.folder.join("node_modules/.bin").join(name))
+    }
+
+    /// A program that calls the server, told where everything is.
+    fn called(&self, program: Invocation) -> Invocation {
+        let (access_key, secret_key) = self.server.store_keys();
+        let [store, _] = self.server.store_urls();
+        program
+            .env("ASHLAR_TEST_URL", self.server.url())
+            .env("ASHLAR_TEST_EMAIL", &self.account.email)
+            .env("ASHLAR_TEST_PASSWORD", self.account.password)
+            .env("ASHLAR_TEST_STORE_URL", store)
+            .env("ASHLAR_TEST_STORE_ACCESS_KEY", access_key)
+            .env("ASHLAR_TEST_STORE_SECRET_KEY", secret_key)
+            .env("ASHLAR_TEST_FOLDER", self.server.folder())
+            .current_dir(&self.folder)
+    }
+}
