@@ -9,10 +9,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityName as _, EntityTrait, IntoActiveModel, ModelTrait,
-    QueryFilter as _, Select, UpdateMany,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityName as _, EntityTrait, IntoActiveModel,
+    Iterable as _, ModelTrait, QueryFilter as _, Select, UpdateMany,
 };
 
 use crate::id::{Id, Prefixed};
@@ -131,6 +131,33 @@ impl Precondition {
     }
 }
 
+/// What [`Repository::update`] did, with the row as it is now.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update<M> {
+    /// Something is another than it was: the row has a new version, and whoever wants to know of changes is to be told.
+    Changed(M),
+    /// All that was to be set was so already: there is no new version and nothing to tell.
+    Unchanged(M),
+}
+
+impl<M> Update<M> {
+    /// The row, if it was changed: what an event tells of.
+    pub fn changed(&self) -> Option<&M> {
+        match self {
+            Self::Changed(row) => Some(row),
+            Self::Unchanged(_) => None,
+        }
+    }
+
+    /// The row, changed or not.
+    pub fn into_row(self) -> M {
+        match self {
+            Self::Changed(row) | Self::Unchanged(row) => row,
+        }
+    }
+}
+
 /// The queries that every repository has. A domain's own stand beside them as plain methods; all start at
 /// [`live`](Self::live).
 pub trait Repository {
@@ -171,29 +198,32 @@ pub trait Repository {
         async move { Ok(row.insert(session).await?) }
     }
 
-    /// Writes what is set in `changes` into the living row of that id. `None`: there is none. If nothing is set, nothing is
-    /// written: the row stays at its version.
+    /// Writes what is set in `changes` into the living row of that id. `None`: there is none. A row in which all of it is so
+    /// already, or of which nothing is set, is left alone: it stays at its version.
     ///
     /// The precondition is part of the one `UPDATE`, so two clients that read the same version cannot both win;
-    /// [`SessionError::Stale`] tells the second.
+    /// [`SessionError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
+    /// something is; the engine has to be able to compare the columns (PostgreSQL can't with `json`, but with `jsonb`).
     fn update(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
         changes: Self::Row,
-    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
+    ) -> impl Future<Output = Result<Option<Update<<Self::Entity as EntityTrait>::Model>>, SessionError>> + Send
+    {
         async move {
-            let changed = if changes.is_changed() {
-                let update = guarded::<Self::Entity>(session, id, precondition).set(changes);
-                update.exec_with_returning(session).await?.pop()
-            } else {
-                let holds = precondition.holds_for::<Self::Entity>(id);
-                session.one(Self::live().filter(Self::Entity::ID.eq(id)).filter(holds)).await?
-            };
-            if changed.is_none() {
+            if let Some(differs) = differs::<Self::Entity>(&changes) {
+                let update = guarded::<Self::Entity>(session, id, precondition).filter(differs).set(changes);
+                if let Some(row) = update.exec_with_returning(session).await?.pop() {
+                    return Ok(Some(Update::Changed(row)));
+                }
+            }
+            let holds = precondition.holds_for::<Self::Entity>(id);
+            let row = session.one(Self::live().filter(Self::Entity::ID.eq(id)).filter(holds)).await?;
+            if row.is_none() {
                 refuse_stale::<Self>(session, id, precondition).await?;
             }
-            Ok(changed)
+            Ok(row.map(Update::Unchanged))
         }
     }
 
@@ -217,6 +247,19 @@ pub trait Repository {
             Ok(deleted)
         })
     }
+}
+
+/// Whether a row would be another with what is set in `changes`; `None`: nothing is set.
+fn differs<E: EntityTrait>(changes: &impl ActiveModelTrait<Entity = E>) -> Option<Condition> {
+    // Both engines know it, and it compares nulls too (SQL:1999, feature T151).
+    let is_another = BinOper::Custom("IS DISTINCT FROM");
+    let set = E::Column::iter().filter_map(|column| match changes.get(column) {
+        ActiveValue::Set(value) => {
+            Some(Expr::col(column).binary(is_another, column.save_as(Expr::val(value))))
+        }
+        ActiveValue::Unchanged(_) | ActiveValue::NotSet => None,
+    });
+    set.fold(None, |any, differs| Some(any.unwrap_or_else(Condition::any).add(differs)))
 }
 
 /// An `UPDATE` of one living row that counts its version up, if the precondition holds.

@@ -98,7 +98,7 @@ pub async fn update_me(
         phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
         ..renamed(changes.name)
     };
-    change(session, actor, actor.user_id, precondition, row).await
+    change(session, actor.user_id, actor.user_id, precondition, row).await
 }
 
 /// Changes an account as an admin.
@@ -122,19 +122,17 @@ pub async fn admin_update(
         is_admin: set_if_some(changes.is_admin),
         ..renamed(changes.name)
     };
-    change(session, actor, id, precondition, row).await
+    change(session, actor.user_id, id, precondition, row).await
 }
 
-/// Makes an account an admin's: for the command line, where there is no actor.
+/// Makes an account an admin's, if it is not one yet: for the command line, where there is no actor.
 ///
 /// # Errors
 ///
 /// [`UserError::NotFound`].
 pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
     let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
-    let changed = Users::update(session, id, &Precondition::None, row).await?.ok_or(UserError::NotFound)?;
-    session.emit(&UserUpdated { user_id: id, changed_by: id }).await?;
-    Ok(changed.into())
+    change(session, id, id, &Precondition::None, row).await
 }
 
 /// The accounts that an admin wants to see.
@@ -150,20 +148,19 @@ pub async fn list(
     Ok(Users::list(session, filter, request).await?.map(User::from))
 }
 
-/// Writes and tells of it. A patch that sets nothing is no change: nothing is written or told.
+/// Writes and, if anything is another than it was, tells of it.
 async fn change(
     session: &WriteSession,
-    actor: &Actor,
+    changed_by: UserId,
     id: UserId,
     precondition: &Precondition,
     row: ActiveModel,
 ) -> Result<User, UserError> {
-    let changes = sea_orm::ActiveModelTrait::is_changed(&row);
-    let user = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
-    if changes {
-        session.emit(&UserUpdated { user_id: id, changed_by: actor.user_id }).await?;
+    let update = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
+    if update.changed().is_some() {
+        session.emit(&UserUpdated { user_id: id, changed_by }).await?;
     }
-    Ok(user.into())
+    Ok(update.into_row().into())
 }
 
 async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {

@@ -83,6 +83,27 @@ async fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
 }
 
 #[tokio::test]
+async fn what_changes_nothing_makes_no_version_and_tells_nobody() {
+    let server = TestServer::start().await;
+    let (ada, admin) = (server.signup_as(json!({"username": "ada"})).await, server.admin().await);
+    let before = server.get_as(&ada, ME).await.expect(200);
+    let told = format!("SELECT count(*) FROM outbox_events WHERE aggregate_id = '{}'", ada.id);
+    let events = server.count(&told).await;
+    for nothing in
+        [json!({"phone": null}), json!({"name": before.json()["name"], "username": "ADA"}), json!({})]
+    {
+        let after = patch(&server, &ada).header("if-match", &tag(&before)).json(&nothing).await.expect(200);
+        assert_eq!((tag(&after), after.json()), (tag(&before), before.json()), "{nothing}");
+    }
+    let by_admin = server.patch(&format!("/api/v1/admin/users/{}", ada.id)).bearer(&admin.token);
+    let by_admin = by_admin.json(&json!({"is_admin": false, "status": "active"})).await.expect(200);
+    assert_eq!((tag(&by_admin), by_admin.json()), (tag(&before), before.json()));
+    assert_eq!(server.count(&told).await, events);
+    patch(&server, &ada).json(&json!({"phone": "+4915112345678"})).await.expect(200);
+    assert_eq!(server.count(&told).await, events + 1);
+}
+
+#[tokio::test]
 async fn a_patch_changes_nothing_else() {
     let server = TestServer::start().await;
     let ada = server.signup().await;

@@ -1,16 +1,18 @@
 //! The types that a row can hold: each comes back as it was, and both engines compare and sort it alike.
 
 use rust_decimal::Decimal;
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{ColumnDef, Table};
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, QueryFilter as _};
-use sea_orm::{QueryOrder as _, TryIntoModel as _};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _,
+    IntoActiveModel as _, Iterable as _, QueryFilter as _, QueryOrder as _, TryIntoModel as _,
+};
 use serde_json::json;
 use shared_kernel::clock::Date;
 use shared_kernel::decimal::Fixed;
 use shared_kernel::json::JsonObject;
 use shared_kernel::page::{Direction, Order};
-use shared_kernel::repository::{Precondition, Repository, contains};
+use shared_kernel::repository::{Precondition, Repository, Update, contains};
 use shared_kernel::session::{Databases, Reader as _, WriteSession};
 use shared_kernel::testing::TestDatabase;
 use uuid::Uuid;
@@ -417,6 +419,7 @@ async fn objects_are_kept_and_changed_as_a_whole() {
             ..Default::default()
         };
         let after = Gadgets::update(&session, row.id, &Precondition::None, changes).await.unwrap().unwrap();
+        let after = after.into_row();
         assert_eq!((after.settings, after.maybe_settings), (settings, None));
         commit(session).await;
     }
@@ -460,11 +463,9 @@ async fn stored_without_name(database: &TestDatabase) {
     commit(session).await;
 }
 
-#[tokio::test]
-async fn a_value_that_is_not_there_is_null() {
-    let database = database().await;
-    let session = database.write();
-    let row = gadget::ActiveModel {
+/// A gadget that has everything.
+fn full(session: &WriteSession) -> gadget::ActiveModel {
+    gadget::ActiveModel {
         maybe_price: Set(Some(Fixed::from_valid("0.10"))),
         maybe_amount: Set(Some(Decimal::new(1, 8))),
         maybe_weight: Set(Some(0.1)),
@@ -473,12 +474,58 @@ async fn a_value_that_is_not_there_is_null() {
         maybe_token: Set(Some(Uuid::max())),
         maybe_level: Set(Some(-1)),
         maybe_settings: Set(Some(JsonObject::default())),
-        ..gadget(&session)
-    };
+        ..gadget(session)
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_there_is_null() {
+    let database = database().await;
+    let session = database.write();
+    let row = full(&session);
     let full = Gadgets::insert(&session, row.clone()).await.unwrap();
     assert_eq!(full, row.try_into_model().unwrap());
     let row = gadget(&session);
     let empty = Gadgets::insert(&session, row.clone()).await.unwrap();
     assert_eq!(empty, row.try_into_model().unwrap());
+    commit(session).await;
+}
+
+#[tokio::test]
+async fn what_is_so_already_is_no_change_whatever_its_type() {
+    let database = database().await;
+    let session = database.write();
+    let full = Gadgets::insert(&session, full(&session)).await.unwrap();
+    let empty = Gadgets::insert(&session, gadget(&session)).await.unwrap();
+    let values = |row: &gadget::Model| gadget::ActiveModel {
+        id: NotSet,
+        version: NotSet,
+        created_at: NotSet,
+        updated_at: NotSet,
+        deleted_at: NotSet,
+        ..row.clone().into_active_model().reset_all()
+    };
+    let update = async |row: &gadget::Model, changes| {
+        Gadgets::update(&session, row.id, &Precondition::None, changes).await.unwrap().unwrap()
+    };
+    for row in [&full, &empty] {
+        assert_eq!(update(row, values(row)).await, Update::Unchanged(row.clone()));
+    }
+    let mut told = 0;
+    for column in Column::iter() {
+        let value = |row| ActiveModelTrait::get(&values(row), column);
+        let (Set(from), Set(to)) = (value(&full), value(&empty)) else { continue };
+        if from == to {
+            continue;
+        }
+        told += 1;
+        for (value, is_another) in [(to.clone(), true), (to, false), (from.clone(), true), (from, false)] {
+            let mut changes: gadget::ActiveModel = Default::default();
+            ActiveModelTrait::set(&mut changes, column, value);
+            let update = update(&full, changes).await;
+            assert_eq!(update.changed().is_some(), is_another, "{column:?}");
+        }
+    }
+    assert!(told >= 8, "{told}");
     commit(session).await;
 }

@@ -60,6 +60,14 @@ async fn absent_keeps_null_clears_and_a_value_sets() {
         (&*set.name, set.username.as_deref(), set.phone.as_deref()),
         ("Ada King", Some("countess"), Some("+441234567890"))
     );
+    clock.advance(Duration::from_mins(1));
+    // What is so already is no change either, in whatever spelling.
+    for same in [
+        r#"{"name": "Ada King"}"#,
+        r#"{"name": " Ada King ", "username": "COUNTESS", "phone": "+441234567890"}"#,
+    ] {
+        assert_eq!(update_me(&database, &ada, same).await.unwrap(), set, "{same}");
+    }
     let cleared = update_me(&database, &ada, r#"{"username": null, "phone": null}"#).await.unwrap();
     assert_eq!(
         (&*cleared.name, cleared.username.as_deref(), cleared.phone.as_deref()),
@@ -67,6 +75,8 @@ async fn absent_keeps_null_clears_and_a_value_sets() {
     );
     assert_eq!(version(&cleared), 3);
     assert_eq!(cleared.updated_at, clock.now());
+    clock.advance(Duration::from_mins(1));
+    assert_eq!(update_me(&database, &ada, r#"{"username": null, "phone": null}"#).await.unwrap(), cleared);
     assert_eq!(found(&database, ada.id).await, Some(cleared));
     let told = UserUpdated { user_id: ada.id, changed_by: ada.id };
     assert_eq!(events::<UserUpdated>(&database).await, vec![told; 2]);
