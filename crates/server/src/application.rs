@@ -29,7 +29,7 @@ use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
 use crate::http::contract::Contract;
-use crate::http::cors::{self, Origins};
+use crate::http::cors::{self, Origins, PageHeaders};
 use crate::http::gate::gate;
 use crate::http::installation::Installation;
 use crate::http::observe::observe;
@@ -109,10 +109,12 @@ impl Application {
             under_tls: config.server.public_url.scheme() == "https",
             project_name: config.project_name.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
+            url_bytes: config.limits.url_bytes,
             json_body_bytes: config.limits.json_body_bytes,
             body_timeout: config.limits.body_seconds,
             session_lifetime: session_lifetime(&config),
             origins,
+            page_headers: PageHeaders::new(config.cors.headers.clone()),
         };
         let addresses =
             Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
@@ -176,7 +178,7 @@ fn http_server(config: &Config, context: web::Data<Context>, listener: TcpListen
         // What is wrapped last runs first.
         app.configure(docs::configure)
             .wrap(from_fn(gate))
-            .wrap(cors::layer(context.origins.clone()))
+            .wrap(cors::layer(context.origins.clone(), &context.page_headers))
             .wrap(from_fn(observe))
     };
     let server = HttpServer::new(factory)
@@ -253,7 +255,7 @@ async fn open_store(
     })?;
     let address = store.address();
     let own = Url::parse(&format!("http://{}", reachable(address)))?;
-    if config.environment == config::Environment::Production && config.storage.public_endpoint.is_none() {
+    if config.environment != config::Environment::Development && config.storage.public_endpoint.is_none() {
         tracing::warn!(
             "the embedded object store is reached at {own} only: set ASHLAR_STORAGE__PUBLIC_ENDPOINT to where browsers reach it, \
              or ASHLAR_STORAGE__ENDPOINT to an S3 service"

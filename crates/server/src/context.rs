@@ -13,7 +13,7 @@ use upload::settings::UploadSettings;
 use upload::storage::Storage;
 
 use crate::http::contract::Contract;
-use crate::http::cors::Origins;
+use crate::http::cors::{Origins, PageHeaders};
 
 /// The application's state.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Context {
     pub installation: String,
     /// Where browsers reach the API: what "Try it out" calls, also on a page that was opened by another name of this machine.
     pub public_origin: String,
+    /// What pages may send besides what the API knows.
+    pub page_headers: PageHeaders,
     /// Where browsers reach the object store: what the documentation's "Try it out" may follow a download to.
     pub storage_origin: String,
     /// Whether browsers reach the API by https.
@@ -50,6 +52,8 @@ pub struct Context {
     pub project_name: String,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The longest path and query in bytes.
+    pub url_bytes: usize,
     /// The largest body in bytes.
     pub json_body_bytes: usize,
     /// How long a body may take.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use server::config::{Config, Environment, Loaded, Sources, reference};
+use server::config::{AllowedOrigin, Config, Environment, Loaded, Sources, reference};
 use shared_kernel::secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -112,8 +112,16 @@ fn nothing_has_to_be_configured_in_development() {
     let database = format!("sqlite://{}/data/ashlar.sqlite", setup.path().display());
     assert_eq!(config.database.url.expose_secret(), database);
     assert!(config.database.auto_migrate && config.limits.enabled && config.storage.path_style);
-    assert_eq!(config.cors.origins.len(), 2);
-    assert!(config.cors.origins.iter().any(|origin| origin.allows("http://localhost:5173")));
+    for page in [
+        "http://localhost:5173",
+        "https://localhost:5173",
+        "https://localhost",
+        "http://127.0.0.1:3000",
+        "http://[::1]:8080",
+    ] {
+        assert!(config.cors.origins.iter().any(|origin| origin.allows(page)), "{page}");
+    }
+    assert!(config.cors.origins.iter().all(AllowedOrigin::is_local) && config.cors.headers.is_empty());
     assert_eq!(config.storage.endpoint, None);
     assert_eq!(config.uploads.allowed_types.len(), 12);
     assert_eq!(config.uploads.max_size, 64 * 1024 * 1024);
@@ -328,7 +336,8 @@ fn impossible_values_are_refused_with_their_key_source_and_form() {
         (
             "ENVIRONMENT",
             "prod",
-            "`environment` must be `development` or `production`, but environment variable ENVIRONMENT says `prod`",
+            "`environment` must be `development`, `staging` or `production`, but \
+             environment variable ENVIRONMENT says `prod`",
         ),
         (
             "ASHLAR_SERVER__BIND",
@@ -341,6 +350,24 @@ fn impossible_values_are_refused_with_their_key_source_and_form() {
             "localhost:8000",
             "`server.public_url` must be an http:// or https:// URL without credentials, query and fragment, but \
              environment variable ASHLAR_SERVER__PUBLIC_URL says `localhost:8000`",
+        ),
+        (
+            "ASHLAR_SERVER__PUBLIC_URL",
+            "http://localhost:8661/backend",
+            "`server.public_url` must have no path: the API needs a host (or a port) to itself, but \
+             environment variable ASHLAR_SERVER__PUBLIC_URL says `http://localhost:8661/backend`",
+        ),
+        (
+            "ASHLAR_CORS__HEADERS",
+            "x-ok,*",
+            "`cors.headers` must be a list of names of request headers, such as sentry-trace (never `*`), but \
+             environment variable ASHLAR_CORS__HEADERS says `x-ok,*`",
+        ),
+        (
+            "ASHLAR_LIMITS__URL_BYTES",
+            "12000",
+            "`limits.url_bytes` must be a whole number of bytes from 16384 to 65534, but \
+             environment variable ASHLAR_LIMITS__URL_BYTES says `12000`",
         ),
         (
             "ASHLAR_DATABASE__AUTO_MIGRATE",
@@ -497,6 +524,47 @@ fn production_starts_with_a_secret_and_a_public_url() {
     assert!(config.cors.origins.is_empty() && !config.database.auto_migrate);
     assert_eq!(config.auth.issuer, "https://api.example.com");
     assert_eq!(config.mail.from, "Ashlar <no-reply@api.example.com>");
+}
+
+/// Apps have an origin that is no page's, on every machine.
+#[test]
+fn production_takes_the_origins_of_apps_and_the_headers_of_pages() {
+    let setup = production()
+        .var("ASHLAR_CORS__ORIGINS", "https://app.example.com, capacitor://localhost, tauri://localhost")
+        .var("ASHLAR_CORS__HEADERS", "Sentry-Trace, baggage");
+    let config = setup.config();
+    for origin in ["https://app.example.com", "capacitor://localhost", "tauri://localhost"] {
+        assert!(config.cors.origins.iter().any(|allowed| allowed.allows(origin)), "{origin}");
+    }
+    assert!(!config.cors.origins.iter().any(|allowed| allowed.allows("http://localhost")));
+    assert_eq!(config.cors.headers, ["sentry-trace", "baggage"]);
+}
+
+#[test]
+fn staging_is_production_with_pages_of_developers_machines() {
+    let staging = || production().var("ENVIRONMENT", "staging");
+    let config = staging().config();
+    assert_eq!(config.environment, Environment::Staging);
+    assert!(config.cors.origins.is_empty() && !config.database.auto_migrate);
+    let local = "https://app.example.com,http://localhost:*,http://127.0.0.1:3000";
+    assert_eq!(staging().var("ASHLAR_CORS__ORIGINS", local).config().cors.origins.len(), 3);
+    for (name, value, beginning) in [
+        ("SECRET_KEY", "", "`secret_key` is missing, but the environment is staging: set"),
+        (
+            "ASHLAR_CORS__ORIGINS",
+            "https://app.example.com:*",
+            "`cors.origins` must name exact origins in staging; only local ones may have `*`",
+        ),
+        (
+            "ASHLAR_SERVER__PUBLIC_URL",
+            "http://api.example.com",
+            "`server.public_url` must be an https:// URL of a public host in staging, but",
+        ),
+        ("ASHLAR_LIMITS__ENABLED", "false", "`limits.enabled` must be true in staging"),
+    ] {
+        let sentence = staging().var(name, value).refusal();
+        assert!(sentence.starts_with(beginning), "{name}={value}: {sentence}");
+    }
 }
 
 #[test]

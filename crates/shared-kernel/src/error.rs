@@ -41,6 +41,8 @@ pub enum Kind {
     PreconditionFailed,
     /// The body is larger than allowed.
     TooLarge,
+    /// The URL is longer than allowed.
+    UriTooLong,
     /// The body is of a type that is not read here.
     UnsupportedMediaType,
     /// Too many requests.

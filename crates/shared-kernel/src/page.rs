@@ -43,7 +43,7 @@ pub struct PageQuery {
     // The longest that an order can make: a text of 255 characters, which NFKC makes 8,400 bytes of at most (UAX #15, section
     // 9), is some 11,500 in Base64. What is given out must be taken back.
     #[garde(length(max = 12_000))]
-    #[param(max_length = 12_000)]
+    #[param(max_length = 12_000, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
     /// How many items to pass over. Costs more the larger it is; follow `next_cursor` instead where you can.
     #[garde(range(max = 10_000))]

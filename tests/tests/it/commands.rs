@@ -266,7 +266,7 @@ async fn a_configuration_that_cannot_be_stops_the_start_with_one_sentence() {
         ("ASHLAR_CORS__ORIGINS", "*", "cors.origins"),
         ("ASHLAR_DATABASE__URL", "mysql://localhost/x", "database.url"),
         ("ASHLAR_REDIS__URL", "redis://localhost", "redis.url"),
-        ("ASHLAR_ENVIRONMENT", "staging", "environment"),
+        ("ASHLAR_ENVIRONMENT", "stage", "environment"),
     ] {
         let mut installation = Installation::without_database();
         installation.set(name, value);

@@ -46,7 +46,7 @@ pub(super) fn typed(figment: &Figment) -> Result<Config, Fault> {
     figment.extract_lossy().map_err(|error| wrong_type(figment, &error))
 }
 
-/// What one value says about another, and what production refuses.
+/// What one value says about another, and what production and staging refuse.
 pub(super) fn rules(figment: &Figment, config: &Config, faults: &mut Faults) {
     let refuse = |name: &str, must: &str| wrong(figment, name, must);
     for name in wrong_texts(config) {
@@ -55,10 +55,14 @@ pub(super) fn rules(figment: &Figment, config: &Config, faults: &mut Faults) {
     for outcome in [database(figment, config), storage(config), secret_key(figment, config)] {
         faults.note(outcome);
     }
+    // Cookies, links, redirects and the paths of the contract are all written from the root.
+    if config.server.public_url.path() != "/" {
+        faults.add(refuse("server.public_url", "have no path: the API needs a host (or a port) to itself"));
+    }
     if config.auth.require_verified_email {
         faults.add(refuse("auth.require_verified_email", "be false: this version does not have it"));
     }
-    if config.environment == Environment::Production {
+    if config.environment != Environment::Development {
         production(figment, config, faults);
     }
 }
@@ -144,7 +148,7 @@ fn secret_key(figment: &Figment, config: &Config) -> Checked {
         return if development {
             Ok(())
         } else {
-            Err(missing("secret_key", "the environment is production"))
+            Err(missing("secret_key", &format!("the environment is {}", config.environment)))
         };
     }
     let strength = if development { Strength::Long } else { Strength::Random };
@@ -172,32 +176,36 @@ fn secret_is(
 }
 
 fn production(figment: &Figment, config: &Config, faults: &mut Faults) {
-    let mut refuse = |name: &str, must: &str| faults.add(wrong(figment, name, must));
+    let environment = config.environment;
+    let refuse = |name: &str, must: &str| wrong(figment, name, &format!("{must} in {environment}"));
     let is_default = |name: &str| show::origin(figment, name) == sources::DEFAULT;
-    let is_open = |origin: &AllowedOrigin| origin.any_port() || origin.is_local();
+    let is_refused = |origin: &AllowedOrigin| match environment {
+        Environment::Staging => origin.any_port() && !origin.is_local(),
+        Environment::Development | Environment::Production => origin.any_port() || origin.is_local(),
+    };
     for (name, url) in
         [("server.public_url", &config.server.public_url), ("auth.link_base", &config.auth.link_base)]
     {
         // Where it is not set, it is the public URL.
         let follows = name == "auth.link_base" && is_default(name);
         if !follows && (url.scheme() != "https" || is_local(url)) {
-            refuse(name, "be an https:// URL of a public host in production");
+            faults.add(refuse(name, "be an https:// URL of a public host"));
         }
     }
-    if config.cors.origins.iter().any(is_open) {
-        refuse("cors.origins", "name exact origins in production, none of them local and none with `*`");
+    if config.cors.origins.iter().any(is_refused) {
+        faults.add(wrong(figment, "cors.origins", exact_origins(environment)));
     }
     if config.server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
-        refuse("server.trusted_proxies", "not trust every address in production");
+        faults.add(refuse("server.trusted_proxies", "not trust every address"));
     }
     if !config.limits.enabled {
-        refuse("limits.enabled", "be true in production");
+        faults.add(refuse("limits.enabled", "be true"));
     }
     let memory = least_memory(&config.auth);
     if config.auth.argon2_memory_kib < memory {
         let iterations = config.auth.argon2_iterations;
-        let must = format!("be {memory} at least for {iterations} iterations in production");
-        refuse("auth.argon2_memory_kib", &must);
+        let must = format!("be {memory} at least for {iterations} iterations");
+        faults.add(refuse("auth.argon2_memory_kib", &must));
     }
     // Access keys are names and may be short; neither may be the one of everybody's first try.
     for (name, key, length) in [
@@ -206,6 +214,15 @@ fn production(figment: &Figment, config: &Config, faults: &mut Faults) {
     ] {
         if !key.expose_secret().is_empty() {
             faults.note(secret_is(figment, name, key, Strength::Random, length));
+        }
+    }
+}
+
+fn exact_origins(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Staging => "name exact origins in staging; only local ones may have `*`",
+        Environment::Development | Environment::Production => {
+            "name exact origins in production, none of them local and none with `*`"
         }
     }
 }

@@ -16,13 +16,16 @@ use super::settings::{Environment, without_slash};
 use super::sources::{DEFAULT, value_of};
 use super::{parse, show};
 
+/// The pages of a developer's machine, as its tools serve them.
+const LOCAL_PAGES: &str = "http://localhost:*,https://localhost:*,http://127.0.0.1:*,http://[::1]:*";
+
 /// `figment` with every key set.
 pub(super) fn complete(figment: &Figment, working_dir: &Path) -> Result<Figment, Fault> {
     let (figment, data_dir) = with_absolute_data_dir(figment, working_dir)?;
     let development = value::<Environment>(&figment, "environment")? == Environment::Development;
     let bind: SocketAddr = value(&figment, "server.bind")?;
     let cores = |most: usize| thread::available_parallelism().map_or(1, usize::from).min(most).to_string();
-    let origins = if development { "http://localhost:*,http://127.0.0.1:*" } else { "" };
+    let origins = if development { LOCAL_PAGES } else { "" };
     let figment = figment
         .join(value_of("cors.origins", origins, DEFAULT))
         .join(value_of("database.auto_migrate", development, DEFAULT))

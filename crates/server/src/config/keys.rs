@@ -114,9 +114,10 @@ const WEB_URL: Accepts = Text("an http:// or https:// URL without credentials, q
 pub(super) const KEYS: &[Key] = &[
     key(
         "environment",
-        Text("`development` or `production`"),
+        Text("`development`, `staging` or `production`"),
         Value("development"),
-        "What the server is run for. `production` refuses every default that is unsafe there.",
+        "What the server is run for. `production` refuses every default that is unsafe there; `staging` is the same, but pages \
+         of developers' machines may call it where `cors.origins` names them.",
     )
     .plain("ENVIRONMENT"),
     key(
@@ -129,7 +130,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "secret_key",
         Secret("at least 32 characters that nobody can guess (`openssl rand -base64 32` makes such)"),
-        Derived("required in production; in development made once and kept in `<data_dir>/secret_key`"),
+        Derived("required in staging and production; in development made once and kept in `<data_dir>/secret_key`"),
         "Encrypts what must be read back and derives the keys that sign cursors and refresh tokens. The same for all \
          instances; with another one the server does not start on the same database.",
     )
@@ -158,7 +159,7 @@ pub(super) const KEYS: &[Key] = &[
         "server.public_url",
         WEB_URL,
         Derived("`http://localhost:<port of server.bind>`"),
-        "How browsers reach the API. Production wants https://.",
+        "How browsers reach the API: without a path, because its own paths begin at the root. Production wants https://.",
     ),
     key("server.workers", Whole(1, 1_024, "threads"), Derived("one per core"), "Threads that answer requests."),
     key(
@@ -188,8 +189,18 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "cors.origins",
         List("origins such as https://app.example.com or, for every port, http://localhost:* (never `*` alone)"),
-        Derived("`http://localhost:*, http://127.0.0.1:*` in development, none in production"),
-        "The web pages that may call the API and the object store from a browser.",
+        Derived(
+            "`http://localhost:*, https://localhost:*, http://127.0.0.1:*, http://[::1]:*` in development, none otherwise",
+        ),
+        "The web pages that may call the API and the object store from a browser. Apps have origins of their own, such as \
+         capacitor://localhost and tauri://localhost, which are compared as they stand.",
+    ),
+    key(
+        "cors.headers",
+        List("names of request headers, such as sentry-trace (never `*`)"),
+        Empty("none"),
+        "The request headers that pages may send besides those that the API knows: what their tracing or their HTTP library \
+         adds.",
     ),
     key(
         "database.url",
@@ -231,7 +242,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "database.auto_migrate",
         Switch,
-        Derived("`true` in development, `false` in production"),
+        Derived("`true` in development, else `false`"),
         "Whether a start applies the migrations. Otherwise `ashlar migrate up` does.",
     ),
     key(
@@ -384,6 +395,13 @@ pub(super) const KEYS: &[Key] = &[
         Switch,
         Value("true"),
         "For load tests, and refused as `false` in production. Without effect yet: this version limits no client's requests.",
+    ),
+    key(
+        "limits.url_bytes",
+        Whole(16_384, 65_534, "bytes"),
+        Value("16384"),
+        "The longest path and query together (16 KiB); longer ones are answered with 414. The HTTP parser itself refuses what is \
+         longer than the most that can be set here, with a bare 400.",
     ),
     key(
         "limits.json_body_bytes",

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-/// An entry of `cors.origins`: one exact origin, or all ports of a host (`http://localhost:*`).
+/// An entry of `cors.origins`: one exact origin, of a page or of an app (`capacitor://localhost`), or all ports of a host
+/// (`http://localhost:*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin {
     /// As a browser serialises it: scheme, host and port where it is not the scheme's own. Without a port for `:*`.
@@ -16,7 +17,7 @@ pub struct AllowedOrigin {
 
 /// Not an origin that can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an origin such as https://app.example.com or http://localhost:*")]
+#[error("not an origin such as https://app.example.com, capacitor://localhost or http://localhost:*")]
 pub struct NotAnOrigin;
 
 impl AllowedOrigin {
@@ -48,6 +49,10 @@ impl FromStr for AllowedOrigin {
     type Err = NotAnOrigin;
 
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        if is_of_an_app(text) {
+            // Whoever has the app has its origin: "localhost" is only what the app calls itself.
+            return Ok(Self { origin: text.to_owned(), any_port: false, local: false });
+        }
         let (base, any_port) = match text.strip_suffix(":*") {
             Some(base) => (base, true),
             None => (text, false),
@@ -63,6 +68,20 @@ impl FromStr for AllowedOrigin {
         }
         Ok(Self { origin, any_port, local: is_local(&url) })
     }
+}
+
+/// Whether it is what the web view of an app says of itself: a scheme of its own and a name, as they stand. The URL Standard gives
+/// such schemes no origin, so there is nothing to parse. Schemes that it knows are pages' or nobody's.
+fn is_of_an_app(text: &str) -> bool {
+    const KNOWN: [&str; 10] =
+        ["http", "https", "ws", "wss", "ftp", "file", "data", "blob", "about", "javascript"];
+    let Some((scheme, name)) = text.split_once("://") else { return false };
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    !KNOWN.contains(&scheme)
+        && scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(is_word)
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte != b'+' && is_word(byte))
 }
 
 impl fmt::Display for AllowedOrigin {
@@ -125,6 +144,28 @@ mod tests {
     }
 
     #[test]
+    fn an_app_has_an_origin_that_is_compared_as_it_stands() {
+        for text in ["capacitor://localhost", "tauri://localhost", "ionic://app.example.com", "app+x://a-b.c"]
+        {
+            let origin = origin(text);
+            assert!(origin.allows(text) && origin.to_string() == text, "{text}");
+            assert!(
+                !origin.is_local() && !origin.any_port(),
+                "{text}: not the machine that the server runs on"
+            );
+            for other in [
+                &text[1..],
+                &format!("{text}/"),
+                &format!("{text}:1"),
+                &text.to_uppercase(),
+                "http://localhost",
+            ] {
+                assert!(!origin.allows(other), "{text}: {other}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_an_origin_is_refused() {
         for text in [
             "*",
@@ -139,6 +180,13 @@ mod tests {
             "example.com",
             "ftp://example.com",
             "file:///etc",
+            "capacitor://",
+            "capacitor://localhost:*",
+            "capacitor://localhost/",
+            "capacitor://*",
+            "Capacitor://localhost",
+            "javascript://localhost",
+            "://localhost",
             "",
         ] {
             assert_eq!(text.parse::<AllowedOrigin>(), Err(NotAnOrigin), "{text}");

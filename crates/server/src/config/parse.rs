@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
@@ -71,6 +72,16 @@ where
 /// Origins.
 pub(super) fn origins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<AllowedOrigin>, D::Error> {
     parsed_list(value)
+}
+
+/// Names of header fields (RFC 9110, section 5.1); `*` is one by its syntax, and none that anybody has.
+pub(super) fn header_names<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<HeaderName>, D::Error> {
+    let name = |text: &String| {
+        parsed(text).and_then(|name: HeaderName| {
+            if name.as_str() == "*" { Err(D::Error::custom("not a name")) } else { Ok(name) }
+        })
+    };
+    list(value)?.iter().map(name).collect()
 }
 
 /// Networks; an address alone is a network of one.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -62,6 +63,8 @@ pub struct Config {
 pub enum Environment {
     /// On a developer's machine: everything has a default.
     Development,
+    /// As in production, with the one exception that pages of developers' machines may call.
+    Staging,
     /// For users: what is unsafe by default is refused.
     Production,
 }
@@ -70,6 +73,7 @@ impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Development => "development",
+            Self::Staging => "staging",
             Self::Production => "production",
         })
     }
@@ -81,7 +85,7 @@ impl fmt::Display for Environment {
 pub struct Server {
     /// Where the API listens; port 0 picks a free one. Default: 127.0.0.1:8000.
     pub bind: SocketAddr,
-    /// How browsers reach the API. Default: `http://localhost:<port>`.
+    /// How browsers reach the API, without a path. Default: `http://localhost:<port>`.
     #[serde(deserialize_with = "parse::web_url")]
     pub public_url: Url,
     /// Threads that answer requests, 1 to 1,024. Default: one per core.
@@ -107,6 +111,9 @@ pub struct Cors {
     /// Exact origins, or all ports of one. Default: the local ones in development, none in production.
     #[serde(deserialize_with = "parse::origins")]
     pub origins: Vec<AllowedOrigin>,
+    /// Request headers that pages may send besides those that the API knows. Default: none.
+    #[serde(deserialize_with = "parse::header_names")]
+    pub headers: Vec<HeaderName>,
 }
 
 /// The database.
@@ -241,6 +248,8 @@ pub struct Uploads {
 pub struct Limits {
     /// For load tests, always true in production; without effect in this version. Default: true.
     pub enabled: bool,
+    /// The longest path and query, 16,384 to 65,534 bytes. Default: 16,384.
+    pub url_bytes: usize,
     /// The largest JSON body, 1 KiB to 16 MiB. Default: 1 MiB.
     pub json_body_bytes: usize,
     /// How long a body may take to arrive, 1 to 300 s. Default: 30 s.

@@ -3,7 +3,7 @@
 
 use actix_cors::Cors;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 use crate::config::AllowedOrigin;
 
@@ -46,12 +46,18 @@ pub mod names {
     pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 }
 
-/// The layer that answers preflights and marks answers.
-pub fn layer(origins: Origins) -> Cors {
-    Cors::default()
-        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
-        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
-        .allowed_headers([
+/// The methods that pages may use: those of the contract.
+const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE];
+
+/// The request headers that pages may send: those that the API knows, and the configured ones.
+#[derive(Clone, Debug)]
+pub struct PageHeaders(Vec<HeaderName>);
+
+impl PageHeaders {
+    /// The API's own, and these.
+    #[must_use]
+    pub fn new(configured: Vec<HeaderName>) -> Self {
+        let own = [
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             names::IDEMPOTENCY_KEY,
@@ -60,7 +66,21 @@ pub fn layer(origins: Origins) -> Cors {
             names::CONSISTENCY_TOKEN,
             super::observe::REQUEST_ID,
             names::TRACEPARENT,
-        ])
+        ];
+        Self(own.into_iter().chain(configured).collect())
+    }
+
+    fn allow(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+/// The layer that answers preflights and marks answers.
+pub fn layer(origins: Origins, headers: &PageHeaders) -> Cors {
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
+        .allowed_methods(METHODS)
+        .allowed_headers(headers.0.clone())
         .expose_headers([
             header::ETAG,
             header::LOCATION,
@@ -73,4 +93,36 @@ pub fn layer(origins: Origins) -> Cors {
         ])
         .supports_credentials()
         .max_age(MAX_AGE_SECONDS)
+}
+
+/// Why the [layer](layer()) refuses a preflight: all that it does not allow, and where it could be allowed. A browser shows its
+/// page nothing of it, so the log has it too.
+#[must_use]
+pub fn refusal(origins: &Origins, headers: &PageHeaders, preflight: &HeaderMap) -> String {
+    let sent =
+        |name: HeaderName| preflight.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut reasons = Vec::new();
+    let origin = sent(header::ORIGIN);
+    if !origins.allows(origin) {
+        reasons.push(format!("the origin \"{}\": see ASHLAR_CORS__ORIGINS", shown(origin)));
+    }
+    let method = sent(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !METHODS.iter().any(|known| known.as_str() == method) {
+        reasons.push(format!("the method \"{}\", which the API does not have", shown(method)));
+    }
+    let names = sent(header::ACCESS_CONTROL_REQUEST_HEADERS).split(',').map(str::trim);
+    let unknown: Vec<&str> = names.filter(|name| !name.is_empty() && !headers.allow(name)).collect();
+    if !unknown.is_empty() {
+        reasons
+            .push(format!("the request header \"{}\": see ASHLAR_CORS__HEADERS", shown(&unknown.join(", "))));
+    }
+    if reasons.is_empty() {
+        reasons.push("a preflight that cannot be read".to_owned());
+    }
+    format!("the CORS configuration does not allow {}", reasons.join("; nor "))
+}
+
+/// What was sent, as far as a sentence can hold it. A header's value that is text has no control characters.
+fn shown(sent: &str) -> &str {
+    sent.get(..200).unwrap_or(sent)
 }

@@ -24,6 +24,7 @@ use shared_kernel::session;
 
 use super::cors::names::CONSISTENCY_TOKEN;
 use super::etag::revision_of;
+use super::media;
 use super::problem::{
     ADMIN_REQUIRED, ApiError, MALFORMED, NOT_FOUND, REQUEST_TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
 };
@@ -174,7 +175,7 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Bod
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let bytes = read(&request, payload, "application/json").await?;
+            let bytes = read(&request, payload, media::json(request.method())).await?;
             Ok(Self(parse(&bytes)?))
         })
     }
@@ -202,7 +203,7 @@ impl<T: DeserializeOwned + Default + Validate<Context = ()> + 'static> FromReque
         }
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let bytes = read(&request, payload, "application/json").await?;
+            let bytes = read(&request, payload, media::json(request.method())).await?;
             if bytes.trim_ascii() == b"null" { Ok(Self(T::default())) } else { Ok(Self(parse(&bytes)?)) }
         })
     }
@@ -217,12 +218,12 @@ impl FromRequest for FormBytes {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { Ok(Self(read(&request, payload, "application/x-www-form-urlencoded").await?)) })
+        Box::pin(async move { Ok(Self(read(&request, payload, &[media::FORM]).await?)) })
     }
 }
 
-/// The whole body, if it is of that type, not compressed, not too large and not too slow.
-async fn read(request: &HttpRequest, payload: Payload, content_type: &str) -> Result<Bytes, ApiError> {
+/// The whole body, if it is of one of those types, not compressed, not too large and not too slow.
+async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result<Bytes, ApiError> {
     let context = context(request)?;
     let limit = context.json_body_bytes;
     let too_large = || ApiError::new(&TOO_LARGE, format!("the body may have at most {limit} bytes"));
@@ -231,13 +232,14 @@ async fn read(request: &HttpRequest, payload: Payload, content_type: &str) -> Re
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
-    // RFC 9110, section 8.3.1: whatever its case.
-    let is_of_type = request.content_type().eq_ignore_ascii_case(content_type);
-    if !is_of_type || request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(ApiError::new(
-            &UNSUPPORTED_MEDIA_TYPE,
-            format!("the body must be {content_type}, uncompressed"),
-        ));
+    let is_of_type = types.iter().any(|name| request.content_type().eq_ignore_ascii_case(name));
+    if !is_of_type || !media::is_uncoded(request.headers()) {
+        let detail = format!("the body must be {}, uncompressed", types.join(" or "));
+        let refusal = ApiError::new(&UNSUPPORTED_MEDIA_TYPE, detail);
+        return Err(match media::accepted(request.method(), types) {
+            Some((name, value)) => refusal.with_header(name, value),
+            None => refusal,
+        });
     }
     let collect = async {
         let mut payload = payload;

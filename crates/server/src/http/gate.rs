@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, web};
 use auth::error::AuthError;
@@ -18,8 +18,9 @@ use shared_kernel::text;
 
 use super::contract::{Access, Credential, Found, Rule};
 use super::cors::Origins;
+use super::media;
 use super::problem::{
-    ADMIN_REQUIRED, ApiError, MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, ORIGIN_NOT_ALLOWED,
+    ADMIN_REQUIRED, ApiError, MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, ORIGIN_NOT_ALLOWED, URI_TOO_LONG,
 };
 use crate::context::Context;
 use crate::http::extract::context;
@@ -67,6 +68,7 @@ fn wakes(request: &ServiceRequest) -> Option<messaging::Waker> {
 /// Who sent the request, if it matters.
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Actor>>, ApiError> {
     let context = context(request.request())?;
+    refuse_long_url(request.uri(), context.url_bytes)?;
     // The path as the router sees it: `/%61pi` is `/api` there, so it must be here.
     let rule = match context.contract.find(request.method(), request.match_info().as_str()) {
         Found::Rule(rule) => rule,
@@ -89,13 +91,28 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Actor>>, ApiError>
     Ok(actor)
 }
 
+/// Before anybody reads it: a query of kilobytes is no question (RFC 9110, section 15.5.15).
+fn refuse_long_url(url: &Uri, limit: usize) -> Result<(), ApiError> {
+    let length = url.path_and_query().map_or(0, |asked| asked.as_str().len());
+    if length <= limit {
+        return Ok(());
+    }
+    let detail = format!("path and query have {length} bytes, and may have {limit}");
+    Err(ApiError::new(&URI_TOO_LONG, detail))
+}
+
 /// The answer to a method that a path does not have.
 #[must_use]
 pub fn method_not_allowed(allow: &str) -> ApiError {
-    let error = ApiError::new(&METHOD_NOT_ALLOWED, format!("the path has these methods: {allow}"));
-    match HeaderValue::from_str(allow) {
-        Ok(allow) => error.with_header(header::ALLOW, allow),
-        Err(_) => error,
+    let mut error = ApiError::new(&METHOD_NOT_ALLOWED, format!("the path has these methods: {allow}"));
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        error = error.with_header(header::ALLOW, allow);
+    }
+    // RFC 5789, section 3.1: whoever asks what the path takes learns in which form it takes a patch.
+    let takes_patches = allow.split(", ").any(|method| method == Method::PATCH.as_str());
+    match media::accepted(&Method::PATCH, media::json(&Method::PATCH)).filter(|_| takes_patches) {
+        Some((name, value)) => error.with_header(name, value),
+        None => error,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod extract;
 pub mod gate;
 pub mod health;
 pub mod installation;
+pub mod media;
 pub mod observe;
 pub mod openapi;
 pub mod problem;

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Stopwatch;
@@ -18,8 +18,9 @@ use std::sync::Arc;
 use tracing::Instrument as _;
 
 use super::contract::{Credential, Found};
-use super::cors::Origins;
+use super::cors::{self, Origins};
 use super::docs;
+use super::extract::context;
 use super::gate::Route;
 use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
 use super::unread::Reader;
@@ -106,9 +107,7 @@ impl Observed {
         let mut failure = failure_of(response.response());
         // The CORS layer's own refusal is a bare 400.
         if self.is_preflight && failure.is_some() {
-            let detail =
-                "the page's origin, the method or a header is not one that the CORS configuration allows";
-            failure = Some(ApiError::new(&ORIGIN_NOT_ALLOWED, detail));
+            failure = Some(refused_preflight(response.request()));
         }
         if let Some(error) = &failure {
             let rendered = self.render(error, response.headers());
@@ -179,7 +178,7 @@ impl Observed {
         }
     }
 
-    fn log(&self, request: &actix_web::HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
+    fn log(&self, request: &HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
         let extensions = request.extensions();
         let pattern = request.match_pattern();
         let pattern = pattern.as_deref();
@@ -216,6 +215,17 @@ fn failure_of(response: &HttpResponse) -> Option<ApiError> {
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     (is_error && response.extensions().get::<OwnForm>().is_none())
         .then(|| problem::of_status(response.status()))
+}
+
+/// What the CORS layer does not allow of a preflight.
+fn refused_preflight(request: &HttpRequest) -> ApiError {
+    match context(request) {
+        Ok(context) => {
+            let refusal = cors::refusal(&context.origins, &context.page_headers, request.headers());
+            ApiError::new(&ORIGIN_NOT_ALLOWED, refusal)
+        }
+        Err(missing) => missing,
+    }
 }
 
 /// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.

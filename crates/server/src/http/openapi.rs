@@ -14,6 +14,7 @@ use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
 use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
+use super::media;
 use super::problem::{CONTENT_TYPE, ProblemDocument};
 use crate::config::{self, Config, without_slash};
 use crate::routers;
@@ -125,7 +126,8 @@ Sign up or log in at `/api/v1/auth`, then send the access token as `Authorizatio
 
 - Ids are opaque strings with a prefix. Times are RFC 3339 in UTC.
 - Unknown body fields and unknown query parameters are refused.
-- `PATCH` is a JSON merge patch (RFC 7396): absent keeps, `null` clears.
+- `PATCH` is a JSON merge patch (RFC 7396): absent keeps, `null` clears. It may be called `application/json` or \
+`application/merge-patch+json`.
 - Lists come in pages: follow `next_cursor`, or the `Link` header.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
 - Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
@@ -165,6 +167,7 @@ const SHARED: &[(&str, &str, &str)] = &[
     ("Gone", "410", "It was there, and is no longer."),
     ("PreconditionFailed", "412", "The resource was changed since it was read."),
     ("TooLarge", "413", "The body is too large."),
+    ("UriTooLong", "414", "The URL is too long."),
     ("UnsupportedMediaType", "415", "The body is of a type that is not read here."),
     ("Invalid", "422", "A field or a parameter breaks a rule."),
     ("Internal", "500", "Our own fault; the log has the cause under the request id."),
@@ -195,6 +198,7 @@ fn complete(document: &mut OpenApi) {
         for (method, operation) in methods {
             let Some(operation) = operation else { continue };
             take_null_out_of_parameters(operation);
+            name_json(operation, &method);
             let Found::Rule(rule) = contract.find(&method, path) else { continue };
             for status in errors_of(path, operation, rule) {
                 add_error(operation, status);
@@ -236,8 +240,17 @@ fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
+/// Names every type in which a body of JSON is read.
+fn name_json(operation: &mut Operation, method: &Method) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    let Some(json) = body.content.get(media::JSON).cloned() else { return };
+    for name in media::json(method) {
+        body.content.entry((*name).to_owned()).or_insert_with(|| json.clone());
+    }
+}
+
 fn errors_of(path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static str> {
-    let mut errors = Vec::new();
+    let mut errors = vec!["414"];
     if path.starts_with("/api/") {
         errors.extend(["400", "422", "500", "503"]);
     }

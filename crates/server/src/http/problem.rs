@@ -204,6 +204,7 @@ fn status_of(kind: Kind) -> StatusCode {
         Kind::Gone => StatusCode::GONE,
         Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UriTooLong => StatusCode::URI_TOO_LONG,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
@@ -291,7 +292,8 @@ pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
     code: "origin_not_allowed",
     title: "The page may not do this",
     help: "The request is a CORS preflight, or goes where the session cookie is looked at and carries it, and comes from a page \
-           whose origin is not configured. Add the origin to `ASHLAR_CORS__ORIGINS`.",
+           whose origin is not configured: add the origin to `ASHLAR_CORS__ORIGINS`. Or the preflight asks for a request header \
+           that pages may not send: add it to `ASHLAR_CORS__HEADERS`. `detail` and the log say which it is.",
 };
 /// The body took too long.
 pub static REQUEST_TIMEOUT: Problem = Problem {
@@ -308,12 +310,21 @@ pub static TOO_LARGE: Problem = Problem {
     help: "The body is larger than this installation takes (1 MiB unless configured otherwise). Files do not go through the \
            API: create an upload and send them to the URL that you are given.",
 };
+/// The URL is too long.
+pub static URI_TOO_LONG: Problem = Problem {
+    kind: Kind::UriTooLong,
+    code: "uri_too_long",
+    title: "The URL is too long",
+    help: "Path and query together are longer than this installation takes (`limits.url_bytes`, 16 KiB unless configured \
+           otherwise). Send a `cursor` as it was given out, and long values in a body.",
+};
 /// The body is of another type.
 pub static UNSUPPORTED_MEDIA_TYPE: Problem = Problem {
     kind: Kind::UnsupportedMediaType,
     code: "unsupported_media_type",
     title: "The body is of a type that is not read here",
-    help: "Send JSON with `Content-Type: application/json`, uncompressed.",
+    help: "Send JSON with `Content-Type: application/json`, uncompressed. A patch may also be called \
+           `application/merge-patch+json`.",
 };
 
 /// The problems of HTTP itself, for the catalogue.
@@ -325,6 +336,7 @@ pub static PROBLEMS: &[&Problem] = &[
     &ORIGIN_NOT_ALLOWED,
     &REQUEST_TIMEOUT,
     &TOO_LARGE,
+    &URI_TOO_LONG,
     &UNSUPPORTED_MEDIA_TYPE,
 ];
 

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::http::extract::{
     Body, CurrentUser, IfMatch, ListQuery, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
 };
+use crate::http::media;
 use crate::http::problem::{ApiError, answers};
 use crate::http::respond::{Created, Found, NoContent, Paged, Updated};
 
@@ -175,15 +176,10 @@ impl Responder for Downloaded {
     type Body = actix_web::body::BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let accept =
-            request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let mut media_types =
-            accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-        let reads_json = media_types.any(|media_type| media_type.eq_ignore_ascii_case("application/json"));
         // The URL is a key to the file: no cache may keep it.
         let no_store = (header::CACHE_CONTROL, "no-store");
         let vary = (header::VARY, "Accept");
-        if reads_json {
+        if media::is_asked_for(request.headers(), media::JSON) {
             return HttpResponse::Ok().insert_header(no_store).insert_header(vary).json(self.0);
         }
         let location = (header::LOCATION, self.0.url);

@@ -1,3 +1,4 @@
+use reqwest::Method;
 use serde_json::json;
 use tests::{Account, PASSWORD, Request, TestServer};
 
@@ -206,7 +207,7 @@ async fn the_type_of_a_body_is_json_and_nothing_else() {
         "application/xml",
         "application/jsonp",
         "application/problem+json",
-        "application/merge-patch+json",
+        "application/json-patch+json",
         "application/octet-stream",
         "json",
         "*/*",
@@ -218,10 +219,70 @@ async fn the_type_of_a_body_is_json_and_nothing_else() {
     for route in routes(&server, &admin) {
         route.bytes("{}").await.problem(415, "unsupported_media_type");
     }
-    for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
-        let answer = server.patch("/api/v1/users/me").bearer(&admin.token).body(content_type, "{}").await;
-        answer.expect(200);
+}
+
+/// RFC 7396 has a name of its own for what a PATCH is here. Names compare without regard to case, and a coding of `identity` is none.
+#[tokio::test]
+async fn a_type_is_known_by_all_its_names() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let patch = |content_type: &str, name: &str| {
+        let request = server.patch("/api/v1/users/me").bearer(&ada.token);
+        request.body(content_type, json!({"name": name}).to_string())
+    };
+    for (index, content_type) in [
+        JSON,
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/merge-patch+json",
+        "Application/Merge-Patch+JSON ; charset=UTF-8",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("Ada {index}");
+        assert_eq!(patch(content_type, &name).await.expect(200).json()["name"], name, "{content_type}");
     }
+    patch(JSON, "Ada").header("content-encoding", "Identity").await.expect(200);
+    // Only where it is a patch.
+    let login = server.post("/api/v1/auth/login").body("application/merge-patch+json", "{}").await;
+    assert_eq!((login.header("accept"), login.header("accept-patch")), (Some(JSON), None));
+    login.problem(415, "unsupported_media_type");
+}
+
+/// RFC 5789, sections 2.2 and 3.1.
+#[tokio::test]
+async fn who_cannot_know_how_to_patch_is_told() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let forms = Some("application/json, application/merge-patch+json");
+    let refused = server.patch("/api/v1/users/me").bearer(&ada.token).body("text/plain", "{}").await;
+    assert_eq!(refused.header("accept-patch"), forms);
+    refused.problem(415, "unsupported_media_type");
+    for method in [Method::OPTIONS, Method::PUT] {
+        let refused = server.request(method, "/api/v1/users/me").await;
+        assert_eq!(refused.header("accept-patch"), forms);
+        refused.problem(405, "method_not_allowed");
+    }
+    let refused = server.request(Method::OPTIONS, "/api/v1/auth/login").await;
+    assert_eq!(refused.header("accept-patch"), None);
+    refused.problem(405, "method_not_allowed");
+
+    let document = server.get("/openapi.json").await.expect(200).json();
+    let mut patches = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let content = &operation["requestBody"]["content"];
+            let merge_patch = &content["application/merge-patch+json"];
+            if method == "patch" {
+                patches += 1;
+                assert_eq!((merge_patch, merge_patch.is_object()), (&content[JSON], true), "{path}");
+            } else {
+                assert!(merge_patch.is_null(), "{method} {path}");
+            }
+        }
+    }
+    assert!(patches >= 2, "{patches}");
 }
 
 #[tokio::test]

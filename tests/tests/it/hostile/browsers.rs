@@ -71,6 +71,70 @@ async fn a_preflight_from_elsewhere_is_refused() {
     }
 }
 
+/// The page is shown nothing of a preflight, so who looks for the reason reads the answer by hand, or the log.
+#[tokio::test]
+async fn a_refused_preflight_says_what_is_refused_and_where_to_allow_it() {
+    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let (app, evil) = ("https://app.example.com", "https://evil.example.com");
+    for (origin, method, headers, told, untold) in [
+        (evil, "PATCH", "authorization", &[evil, "ASHLAR_CORS__ORIGINS"][..], &["PATCH", "HEADERS"][..]),
+        (app, "PUT", "authorization", &["\"PUT\""], &[app, "ASHLAR"]),
+        (
+            app,
+            "PATCH",
+            "Sentry-Trace, content-type,baggage",
+            &["\"Sentry-Trace, baggage\"", "ASHLAR_CORS__HEADERS"],
+            &["content-type", "ORIGINS"],
+        ),
+        (evil, "PUT", "x-evil", &[evil, "\"PUT\"", "\"x-evil\""], &[]),
+    ] {
+        let problem = preflight(&server, origin, method, headers).await.problem(403, "origin_not_allowed");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(told.iter().all(|part| detail.contains(part)), "{told:?}: {detail}");
+        assert!(!untold.iter().any(|part| detail.contains(part)), "{untold:?}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn what_pages_add_can_be_allowed_and_so_can_apps() {
+    let server = TestServer::with(&[
+        ("ASHLAR_CORS__ORIGINS", "https://app.example.com,capacitor://localhost"),
+        ("ASHLAR_CORS__HEADERS", "Sentry-Trace, baggage"),
+    ])
+    .await;
+    for origin in ["https://app.example.com", "capacitor://localhost"] {
+        let answer =
+            preflight(&server, origin, "PATCH", "sentry-trace, BAGGAGE, authorization").await.expect(200);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        let allowed = list(&answer, "access-control-allow-headers");
+        for name in ["sentry-trace", "baggage", "authorization", "consistency-token"] {
+            assert!(allowed.iter().any(|other| other == name), "{name}: {allowed:?}");
+        }
+    }
+    for origin in [
+        "tauri://localhost",
+        "capacitor://localhost:1",
+        "capacitor://localhost.evil.example",
+        "http://localhost",
+    ] {
+        preflight(&server, origin, "PATCH", "").await.problem(403, "origin_not_allowed");
+    }
+    preflight(&server, "https://app.example.com", "PATCH", "x-requested-with")
+        .await
+        .problem(403, "origin_not_allowed");
+}
+
+/// What tools serve a page at: with and without a certificate, by name and by either address.
+#[tokio::test]
+async fn in_development_every_page_of_the_machine_may_call() {
+    let server = TestServer::start().await;
+    for origin in
+        ["http://localhost:5173", "https://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:8080"]
+    {
+        preflight(&server, origin, "PATCH", "authorization").await.expect(200);
+    }
+}
+
 #[tokio::test]
 async fn answers_and_errors_are_readable_to_configured_origins_only() {
     let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;

@@ -205,6 +205,47 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
     assert!(problem["errors"].as_array().unwrap().len() <= 20, "{problem}");
 }
 
+/// Before it is routed, and before anybody is asked who he is.
+#[tokio::test]
+async fn a_url_that_is_too_long_is_refused_as_such() {
+    let server = TestServer::with(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
+    let ada = server.signup().await;
+    let of_length = |path: &str, length: usize| format!("{path}{}", "0".repeat(length - path.len()));
+    for path in ["/api/v1/uploads?cursor=", "/api/v1/users/me?x=", "/api/v1/uploads/", "/nothing/"] {
+        for length in [20_001, 65_000] {
+            server.get(&of_length(path, length)).await.problem(414, "uri_too_long");
+            server.get_as(&ada, &of_length(path, length)).await.problem(414, "uri_too_long");
+        }
+    }
+    let fits = server.get_as(&ada, &of_length("/api/v1/uploads?cursor=", 20_000)).await;
+    fits.invalid(&[("/cursor", "too_long")]);
+    server
+        .get_as(&ada, &of_length("/api/v1/uploads?cursor=", 12_000))
+        .await
+        .invalid(&[("/cursor", "cursor")]);
+    server.get(&of_length("/nothing/", 20_000)).await.problem(404, "not_found");
+}
+
+/// What a client may not send, it can know before.
+#[tokio::test]
+async fn a_cursor_is_of_a_known_form() {
+    let server = TestServer::start().await;
+    let document = server.get("/openapi.json").await.expect(200).json();
+    let mut cursors = 0;
+    for operation in
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["name"] == "cursor" {
+                cursors += 1;
+                assert_eq!(parameter["schema"]["pattern"], "^[A-Za-z0-9_-]+$", "{parameter}");
+                assert_eq!(parameter["schema"]["maxLength"], 12_000, "{parameter}");
+            }
+        }
+    }
+    assert!(cursors >= 2, "{cursors}");
+}
+
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let server = TestServer::start().await;
