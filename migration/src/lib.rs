@@ -40,4 +40,5 @@ migrations! {
     m20261121_000002_create_users,
     m20261121_000003_create_auth,
     m20261121_000004_create_uploads,
+    m20261128_000001_add_charset_to_uploads,
 }

@@ -40,8 +40,10 @@ pub struct StoredFile {
     pub object_key: String,
     /// What it is called.
     pub filename: String,
-    /// What it is.
+    /// Media type of the file, without parameters.
     pub content_type: String,
+    /// The charset of a text, where it is known.
+    pub charset: Option<String>,
 }
 
 /// The URL of a file cannot be made.

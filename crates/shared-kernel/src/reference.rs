@@ -37,7 +37,7 @@ use crate::actor::Actor;
 use crate::error::{FieldError, Invalid};
 use crate::event::{Announcement, DomainEvent};
 use crate::id::{Id, Prefixed};
-use crate::session::{SessionError, WriteSession};
+use crate::session::{Reader as _, SessionError, WriteSession};
 
 /// What other domains may know of a table. It has the columns of every resource: `id`, `version`, `updated_at` and
 /// `deleted_at`.
@@ -47,6 +47,9 @@ pub struct Resource {
     pub table: &'static str,
     /// Which of its living rows an actor may see: a condition on its columns, by which its own domain filters too.
     pub visible: fn(&Actor) -> Condition,
+    /// Which of its living rows are in use: a condition on its columns. What belongs to one that is not, such as a suspended
+    /// account, is no longer shown to everyone: [`Resources::in_use`].
+    pub active: fn() -> Condition,
     /// What its rows refer to.
     pub references: &'static [Reference],
     /// The event that tells of the deletion of a row, from the row as it is then: [`deletion`]. It is told when the row goes
@@ -55,11 +58,11 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// A table whose living rows everybody may see, whose rows refer to nothing, and whose deletions nobody wants to know
-    /// of.
+    /// A table whose living rows are all in use and everybody may see, whose rows refer to nothing, and whose deletions nobody
+    /// wants to know of.
     #[must_use]
     pub const fn visible_to_all(table: &'static str) -> Self {
-        Self { table, visible: |_| Condition::all(), references: &[], deleted: None }
+        Self { table, visible: |_| Condition::all(), active: Condition::all, references: &[], deleted: None }
     }
 }
 
@@ -113,6 +116,28 @@ impl Resources {
     #[must_use]
     pub fn find(&self, table: &str) -> Option<&Resource> {
         self.iter().find(|resource| resource.table == table)
+    }
+
+    /// The row of `table` whose id stands in `column` lives and is in use. A table that is not in here has no such rows.
+    ///
+    /// ```
+    /// # use sea_orm::sea_query::Expr;
+    /// # use shared_kernel::reference::Resources;
+    /// # fn shown(resources: &Resources) -> sea_orm::Condition {
+    /// resources.in_use("users", Expr::col(("uploads", "owner_id")))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn in_use(&self, table: &'static str, column: Expr) -> Condition {
+        let Some(resource) = self.find(table) else { return Condition::all().add(Expr::val(false)) };
+        let row = Query::select()
+            .expr(Expr::val(1))
+            .from(table)
+            .and_where(Expr::col((table, "id")).eq(column))
+            .and_where(Expr::col((table, "deleted_at")).is_null())
+            .cond_where((resource.active)())
+            .to_owned();
+        Condition::all().add(Expr::exists(row))
     }
 
     /// All of them: each after those that its rows refer to, as far as there is such an order.

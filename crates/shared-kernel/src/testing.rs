@@ -314,7 +314,7 @@ pub struct PlainFiles;
 impl Files for PlainFiles {
     fn select(&self, ids: &[UploadId]) -> SelectStatement {
         Query::select()
-            .columns(["id", "object_key", "filename", "content_type"])
+            .columns(["id", "object_key", "filename", "content_type", "charset"])
             .from("uploads")
             .and_where(Expr::col("id").is_in(ids.iter().copied()))
             .and_where(Expr::col("deleted_at").is_null())

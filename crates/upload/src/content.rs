@@ -1,23 +1,19 @@
-//! Whether bytes are what they were declared to be, as far as their start tells, and how they may be served.
+//! Whether bytes are what they were declared to be, as far as their start tells.
+//!
+//! Whoever sends the bytes chooses them, so every look here is bounded by [`LOOKED_AT`] and passes over them a fixed number of
+//! times.
 
-use std::borrow::Cow;
-use std::io::Cursor;
+mod image;
+mod text;
 
-use imagesize::{Compression, ImageType};
 use infer::MatcherType;
 
-use crate::dto::Disposition;
+pub(crate) use self::image::Dimensions;
 use crate::error::Mismatch;
+use crate::media;
 
 /// How much of an object is looked at: the dimensions of an image stand behind its metadata, which can be long.
 pub(crate) const LOOKED_AT: usize = 256 * 1024;
-
-/// Width and height of an image, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dimensions {
-    pub(crate) width: i32,
-    pub(crate) height: i32,
-}
 
 /// The start of an object. `whole` tells that nothing comes after it.
 #[derive(Clone, Copy, Debug)]
@@ -26,27 +22,49 @@ pub(crate) struct Start<'a> {
     pub(crate) whole: bool,
 }
 
-/// Refuses what is not of the declared type; the dimensions of an image.
-///
-/// The dimensions of an image are unknown only if they stand behind [`LOOKED_AT`].
-pub(crate) fn examine(content_type: &str, start: Start<'_>) -> Result<Option<Dimensions>, Mismatch> {
+/// What was found in bytes that are of their declared type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Those of an image. Unknown only if they stand behind [`LOOKED_AT`].
+    pub(crate) dimensions: Option<Dimensions>,
+    /// That of a text, if all of it was looked at.
+    pub(crate) charset: Option<&'static str>,
+}
+
+/// Refuses what is not of the declared type; what else was found.
+pub(crate) fn examine(content_type: &str, start: Start<'_>) -> Result<Found, Mismatch> {
     let mismatch = || Mismatch::ContentType(content_type.to_owned());
     if !looks_like(content_type, start) {
         return Err(mismatch());
     }
-    let Some(format) = image_format(content_type) else { return Ok(None) };
-    let dimensions = dimensions(format, start.bytes);
-    if dimensions.is_none() && start.whole { Err(mismatch()) } else { Ok(dimensions) }
+    let dimensions = match image::measure(content_type) {
+        None => None,
+        Some(measure) => match measure(start.bytes) {
+            None if start.whole || content_type == "image/png" => return Err(mismatch()),
+            measured => measured,
+        },
+    };
+    let charset = if is_text_type(content_type) { text::charset(start) } else { None };
+    Ok(Found { dimensions, charset })
 }
 
 fn looks_like(content_type: &str, start: Start<'_>) -> bool {
+    let is = |name: &str| infer::is_mime(start.bytes, name);
+    let is_known = |name: &str| infer::is_mime_supported(name);
     match content_type {
-        "audio/mpeg" => infer::is_mime(start.bytes, content_type) || is_mpeg_layer_3(start.bytes),
-        _ if content_type.starts_with("text/") => is_text(start),
-        _ if infer::is_mime_supported(content_type) => infer::is_mime(start.bytes, content_type),
+        "audio/mpeg" => is(content_type) || is_mpeg_layer_3(start.bytes),
+        "application/pdf" => is_pdf(start.bytes),
+        "video/mp4" => is_mp4(start.bytes) || media::names(content_type).any(is),
+        _ if is_text_type(content_type) => text::is_text(start),
+        // `infer` has its own choice among the names of a type.
+        _ if media::names(content_type).any(is_known) => media::names(content_type).any(is),
         // A type without a signature, which an operator allowed: it must not be a known binary in disguise.
         _ => infer::get(start.bytes).is_none_or(|found| found.matcher_type() == MatcherType::Text),
     }
+}
+
+fn is_text_type(content_type: &str) -> bool {
+    content_type.starts_with("text/")
 }
 
 /// A frame of MPEG audio, layer III, of any version: `infer` knows version 1 without a checksum alone.
@@ -54,59 +72,38 @@ fn is_mpeg_layer_3(bytes: &[u8]) -> bool {
     matches!(bytes, [0xFF, second, ..] if second & 0b1110_0110 == 0b1110_0010)
 }
 
-/// UTF-8 without NUL; the last character may be cut.
-fn is_text(start: Start<'_>) -> bool {
-    let is_utf8 = match std::str::from_utf8(start.bytes) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none() && !start.whole,
+/// Readers look for the header within the first 1,024 bytes (Adobe, PDF Reference 1.7, appendix H, note 13): programs and mail
+/// put a byte order mark, line breaks and more before it. What begins as another format is that.
+fn is_pdf(bytes: &[u8]) -> bool {
+    const HEADER: &[u8] = b"%PDF-";
+    let start = bytes.get(..1_024).unwrap_or(bytes);
+    bytes.starts_with(HEADER)
+        || (infer::get(bytes).is_none() && start.windows(HEADER.len()).any(|window| window == HEADER))
+}
+
+/// A file whose first box names a brand of MP4 (ISO/IEC 14496-12, section 4.3; <https://mp4ra.org/registered-types/brands>) as
+/// its own or among those that it is compatible with. `infer` looks at its own alone.
+fn is_mp4(bytes: &[u8]) -> bool {
+    const MOST: usize = 256;
+    let Some((size, rest)) = bytes.split_first_chunk() else { return false };
+    let length = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(MOST).clamp(8, MOST) - 4;
+    let brands = rest.get(..length).unwrap_or(rest).strip_prefix(b"ftyp").unwrap_or_default();
+    let mut brands = brands.chunks_exact(4);
+    let (own, _minor_version) = (brands.next(), brands.next());
+    // Pictures are of this family too, and sequences of pictures name brands of videos.
+    let is_picture = |brand: &[u8]| {
+        [&b"avi"[..], b"hei", b"hev", b"mif", b"msf", b"jpe", b"crx"]
+            .iter()
+            .any(|picture| brand.starts_with(picture))
     };
-    is_utf8 && !start.bytes.contains(&0)
-}
-
-fn image_format(content_type: &str) -> Option<ImageType> {
-    Some(match content_type {
-        "image/jpeg" => ImageType::Jpeg,
-        "image/png" => ImageType::Png,
-        "image/gif" => ImageType::Gif,
-        "image/webp" => ImageType::Webp,
-        "image/avif" => ImageType::Heif(Compression::Av1),
-        _ => return None,
-    })
-}
-
-/// Only the declared format's reader gets to see the bytes.
-fn dimensions(format: ImageType, bytes: &[u8]) -> Option<Dimensions> {
-    let mut reader = Cursor::new(bytes);
-    if format == ImageType::Webp {
-        // Its reader starts behind `RIFF`, the length and `WEBP`.
-        reader.set_position(12);
-    }
-    let size = format.reader_size(&mut reader).ok()?;
-    let pixels = |length: usize| i32::try_from(length).ok().filter(|&length| length > 0);
-    Some(Dimensions { width: pixels(size.width)?, height: pixels(size.height)? })
-}
-
-/// As it is wanted, unless a browser could run what it would show.
-pub(crate) fn safe(wanted: Disposition, content_type: &str) -> Disposition {
-    if is_inert(content_type) { wanted } else { Disposition::Attachment }
-}
-
-/// What a browser shows without running any of it. Not PDF, which can carry JavaScript that viewers run, nor SVG.
-fn is_inert(content_type: &str) -> bool {
-    const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"];
-    IMAGES.contains(&content_type)
-        || content_type == "text/plain"
-        || content_type.starts_with("video/")
-        || content_type.starts_with("audio/")
-}
-
-/// As what a browser is told to take it. Text was found to be UTF-8; a browser that is not told guesses.
-pub(crate) fn served_as(content_type: &str) -> Cow<'_, str> {
-    if content_type.starts_with("text/") {
-        format!("{content_type}; charset=utf-8").into()
-    } else {
-        content_type.into()
-    }
+    let is_video = |brand: &[u8]| {
+        const STARTS: [&[u8]; 17] = [
+            b"iso", b"mp4", b"mp7", b"mmp4", b"avc", b"hvc1", b"hev1", b"av01", b"dash", b"cmf", b"M4V",
+            b"F4V", b"f4v", b"3gp", b"3g2", b"MSNV", b"XAVC",
+        ];
+        STARTS.iter().any(|start| brand.starts_with(start))
+    };
+    own.is_some_and(|own| !is_picture(own)) && own.into_iter().chain(brands).any(is_video)
 }
 
 #[cfg(test)]
@@ -174,24 +171,83 @@ mod tests {
     fn an_image_has_dimensions() {
         for (content_type, bytes) in STARTS {
             let expected = content_type.starts_with("image/").then_some(Dimensions { width: 2, height: 3 });
-            assert_eq!(examine(content_type, whole(bytes)).unwrap(), expected, "{content_type}");
+            assert_eq!(examine(content_type, whole(bytes)).unwrap().dimensions, expected, "{content_type}");
         }
     }
 
     #[test]
     fn dimensions_may_stand_behind_what_is_looked_at_but_not_be_absent() {
         let metadata_only = Start { bytes: b"\xff\xd8\xff\xe1\xff\xff", whole: false };
-        assert_eq!(examine("image/jpeg", metadata_only), Ok(None));
+        assert_eq!(examine("image/jpeg", metadata_only), Ok(Found::default()));
         assert!(examine("image/jpeg", Start { whole: true, ..metadata_only }).is_err());
         assert!(examine("image/png", whole(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0\0\0\0\x03")).is_err());
     }
 
     #[test]
-    fn text_is_utf8_without_nul() {
-        assert!(examine("text/plain", whole(b"caf\xe9")).is_err());
-        assert!(examine("text/csv", whole(b"a,b\0")).is_err());
-        assert!(examine("text/plain", whole(b"caf\xc3")).is_err());
-        assert!(examine("text/plain", Start { bytes: b"caf\xc3", whole: false }).is_ok());
+    fn a_png_whose_first_chunk_is_another_is_none() {
+        let start = Start { bytes: b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\0\0\0\x02\0\0\0\x03", whole: false };
+        assert!(examine("image/png", start).is_err());
+    }
+
+    #[test]
+    fn the_header_of_a_pdf_may_come_late() {
+        let mut late = vec![b'\n'; 1_019];
+        late.extend(b"%PDF-1.7");
+        for before in [&b"\xef\xbb\xbf"[..], b"\r\n", b"\0\0", b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF\r\n"] {
+            assert!(
+                examine("application/pdf", whole(&[before, b"%PDF-1.4\n"].concat())).is_ok(),
+                "{before:?}"
+            );
+        }
+        assert!(examine("application/pdf", whole(&late)).is_ok());
+        late.insert(0, b'\n');
+        assert!(examine("application/pdf", whole(&late)).is_err());
+        for other in ["<html><script>", "\x7fELF", "PK\x03\x04\x14", "GIF89a", "%PDX-"] {
+            let bytes = [other.as_bytes(), &[b' '; 60], b"%PDF-1.4\n"].concat();
+            assert_eq!(examine("application/pdf", whole(&bytes)).is_ok(), other == "%PDX-", "{other}");
+        }
+    }
+
+    #[test]
+    fn an_mp4_is_of_any_of_its_brands() {
+        let file = |own: &str, compatible: &str| {
+            let length = u32::try_from(16 + compatible.len()).unwrap().to_be_bytes();
+            [&length[..], b"ftyp", own.as_bytes(), b"\0\0\x02\0", compatible.as_bytes()].concat()
+        };
+        for (own, compatible) in [
+            ("isom", "isomiso2avc1mp41"),
+            ("mp42", "isommp42"),
+            ("M4V ", "M4V M4A mp42isom"),
+            ("iso8", ""),
+            ("3gp5", "3gp5isom"),
+            ("XAVC", "XAVCmp42iso2"),
+            ("niko", "mp42niko"),
+            ("hvc1", ""),
+            ("cmfc", "cmfciso6"),
+        ] {
+            assert!(examine("video/mp4", whole(&file(own, compatible))).is_ok(), "{own}");
+        }
+        for (own, compatible) in [
+            ("qt  ", "qt  "),
+            ("avis", "avismsf1iso8"),
+            ("heic", "mif1heic"),
+            ("crx ", "crx isom"),
+            ("jp2 ", "jp2 "),
+        ] {
+            assert!(examine("video/mp4", whole(&file(own, compatible))).is_err(), "{own}");
+        }
+        // What stands behind the box is no brand.
+        let mut short = file("qt  ", "qt  ");
+        short.extend(b"isomisom");
+        assert!(examine("video/mp4", whole(&short)).is_err());
+    }
+
+    #[test]
+    fn a_type_with_several_names_is_known_by_any() {
+        let wav = b"RIFF\x24\0\0\0WAVEfmt ";
+        assert!(examine("audio/wav", whole(wav)).is_ok());
+        assert!(examine("audio/flac", whole(b"fLaC\0\0\0\x22")).is_ok());
+        assert!(examine("audio/flac", whole(wav)).is_err());
     }
 
     #[test]
@@ -214,24 +270,6 @@ mod tests {
             for content_type in TYPES.iter().chain(&["application/x-own"]) {
                 let _ = examine(content_type, Start { bytes: &bytes, whole });
             }
-        }
-    }
-
-    #[test]
-    fn what_a_browser_could_run_is_not_inert() {
-        for content_type in ["image/png", "image/avif", "video/mp4", "audio/mpeg", "text/plain"] {
-            assert!(is_inert(content_type), "{content_type}");
-        }
-        for content_type in [
-            "image/svg+xml",
-            "text/html",
-            "text/csv",
-            "application/pdf",
-            "application/xhtml+xml",
-            "text/xml",
-            "",
-        ] {
-            assert!(!is_inert(content_type), "{content_type}");
         }
     }
 }

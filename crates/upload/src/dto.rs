@@ -11,6 +11,8 @@ use shared_kernel::clock::Timestamp;
 pub use shared_kernel::id::{UploadId, UploadKind};
 use shared_kernel::repository::{Representation, Revision};
 use shared_kernel::text::Line;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::model;
@@ -19,12 +21,13 @@ use crate::model;
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUpload {
-    /// What the file is called: a label, and the name that a download suggests. No path: `/` and `\` are refused, and a
-    /// dot at its start.
+    /// What the file is called: a label, and the name that a download suggests, which gets an ending that fits the type if it
+    /// has another. No path: `/` and `\` are refused, and a dot at its start.
     #[garde(length(chars, min = 1, max = 255), custom(is_file_name))]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^./\\\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]([^/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]*)$", examples("harbour.png"))]
     pub filename: Line,
-    /// What it is, without parameters: one of the types that this installation takes. The bytes must agree.
+    /// Media type of the file: one of those that this installation takes. The bytes must agree. Case does not matter, another
+    /// name of the type is taken for it (`image/jpg`), and `charset` and `codecs` are taken and left out.
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(value_type = String, min_length = 1, max_length = 100, examples("image/png"))]
     pub content_type: Line,
@@ -40,7 +43,7 @@ pub struct CreateUpload {
         examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")
     )]
     pub checksum_sha256: Option<Line>,
-    /// Who may download it.
+    /// Who may read and download it.
     #[garde(skip)]
     #[serde(default)]
     #[schema(required = false, default = "private", examples("private"))]
@@ -78,7 +81,7 @@ fn is_sha256<C>(text: &Line, _context: &C) -> garde::Result {
     }
 }
 
-/// Who may download an upload.
+/// Who may read and download an upload.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema,
 )]
@@ -88,7 +91,7 @@ pub enum UploadVisibility {
     /// Its owner.
     #[default]
     Private,
-    /// Whoever is signed in and has its id, once it is completed.
+    /// Anyone who has its id, signed in or not, from its completion on and while its owner's account is in use.
     Public,
 }
 
@@ -111,7 +114,7 @@ pub struct Upload {
     /// What the file is called.
     #[schema(examples("harbour.png"))]
     pub filename: String,
-    /// What it is.
+    /// Media type of the file: its one name, in lower case and without parameters.
     #[schema(examples("image/png"))]
     pub content_type: String,
     /// How many bytes it has.
@@ -120,14 +123,14 @@ pub struct Upload {
     /// Its SHA-256 in standard base64, if the client declared it or the store knows it.
     #[schema(required, examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="))]
     pub checksum_sha256: Option<String>,
-    /// Who may download it.
+    /// Who may read and download it.
     pub visibility: UploadVisibility,
     /// How far it is.
     pub status: UploadStatus,
-    /// Of a completed image: its width in pixels as stored, before any rotation that its metadata ask for.
+    /// Of a completed image: its width in pixels as viewers show it, turned as its metadata ask for.
     #[schema(required, minimum = 1, examples(1_600))]
     pub width: Option<i32>,
-    /// Of a completed image: its height in pixels as stored.
+    /// Of a completed image: its height in pixels as viewers show it.
     #[schema(required, minimum = 1, examples(1_200))]
     pub height: Option<i32>,
     /// A tiny picture to show while the image loads. Always `null` in this version.
@@ -168,6 +171,77 @@ impl From<model::Model> for Upload {
             completed_at: row.completed_at,
             version: row.version,
         }
+    }
+}
+
+/// A public upload, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PublicUpload {
+    /// Its id.
+    pub id: UploadId,
+    /// What the file is called.
+    #[schema(examples("harbour.png"))]
+    pub filename: String,
+    /// Media type of the file, without parameters.
+    #[schema(examples("image/png"))]
+    pub content_type: String,
+    /// How many bytes it has.
+    #[schema(minimum = 1, examples(48_213))]
+    pub size: i64,
+    /// Always `public`.
+    pub visibility: UploadVisibility,
+    /// Of an image: its width in pixels as viewers show it.
+    #[schema(required, minimum = 1, examples(1_600))]
+    pub width: Option<i32>,
+    /// Of an image: its height in pixels as viewers show it.
+    #[schema(required, minimum = 1, examples(1_200))]
+    pub height: Option<i32>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl From<model::Model> for PublicUpload {
+    fn from(row: model::Model) -> Self {
+        Self {
+            id: row.id,
+            filename: row.filename,
+            content_type: row.content_type,
+            size: row.size,
+            visibility: row.visibility,
+            width: row.width,
+            height: row.height,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// An upload, as whoever asks may see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ShownUpload {
+    /// To its owner: all of it.
+    Own(Upload),
+    /// To anyone else, if it is public.
+    Public(PublicUpload),
+}
+
+// Whatever fits `Upload` fits `PublicUpload` too, so it is not one of them.
+impl utoipa::PartialSchema for ShownUpload {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .description(Some("All of an upload for its owner, and less of it for anyone else."))
+            .item(Ref::from_schema_name(Upload::name()))
+            .item(Ref::from_schema_name(PublicUpload::name()))
+            .into()
+    }
+}
+
+impl ToSchema for ShownUpload {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Upload::schemas(schemas);
+        PublicUpload::schemas(schemas);
+        schemas.push((Upload::name().into(), <Upload as utoipa::PartialSchema>::schema()));
+        schemas.push((PublicUpload::name().into(), <PublicUpload as utoipa::PartialSchema>::schema()));
     }
 }
 
@@ -276,7 +350,7 @@ pub struct UploadFilter {
     #[garde(skip)]
     #[param(inline)]
     pub status: Option<UploadStatus>,
-    /// Only of this type.
+    /// Only of this type. Case and parameters do not matter, and another name of the type means it.
     #[garde(inner(length(chars, min = 1, max = 100)))]
     #[param(value_type = Option<String>, min_length = 1, max_length = 100, example = "image/png")]
     pub content_type: Option<Line>,

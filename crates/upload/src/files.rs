@@ -6,8 +6,8 @@ use sea_orm::sea_query::SelectStatement;
 use shared_kernel::files::{Files, FilesError, StoredFile};
 use shared_kernel::id::UploadId;
 
-use crate::content;
 use crate::dto::Disposition;
+use crate::media;
 use crate::repository::Uploads;
 use crate::storage::{Storage, Wanted};
 
@@ -34,9 +34,9 @@ impl Files for SignedFiles {
     fn url(&self, file: &StoredFile) -> Result<String, FilesError> {
         let wanted = Wanted {
             key: &file.object_key,
-            disposition: content::safe(Disposition::Inline, &file.content_type),
-            filename: &file.filename,
-            content_type: &content::served_as(&file.content_type),
+            disposition: media::safe(Disposition::Inline, &file.content_type),
+            filename: &media::saved_as(&file.filename, &file.content_type),
+            content_type: &media::served_as(&file.content_type, file.charset.as_deref()),
         };
         let presigned = self.storage.presign_get(wanted, self.ttl);
         presigned.map(|presigned| presigned.request.url).map_err(|error| FilesError(error.into()))

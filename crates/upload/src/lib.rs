@@ -12,9 +12,9 @@
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!
-//! and five more here: [`storage`] (the object store, over S3), `presign` (URLs that are made without waiting), [`files`]
-//! (the kernel's port to files, for other domains), [`settings`] (what the operator decides), `content` (whether bytes are
-//! what they were declared to be).
+//! and six more here: [`storage`] (the object store, over S3), `presign` (URLs that are made without waiting), [`files`]
+//! (the kernel's port to files, for other domains), [`settings`] (what the operator decides), `media` (names of types, and of
+//! files of a type), `content` (whether bytes are what they were declared to be).
 //!
 //! # The life of an upload
 //!
@@ -33,20 +33,21 @@
 //! frees space only when [`purge`](service::purge) has removed the object: after the grace period of what was completed,
 //! and for what was not a grace period after its URL expired. How many may be pending is counted in the same way.
 //!
-//! Object keys are random and never made from a file name. Other people's uploads are not there (404), except that a
-//! completed public one can be downloaded by whoever is signed in. The store is never asked while a transaction is
-//! open. Nothing is served inline that a browser could run.
+//! Object keys are random and never made from a file name. Other people's uploads are not there (404), except that anyone,
+//! signed in or not, may read and download a completed public one as long as its owner's account is in use. The store is
+//! never asked while a transaction is open. Nothing is served inline that a browser could run.
 //!
 //! # Adding a type of file
 //!
-//! A line in [`UploadSettings`](settings::UploadSettings), and, unless the crate `infer` knows its first bytes, an arm in
-//! `content`.
+//! A line in [`UploadSettings`](settings::UploadSettings); one in the table of `media`, if it has several names or browsers show
+//! it; and, unless the crate `infer` knows its first bytes, an arm in `content`.
 
 mod content;
 pub mod dto;
 pub mod error;
 pub mod event;
 pub mod files;
+mod media;
 mod model;
 mod presign;
 mod repository;

@@ -21,6 +21,8 @@ pub struct Model {
     pub object_key: String,
     pub filename: String,
     pub content_type: String,
+    /// That of a text, where all of it was found to be in it.
+    pub charset: Option<String>,
     pub size: i64,
     pub checksum_sha256: Option<String>,
     pub visibility: UploadVisibility,

@@ -12,8 +12,9 @@ use shared_kernel::page::{Order, Page, PageRequest};
 use shared_kernel::repository::Repository;
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
-use crate::content::Dimensions;
-use crate::dto::{UploadFilter, UploadId, UploadStatus};
+use crate::content::Found;
+use crate::dto::{UploadFilter, UploadId, UploadStatus, UploadVisibility};
+use crate::media;
 use crate::model::{ActiveModel, Column, Entity, Model};
 
 pub(crate) struct Uploads;
@@ -36,7 +37,7 @@ pub(crate) struct Used {
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub(crate) checksum_sha256: Option<String>,
-    pub(crate) dimensions: Option<Dimensions>,
+    pub(crate) found: Found,
 }
 
 /// Up to when something must have happened for an upload to be purged.
@@ -46,6 +47,13 @@ pub(crate) struct Cutoff {
     pub(crate) expired: Timestamp,
     /// It was deleted.
     pub(crate) deleted: Timestamp,
+}
+
+/// Of the type that `declared` means, whatever it is called, also in rows from before there was one name.
+fn is_of_type(declared: &str) -> Condition {
+    let name = media::canonical(declared);
+    let names: Vec<&str> = name.iter().flat_map(|name| media::names(name)).collect();
+    Condition::all().add(Column::ContentType.is_in(names))
 }
 
 impl Uploads {
@@ -58,9 +66,7 @@ impl Uploads {
         let conditions = Condition::all()
             .add(Column::OwnerId.eq(owner))
             .add_option(filter.status.map(|status| Column::Status.eq(status)))
-            .add_option(
-                filter.content_type.as_deref().map(|content_type| Column::ContentType.eq(content_type)),
-            );
+            .add_option(filter.content_type.as_deref().map(is_of_type));
         Self::page(session, Self::live().filter(conditions), request, Order::newest_first()).await
     }
 
@@ -92,13 +98,14 @@ impl Uploads {
         id: UploadId,
         findings: Findings,
     ) -> Result<Option<Model>, SessionError> {
-        let dimensions = findings.dimensions;
+        let Found { dimensions, charset } = findings.found;
         let update = Entity::update_many()
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::val(session.now()))
             .col_expr(Column::Status, Column::Status.save_as(Expr::val(UploadStatus::Completed)))
             .col_expr(Column::CompletedAt, Expr::val(session.now()))
             .col_expr(Column::ChecksumSha256, Expr::val(findings.checksum_sha256))
+            .col_expr(Column::Charset, Expr::val(charset))
             .col_expr(Column::Width, Expr::val(dimensions.map(|dimensions| dimensions.width)))
             .col_expr(Column::Height, Expr::val(dimensions.map(|dimensions| dimensions.height)))
             .filter(Column::Id.eq(id))
@@ -135,13 +142,30 @@ impl Uploads {
 
     /// What is known of the files among `ids`, for other domains.
     pub(crate) fn files(ids: &[UploadId]) -> SelectStatement {
-        let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType];
+        let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType, Column::Charset];
         Self::live()
             .select_only()
             .columns(columns)
             .filter(Column::Status.eq(UploadStatus::Completed))
             .filter(Column::Id.is_in(ids.iter().copied()))
             .into_query()
+    }
+
+    /// What `actor` may read and download: one's own, and from its completion on what its owner made public, as long as the
+    /// owner's account is in use.
+    pub(crate) async fn find_readable(
+        session: &impl Reader,
+        actor: Option<&Actor>,
+        id: UploadId,
+    ) -> Result<Option<Model>, SessionError> {
+        let public = session
+            .resources()
+            .in_use("users", Expr::col((Entity, Column::OwnerId)))
+            .add(Column::Visibility.eq(UploadVisibility::Public))
+            .add(Column::Status.eq(UploadStatus::Completed));
+        let readable =
+            Condition::any().add(public).add_option(actor.map(|actor| Column::OwnerId.eq(actor.user_id)));
+        session.one(Self::live().filter(Column::Id.eq(id)).filter(readable)).await
     }
 
     /// What a user may refer to: one's own, when its bytes are there.

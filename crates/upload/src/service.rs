@@ -12,11 +12,12 @@ use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
 use crate::dto::{
-    CreateUpload, CreatedUpload, Disposition, Download, Upload, UploadFilter, UploadId, UploadStatus,
-    UploadVisibility,
+    CreateUpload, CreatedUpload, Disposition, Download, ShownUpload, Upload, UploadFilter, UploadId,
+    UploadStatus,
 };
 use crate::error::{Mismatch, UploadError};
 use crate::event::{UploadCompleted, UploadDeleted};
+use crate::media;
 use crate::model::{ActiveModel, Entity, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
 use crate::settings::UploadSettings;
@@ -24,10 +25,10 @@ use crate::storage::{Declared, Storage, StorageError, StoredObject, Wanted};
 
 /// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
 pub static RESOURCES: &[Resource] = &[Resource {
-    table: "uploads",
     visible: Uploads::visible_to,
     references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
     deleted: Some(reference::deletion::<Entity, UploadDeleted>),
+    ..Resource::visible_to_all("uploads")
 }];
 
 /// Makes a pending upload, and the request that sends its bytes to the store.
@@ -43,13 +44,13 @@ pub async fn create(
     actor: &Actor,
     new: CreateUpload,
 ) -> Result<CreatedUpload, UploadError> {
-    refuse_unfit(settings, &new)?;
+    let content_type = fit(settings, &new)?;
     // Signed before the first statement: no transaction is open yet.
     let key = new_object_key();
     let declared = Declared {
         key: &key,
         size: new.size,
-        content_type: &new.content_type,
+        content_type: &content_type,
         checksum_sha256: new.checksum_sha256.as_deref(),
     };
     let presigned = storage.presign_put(declared, settings.url_ttl).await?;
@@ -69,9 +70,10 @@ pub async fn create(
         owner_id: Set(actor.user_id),
         object_key: Set(key),
         filename: Set(new.filename.into_string()),
-        content_type: Set(new.content_type.into_string()),
+        content_type: Set(content_type),
         size: Set(new.size),
         checksum_sha256: Set(new.checksum_sha256.map(Line::into_string)),
+        charset: Set(None),
         visibility: Set(new.visibility),
         status: Set(UploadStatus::Pending),
         width: Set(None),
@@ -114,13 +116,21 @@ pub async fn complete(
     Ok(write.commit(upload).await?)
 }
 
-/// An upload, for its owner.
+/// An upload, for its owner; what everyone may see of it for anyone else, if it is public.
+///
+/// A session on the primary is to be passed where it must end at once that an upload is public.
 ///
 /// # Errors
 ///
 /// [`UploadError::NotFound`].
-pub async fn get(session: &impl Reader, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
-    Ok(owned(session, actor, id).await?.into())
+pub async fn get(
+    session: &impl Reader,
+    actor: Option<&Actor>,
+    id: UploadId,
+) -> Result<ShownUpload, UploadError> {
+    let row = readable(session, actor, id).await?;
+    let is_own = actor.is_some_and(|actor| actor.owns(row.owner_id));
+    Ok(if is_own { ShownUpload::Own(row.into()) } else { ShownUpload::Public(row.into()) })
 }
 
 /// One's own uploads, the newest first.
@@ -137,8 +147,8 @@ pub async fn list(
     Ok(Uploads::list(session, actor.user_id, filter, request).await?.map(Upload::from))
 }
 
-/// Where an upload's bytes can be had for a short time: by its owner, and by everyone if it is public. What a browser
-/// could run is an attachment, whatever is wanted.
+/// Where an upload's bytes can be had for a short time: by its owner, and by anyone if it is public. What a browser could
+/// run is an attachment, whatever is wanted. A URL that was given out works until it expires, whatever happens meanwhile.
 ///
 /// # Errors
 ///
@@ -147,22 +157,19 @@ pub async fn download(
     session: &impl Reader,
     storage: &Storage,
     settings: &UploadSettings,
-    actor: &Actor,
+    actor: Option<&Actor>,
     id: UploadId,
     disposition: Disposition,
 ) -> Result<Download, UploadError> {
-    let row = Uploads::find(session, id).await?.ok_or(UploadError::NotFound)?;
-    let is_published = row.status == UploadStatus::Completed;
-    match (actor.owns(row.owner_id), row.visibility) {
-        (true, _) | (false, UploadVisibility::Public) if is_published => {}
-        (true, _) => return Err(UploadError::Incomplete),
-        (false, _) => return Err(UploadError::NotFound),
+    let row = readable(session, actor, id).await?;
+    if row.status == UploadStatus::Pending {
+        return Err(UploadError::Incomplete);
     }
     let wanted = Wanted {
         key: &row.object_key,
-        disposition: content::safe(disposition, &row.content_type),
-        filename: &row.filename,
-        content_type: &content::served_as(&row.content_type),
+        disposition: media::safe(disposition, &row.content_type),
+        filename: &media::saved_as(&row.filename, &row.content_type),
+        content_type: &media::served_as(&row.content_type, row.charset.as_deref()),
     };
     let presigned = storage.presign_get(wanted, settings.url_ttl)?;
     Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
@@ -269,18 +276,24 @@ async fn owned(session: &impl Reader, actor: &Actor, id: UploadId) -> Result<Mod
     row.ok_or(UploadError::NotFound)
 }
 
-/// What the settings refuse, all of it at once.
-fn refuse_unfit(settings: &UploadSettings, new: &CreateUpload) -> Result<(), Invalid> {
+async fn readable(session: &impl Reader, actor: Option<&Actor>, id: UploadId) -> Result<Model, UploadError> {
+    Uploads::find_readable(session, actor, id).await?.ok_or(UploadError::NotFound)
+}
+
+/// The one name of the declared type, unless the settings refuse something: all of it at once.
+fn fit(settings: &UploadSettings, new: &CreateUpload) -> Result<String, Invalid> {
     let mut refused = Vec::new();
-    if !settings.allowed_types.iter().any(|allowed| **allowed == *new.content_type) {
-        let message = format!("must be one of {}, without parameters", settings.allowed_types.join(", "));
+    let declared = media::canonical_of(&new.content_type, &new.filename);
+    let is_declared = |allowed: &String| declared.is_some() && media::canonical(allowed) == declared;
+    if !settings.allowed_types.iter().any(is_declared) {
+        let message = format!("must be one of {}", settings.allowed_types.join(", "));
         refused.push(FieldError::new("/content_type", "choice", message));
     }
     if new.size > settings.max_size {
         let message = format!("must be at most {} bytes: larger files are not taken yet", settings.max_size);
         refused.push(FieldError::new("/size", "too_large", message));
     }
-    if refused.is_empty() { Ok(()) } else { Err(Invalid(refused)) }
+    if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
 }
 
 /// 128 random bits: who knows an upload's id, its name or another key does not know this one.
@@ -296,8 +309,8 @@ async fn inspect(storage: &Storage, row: &Model) -> Result<Findings, UploadError
     let bytes =
         storage.read_start(&row.object_key, content::LOOKED_AT).await?.ok_or(UploadError::Incomplete)?;
     let whole = usize::try_from(row.size).is_ok_and(|size| size <= bytes.len());
-    let dimensions = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
-    Ok(Findings { checksum_sha256, dimensions })
+    let found = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
+    Ok(Findings { checksum_sha256, found })
 }
 
 /// The SHA-256 of the object: what was declared, if the store confirms it; else what the store offers.
@@ -319,7 +332,7 @@ async fn finish(
     findings: Findings,
 ) -> Result<Upload, UploadError> {
     let Some(completed) = Uploads::complete(session, id, findings).await? else {
-        return get(session, actor, id).await;
+        return Ok(owned(session, actor, id).await?.into());
     };
     session.emit(&UploadCompleted::from(&completed)).await?;
     Ok(completed.into())

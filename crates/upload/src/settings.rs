@@ -12,7 +12,7 @@ pub struct UploadSettings {
     pub quota: i64,
     /// How many uploads of one user may be pending at a time; deleted ones count as for the quota.
     pub max_pending: i64,
-    /// The content types that are taken, without parameters.
+    /// The content types that are taken, without parameters, each by any of its names.
     pub allowed_types: Vec<String>,
     /// How long a presigned URL works. At most a week: S3 signs no longer.
     pub url_ttl: Duration,

@@ -25,6 +25,11 @@ impl Repository for Users {
 impl Users {
     /// Whom anybody who is signed in may refer to.
     pub(crate) fn visible_to(_: &Actor) -> Condition {
+        Self::active()
+    }
+
+    /// The accounts that are in use.
+    pub(crate) fn active() -> Condition {
         Condition::all().add(Column::Status.eq(Status::Active))
     }
 

@@ -21,7 +21,7 @@ use crate::repository::Users;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
 pub static RESOURCES: &[Resource] =
-    &[Resource { visible: Users::visible_to, ..Resource::visible_to_all("users") }];
+    &[Resource { visible: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///

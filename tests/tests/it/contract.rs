@@ -25,8 +25,17 @@ impl Operation {
         path
     }
 
+    /// Whether anyone may; where that is so and a token is taken too, it must be a genuine one.
     fn is_public(&self) -> bool {
-        self.item["security"] == json!([{}]) || self.item["security"] == json!([])
+        self.item["security"] == json!([]) || self.needs(|requirement| *requirement == json!({}))
+    }
+
+    fn takes_a_token(&self) -> bool {
+        self.needs(|requirement| *requirement != json!({}))
+    }
+
+    fn needs(&self, such: impl Fn(&Value) -> bool) -> bool {
+        self.item["security"].as_array().is_some_and(|requirements| requirements.iter().any(such))
     }
 }
 
@@ -127,7 +136,7 @@ async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
         }
         let needs =
             |status: &str| assert!(responses.contains_key(status), "{name} does not tell of {status}");
-        if !operation.is_public() {
+        if !operation.is_public() || operation.takes_a_token() {
             needs("401");
         }
         if operation.path.starts_with("/api/v1/admin/") {
@@ -306,6 +315,10 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
                 Some(r#"Bearer realm="ashlar", error="invalid_token""#)
             );
             assert!(answer.status != 403, "{answer:?}");
+            if operation.takes_a_token() {
+                secured += 1;
+                request().bearer("nonsense").await.problem(401, "invalid_token");
+            }
             continue;
         }
         secured += 1;

@@ -1,6 +1,7 @@
 //! Files: announced here, sent to the store, and never through the API.
 
 mod flow;
+mod people;
 mod refusals;
 mod rights;
 

@@ -382,7 +382,7 @@ pub(super) const KEYS: &[Key] = &[
             "image/jpeg,image/png,image/gif,image/webp,image/avif,application/pdf,video/mp4,video/webm,audio/mpeg,\
              text/plain,text/csv,application/zip",
         ),
-        "The types of files that are taken.",
+        "The types of files that are taken, each by any of its names.",
     ),
     key(
         "uploads.grace_days",

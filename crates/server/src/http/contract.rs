@@ -16,6 +16,8 @@ pub const ADMIN: &str = "admin";
 pub enum Access {
     /// Anyone.
     Public,
+    /// Anyone; who is signed in sees more.
+    Optional,
     /// Whoever is signed in.
     SignedIn,
     /// Admins.
@@ -181,7 +183,11 @@ fn access(path: &str, operation: &Operation) -> Access {
         |requirement: &BTreeMap<_, Vec<String>>| requirement.values().flatten().any(|role| role == ADMIN);
     match requirements.as_slice() {
         any if any.iter().any(names_admin) => Access::Admin,
-        any if any.iter().any(BTreeMap::is_empty) => Access::Public,
+        any if any.iter().any(BTreeMap::is_empty) => {
+            // One that takes the session cookie too weighs by itself what it is given.
+            let takes_cookies = parameters(operation, &ParameterIn::Cookie).next().is_some();
+            if takes_cookies || any.len() == 1 { Access::Public } else { Access::Optional }
+        }
         _ => Access::SignedIn,
     }
 }

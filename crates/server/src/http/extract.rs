@@ -89,6 +89,11 @@ from_request_now!(CurrentUser, |request| {
     Ok(Self(actor.ok_or(AuthError::InvalidToken)?))
 });
 
+/// Who is signed in, if anybody is: where the operation is for anyone (`security((), ("bearer" = []), ("oauth2" = []))`).
+pub struct MaybeUser(pub Option<Arc<Actor>>);
+
+from_request_now!(MaybeUser, |request| Ok(Self(request.extensions().get::<Arc<Actor>>().cloned())));
+
 /// An admin. What every handler below `/api/v1/admin/` takes: behind the gate, a second lock on the same door.
 pub struct Admin(pub Arc<Actor>);
 

@@ -79,7 +79,11 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Actor>>, ApiError>
     request.extensions_mut().insert(Route(rule.template.clone()));
     let actor = match rule.access {
         Access::Public => None,
-        Access::SignedIn | Access::Admin => Some(authenticate(context, request.headers()).await?),
+        // Who sends a token wants to be known by it: one that is worth nothing is told, as anywhere else.
+        Access::Optional if !request.headers().contains_key(header::AUTHORIZATION) => None,
+        Access::Optional | Access::SignedIn | Access::Admin => {
+            Some(authenticate(context, request.headers()).await?)
+        }
     };
     if rule.access == Access::Admin && !actor.as_ref().is_some_and(|actor| actor.is_admin) {
         return Err(ApiError::new(&ADMIN_REQUIRED, "only admins may do this"));

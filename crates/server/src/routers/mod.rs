@@ -7,8 +7,9 @@
 //! # Adding a route
 //!
 //! A handler with `#[utoipa::path]` and `#[get]` (or another method), registered in the file's `configure`. Its
-//! `security(…)` is what the gate enforces: silent means signed in, `security(())` public, and paths below
-//! `/api/v1/admin/` are for admins whatever they say.
+//! `security(…)` is what the gate enforces: silent means signed in, `security(())` public,
+//! `security((), ("bearer" = []), ("oauth2" = []))` public with more for who is signed in, and paths below `/api/v1/admin/` are for
+//! admins whatever they say.
 
 use shared_kernel::error::Problem;
 use shared_kernel::reference::Resources;

@@ -4,8 +4,8 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
 use shared_kernel::page::{Page, PageQuery};
 use upload::dto::{
-    CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, Upload, UploadFilter, UploadId,
-    UploadKind,
+    CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, ShownUpload, Upload, UploadFilter,
+    UploadId, UploadKind,
 };
 use upload::service;
 use utoipa_actix_web::scope;
@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::context::Context;
 use crate::http::extract::{
-    Body, CurrentUser, IfMatch, ListQuery, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
+    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
 };
 use crate::http::media;
 use crate::http::problem::{ApiError, answers};
@@ -78,23 +78,27 @@ async fn list_uploads(
 
 /// Read an upload
 ///
-/// One of one's own uploads.
+/// One of one's own uploads, or the public part of anybody's public one, which needs no sign-in.
 #[utoipa::path(tag = "uploads", operation_id = "getUpload",
+    security((), ("bearer" = []), ("oauth2" = [])),
     params(
         ("upload_id" = UploadId, Path, description = "The upload."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
     responses(
-        (status = 200, description = "The upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
+        (status = 200, description = "The upload.", body = ShownUpload,
+            headers(("ETag" = String, description = "Its id and version, where it is one's own.")),
+            example = json!({"id": "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "filename": "harbour.png", "content_type": "image/png",
+                "size": 48213, "visibility": "public", "width": 1600, "height": 1200, "created_at": "2026-01-31T12:00:00.000Z"})),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/{upload_id}")]
 async fn get_upload(
-    actor: CurrentUser,
+    actor: MaybeUser,
     id: PathId<UploadKind>,
-    session: Read,
-) -> Result<Found<Upload>, ApiError> {
-    Ok(Found(service::get(&session.0, &actor.0, id.0).await?))
+    session: ReadPrimary,
+) -> Result<Shown, ApiError> {
+    Ok(Shown(service::get(&session.0, actor.0.as_deref(), id.0).await?))
 }
 
 /// Complete an upload
@@ -123,8 +127,11 @@ async fn complete_upload(
 
 /// Download an upload
 ///
-/// Where the file can be had for a short time: a redirect to the store, or, with `Accept: application/json`, the URL.
+/// Where the file can be had for a short time: a redirect to the store, or, with `Accept: application/json`, the URL. A public
+/// upload needs no sign-in, so this address can stand in a page. It never changes, and it stops working when the upload is
+/// deleted or its owner is suspended.
 #[utoipa::path(tag = "uploads", operation_id = "downloadUpload",
+    security((), ("bearer" = []), ("oauth2" = [])),
     params(("upload_id" = UploadId, Path, description = "The upload."), DownloadQuery),
     responses(
         (status = 200, description = "The URL, with `Accept: application/json`.", body = Download),
@@ -134,14 +141,14 @@ async fn complete_upload(
 #[get("/{upload_id}/download")]
 async fn download_upload(
     context: web::Data<Context>,
-    actor: CurrentUser,
+    actor: MaybeUser,
     id: PathId<UploadKind>,
-    session: Read,
+    session: ReadPrimary,
     query: Query<DownloadQuery>,
 ) -> Result<Downloaded, ApiError> {
     let disposition = query.0.disposition;
     let download =
-        service::download(&session.0, &context.storage, &context.uploads, &actor.0, id.0, disposition)
+        service::download(&session.0, &context.storage, &context.uploads, actor.0.as_deref(), id.0, disposition)
             .await?;
     Ok(Downloaded(download))
 }
@@ -167,6 +174,23 @@ async fn delete_upload(
 ) -> Result<NoContent, ApiError> {
     service::delete(&session.0, &actor.0, id.0, &precondition.0).await?;
     Ok(NoContent(session.0.commit(()).await?))
+}
+
+/// One's own upload with its `ETag`, or what everyone sees of a public one, without: the two are not the same, and who may not
+/// change an upload has no use for its version. No cache keeps the latter, because the next answer may be that it is gone.
+struct Shown(ShownUpload);
+
+impl Responder for Shown {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        match self.0 {
+            ShownUpload::Own(upload) => Found(upload).respond_to(request),
+            ShownUpload::Public(upload) => {
+                HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(upload)
+            }
+        }
+    }
 }
 
 /// A redirect, or the URL for clients that say they read JSON.

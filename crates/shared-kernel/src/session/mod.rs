@@ -128,7 +128,7 @@ impl Databases {
 }
 
 mod source {
-    use super::{DbBackend, MacKey, QueryResult, SessionError, Statement};
+    use super::{Databases, DbBackend, MacKey, QueryResult, SessionError, Statement};
 
     /// Where rows come from. Private: what reads is decided here and nowhere else.
     pub trait Source: Send + Sync {
@@ -138,6 +138,7 @@ mod source {
             statement: Statement,
         ) -> impl Future<Output = Result<Vec<QueryResult>, SessionError>> + Send;
         fn cursor_key(&self) -> &MacKey;
+        fn databases(&self) -> &Databases;
     }
 }
 use self::source::Source;
@@ -154,6 +155,11 @@ pub trait Reader: Source {
             let rows = self.fetch(statement).await?;
             Ok(rows.first().map(|row| E::Model::from_query_result(row, "")).transpose()?)
         }
+    }
+
+    /// What domains may know of each other's tables.
+    fn resources(&self) -> &Resources {
+        self.databases().resources()
     }
 
     /// All rows of `select`. Bound it: what can grow is read in pages.
@@ -230,6 +236,10 @@ impl Source for ReadSession {
         &self.databases.0.cursor_key
     }
 
+    fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
     /// One statement, on the replica that the session's first statement chose. A replica that cannot be reached is left
     /// out from then on, and the primary answers; so it does where the replica had to give up a query for the WAL to go on.
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
@@ -267,6 +277,10 @@ impl Source for ReadPrimary {
         &self.databases.0.cursor_key
     }
 
+    fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
         let shared = &self.databases.0;
         // On SQLite the readers see every commit at once, and the one writing connection stays free.
@@ -299,11 +313,6 @@ impl WriteSession {
     /// A new id of this session's instant.
     pub fn new_id<K: Prefixed>(&self) -> Id<K> {
         Id::new(self.now())
-    }
-
-    /// What domains may know of each other's tables.
-    pub fn resources(&self) -> &Resources {
-        self.databases.resources()
     }
 
     /// Writes `event` into the outbox; it is handed on once this session is committed. Change first, then tell: the event's
@@ -503,6 +512,10 @@ impl Source for WriteSession {
 
     fn cursor_key(&self) -> &MacKey {
         &self.databases.0.cursor_key
+    }
+
+    fn databases(&self) -> &Databases {
+        &self.databases
     }
 
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {

@@ -109,6 +109,7 @@ async fn a_url_expires() {
         object_key: house.object_key(published.id).await.unwrap(),
         filename: published.filename,
         content_type: published.content_type,
+        charset: None,
     };
     // The store's clock does not move, so the URLs are made in the past.
     for (age, ttl, status) in
@@ -138,6 +139,7 @@ async fn strange_keys_and_names_are_signed_as_they_are() {
             object_key: key,
             filename: format!("{name}.txt"),
             content_type: "text/plain".into(),
+            charset: None,
         };
         let answer = house.fetch(&house.files().url(&file).unwrap()).await;
         assert_eq!(answer.status(), 200, "{name}");

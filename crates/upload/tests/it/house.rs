@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use migration::Migrator;
 use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
-use sea_orm::sea_query::{Alias, Query};
-use sea_orm::{ConnectionTrait as _, DbBackend};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query};
+use sea_orm::{Condition, ConnectionTrait as _, DbBackend};
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
 use shared_kernel::crypto::sha256;
@@ -21,7 +21,8 @@ use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use upload::dto::{
-    CreateUpload, CreatedUpload, Disposition, Download, PresignedRequest, Upload, UploadFilter, UploadId,
+    CreateUpload, CreatedUpload, Disposition, Download, PresignedRequest, ShownUpload, Upload, UploadFilter,
+    UploadId,
 };
 use upload::error::UploadError;
 use upload::files::SignedFiles;
@@ -40,6 +41,12 @@ pub(crate) struct House {
     _folder: TempDir,
 }
 
+/// As the domain of accounts has it.
+const USERS: Resource = Resource {
+    active: || Condition::all().add(Expr::col("status").eq("active")),
+    ..Resource::visible_to_all("users")
+};
+
 impl House {
     pub(crate) async fn new() -> Self {
         Self::at(SystemClock.now()).await
@@ -47,7 +54,7 @@ impl House {
 
     /// One whose clock stands at `now`. The store has the machine's clock: it decides what is expired there.
     pub(crate) async fn at(now: Timestamp) -> Self {
-        Self::with(now, service::RESOURCES.iter().collect()).await
+        Self::with(now, service::RESOURCES.iter().chain([&USERS]).collect()).await
     }
 
     /// One with another domain's table `frames`, whose rows cannot do without their file.
@@ -56,7 +63,7 @@ impl House {
             references: &[Reference { column: "upload_id", to: "uploads", on_delete: OnDelete::Restrict }],
             ..Resource::visible_to_all("frames")
         };
-        let resources = service::RESOURCES.iter().chain([&FRAMES]).collect();
+        let resources = service::RESOURCES.iter().chain([&USERS, &FRAMES]).collect();
         let house = Self::with(SystemClock.now(), resources).await;
         let moment = if house.database.backend() == DbBackend::Postgres { "timestamptz" } else { "text" };
         let sql = format!(
@@ -139,17 +146,25 @@ impl House {
         Ok(service::complete(&read, write, storage, actor, id).await?.into_value())
     }
 
+    /// One's own.
     pub(crate) async fn get(&self, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
-        service::get(&self.database.read(None), actor, id).await
+        match self.show(Some(actor), id).await? {
+            ShownUpload::Own(upload) => Ok(upload),
+            ShownUpload::Public(upload) => panic!("it is another's: {upload:?}"),
+        }
+    }
+
+    pub(crate) async fn show(&self, actor: Option<&Actor>, id: UploadId) -> Result<ShownUpload, UploadError> {
+        service::get(&self.database.read_primary(), actor, id).await
     }
 
     pub(crate) async fn download(
         &self,
-        actor: &Actor,
+        actor: impl Into<Option<&Actor>>,
         id: UploadId,
         disposition: Disposition,
     ) -> Result<Download, UploadError> {
-        let session = self.database.read(None);
+        let (session, actor) = (self.database.read_primary(), actor.into());
         service::download(&session, &self.storage, &self.settings, actor, id, disposition).await
     }
 
@@ -185,7 +200,7 @@ impl House {
         let select = Query::select()
             .column(Alias::new("object_key"))
             .from(Alias::new("uploads"))
-            .and_where(sea_orm::sea_query::ExprTrait::eq(sea_orm::sea_query::Expr::col(Alias::new("id")), id))
+            .and_where(Expr::col(Alias::new("id")).eq(id))
             .to_owned();
         let row = self.database.primary().query_one(&select).await.unwrap()?;
         Some(row.try_get("", "object_key").unwrap())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::page::PageRequest;
-use upload::dto::{Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
+use upload::dto::{CreateUpload, Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
 use upload::service;
 
 use crate::house::{DAY, House, code, declare, png, request};
@@ -32,27 +32,72 @@ async fn other_peoples_uploads_are_not_there() {
 }
 
 #[tokio::test]
-async fn a_public_upload_can_be_downloaded_by_others_once_it_is_completed() {
+async fn a_public_upload_is_anybodys_once_it_is_completed() {
     let house = House::new().await;
     let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let new = request(&serde_json::json!({
-        "filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public",
-    }));
-    let created = house.create(&ada, new).await;
+    let created = house.create(&ada, public(&bytes)).await;
     let id = created.upload.id;
     assert_eq!(created.upload.visibility, UploadVisibility::Public);
-    assert_eq!(code(house.download(&eve, id, Disposition::Attachment).await), "upload_not_found");
+    for other in [None, Some(&eve)] {
+        assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(house.show(other, id).await), "upload_not_found");
+    }
     assert_eq!(code(house.download(&ada, id, Disposition::Attachment).await), "upload_incomplete");
     assert_eq!(house.put(&created.request, &bytes).await, 200);
-    house.complete(&ada, id).await.unwrap();
+    let completed = house.complete(&ada, id).await.unwrap();
 
-    let download = house.download(&eve, id, Disposition::Attachment).await.unwrap();
-    assert_eq!(house.fetch(&download.url).await.bytes().await.unwrap(), bytes);
-    assert_eq!(code(house.get(&eve, id).await), "upload_not_found");
+    for other in [None, Some(&eve)] {
+        let download = house.download(other, id, Disposition::Attachment).await.unwrap();
+        assert_eq!(house.fetch(&download.url).await.bytes().await.unwrap(), bytes);
+        let shown = serde_json::to_value(house.show(other, id).await.unwrap()).unwrap();
+        let own = serde_json::to_value(&completed).unwrap();
+        let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
+        assert_eq!(
+            names,
+            ["content_type", "created_at", "filename", "height", "id", "size", "visibility", "width"]
+        );
+        for (name, value) in shown.as_object().unwrap() {
+            assert_eq!(*value, own[name], "{name}");
+        }
+    }
+    assert_eq!(house.get(&ada, id).await.unwrap(), completed);
     assert_eq!(code(house.complete(&eve, id).await), "upload_not_found");
     assert_eq!(code(house.delete(&eve, id).await), "upload_not_found");
     house.delete(&ada, id).await.unwrap();
-    assert_eq!(code(house.download(&eve, id, Disposition::Attachment).await), "upload_not_found");
+    for other in [None, Some(&eve)] {
+        assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(house.show(other, id).await), "upload_not_found");
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_an_account_that_is_not_in_use_is_not_public() {
+    let house = House::new().await;
+    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
+    let id = house.publish(&ada, public(&bytes), &bytes).await.id;
+    let readable = async || {
+        let download = house.download(None, id, Disposition::Attachment).await;
+        let shown = house.show(Some(&eve), id).await;
+        assert_eq!(download.is_ok(), shown.is_ok());
+        shown.map_err(|error| error.problem().code)
+    };
+    let set = async |values: &str| {
+        house.execute(&format!("UPDATE users SET {values} WHERE id = '{}'", ada.user_id)).await;
+    };
+    assert!(readable().await.is_ok());
+    set("status = 'suspended'").await;
+    assert_eq!(readable().await, Err("upload_not_found"));
+    set("status = 'active'").await;
+    assert!(readable().await.is_ok());
+    // Without what otherwise goes with an account.
+    set("deleted_at = updated_at").await;
+    assert_eq!(readable().await, Err("upload_not_found"));
+}
+
+fn public(bytes: &[u8]) -> CreateUpload {
+    request(&serde_json::json!({
+        "filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public",
+    }))
 }
 
 #[tokio::test]
@@ -81,9 +126,14 @@ async fn what_a_browser_could_run_is_saved_and_not_shown() {
 async fn a_type_or_a_size_that_is_not_taken_is_refused_by_name() {
     let house = House::new().await;
     let ada = house.user().await;
-    for content_type in
-        ["text/html", "image/svg+xml", "image/png; charset=utf-8", "image/*", "IMAGE/PNG", "png"]
-    {
+    for content_type in [
+        "text/html",
+        "image/svg+xml",
+        "image/png; charset=utf-8",
+        "image/*",
+        "application/vnd.ms-excel",
+        "png",
+    ] {
         let error = house.try_create(&ada, declare("a", content_type, b"a")).await.unwrap_err();
         assert_eq!(error.problem().code, "validation_failed");
         let [field] = error.fields().try_into().unwrap();
@@ -201,7 +251,10 @@ async fn a_list_shows_ones_own_newest_first_in_pages_and_filtered() {
         async move { house.list(ada, &filter, &PageRequest::first(100)).await.items }
     };
     assert_eq!(ids(&filtered(serde_json::json!({"status": "completed"})).await), [published]);
-    assert_eq!(ids(&filtered(serde_json::json!({"content_type": "image/png"})).await), [published]);
+    for name in ["image/png", "IMAGE/PNG", "image/x-png"] {
+        assert_eq!(ids(&filtered(serde_json::json!({"content_type": name})).await), [published], "{name}");
+    }
+    assert_eq!(filtered(serde_json::json!({"content_type": "nonsense; x"})).await, []);
     assert_eq!(filtered(serde_json::json!({"status": "pending", "content_type": "image/png"})).await, []);
     let pending = filtered(serde_json::json!({"status": "pending"})).await;
     assert_eq!(pending.len(), 5);

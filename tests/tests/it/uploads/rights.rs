@@ -1,9 +1,10 @@
 //! Whose uploads they are, and which pages may send and fetch them.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::client::members;
 use tests::store::png;
-use tests::{Answer, TestServer};
+use tests::{Account, Answer, TestServer};
 
 use super::{announce, announce_as, complete, path, publish, send};
 
@@ -41,26 +42,98 @@ async fn anybody_elses_upload_is_not_there() {
     server.get_as(&ada, &path(&completed)).await.expect(200);
 }
 
+/// A public upload that is completed.
+async fn publish_for_all(server: &TestServer, account: &Account, bytes: &[u8]) -> Value {
+    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public"});
+    let created = announce_as(server, account, &body).await.expect(201).json();
+    send(server, &created["request"], bytes, &[]).await.expect(200);
+    complete(server, account, &created["upload"]).await.expect(200).json()
+}
+
 #[tokio::test]
-async fn a_public_upload_can_be_fetched_by_whoever_is_signed_in_and_is_still_its_owners() {
+async fn a_public_upload_is_for_anyone_and_is_still_its_owners() {
     let server = TestServer::start().await;
-    let (ada, eve) = (server.signup().await, server.signup().await);
+    let (ada, eve, admin) = (server.signup().await, server.signup().await, server.admin().await);
     let bytes = png(2, 2);
     let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len(), "visibility": "public"});
     let created = announce_as(&server, &ada, &body).await.expect(201).json();
     let upload = &created["upload"];
     let download = path(upload) + "/download";
-    server.get_as(&eve, &download).await.problem(404, "upload_not_found");
+    for address in [&path(upload), &download] {
+        server.get_as(&eve, address).await.problem(404, "upload_not_found");
+        server.get(address).await.problem(404, "upload_not_found");
+    }
     server.get_as(&ada, &download).await.problem(409, "upload_incomplete");
     send(&server, &created["request"], &bytes, &[]).await.expect(200);
     complete(&server, &eve, upload).await.problem(404, "upload_not_found");
-    complete(&server, &ada, upload).await.expect(200);
-    let redirect = server.get_as(&eve, &download).await.expect(302);
-    let file = server.get(redirect.header("location").unwrap()).unchecked().await.expect(200);
-    assert_eq!(file.body, bytes);
-    server.get_as(&eve, &path(upload)).await.problem(404, "upload_not_found");
+    server.post(&(path(upload) + "/complete")).await.problem(401, "invalid_token");
+    let completed = complete(&server, &ada, upload).await.expect(200).json();
+
+    let tag = server.get_as(&ada, &path(upload)).await.expect(200).header("etag").unwrap().to_owned();
+    for token in [None, Some(&eve.token), Some(&admin.token)] {
+        let get = |address: &str| {
+            let request = server.get(address).header("if-none-match", &tag);
+            match token {
+                Some(token) => request.bearer(token),
+                None => request,
+            }
+        };
+        let answer = get(&path(upload)).await.expect(200);
+        assert_eq!((answer.header("etag"), answer.header("cache-control")), (None, Some("no-store")));
+        assert!(answer.header("vary").unwrap().contains("Authorization"), "{answer:?}");
+        let shown = answer.json();
+        assert_eq!(
+            members(&shown),
+            ["content_type", "created_at", "filename", "height", "id", "size", "visibility", "width"]
+        );
+        for (name, value) in shown.as_object().unwrap() {
+            assert_eq!(*value, completed[name], "{name}");
+        }
+        let redirect = get(&download).await.expect(302);
+        assert_eq!(redirect.header("cache-control"), Some("no-store"));
+        let file = server.get(redirect.header("location").unwrap()).unchecked().await.expect(200);
+        assert_eq!(file.body, bytes);
+        get(&(download.clone() + "?disposition=inline")).await.expect(302);
+    }
+    assert_eq!(server.get_as(&ada, &path(upload)).await.expect(200).json(), completed);
     server.delete(&path(upload)).bearer(&eve.token).await.problem(404, "upload_not_found");
-    server.get(&download).await.problem(401, "invalid_token");
+    server.delete(&path(upload)).await.problem(401, "invalid_token");
+    let page = server.get_as(&eve, "/api/v1/uploads").await.expect(200).json();
+    assert_eq!(page["items"], json!([]));
+    server.get("/api/v1/uploads").await.problem(401, "invalid_token");
+    // Who says who he is must be that.
+    for address in [&path(upload), &download] {
+        for header in ["Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense"] {
+            server.get(address).header("authorization", header).await.problem(401, "invalid_token");
+        }
+    }
+    server.delete(&path(upload)).bearer(&ada.token).await.expect(204);
+    for address in [&path(upload), &download] {
+        server.get(address).await.problem(404, "upload_not_found");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_public_of_who_is_suspended() {
+    let server = TestServer::start().await;
+    let (ada, admin) = (server.signup().await, server.admin().await);
+    let upload = publish_for_all(&server, &ada, &png(2, 2)).await;
+    let private = publish(&server, &ada, &png(2, 2)).await;
+    let addresses = [path(&upload), path(&upload) + "/download"];
+    let become_one = async |status: &str| {
+        let account = format!("/api/v1/admin/users/{}", ada.id);
+        let request = server.request(Method::PATCH, &account).bearer(&admin.token);
+        request.json(&json!({"status": status})).await.expect(200);
+    };
+    become_one("suspended").await;
+    for address in &addresses {
+        server.get(address).await.problem(404, "upload_not_found");
+        server.get_as(&admin, address).await.problem(404, "upload_not_found");
+    }
+    become_one("active").await;
+    server.get(&addresses[0]).await.expect(200);
+    server.get(&addresses[1]).await.expect(302);
+    server.get(&path(&private)).await.problem(404, "upload_not_found");
 }
 
 async fn preflight(server: &TestServer, url: &str, origin: &str, method: &str) -> Answer {
