@@ -147,9 +147,15 @@ async fn download_upload(
     query: Query<DownloadQuery>,
 ) -> Result<Downloaded, ApiError> {
     let disposition = query.0.disposition;
-    let download =
-        service::download(&session.0, &context.storage, &context.uploads, actor.0.as_deref(), id.0, disposition)
-            .await?;
+    let download = service::download(
+        &session.0,
+        &context.storage,
+        &context.uploads,
+        actor.0.as_deref(),
+        id.0,
+        disposition,
+    )
+    .await?;
     Ok(Downloaded(download))
 }
 
