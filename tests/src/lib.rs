@@ -3,6 +3,7 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`server`] | the application in this process, on free ports, with a database of its own |
+//! | [`contract`] | the OpenAPI document, as a source of requests |
 //! | [`client`] | requests, and what holds for every answer whatever the test is about |
 //! | [`raw`] | HTTP by hand, for requests that no client would send |
 //! | [`process`] | the binary, to be stopped and killed |
@@ -22,6 +23,7 @@
 )]
 
 pub mod client;
+pub mod contract;
 pub mod process;
 pub mod raw;
 pub mod server;

@@ -4,25 +4,20 @@ use std::collections::HashSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::contract::{concrete, resolve};
 use tests::{Client, TestServer};
 
 struct Operation {
     method: Method,
     path: String,
+    /// The path with ids that nobody has.
+    concrete: String,
     item: Value,
 }
 
 impl Operation {
     fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
-    }
-
-    /// The path with ids that nobody has.
-    fn concrete(&self) -> String {
-        let path = self.path.replace("{user_id}", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
-        let path = path.replace("{upload_id}", "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
-        assert!(!path.contains('{'), "{path}");
-        path
     }
 
     /// Whether anyone may; where that is so and a token is taken too, it must be a genuine one.
@@ -48,21 +43,11 @@ fn operations(document: &Value) -> Vec<Operation> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, item) in item.as_object().unwrap() {
             let method = method.to_uppercase().parse().unwrap();
-            operations.push(Operation { method, path: path.clone(), item: item.clone() });
+            let concrete = concrete(document, path);
+            operations.push(Operation { method, path: path.clone(), concrete, item: item.clone() });
         }
     }
     operations
-}
-
-/// What a reference stands for.
-fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
-    match value["$ref"].as_str() {
-        Some(reference) => {
-            let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("outside: {reference}"));
-            document.pointer(pointer).unwrap_or_else(|| panic!("dangling: {reference}"))
-        }
-        None => value,
-    }
 }
 
 /// Calls `visit` with every value of the document.
@@ -307,7 +292,7 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
     let ada = server.signup().await;
     let (mut secured, mut admins) = (0, 0);
     for operation in operations(&document(&server).await) {
-        let request = || server.request(operation.method.clone(), &operation.concrete());
+        let request = || server.request(operation.method.clone(), &operation.concrete);
         let answer = request().await;
         if operation.is_public() {
             assert_ne!(
@@ -337,7 +322,7 @@ async fn every_status_that_is_answered_is_documented() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     for operation in operations(&document(&server).await) {
-        let request = || server.request(operation.method.clone(), &operation.concrete()).bearer(&admin.token);
+        let request = || server.request(operation.method.clone(), &operation.concrete).bearer(&admin.token);
         for request in [
             request(),
             request().json(&json!({})),

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use tests::contract::concrete;
 use tests::{Raw, TestServer};
 
 /// The paths of the contract, with ids in place of their parameters, and their methods.
@@ -8,9 +9,7 @@ async fn contract(server: &TestServer) -> BTreeMap<String, Vec<String>> {
     let document = server.get("/openapi.json").await.expect(200).json();
     let mut paths = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let path = path
-            .replace("{user_id}", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T")
-            .replace("{upload_id}", "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
+        let path = concrete(&document, path);
         let mut methods: Vec<String> =
             item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         if methods.iter().any(|method| method == "GET") {
@@ -311,8 +310,7 @@ async fn an_encoded_letter_opens_no_door() {
     let server = TestServer::start().await;
     let document = server.get("/openapi.json").await.expect(200).json();
     for (template, operations) in document["paths"].as_object().unwrap() {
-        let path = template.replace("{user_id}", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
-        let path = path.replace("{upload_id}", "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
+        let path = concrete(&document, template);
         for (method, operation) in operations.as_object().unwrap() {
             let security = operation["security"].as_array();
             if security.is_some_and(|security| security.contains(&serde_json::json!({}))) {
