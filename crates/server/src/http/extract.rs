@@ -157,7 +157,7 @@ fn forwarded(entry: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// The id in the path. One that cannot be an id is not found, like any other that is not there.
+/// The id in a path that has one. One that cannot be an id is not found, like any other that is not there.
 pub struct PathId<K>(pub Id<K>);
 
 impl<K: Prefixed> FromRequest for PathId<K> {
@@ -165,9 +165,30 @@ impl<K: Prefixed> FromRequest for PathId<K> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().iter().next().and_then(|(_, segment)| segment.parse().ok());
-        ready(id.map(Self).ok_or_else(|| ApiError::new(&NOT_FOUND, "nothing has this id")))
+        let mut segments = request.match_info().iter().map(|(_, segment)| segment);
+        let (Some(segment), None) = (segments.next(), segments.next()) else {
+            let reason = "the path has not one parameter: what has several is taken by `PathIds`";
+            return ready(Err(ApiError::new(&INTERNAL, reason)));
+        };
+        ready(segment.parse().map(Self).map_err(|_| no_such_id()))
     }
+}
+
+/// Several ids in a path: a struct whose fields are called as the parameters are, or a tuple in their order.
+pub struct PathIds<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for PathIds<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let ids = web::Path::<T>::from_request(request, payload).into_inner();
+        ready(ids.map(|ids| Self(ids.into_inner())).map_err(|_| no_such_id()))
+    }
+}
+
+fn no_such_id() -> ApiError {
+    ApiError::new(&NOT_FOUND, "nothing has this id")
 }
 
 /// A JSON body, read after the request was let in, complete, and within its rules.

@@ -5,18 +5,18 @@ use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::problem::ApiError;
 use super::respond::Plain;
+use super::routes::Routes;
 use crate::context::Context;
 
 /// The tag of these routes.
 pub const TAG: &str = "health";
 
 /// The routes.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(health).service(live).service(ready);
+pub fn configure(routes: &mut Routes<'_, '_>) {
+    routes.handle(health).handle(live).handle(ready);
 }
 
 /// The server answers.

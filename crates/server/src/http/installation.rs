@@ -5,11 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use auth::dto::Password;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::docs;
 use super::extract::context;
 use super::problem::ApiError;
+use super::routes::Routes;
 use crate::config::Config;
 
 /// The tag of these routes.
@@ -19,8 +19,8 @@ pub const TAG: &str = "installation";
 const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Registers the route.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(get_config);
+pub fn configure(routes: &mut Routes<'_, '_>) {
+    routes.handle(get_config);
 }
 
 /// What this installation allows.

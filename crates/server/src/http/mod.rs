@@ -4,6 +4,7 @@
 //!
 //! - [`observe`] gives it an id, logs it, renders every problem, and sets the headers that every answer has;
 //! - [`gate`] holds it against the [`contract`]: path, method, who may, which query parameters. Only then is a body read;
+//! - [`routes`] gives it to the handler of the operation that was found;
 //! - the router extracts, makes one service call, and responds.
 
 pub mod contract;
@@ -19,4 +20,5 @@ pub mod observe;
 pub mod openapi;
 pub mod problem;
 pub mod respond;
+pub mod routes;
 pub mod unread;

@@ -19,8 +19,6 @@ use shared_kernel::repository::Representation as _;
 use shared_kernel::session::{Committed, ConsistencyToken};
 use shared_kernel::text::Line;
 use utoipa::ToSchema;
-use utoipa_actix_web::scope;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::context::Context;
 use crate::http::cors::names::CONSISTENCY_TOKEN;
@@ -29,6 +27,7 @@ use crate::http::extract::{Body, ClientDevice, FormBytes, OptionalBody, ReadPrim
 use crate::http::gate::{bearer, refused_token};
 use crate::http::observe::OwnForm;
 use crate::http::problem::{ApiError, answers};
+use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
@@ -38,16 +37,8 @@ pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
 pub const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
 
 /// Registers the routes.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(
-        scope("/api/v1/auth")
-            .service(signup)
-            .service(login)
-            .service(get_token)
-            .service(refresh)
-            .service(logout),
-    );
-    config.service(jwks);
+pub fn configure(routes: &mut Routes<'_, '_>) {
+    routes.handle(signup).handle(login).handle(get_token).handle(refresh).handle(logout).handle(jwks);
 }
 
 /// Sign up
@@ -64,7 +55,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         )),
         (status = 409, response = answers::Conflict),
     ))]
-#[post("/signup")]
+#[post("/api/v1/auth/signup")]
 async fn signup(
     context: web::Data<Context>,
     session: Write,
@@ -87,7 +78,7 @@ async fn signup(
         (status = 200, description = "Signed in.", body = SessionAnswer),
         (status = 401, response = answers::Unauthenticated),
     ))]
-#[post("/login")]
+#[post("/api/v1/auth/login")]
 async fn login(
     context: web::Data<Context>,
     reader: ReadPrimary,
@@ -110,7 +101,7 @@ async fn login(
         (status = 200, description = "Signed in on.", body = SessionAnswer),
         (status = 401, response = answers::Unauthenticated),
     ))]
-#[post("/refresh")]
+#[post("/api/v1/auth/refresh")]
 async fn refresh(
     context: web::Data<Context>,
     request: HttpRequest,
@@ -155,7 +146,7 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
         (status = 204, description = "The session is over."),
         (status = 401, response = answers::Unauthenticated),
     ))]
-#[post("/logout")]
+#[post("/api/v1/auth/logout")]
 async fn logout(
     context: web::Data<Context>,
     request: HttpRequest,
@@ -203,7 +194,7 @@ async fn sessions_named(
         (status = 401, description = "The client authenticates by Basic, and no client has a secret here (RFC 6749, section 5.2).",
             body = OAuthError),
     ))]
-#[post("/token")]
+#[post("/api/v1/auth/token")]
 async fn get_token(
     context: web::Data<Context>,
     request: HttpRequest,

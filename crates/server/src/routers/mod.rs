@@ -6,7 +6,8 @@
 //!
 //! # Adding a route
 //!
-//! A handler with `#[utoipa::path]` and `#[get]` (or another method), registered in the file's `configure`. Its
+//! A handler with `#[utoipa::path]` and `#[get]` (or another method) with its whole path, registered in the file's `configure`.
+//! The order does not matter, and a path may lie below another domain's (`/api/v1/orders/{order_id}/items`). Its
 //! `security(…)` is what the gate enforces: silent means signed in, `security(())` public,
 //! `security((), ("bearer" = []), ("oauth2" = []))` public with more for who is signed in, and paths below `/api/v1/admin/` are for
 //! admins whatever they say.
@@ -15,6 +16,7 @@ use shared_kernel::error::Problem;
 use shared_kernel::reference::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::http::routes::Routes;
 use crate::http::{health, installation, problem};
 
 macro_rules! domains {
@@ -23,9 +25,10 @@ macro_rules! domains {
 
         /// Registers the routes of all domains.
         pub fn configure(config: &mut ServiceConfig<'_>) {
-            health::configure(config);
-            installation::configure(config);
-            $($domain::configure(config);)*
+            let mut routes = Routes::new(config);
+            health::configure(&mut routes);
+            installation::configure(&mut routes);
+            $($domain::configure(&mut routes);)*
         }
 
         /// The tags of the document, with their descriptions.

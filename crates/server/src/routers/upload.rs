@@ -8,8 +8,6 @@ use upload::dto::{
     UploadId, UploadKind,
 };
 use upload::service;
-use utoipa_actix_web::scope;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::context::Context;
 use crate::http::extract::{
@@ -18,21 +16,20 @@ use crate::http::extract::{
 use crate::http::media;
 use crate::http::problem::{ApiError, answers};
 use crate::http::respond::{Created, Found, NoContent, Paged, Updated};
+use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("uploads", "Files, which go straight to the object store.")];
 
 /// Registers the routes.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(
-        scope("/api/v1/uploads")
-            .service(create_upload)
-            .service(list_uploads)
-            .service(get_upload)
-            .service(complete_upload)
-            .service(download_upload)
-            .service(delete_upload),
-    );
+pub fn configure(routes: &mut Routes<'_, '_>) {
+    routes
+        .handle(create_upload)
+        .handle(list_uploads)
+        .handle(get_upload)
+        .handle(complete_upload)
+        .handle(download_upload)
+        .handle(delete_upload);
 }
 
 /// Announce a file
@@ -48,7 +45,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
             ("Location" = String, description = "The upload."),
             ("ETag" = String, description = "The upload's id and version."),
         ))))]
-#[post("")]
+#[post("/api/v1/uploads")]
 async fn create_upload(
     context: web::Data<Context>,
     actor: CurrentUser,
@@ -67,7 +64,7 @@ async fn create_upload(
     params(UploadFilter, PageQuery),
     responses((status = 200, description = "A page of uploads.", body = Page<Upload>,
         headers(("Link" = String, description = "The next page.")))))]
-#[get("")]
+#[get("/api/v1/uploads")]
 async fn list_uploads(
     actor: CurrentUser,
     session: Read,
@@ -92,7 +89,7 @@ async fn list_uploads(
                 "size": 48213, "visibility": "public", "width": 1600, "height": 1200, "created_at": "2026-01-31T12:00:00.000Z"})),
         (status = 304, description = "The client has it."),
     ))]
-#[get("/{upload_id}")]
+#[get("/api/v1/uploads/{upload_id}")]
 async fn get_upload(
     actor: MaybeUser,
     id: PathId<UploadKind>,
@@ -113,7 +110,7 @@ async fn get_upload(
         (status = 409, response = answers::Conflict),
         (status = 410, response = answers::Gone),
     ))]
-#[post("/{upload_id}/complete")]
+#[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
     context: web::Data<Context>,
     actor: CurrentUser,
@@ -138,7 +135,7 @@ async fn complete_upload(
         (status = 302, description = "To the file.", headers(("Location" = String, description = "The URL."))),
         (status = 409, response = answers::Conflict),
     ))]
-#[get("/{upload_id}/download")]
+#[get("/api/v1/uploads/{upload_id}/download")]
 async fn download_upload(
     context: web::Data<Context>,
     actor: MaybeUser,
@@ -171,7 +168,7 @@ async fn download_upload(
         (status = 204, description = "It is deleted."),
         (status = 409, response = answers::Conflict),
     ))]
-#[delete("/{upload_id}")]
+#[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(
     actor: CurrentUser,
     id: PathId<UploadKind>,

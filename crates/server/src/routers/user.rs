@@ -5,21 +5,20 @@ use shared_kernel::id::UserKind;
 use shared_kernel::page::{Page, PageQuery};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::service;
-use utoipa_actix_web::scope;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::context::Context;
 use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, Write};
 use crate::http::problem::{ApiError, answers};
 use crate::http::respond::{Found, Paged, Updated};
+use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("users", "One's own account."), ("admin", "For admins: all accounts.")];
 
 /// Registers the routes.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(scope("/api/v1/users").service(get_me).service(update_me).service(get_user));
-    config.service(scope("/api/v1/admin/users").service(list_users).service(admin_update_user));
+pub fn configure(routes: &mut Routes<'_, '_>) {
+    routes.handle(get_me).handle(update_me).handle(get_user);
+    routes.handle(list_users).handle(admin_update_user);
 }
 
 /// Read one's own account
@@ -31,7 +30,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
-#[get("/me")]
+#[get("/api/v1/users/me")]
 async fn get_me(actor: CurrentUser, session: Read) -> Result<Found<User>, ApiError> {
     Ok(Found(service::get(&session.0, &actor.0, actor.0.user_id).await?))
 }
@@ -46,7 +45,7 @@ async fn get_me(actor: CurrentUser, session: Read) -> Result<Found<User>, ApiErr
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),
     ))]
-#[patch("/me")]
+#[patch("/api/v1/users/me")]
 async fn update_me(
     actor: CurrentUser,
     session: Write,
@@ -69,7 +68,7 @@ async fn update_me(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
-#[get("/{user_id}")]
+#[get("/api/v1/users/{user_id}")]
 async fn get_user(actor: CurrentUser, id: PathId<UserKind>, session: Read) -> Result<Found<User>, ApiError> {
     Ok(Found(service::get(&session.0, &actor.0, id.0).await?))
 }
@@ -82,7 +81,7 @@ async fn get_user(actor: CurrentUser, id: PathId<UserKind>, session: Read) -> Re
     params(UserFilter, PageQuery),
     responses((status = 200, description = "A page of accounts.", body = Page<User>,
         headers(("Link" = String, description = "The next page.")))))]
-#[get("")]
+#[get("/api/v1/admin/users")]
 async fn list_users(
     _admin: Admin,
     session: Read,
@@ -105,7 +104,7 @@ async fn list_users(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),
     ))]
-#[patch("/{user_id}")]
+#[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
     context: web::Data<Context>,
     actor: Admin,
