@@ -34,6 +34,7 @@ use crate::http::gate::gate;
 use crate::http::installation::Installation;
 use crate::http::observe::observe;
 use crate::http::{docs, etag, openapi};
+use crate::logging;
 use crate::migrate;
 use crate::routers;
 use crate::subscribers::Welcome;
@@ -342,7 +343,11 @@ pub(crate) async fn open_databases(
     clock: SharedClock,
     secret: &SecretKey,
 ) -> Result<Databases, CommandError> {
-    let settings = DatabaseSettings { resources: routers::resources(), ..config.database.settings() };
+    let settings = DatabaseSettings {
+        resources: routers::resources(),
+        log_statements: logging::shows_sql(&config.log_level),
+        ..config.database.settings()
+    };
     Databases::connect(&settings, clock, secret).await.map_err(|error| {
         let reason = CommandError::from(error);
         CommandError::message(format!(

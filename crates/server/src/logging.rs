@@ -47,6 +47,16 @@ pub fn init(level: &str, output: Output) -> bool {
 const QUIET: &str =
     "actix_http::h1=off,actix_server=warn,sea_orm_migration=warn,s3s=off,sqlx::postgres::notice=warn";
 
+/// Whether a filter asks for statements: `info,sql=debug`. A level for everything does not, because they are many.
+#[must_use]
+pub fn shows_sql(level: &str) -> bool {
+    level.split(',').filter_map(|directive| directive.split_once('=')).any(|(target, level)| {
+        let wanted = ["debug", "trace"].contains(&level.trim().to_lowercase().as_str());
+        // A target is the beginning of a module's path: `sql` is `sqlx::query`, too.
+        wanted && "sqlx::query".starts_with(target.trim()) && target.trim().starts_with("sql")
+    })
+}
+
 /// The configuration refuses a filter that cannot be read; whatever else calls gets `info`.
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")))
@@ -112,6 +122,16 @@ mod tests {
             text.contains("answered") && serde_json::from_str::<serde_json::Value>(&text).is_err(),
             "{text}"
         );
+    }
+
+    #[test]
+    fn statements_are_shown_to_who_asks_for_them() {
+        for level in ["info,sql=debug", "sqlx::query=trace,warn", "info, sqlx = DEBUG"] {
+            assert!(shows_sql(level), "{level}");
+        }
+        for level in ["info", "debug", "trace", "info,sql=info", "info,sqlx=warn", "auth=debug"] {
+            assert!(!shows_sql(level), "{level}");
+        }
     }
 
     #[test]

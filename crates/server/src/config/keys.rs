@@ -145,7 +145,7 @@ pub(super) const KEYS: &[Key] = &[
         "log_level",
         Text("a level (error, warn, info, debug, trace or off) and levels of single targets, such as info,auth=debug"),
         Value("info"),
-        "How much is logged.",
+        "How much is logged. `info,sql=debug` shows every statement of the database, without its values.",
     )
     .plain("LOG_LEVEL"),
     key(
