@@ -5,31 +5,69 @@
 //!
 //! # Adding one
 //!
-//! A module `mYYYYMMDD_NNNNNN_what_it_does` with a struct `Migration` (the name comes from the file), and its name as the last line of `migrations!` below.
+//! `cargo xtask new-migration what_it_does`, or by hand: a module `mYYYYMMDD_HHMMSS_what_it_does` with a struct `Migration` (the
+//! name comes from the file; date and time of day keep it from being given twice), and its name as the last line of
+//! `migrations!` below.
 //! `cargo test -p migration` then goes up, down and up again on it and compares the schemas.
+//!
+//! # What ran
+//!
+//! Applied through [`record`], which writes down what each migration was, so that a name that has come to mean something else is
+//! noticed at the start.
 //!
 //! # Names
 //!
 //! Tables are plural. A unique index is named after its columns, `<table>_<column>_…_key`: SQLite tells the columns of a
 //! violation and PostgreSQL the name, and errors are mapped by name. Others: `<table>_<column>_idx`, `_fkey`, `_check`.
 
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, async_trait};
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
 
 mod columns;
+pub mod record;
+
+/// A migration that leaves nothing half done where it fails: on SQLite, too, it runs in a transaction.
+struct Whole<M>(M);
+
+impl<M: MigrationTrait> MigrationName for Whole<M> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+#[async_trait::async_trait]
+impl<M: MigrationTrait> MigrationTrait for Whole<M> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.up(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.down(manager).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(self.0.use_transaction().unwrap_or(true))
+    }
+}
 
 /// Declares the modules and lists the migrations in the order in which they are applied.
 macro_rules! migrations {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
+        /// Each migration with its source, in order.
+        static SOURCES: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!(stringify!($name), ".rs")))),*
+        ];
+
         /// Applies and reverts the migrations.
         #[derive(Debug)]
         pub struct Migrator;
 
-        #[sea_orm_migration::async_trait::async_trait]
+        #[async_trait::async_trait]
         impl MigratorTrait for Migrator {
-            fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
-                vec![$(Box::new($name::Migration)),*]
+            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+                vec![$(Box::new(Whole($name::Migration))),*]
             }
         }
     };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sea_orm::DbBackend;
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use serde_json::Value;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
@@ -98,6 +98,13 @@ impl Installation {
                 format!("sqlite://{}?mode=rwc", self.folder().join("data/ashlar.sqlite").display())
             }
         }
+    }
+
+    /// Does this in its database, as somebody else would who has the password.
+    pub async fn sql(&self, statement: &str) {
+        let database = sea_orm::Database::connect(self.database_url()).await.unwrap();
+        database.execute_unprepared(statement).await.unwrap();
+        database.close().await.unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -69,8 +69,13 @@ pub enum MigrateCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// List the migrations and whether they are applied
+    /// List the migrations: applied, pending, changed since they ran, or unknown to this build
     Status,
+    /// Write down that the schema is what this build makes, and change no table
+    ///
+    /// For a start that is refused because the database ran other migrations than this build has, when you know that its tables are
+    /// right: those that the build does not have are struck off the record, and those that have changed are taken as they are.
+    Repair,
 }
 
 /// What can be done to administrators.

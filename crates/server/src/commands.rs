@@ -1,11 +1,10 @@
 //! What the command line does. Every command works beside a running server and without one.
 
-use std::fmt::Write as _;
 use std::io;
 
 use auth::dto::Password;
 use auth::password::PasswordHasher;
-use migration::{Migrator, MigratorTrait as _};
+use migration::record::{self, Standing};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
 use shared_kernel::contact::{Contact as _, Email};
@@ -52,9 +51,7 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
                 if !yes {
                     occupied::refuse(&config, primary).await?;
                 }
-                let pending = schema::pending(primary).await?;
-                Migrator::up(primary, None).await?;
-                Ok(pending)
+                schema::up(&config, primary).await
             };
             print(&list("applied", &schema::locked(&config, primary, up).await?))
         }
@@ -63,26 +60,29 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
             if !yes {
                 confirm(&what_goes(&config, steps), "--yes does it without asking")?;
             }
-            let down = async {
-                let before = schema::pending(primary).await?;
-                Migrator::down(primary, steps).await?;
-                let mut reverted = schema::pending(primary).await?;
-                reverted.retain(|name| !before.contains(name));
-                Ok(reverted)
-            };
+            let down = schema::down(&config, primary, steps);
             print(&list("reverted", &schema::locked(&config, primary, down).await?))
         }
-        MigrateCommand::Status => {
-            let pending = schema::pending(primary).await?;
-            let mut text = String::new();
-            for migration in Migrator::migrations() {
-                let name = migration.name();
-                let state = if pending.iter().any(|pending| pending == name) { "pending" } else { "applied" };
-                writeln!(text, "{state}  {name}")?;
-            }
-            print(&text)
+        MigrateCommand::Repair => {
+            let repair = async { Ok(record::repair(primary).await?) };
+            let found = schema::locked(&config, primary, repair).await?;
+            print(&(list("struck off", &found.unknown) + &list("taken as it is", &found.changed)))
         }
+        MigrateCommand::Status => print(&status(&record::standing(primary).await?)),
     }
+}
+
+/// One line for each migration.
+fn status(standing: &Standing) -> String {
+    let applied = standing.applied.iter().map(|name| {
+        let state = if standing.changed.contains(name) { "changed" } else { "applied" };
+        (state, name)
+    });
+    let pending = standing.pending.iter().map(|name| ("pending", name));
+    let unknown = standing.unknown.iter().map(|name| ("unknown", name));
+    let mut all: Vec<_> = applied.chain(pending).chain(unknown).collect();
+    all.sort_by_key(|(_, name)| *name);
+    all.iter().fold(String::new(), |text, (state, name)| text + state + "  " + name + "\n")
 }
 
 /// What a way back takes with it.

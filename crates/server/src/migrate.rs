@@ -1,11 +1,11 @@
 //! Migrations, at the start and by command. On PostgreSQL one instance migrates and the others wait for it.
 
-use migration::{Migrator, MigratorTrait as _};
+use migration::record::{self, Standing};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
-use crate::config::Config;
+use crate::config::{Config, Environment, redacted_url};
 use crate::occupied;
 
 /// The key of the advisory lock: "ashlar" in ASCII.
@@ -20,28 +20,107 @@ pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(
     if config.database.auto_migrate {
         let up = async {
             occupied::refuse(config, primary).await?;
-            Ok(Migrator::up(primary, None).await?)
+            up(config, primary).await
         };
-        return locked(config, primary, up).await;
+        return locked(config, primary, up).await.map(drop);
     }
-    let pending = pending(primary).await?;
-    match pending.first() {
+    let standing = record::standing(primary).await?;
+    refuse_foreign(config, &standing)?;
+    match standing.pending.first() {
         None => Ok(()),
         Some(first) => Err(CommandError::message(format!(
             "the database lacks {} migration(s), the first of them {first}: run `ashlar migrate up`",
-            pending.len()
+            standing.pending.len()
         ))),
     }
 }
 
-/// The names of the migrations that are not applied.
+/// Applies what is pending, unless something else ran in this database than what this build has.
 ///
 /// # Errors
 ///
-/// The database's.
-pub async fn pending(primary: &DatabaseConnection) -> Result<Vec<String>, CommandError> {
-    let pending = Migrator::get_pending_migrations_read_only(primary).await?;
-    Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+/// The database's, with the name of the migration that failed, or the sentence that says what to do.
+pub async fn up(config: &Config, primary: &DatabaseConnection) -> Result<Vec<String>, CommandError> {
+    refuse_foreign(config, &record::standing(primary).await?)?;
+    Ok(record::up(primary).await?)
+}
+
+/// Takes so many migrations back, or all.
+///
+/// # Errors
+///
+/// The database's, with the name of the migration that failed, or the sentence that says what to do.
+pub async fn down(
+    config: &Config,
+    primary: &DatabaseConnection,
+    steps: Option<u32>,
+) -> Result<Vec<String>, CommandError> {
+    refuse_unknown(config, &record::standing(primary).await?)?;
+    Ok(record::down(primary, steps).await?)
+}
+
+fn refuse_foreign(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+    refuse_unknown(config, standing)?;
+    refuse_changed(config, standing)
+}
+
+/// The database is ahead of this build, or another's.
+fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+    let Some(first) = standing.unknown.first() else { return Ok(()) };
+    let count = standing.unknown.len();
+    let what = match config.environment {
+        Environment::Development => format!(
+            "it is a removed domain's, or another branch's. {}; or go back to the code that has it and run `ashlar migrate down` there; or, \
+             if its tables may stay, run `ashlar migrate repair`, which strikes it off the record {FROM_SOURCES}",
+            start_over(config)
+        ),
+        Environment::Production => "it is a later release's. Run that release; or take the migration back with it (`ashlar migrate down`, \
+             by which its data is lost); or, if this release works on the schema as it is, run `ashlar migrate repair`, which strikes it \
+             off the record"
+            .to_owned(),
+    };
+    Err(CommandError::message(format!(
+        "{count} migration(s) ran in this database that this build does not have, the first of them {first}: {what}"
+    )))
+}
+
+/// A migration ran in another form than it has now.
+fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+    let Some(first) = standing.changed.first() else { return Ok(()) };
+    let steps = standing.applied.iter().skip_while(|name| *name != first).count();
+    let repair = "or, if the schema is right as it is, run `ashlar migrate repair`, which writes that down";
+    let what = match config.environment {
+        Environment::Development => format!(
+            "{}; or run `ashlar migrate down --steps {steps} --yes`, which takes it back with what came later and loses their data; \
+             {repair} {FROM_SOURCES}",
+            start_over(config)
+        ),
+        Environment::Production => format!(
+            "What was released is never edited: bring its file back as it was, and put the change into a new migration; {repair}"
+        ),
+    };
+    Err(CommandError::message(format!(
+        "the migration {first} was another when it ran in this database: it was edited, or removed and made again, since. {what}"
+    )))
+}
+
+/// Developers have no `ashlar` on their path.
+const FROM_SOURCES: &str = "(from the sources: `cargo run -- migrate …`)";
+
+/// How a developer begins with an empty database.
+fn start_over(config: &Config) -> String {
+    if config.database.url.expose_secret().starts_with("sqlite:") {
+        format!("To start over, delete {}", sqlite_file(config))
+    } else {
+        "To start over, drop the database and make an empty one".to_owned()
+    }
+}
+
+/// What a developer deletes: everything, unless the database is kept somewhere else.
+fn sqlite_file(config: &Config) -> String {
+    let data = config.data_dir.display().to_string();
+    let url = redacted_url(config.database.url.expose_secret());
+    if url.contains(&data) { format!("the data folder {data}") } else { format!("the file of {url}") }
 }
 
 /// Does `work` while no other instance does such work. SQLite has one machine and one writer anyway.

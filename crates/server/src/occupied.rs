@@ -1,6 +1,7 @@
 //! Whether a database is another program's. `DATABASE_URL` is a name that many projects use: a start in a shell that has one
 //! must not write its tables between theirs.
 
+use migration::record::CONTENTS;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 use secrecy::ExposeSecret as _;
@@ -44,7 +45,9 @@ async fn foreign_tables(primary: &DatabaseConnection) -> Result<Vec<String>, DbE
         let applied = names(primary, "SELECT version AS name FROM seaql_migrations").await?;
         Migrator::migrations().iter().any(|migration| applied.iter().any(|name| name == migration.name()))
     };
-    Ok(if is_ours { Vec::new() } else { tables.into_iter().filter(|table| table != RECORD).collect() })
+    // What is left when every migration was taken back.
+    let is_record = |table: &String| table == RECORD || table == CONTENTS;
+    Ok(if is_ours { Vec::new() } else { tables.into_iter().filter(|table| !is_record(table)).collect() })
 }
 
 /// Every table of the schema that we write to. What an extension of PostgreSQL made is nobody's.

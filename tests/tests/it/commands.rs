@@ -116,6 +116,116 @@ async fn a_server_that_must_not_migrate_says_what_to_do() {
     installation.start().await.stop().await;
 }
 
+/// What a removed domain leaves behind, or a later release.
+const UNKNOWN: &str =
+    "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000000_create_notes', 0)";
+/// What an edited file does, or a domain that was removed and made again under the same name.
+const CHANGED: &str = "UPDATE migration_contents SET content = 'another' WHERE name LIKE '%_create_auth'";
+
+#[tokio::test]
+async fn a_database_that_ran_something_else_is_refused_with_what_to_do() {
+    for (tampering, told, command) in [
+        (UNKNOWN, "m20990101_000000_create_notes", "unknown"),
+        (CHANGED, "m20261121_000003_create_auth was another when it ran", "changed"),
+    ] {
+        let mut installation = Installation::new().await;
+        // Which production refuses.
+        installation.unset("ASHLAR_AUTH__ARGON2_MEMORY_KIB");
+        installation.unset("ASHLAR_AUTH__ARGON2_ITERATIONS");
+        // Which production warns of.
+        installation.set("ASHLAR_STORAGE__PUBLIC_ENDPOINT", "https://files.ashlar.test");
+        succeeded(installation.run(&["migrate", "up"]).await);
+        installation.start().await.stop().await;
+        installation.sql(tampering).await;
+        for (environment, remedy) in
+            [("development", "To start over, "), ("production", "ashlar migrate repair")]
+        {
+            installation.set("ASHLAR_ENVIRONMENT", environment);
+            installation.set("ASHLAR_SERVER__PUBLIC_URL", "https://ashlar.test");
+            for automatic in ["true", "false"] {
+                installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", automatic);
+                for arguments in [&["serve"][..], &["migrate", "up"]] {
+                    let outcome = installation.run(arguments).await;
+                    let sentence = failed(&outcome, 1);
+                    assert!(sentence.contains(told) && sentence.contains(remedy), "{sentence}");
+                    assert!(sentence.contains("migrate repair"), "{sentence}");
+                }
+            }
+        }
+        let status = succeeded(installation.run(&["migrate", "status"]).await);
+        assert_eq!(status.lines().filter(|line| line.starts_with(command)).count(), 1, "{status}");
+        let repaired = succeeded(installation.run(&["migrate", "repair"]).await);
+        assert_eq!(repaired.lines().filter(|line| line.contains("  m2")).count(), 1, "{repaired}");
+        installation.set("ASHLAR_ENVIRONMENT", "development");
+        installation.start().await.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_ran_in_another_form_is_taken_back_as_the_refusal_says() {
+    let installation = Installation::new().await;
+    succeeded(installation.run(&["migrate", "up"]).await);
+    installation.sql(CHANGED).await;
+    let outcome = installation.run(&["serve"]).await;
+    let sentence = failed(&outcome, 1);
+    let command = sentence.split("`ashlar ").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    assert!(command.starts_with("migrate down --steps "), "{command}");
+    succeeded(installation.run(&command.split(' ').collect::<Vec<_>>()).await);
+    installation.start().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_is_not_ready_while_its_schema_is_taken_back() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    assert_eq!(process.get("/health/ready").await.expect(200).json()["dependencies"]["schema"], "ok");
+    // While a later release is rolled out, the servers that are there go on.
+    installation.sql(UNKNOWN).await;
+    process.get("/health/ready").await.expect(200);
+    succeeded(installation.run(&["migrate", "repair"]).await);
+    succeeded(installation.run(&["migrate", "down", "--yes"]).await);
+    let problem = process.get("/health/ready").await.problem(503, "service_unavailable");
+    assert_eq!(problem["dependencies"]["schema"], "outdated", "{problem}");
+    succeeded(installation.run(&["migrate", "up"]).await);
+    process.get("/health/ready").await.expect(200);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_is_named_and_leaves_nothing_behind() {
+    let installation = Installation::new().await;
+    succeeded(installation.run(&["migrate", "up"]).await);
+    let all = succeeded(installation.run(&["migrate", "status"]).await).lines().count() - 1;
+    succeeded(installation.run(&["migrate", "down", "--yes", "--steps", &all.to_string()]).await);
+    // What is in the way of the second migration: it fails at its last statement at the latest.
+    installation.sql("CREATE TABLE users (id varchar(30))").await;
+    let before = succeeded(installation.run(&["migrate", "status"]).await);
+    let outcome = installation.run(&["migrate", "up"]).await;
+    let sentence = failed(&outcome, 1);
+    assert!(sentence.contains("the migration m20261121_000002_create_users cannot be applied"), "{sentence}");
+    assert!(sentence.contains("already exists"), "{sentence}");
+    let after = succeeded(installation.run(&["migrate", "status"]).await);
+    assert_eq!(after.matches("applied").count(), 1, "the one before it: {before} {after}");
+    installation.sql("DROP TABLE users").await;
+    succeeded(installation.run(&["migrate", "up"]).await);
+    installation.start().await.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_shows_statements_when_asked_to_and_never_their_values() {
+    let mut installation = Installation::new().await;
+    for (level, number, shown) in [("info", 1, false), ("info,sql=debug", 2, true)] {
+        installation.set("ASHLAR_LOG_LEVEL", level);
+        let email = format!("zaphod.beeblebrox{number}@example.com");
+        let body = json!({"email": email, "password": PASSWORD, "name": "Zaphod"});
+        let process = installation.start().await;
+        process.post("/api/v1/auth/signup").json(&body).await.expect(201);
+        let log = process.stop().await;
+        assert_eq!(log.to_uppercase().contains("INSERT INTO"), shown, "{level}: {log}");
+        assert!(!log.contains("beeblebrox") && !log.contains("Zaphod"), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn an_admin_is_created_before_the_first_start() {
     let installation = Installation::new().await;

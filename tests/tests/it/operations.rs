@@ -26,7 +26,8 @@ async fn a_healthy_server_says_so() {
         assert!(answer["timestamp"].as_str().unwrap().ends_with('Z'));
     }
     let answer = server.get("/health/ready").await.expect(200).json();
-    let dependencies = json!({"database": "ok", "replicas": "not_configured", "storage": "ok"});
+    let dependencies =
+        json!({"database": "ok", "schema": "ok", "replicas": "not_configured", "storage": "ok"});
     assert_eq!(answer, json!({"status": "ok", "dependencies": dependencies}));
 }
 
@@ -43,7 +44,8 @@ async fn without_its_store_a_server_lives_and_is_not_ready() {
     server.get("/health").await.expect(200);
     server.get("/health/live").await.expect(200);
     let problem = server.get("/health/ready").await.problem(503, "service_unavailable");
-    let expected = json!({"database": "ok", "replicas": "not_configured", "storage": "unavailable"});
+    let expected =
+        json!({"database": "ok", "schema": "ok", "replicas": "not_configured", "storage": "unavailable"});
     assert_eq!(problem["dependencies"], expected);
     // What needs no store works; what does says so, and when to come back.
     let ada = server.signup().await;

@@ -1,9 +1,11 @@
 //! Whether the server lives, and whether it can work.
 
 use actix_web::{get, web};
+use migration::record;
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
+use shared_kernel::session::{Databases, Reader as _};
 use utoipa::ToSchema;
 
 use super::problem::ApiError;
@@ -44,6 +46,8 @@ pub(crate) struct Readiness {
 pub(crate) struct Dependencies {
     /// The primary database.
     database: State,
+    /// The schema of the database; that of a later release will do.
+    schema: State,
     /// The replicas; reads go to the primary while they are away.
     replicas: State,
     /// The object store.
@@ -60,6 +64,8 @@ pub(crate) enum State {
     Degraded,
     /// It does not.
     Unavailable,
+    /// It is not what this server needs: `ashlar migrate status` tells what is missing.
+    Outdated,
     /// There is none.
     NotConfigured,
 }
@@ -100,15 +106,22 @@ async fn live(context: web::Data<Context>) -> Plain<Health> {
     ))]
 #[get("/health/ready")]
 async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError> {
-    let (database, storage) =
-        tokio::join!(bounded(context.databases.ping()), bounded(context.storage.ping()));
+    let (database, schema, storage) = tokio::join!(
+        bounded(context.databases.ping()),
+        schema_state(&context.databases),
+        bounded(context.storage.ping())
+    );
     let replicas = replica_state(&context.databases.replicas_in_use());
-    let dependencies = Dependencies { database, replicas, storage };
-    if database == State::Ok && storage == State::Ok {
+    let dependencies = Dependencies { database, schema, replicas, storage };
+    if [database, schema, storage] == [State::Ok; 3] {
         return Ok(Plain(Readiness { status: "ok", dependencies }));
     }
     let states = serde_json::json!({ "dependencies": dependencies });
-    Err(ApiError::new(&UNAVAILABLE, "something that the server needs does not answer").with_extra(states))
+    Err(ApiError::new(
+        &UNAVAILABLE,
+        "something that the server needs does not answer, or is not what it needs",
+    )
+    .with_extra(states))
 }
 
 /// The server cannot work: a problem document with the member `dependencies`.
@@ -122,6 +135,16 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 async fn bounded<T, E>(answer: impl Future<Output = Result<T, E>>) -> State {
     tokio::time::timeout(PATIENCE, answer).await.map_or(State::Unavailable, State::from)
+}
+
+/// Whether every migration of this server ran in the database, now: a command beside it may have taken one back.
+async fn schema_state(databases: &Databases) -> State {
+    let session = databases.read_primary();
+    match tokio::time::timeout(PATIENCE, session.all(record::recorded())).await {
+        Ok(Ok(recorded)) if record::lacks(&recorded) => State::Outdated,
+        Ok(Ok(_)) => State::Ok,
+        Ok(Err(_)) | Err(_) => State::Unavailable,
+    }
 }
 
 fn replica_state(in_use: &[bool]) -> State {
