@@ -15,12 +15,19 @@ pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
 
 /// A path of the document with values in place of its parameters, out of their schemas: ids that nobody has.
 pub fn concrete(document: &Value, template: &str) -> String {
+    filled(document, template, &[])
+}
+
+/// The same with these values for the parameters of these names.
+pub fn filled(document: &Value, template: &str, own: &[(&str, &str)]) -> String {
     let operations = document["paths"][template].as_object().unwrap_or_else(|| panic!("no path {template}"));
     let parameters = operations.values().filter_map(|operation| operation["parameters"].as_array()).flatten();
     let mut path = template.to_owned();
     for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
         let name = parameter["name"].as_str().unwrap();
-        path = path.replace(&format!("{{{name}}}"), example(document, parameter));
+        let known = own.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        let value = known.unwrap_or_else(|| example(document, parameter));
+        path = path.replace(&format!("{{{name}}}"), value);
     }
     assert!(!path.contains('{'), "{template} has parameters that none of its operations declares: {path}");
     path
@@ -59,5 +66,7 @@ mod tests {
             "components": {"schemas": {"Id_ord": {"examples": ["ord_1"]}}},
         });
         assert_eq!(concrete(&document, path), "/orders/ord_1/items/itm_1/open/ada");
+        let own = filled(&document, path, &[("item_id", "itm_9"), ("other_id", "x")]);
+        assert_eq!(own, "/orders/ord_1/items/itm_9/open/ada");
     }
 }

@@ -37,13 +37,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let chosen = choose(&options.only, &options.skip)?;
     if options.list {
         for step in chosen {
-            println!("{:<13} {}", step.name, step.about);
+            crate::output::say!("{:<13} {}", step.name, step.about);
         }
         return Ok(true);
     }
     let mut reports = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
-        println!("\n==> [{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
+        crate::output::say!("\n==> [{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
         let report = run_one(workspace, step);
         let failed = report.result.is_err();
         reports.push(report);
@@ -59,9 +59,11 @@ fn run_one(workspace: &Workspace, step: &'static Step) -> Report {
     let result = (step.run)(workspace);
     let took = begun.elapsed();
     match &result {
-        Ok(Outcome::Passed) => println!("<== {} passed in {:.1} s", step.name, took.as_secs_f32()),
-        Ok(Outcome::Skipped(why)) => println!("<== {} skipped: {why}", step.name),
-        Err(error) => println!("<== {} FAILED after {:.1} s\n{error:#}", step.name, took.as_secs_f32()),
+        Ok(Outcome::Passed) => crate::output::say!("<== {} passed in {:.1} s", step.name, took.as_secs_f32()),
+        Ok(Outcome::Skipped(why)) => crate::output::say!("<== {} skipped: {why}", step.name),
+        Err(error) => {
+            crate::output::say!("<== {} FAILED after {:.1} s\n{error:#}", step.name, took.as_secs_f32())
+        }
     }
     Report { step, result, took }
 }
@@ -78,15 +80,15 @@ fn choose(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>> {
 }
 
 fn summarize(reports: &[Report], planned: usize) -> bool {
-    println!("\n==> summary");
+    crate::output::say!("\n==> summary");
     for report in reports {
-        println!("{}", summary_line(report));
+        crate::output::say!("{}", summary_line(report));
     }
     let total: Duration = reports.iter().map(|report| report.took).sum();
     let failed = reports.iter().filter(|report| report.result.is_err()).count();
     let passed = reports.iter().filter(|report| matches!(report.result, Ok(Outcome::Passed))).count();
-    println!("{:<13} {:<7} {:>7.1} s", "all", "", total.as_secs_f32());
-    println!("steps: {passed} passed, {failed} failed, {} skipped", planned - passed - failed);
+    crate::output::say!("{:<13} {:<7} {:>7.1} s", "all", "", total.as_secs_f32());
+    crate::output::say!("steps: {passed} passed, {failed} failed, {} skipped", planned - passed - failed);
     failed == 0
 }
 

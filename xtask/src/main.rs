@@ -1,7 +1,6 @@
 //! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again, and
 //! `cargo xtask new-domain` makes a new domain.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a command-line tool: what it prints is its result")]
 #![expect(
     clippy::disallowed_methods,
     reason = "a tool beside the product: it times its steps, waits for servers and reads the environment that CI gives it"
@@ -14,6 +13,7 @@ mod graph;
 mod licence;
 mod markdown;
 mod node;
+mod output;
 mod process;
 mod python;
 mod server;
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            println!("error: {error:#}");
+            output::say!("error: {error:#}");
             if error.is::<Refusal>() { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
         }
     }

@@ -98,7 +98,7 @@ impl Invocation {
 
     /// Shows the command, runs it with our own output, and fails when it does.
     pub(crate) fn run(&self) -> Result<()> {
-        println!("$ {}", self.shown());
+        crate::output::say!("$ {}", self.shown());
         let mut command = self.command();
         let child = command.spawn().with_context(|| self.cannot_start())?;
         let status = self.finish(child)?;
@@ -132,7 +132,7 @@ impl Invocation {
 
     /// Shows the command and leaves it running, its output in a file.
     pub(crate) fn start(&self, log: &Path) -> Result<Running> {
-        println!("$ {} > {} &", self.shown(), log.display());
+        crate::output::say!("$ {} > {} &", self.shown(), log.display());
         let file = File::create(log).with_context(|| format!("can't write {}", log.display()))?;
         let errors = file.try_clone().context("can't share the log")?;
         let child =

@@ -193,7 +193,7 @@ fn configured(command: Invocation, ports: Ports, folder: &PathBuf) -> Invocation
 
 fn wait_until_ready(process: &mut Running, ports: Ports) -> Result<()> {
     let url = format!("http://127.0.0.1:{}/health/ready", ports.api);
-    println!("waiting for {url}");
+    crate::output::say!("waiting for {url}");
     let ready = poll(150, PAUSE, || {
         if let Some(status) = process.ended()? {
             bail!("the server ended before it was ready ({status}):\n{}", process.tail());

@@ -51,10 +51,11 @@ impl Workspace {
         self.kept(name)
     }
 
-    /// A file of the repository as text.
+    /// A file of the repository as text, its lines ended as in the repository.
     pub(crate) fn read(&self, relative: impl AsRef<Path>) -> Result<String> {
         let path = self.root.join(relative);
-        fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))
+        let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(text.replace("\r\n", "\n"))
     }
 
     /// The files that git knows or would add, relative to the root.
@@ -71,4 +72,33 @@ impl Workspace {
 /// True in CI, where a missing tool is a failure and not a reason to skip.
 pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As git for Windows is set up.
+    #[test]
+    fn a_checkout_has_the_line_ends_of_the_repository_whatever_git_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (origin, clone) = (folder.path().join("origin"), folder.path().join("clone"));
+        fs::create_dir(&origin).unwrap();
+        fs::write(origin.join(".gitattributes"), include_str!("../../.gitattributes")).unwrap();
+        fs::write(origin.join("a.rs"), "one\ntwo\n").unwrap();
+        let git = |words: &str, in_folder: &Path| {
+            let someone = ["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "core.autocrlf=true"];
+            Invocation::new("git")
+                .args(someone)
+                .args(words.split(' '))
+                .current_dir(in_folder)
+                .capture()
+                .unwrap()
+        };
+        git("init --quiet", &origin);
+        git("add --all", &origin);
+        git("-c commit.gpgsign=false commit --quiet --message x", &origin);
+        git("clone --quiet origin clone", folder.path());
+        assert_eq!(fs::read_to_string(clone.join("a.rs")).unwrap(), "one\ntwo\n");
+    }
 }

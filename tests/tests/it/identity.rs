@@ -1,7 +1,8 @@
 //! One URL is another thing for each who asks: nobody is answered with what another has seen, whatever a cache remembers.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::contract::filled;
 use tests::{Account, Answer, TestServer};
 
 const ME: &str = "/api/v1/users/me";
@@ -22,21 +23,20 @@ fn varies_by(answer: &Answer, name: &str) -> bool {
 struct Person {
     account: Account,
     upload: String,
+    document: Value,
 }
 
 impl Person {
     async fn new(server: &TestServer) -> Self {
         let account = server.admin().await;
         let upload = server.upload(&account).await;
-        Self { account, upload }
+        let document = server.get("/openapi.json").await.expect(200).json();
+        Self { account, upload, document }
     }
 
-    /// A path of the document for this person.
+    /// A path of the document for this person, who has no more than an account and an upload.
     fn path(&self, template: &str) -> String {
-        let path = template.replace("{user_id}", &self.account.id);
-        let path = path.replace("{upload_id}", &self.upload);
-        assert!(!path.contains('{'), "{path}");
-        path
+        filled(&self.document, template, &[("user_id", &self.account.id), ("upload_id", &self.upload)])
     }
 }
 

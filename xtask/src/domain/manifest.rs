@@ -10,6 +10,7 @@ use toml_edit::Value;
 
 use super::grammar;
 use super::names;
+use super::plan::lines;
 use super::spec::Spec;
 
 const HEAD: &str = "\
@@ -41,9 +42,9 @@ pub(crate) fn path(name: &str) -> String {
     format!("crates/{name}/domain.toml")
 }
 
-/// The SHA-256 of a text, in hexadecimal digits.
+/// The SHA-256 of the lines of a text, in hexadecimal digits; how they end does not matter.
 pub(crate) fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |digits, byte| {
+    Sha256::digest(lines(text)).iter().fold(String::new(), |digits, byte| {
         let hex = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
         digits + &String::from_iter([hex(byte >> 4), hex(byte & 15)])
     })

@@ -7,10 +7,16 @@ use anyhow::{Context, Result, bail};
 /// The file with the name of the last migration that was released.
 pub(crate) const RELEASED: &str = "migration/RELEASED";
 
-/// Today in UTC, as `20261121`.
-pub(crate) fn today() -> Result<String> {
+/// Now in UTC, as `20261121_101500`: the date and the time of day.
+pub(crate) fn now() -> Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
-    Ok(day(since.as_secs() / 86_400))
+    Ok(moment(since.as_secs()))
+}
+
+/// The moment that comes so many seconds after the first of January 1970.
+fn moment(seconds: u64) -> String {
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{}_{hour:02}{minute:02}{second:02}", day(seconds / 86_400))
 }
 
 /// The day that comes so many days after the first of January 1970.
@@ -32,17 +38,19 @@ fn day(mut days: u64) -> String {
     format!("{year:04}{month:02}{:02}", days + 1)
 }
 
-/// The module of a new migration, behind all that are there: `m20261121_000005_create_posts`.
-pub(crate) fn next(listed: &[String], today: &str, what: &str) -> Result<String> {
-    let (date, number) = match listed.last() {
-        None => (today.to_owned(), 1),
-        Some(last) => match parts(last)? {
-            // Somebody's clock was ahead; migrations stay in order all the same.
-            (date, number) if date >= today => (date.to_owned(), number + 1),
-            _ => (today.to_owned(), 1),
-        },
-    };
-    Ok(format!("m{date}_{number:06}_{what}"))
+/// The module of a new migration, behind all that are there: `m20261121_101500_create_posts`.
+///
+/// The time of day keeps a name from being given twice, also after the domain that had it was removed: a database that ran the
+/// first would take the second for it.
+pub(crate) fn next(listed: &[String], now: &str, what: &str) -> Result<String> {
+    let last = listed.last().map(|last| parts(last)).transpose()?;
+    Ok(match last {
+        // Somebody's clock was ahead, or two were made in one second; migrations stay in order all the same.
+        Some((date, number)) if format!("{date}_{number:06}").as_str() >= now => {
+            format!("m{date}_{:06}_{what}", number + 1)
+        }
+        _ => format!("m{now}_{what}"),
+    })
 }
 
 fn parts(name: &str) -> Result<(&str, u32)> {
@@ -53,7 +61,7 @@ fn parts(name: &str) -> Result<(&str, u32)> {
     let (date, number) = (parts.next(), parts.next());
     if !digits(date, 8) || !digits(number, 6) {
         bail!(
-            "the last migration is called `{name}`, and not as in `m20261121_000005_create_posts`: rename it"
+            "the last migration is called `{name}`, and not as in `m20261121_101500_create_posts`: rename it"
         );
     }
     let number = number.and_then(|number| number.parse().ok()).context("six digits are a number")?;
@@ -101,22 +109,25 @@ mod tests {
         assert_eq!(day(20_778), "20261121");
         assert_eq!(day(20_818), "20261231");
         assert_eq!(day(20_819), "20270101");
-        assert_eq!(today().unwrap().len(), 8);
+        assert_eq!(moment(0), "19700101_000000");
+        assert_eq!(moment(11_016 * 86_400 + 86_399), "20000229_235959");
+        assert_eq!(now().unwrap().len(), 15);
     }
 
     #[test]
     fn the_next_one_comes_last() {
-        let next = |names: &[&str]| next(&listed(names), "20261121", "create_posts").unwrap();
-        assert_eq!(next(&[]), "m20261121_000001_create_posts");
-        assert_eq!(next(&["m20261120_000007_a"]), "m20261121_000001_create_posts");
-        assert_eq!(next(&["m20261121_000001_a", "m20261121_000004_b_c"]), "m20261121_000005_create_posts");
+        let next = |names: &[&str]| next(&listed(names), "20261121_101500", "create_posts").unwrap();
+        assert_eq!(next(&[]), "m20261121_101500_create_posts");
+        assert_eq!(next(&["m20261120_235959_a"]), "m20261121_101500_create_posts");
+        assert_eq!(next(&["m20261121_000001_a", "m20261121_000004_b_c"]), "m20261121_101500_create_posts");
+        assert_eq!(next(&["m20261121_101500_a"]), "m20261121_101501_create_posts");
         assert_eq!(next(&["m20261201_000009_a"]), "m20261201_000010_create_posts");
     }
 
     #[test]
     fn a_strange_name_is_told() {
         for name in ["create_posts", "m2026_000001_a", "m20261121_01_a", "x20261121_000001_a"] {
-            let error = next(&listed(&[name]), "20261121", "a").unwrap_err().to_string();
+            let error = next(&listed(&[name]), "20261121_101500", "a").unwrap_err().to_string();
             assert!(error.starts_with(&format!("the last migration is called `{name}`")), "{error}");
         }
     }

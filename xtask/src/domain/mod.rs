@@ -4,6 +4,7 @@
 //! `render` makes the files, `lists` and `cargo_toml` edit the few files that others keep too, and `plan` writes all of it or
 //! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed.
 
+mod by_hand;
 pub(crate) mod canon;
 mod cargo_toml;
 mod catalogue;
@@ -19,11 +20,13 @@ mod names;
 mod plan;
 mod plural;
 mod prefix;
+pub(crate) mod proved;
 mod refusal;
 mod render;
 mod rules;
 mod samples;
 mod source;
+pub(crate) mod spare;
 mod spec;
 mod survey;
 mod view;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// The files that will be created, changed and deleted. Reading through it gives what will be.
+///
+/// Texts are lines here: they end in `\n`, however a checkout has them, and a file keeps the ends that it has.
 #[derive(Debug)]
 pub(crate) struct Plan {
     root: PathBuf,
@@ -32,10 +34,11 @@ impl Plan {
     pub(crate) fn read(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
         let path = path.as_ref();
         match self.changes.get(path) {
-            Some(change) => Ok(change.after.clone()),
+            Some(change) => Ok(change.after.as_deref().map(lines)),
             None => on_disk(&self.root.join(path))?
                 .map(|bytes| {
-                    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+                    let text = String::from_utf8(bytes);
+                    text.map(|text| lines(&text)).with_context(|| format!("{} is no text", path.display()))
                 })
                 .transpose(),
         }
@@ -82,6 +85,8 @@ impl Plan {
             Some(change) => change.before,
             None => on_disk(&self.root.join(path))?,
         };
+        let after =
+            after.map(|text| if ends_in_crlf(before.as_deref()) { text.replace('\n', "\r\n") } else { text });
         // What ends as it began is no change.
         if before.as_deref() != after.as_deref().map(str::as_bytes) {
             self.changes.insert(path.to_owned(), Change { before, after });
@@ -205,6 +210,17 @@ impl Done {
     }
 }
 
+/// The text with every line ended alike.
+pub(crate) fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// Whether a file has the line ends of Windows, as its first line has them.
+fn ends_in_crlf(bytes: Option<&[u8]>) -> bool {
+    let first = bytes.and_then(|bytes| bytes.split(|byte| *byte == b'\n').next());
+    first.is_some_and(|line| line.last() == Some(&b'\r'))
+}
+
 fn make_folders(folder: &Path, done: &mut Done) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
@@ -314,6 +330,25 @@ mod tests {
         assert_eq!(read("kept.txt"), "one\nthree\nfour\n");
         assert!(!folder.path().join("a").exists(), "folders that became empty are gone");
         assert_eq!(tree(folder.path()).len(), 4);
+    }
+
+    #[test]
+    fn a_file_keeps_its_line_ends() {
+        let folder = workspace();
+        let on_disk = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+        fs::write(folder.path().join("windows.txt"), "one\r\ntwo\r\n").unwrap();
+        let mut plan = Plan::new(folder.path());
+        assert_eq!(plan.read("windows.txt").unwrap().unwrap(), "one\ntwo\n");
+        plan.write("windows.txt", "one\ntwo\n").unwrap();
+        assert_eq!(plan.to_string(), "", "the same lines are no change");
+        plan.edit("windows.txt", |text| Ok(text.replace("two", "three"))).unwrap();
+        assert_eq!(plan.read("windows.txt").unwrap().unwrap(), "one\nthree\n");
+        plan.write("kept.txt", "one\n").unwrap();
+        plan.apply().unwrap();
+        assert_eq!(
+            (on_disk("windows.txt"), on_disk("kept.txt")),
+            ("one\r\nthree\r\n".into(), "one\n".into())
+        );
     }
 
     #[test]

@@ -110,6 +110,36 @@ fn of_noun(noun: &str) -> String {
     }
 }
 
+/// Nouns that end like several and are one.
+const ONE_IN_S: &[&str] =
+    &["alias", "atlas", "bias", "canvas", "chaos", "corps", "cosmos", "gas", "lens", "means"];
+
+/// What one of them is called, if the name is that of several: `post` of `posts`. A guess, as good as [`plural`] is.
+pub(crate) fn singular(name: &str) -> Option<String> {
+    let (before, noun) = name.rsplit_once('_').map_or(("", name), |(before, noun)| (before, noun));
+    let joint = if before.is_empty() { "" } else { "_" };
+    one_of(noun).map(|one| format!("{before}{joint}{one}"))
+}
+
+fn one_of(noun: &str) -> Option<String> {
+    if UNCOUNTABLE.contains(&noun) || ONE_IN_S.contains(&noun) {
+        return None;
+    }
+    let irregular = IRREGULAR.iter().chain(WHOLE).find(|(_, many)| noun == *many);
+    if let Some((one, _)) = irregular {
+        return Some((*one).to_owned());
+    }
+    if ["ss", "us", "is"].iter().any(|ending| noun.ends_with(ending)) {
+        return None;
+    }
+    let in_es = ["sses", "tuses", "buses", "xes", "ches", "shes"].iter().any(|ending| noun.ends_with(ending));
+    let one = match noun.strip_suffix("ies") {
+        Some(rest) => format!("{rest}y"),
+        None => noun.strip_suffix(if in_es { "es" } else { "s" })?.to_owned(),
+    };
+    (one.len() > 1 && of_noun(&one) == noun).then_some(one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +190,29 @@ mod tests {
         assert_eq!(plural("blog_post"), "blog_posts");
         assert_eq!(plural("product_category"), "product_categories");
         assert_eq!(plural("people_status"), "people_statuses");
+    }
+
+    #[test]
+    fn several_are_told_from_one() {
+        for (many, one) in [
+            ("posts", "post"),
+            ("users", "user"),
+            ("categories", "category"),
+            ("addresses", "address"),
+            ("statuses", "status"),
+            ("boxes", "box"),
+            ("houses", "house"),
+            ("people", "person"),
+            ("children", "child"),
+            ("order_items", "order_item"),
+            ("v2s", "v2"),
+        ] {
+            assert_eq!(singular(many).as_deref(), Some(one));
+        }
+        for one in [
+            "post", "status", "address", "news", "data", "analysis", "bus", "lens", "specimen", "s", "series",
+        ] {
+            assert_eq!(singular(one), None, "{one}");
+        }
     }
 }

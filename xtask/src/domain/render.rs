@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::grammar;
 use super::imports;
+use super::plan::lines;
 use super::spec::{Field, Spec};
 use super::view::{self, House};
 
@@ -211,7 +212,8 @@ fn rendered(
         .get_template(template)?
         .render(Serde(view))
         .with_context(|| format!("the template {template}"))?;
-    let text = format!("{}\n", text.trim_end());
+    // A checkout may have the templates with other line ends.
+    let text = lines(&format!("{}\n", text.trim_end()));
     let is_rust = Path::new(path).extension().is_some_and(|extension| extension == "rs");
     let text = if is_rust {
         let pruned = imports::prune(&text)

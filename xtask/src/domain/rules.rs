@@ -79,6 +79,7 @@ const TAKEN_PLURALS: &[&str] = &[
     "docs",
     "handled_events",
     "health",
+    "migration_contents",
     "openapi",
     "outbox_events",
     "passwords",
@@ -169,8 +170,19 @@ pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<Stri
     check_choices(spec, &spec.fields, survey)
 }
 
+/// Whether a domain could be called so: nothing has its name, its table's, its route's or its types'.
+pub(crate) fn is_free(name: &str, plural: &str, survey: &Survey) -> bool {
+    check_name(name, survey).is_ok()
+        && check_plural(plural, survey).is_ok()
+        && !types_of(name, plural).iter().any(|name| survey.schemas.contains(name))
+}
+
 fn own_types(spec: &Spec) -> Vec<String> {
-    let (one, many) = (pascal(&spec.name), pascal(&spec.plural));
+    types_of(&spec.name, &spec.plural)
+}
+
+fn types_of(name: &str, plural: &str) -> Vec<String> {
+    let (one, many) = (pascal(name), pascal(plural));
     let endings = ["", "Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted"];
     let types = endings.iter().map(|ending| format!("{one}{ending}"));
     types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect()
@@ -280,7 +292,7 @@ fn check_parameters(fields: &[Field]) -> Result<(), Refusal> {
 }
 
 /// What a list can be asked for by this field.
-fn parameters(field: &Field) -> Vec<String> {
+pub(crate) fn parameters(field: &Field) -> Vec<String> {
     let column = field.column();
     let suffixed = |suffixes: &[&str]| suffixes.iter().map(|suffix| format!("{column}{suffix}")).collect();
     match field.kind {

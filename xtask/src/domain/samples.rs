@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::spec::{Field, Kind};
-use super::view::{grouped, longest, shortest};
+use super::view::{floating, grouped, integer as written, longest, shortest};
 
 /// How many rows the tests of a list make.
 const ROWS: usize = 5;
@@ -232,11 +232,12 @@ fn integer(field: &Field, min: i64, max: i64) -> Sample {
     let values = integers(field, min, max);
     let low = bound(field.range.min.as_ref());
     let high = bound(field.range.max.as_ref());
-    let example = values.first().map_or_else(|| "1".to_owned(), i64::to_string);
+    let values: Vec<String> = values.iter().map(|value| written(&value.to_string())).collect();
+    let example = values.first().cloned().unwrap_or_else(|| "1".to_owned());
     let mut sample = if low.unwrap_or(min) <= 1 && high.unwrap_or(max) >= NUMBERS {
         new("number", example)
     } else {
-        picked(&values.iter().map(i64::to_string).collect::<Vec<_>>(), example)
+        picked(&values, example)
     };
     sample.accepted = vec![json(low.unwrap_or(min)), json(high.unwrap_or(max))];
     let is_big = field.kind == Kind::BigInt;
@@ -335,7 +336,12 @@ fn floats(field: &Field) -> Vec<String> {
     } else {
         (high - 4.0, high)
     };
-    (0..5).map(|step| format!("{:?}", start + (end - start) * f64::from(step) / 4.0)).collect()
+    (0..5).map(|step| float_literal(start + (end - start) * f64::from(step) / 4.0)).collect()
+}
+
+fn float_literal(value: f64) -> String {
+    let text = format!("{value:?}");
+    if text.contains('e') { text } else { floating(&text) }
 }
 
 fn float(field: &Field) -> Sample {
@@ -346,12 +352,12 @@ fn float(field: &Field) -> Sample {
         vec![format!("json!({})", values[0]), "json!(VALUE)".replace("VALUE", &values[values.len() - 1])];
     let parse = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
     if let Some(low) = parse(&field.range.min) {
-        sample.accepted.push(format!("json!({low:?})"));
-        sample.refused.push((format!("json!({:?})", low - 1.0), "too_small"));
+        sample.accepted.push(format!("json!({})", float_literal(low)));
+        sample.refused.push((format!("json!({})", float_literal(low - 1.0)), "too_small"));
     }
     if let Some(high) = parse(&field.range.max) {
-        sample.accepted.push(format!("json!({high:?})"));
-        sample.refused.push((format!("json!({:?})", high + 1.0), "too_large"));
+        sample.accepted.push(format!("json!({})", float_literal(high)));
+        sample.refused.push((format!("json!({})", float_literal(high + 1.0)), "too_large"));
     }
     with(sample, &[], &[("\"1\"", "type")])
 }

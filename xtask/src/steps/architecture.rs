@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// Checks every rule and prints one sentence for each place where one is broken.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    println!("$ cargo metadata, cargo tree, deny.toml and the crates' lib.rs, against the rules");
+    crate::output::say!("$ cargo metadata, cargo tree, deny.toml and the crates' lib.rs, against the rules");
     let house = house::House::survey(workspace)?;
     let policy = policy::Policy::read(&workspace.read("deny.toml")?)?;
     let mut broken = rules::arrows(&house);
@@ -23,13 +23,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     broken.extend(policy.violations(&house.packages));
     broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);
     for sentence in &broken {
-        println!("- {sentence}");
+        crate::output::say!("- {sentence}");
     }
     if !broken.is_empty() {
         bail!("{} architecture rule(s) broken: {}", broken.len(), broken[0]);
     }
     let domains: Vec<_> = house.domains().map(|member| member.name.as_str()).collect();
-    println!(
+    crate::output::say!(
         "{} packages, {} members, domains: {}",
         house.packages.len(),
         house.members.len(),

@@ -35,7 +35,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .env("ASHLAR_TEST_BINARY", server.binary())
         .current_dir(&scripts)
         .run();
-    println!("screenshots: {}", server.folder().display());
+    crate::output::say!("screenshots: {}", server.folder().display());
     if let Err(error) = looked {
         bail!("something does not work in a browser: {error}\n{}", server.tail());
     }

@@ -70,7 +70,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
 
 fn left_out() -> Vec<String> {
     for (check, reason) in LEFT_OUT {
-        println!("not checked: {check}: {reason}");
+        crate::output::say!("not checked: {check}: {reason}");
     }
     let names: Vec<&str> = LEFT_OUT.iter().map(|(check, _)| *check).collect();
     if names.is_empty() { Vec::new() } else { vec!["--exclude-checks".to_owned(), names.join(",")] }

@@ -31,7 +31,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let merged = folder.join("merged.profdata");
     tools.merge(&profiles, &merged)?;
     let report = Report::read(&tools.export(&merged, &binaries)?, &workspace.root)?;
-    print!("{report}");
+    crate::output::text(&report);
     tools.html(&merged, &binaries, &workspace.root, &workspace.scratch("coverage/html")?)?;
     let percent = report.percent();
     if percent < FLOOR {
@@ -113,7 +113,7 @@ impl Tools {
         let output = format!("--output-dir={}", folder.display());
         let command = self.call(&["show", "--format=html", &output], merged, binaries).arg("--sources");
         command.arg(root.join("crates")).capture()?;
-        println!("for a person: {}", folder.join("index.html").display());
+        crate::output::say!("for a person: {}", folder.join("index.html").display());
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::markdown;
 use crate::workspace::Workspace;
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    println!("$ the relative links of README.md, docs/**/*.md and every other document");
+    crate::output::say!("$ the relative links of README.md, docs/**/*.md and every other document");
     let files: BTreeSet<PathBuf> = workspace.files()?.into_iter().collect();
     if !files.contains(Path::new("README.md")) {
         bail!("there is no README.md");
@@ -27,11 +27,11 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         }
     }
     for sentence in &broken {
-        println!("- {sentence}");
+        crate::output::say!("- {sentence}");
     }
     match broken.first() {
         Some(first) => bail!("{} broken link(s): {first}", broken.len()),
-        None => println!("{count} links"),
+        None => crate::output::say!("{count} links"),
     }
     Ok(Outcome::Passed)
 }

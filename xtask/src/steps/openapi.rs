@@ -37,7 +37,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
 /// Writes the document again.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     fs::write(workspace.root.join(DOCUMENT), generate(workspace)?).context("can't write the document")?;
-    println!("wrote {DOCUMENT}");
+    crate::output::say!("wrote {DOCUMENT}");
     Ok(())
 }
 
@@ -52,7 +52,7 @@ fn generate(workspace: &Workspace) -> Result<String> {
         .without_configuration()
         .env("ASHLAR_DATA_DIR", folder.join("data"))
         .current_dir(&folder);
-    println!("$ {}", command.shown());
+    crate::output::say!("$ {}", command.shown());
     let text = command.capture()?;
     serde_json::from_str::<serde_json::Value>(&text).context("`ashlar openapi` printed no JSON")?;
     Ok(format!("{}\n", text.trim_end()))

@@ -32,7 +32,7 @@ pub(super) fn with_server(
     work: impl FnOnce(&str) -> Result<Outcome>,
 ) -> Result<Outcome> {
     if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
-        println!("using the server that TEST_DATABASE_URL names");
+        crate::output::say!("using the server that TEST_DATABASE_URL names");
         return work(&url);
     }
     let Some(programs) = programs() else {
@@ -183,7 +183,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            println!("can't remove {}: {error}", self.path.display());
+            crate::output::say!("can't remove {}: {error}", self.path.display());
         }
     }
 }

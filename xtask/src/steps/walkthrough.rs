@@ -31,7 +31,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .current_dir(&copy)
         .start(&folder.join("server.log"))?;
     let server = Server::ready(process, DEFAULT_PORTS, binary, folder)?;
-    println!("the server printed:\n{}", server.tail());
+    crate::output::say!("the server printed:\n{}", server.tail());
     let walked = Invocation::new("bash")
         .args(["-euo", "pipefail", "-x"])
         .arg(&file)

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{How, Site, carry_out, on_site, parse_fields, write_catalogue};
+use crate::domain::by_hand;
 use crate::domain::lists::{self, Position};
 use crate::domain::manifest::{self, Manifest, Migration, hash};
 use crate::domain::merge::{Outcome, Versions, merge};
@@ -53,13 +54,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = on_site(workspace, |site| draft(site, options))?;
     let is_done = carry_out(workspace, &draft.plan, options.how)?;
     if !draft.merged.is_empty() {
-        println!(
+        crate::output::say!(
             "\nYour edits were kept in these files; look at them with `git diff`:\n  {}",
             draft.merged.join("\n  ")
         );
     }
     if is_done {
-        println!("\nNext:\n  cargo test -p migration -p {}\n  git add --all && git commit", options.domain);
+        crate::output::say!(
+            "\nNext:\n  cargo test -p migration -p {}\n  git add --all && git commit",
+            options.domain
+        );
     }
     Ok(true)
 }
@@ -77,6 +81,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Draft> {
     rules::check_fields(&spec)?;
     rules::check_references(&spec, &survey)?;
     rules::check_choices(&spec, &new, &survey)?;
+    refuse_written(site, &spec, &new)?;
 
     let before = survey.specs();
     let mut after = before.clone();
@@ -117,6 +122,22 @@ fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Manifest, Refusal> {
         )),
         _ => refuse(format!("there is no domain `{name}`: write one of {}", known.join(", "))),
     }
+}
+
+/// Nothing that people wrote into the domain may have the name of a new field.
+fn refuse_written(site: &Site<'_>, spec: &Spec, new: &[Field]) -> Result<()> {
+    let plan = Plan::new(&site.workspace.root);
+    let read = |room| plan.read(format!("crates/{}/src/{room}.rs", spec.name)).map(Option::unwrap_or_default);
+    let (model, dto) = (read("model")?, read("dto")?);
+    for field in new {
+        if let Some(there) = by_hand::clash(spec, field, &model, &dto)? {
+            refuse(format!(
+                "{there}, and not by this generator: call the new field `{}` otherwise, or take out what was written by hand",
+                field.name
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 /// The other domains that refer to this one, directly or not: their tests make rows of it.
@@ -230,7 +251,7 @@ impl Work<'_> {
 
     /// The migration that adds the fields to the table.
     fn migrate(&mut self, manifest: &mut Manifest, new: &[Field], survey: &Survey) -> Result<()> {
-        let name = migrations::next(&survey.migrations, &self.site.today, &what(&manifest.spec, new))?;
+        let name = migrations::next(&survey.migrations, &self.site.now, &what(&manifest.spec, new))?;
         let file = self.site.render.added_fields(&manifest.spec, new, self.after, &name)?;
         self.plan.create(&file.path, &file.text)?;
         manifest.files.insert(file.path.display().to_string(), hash(&file.text));

@@ -27,11 +27,11 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let survey = Survey::of(&workspace.root)?;
     let mut plan = Plan::new(&workspace.root);
-    print!("{}", listing(&plan, &survey)?);
+    crate::output::text(&listing(&plan, &survey)?);
     if options.write {
         write_catalogue(&mut plan, &survey, &survey.specs())?;
         plan.apply()?;
-        print!("{plan}");
+        crate::output::text(&plan);
     }
     Ok(true)
 }

@@ -106,31 +106,31 @@ impl Render for Templates<'_> {
 pub(crate) struct Site<'a> {
     workspace: &'a Workspace,
     render: &'a dyn Render,
-    /// As `20261121`.
-    today: String,
+    /// As `20261121_101500`.
+    now: String,
 }
 
-/// Runs something in the workspace, with the templates of the house and today's date.
+/// Runs something in the workspace, with the templates of the house and the time of day.
 fn on_site<T>(workspace: &Workspace, work: impl FnOnce(&Site<'_>) -> Result<T>) -> Result<T> {
-    work(&Site { workspace, render: &Templates { workspace }, today: migrations::today()? })
+    work(&Site { workspace, render: &Templates { workspace }, now: migrations::now()? })
 }
 
 /// Writes what is planned, and what other tools make of it; true when something was written.
 fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
     if how.dry_run {
-        print!("{plan}");
+        crate::output::text(&plan);
         let document = if how.no_openapi { "" } else { " and docs/openapi.json" };
-        println!(
+        crate::output::say!(
             "and what follows from that in Cargo.lock{document}\nnothing was written: leave --dry-run out for that"
         );
         return Ok(false);
     }
     plan.apply()?;
-    print!("{plan}");
+    crate::output::text(&plan);
     let locked = workspace.read(LOCK).unwrap_or_default();
     lock(workspace)?;
     if workspace.read(LOCK)? != locked {
-        println!("change  {LOCK}");
+        crate::output::say!("change  {LOCK}");
     }
     if !how.no_openapi {
         openapi::write(workspace).context(

@@ -12,7 +12,7 @@ use crate::domain::manifest::{self, Manifest, Migration, hash};
 use crate::domain::migrations;
 use crate::domain::names;
 use crate::domain::plan::Plan;
-use crate::domain::plural::plural;
+use crate::domain::plural::{plural, singular};
 use crate::domain::prefix;
 use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::render::{self, Rendered};
@@ -63,7 +63,7 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let (plan, spec) = on_site(workspace, |site| draft(site, options))?;
     if carry_out(workspace, &plan, options.how)? {
-        println!("\n{}", next_steps(&spec));
+        crate::output::say!("\n{}", next_steps(&spec));
     }
     Ok(true)
 }
@@ -82,7 +82,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
     let root = &site.workspace.root;
     let survey = Survey::of(root)?;
     let spec = spec(options, &survey, &site.render.reserved_types()?)?;
-    let migration = migrations::next(&survey.migrations, &site.today, &format!("create_{}", spec.plural))?;
+    let migration = migrations::next(&survey.migrations, &site.now, &format!("create_{}", spec.plural))?;
     let mut house = survey.specs();
     house.insert(spec.name.clone(), spec.clone());
     let files = site.render.domain(&spec, &house, &migration)?;
@@ -98,6 +98,11 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
 fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Result<Spec, Refusal> {
     let name = &options.name;
     rules::check_name(name, survey)?;
+    if let (Some(one), None) = (singular(name), &options.plural) {
+        refuse(format!(
+            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
+        ))?;
+    }
     let plural = options.plural.clone().unwrap_or_else(|| plural(name));
     rules::check_plural(&plural, survey)?;
     let spec = Spec {

@@ -7,7 +7,7 @@ use super::add_field::module;
 use crate::domain::lists::{self, Position};
 use crate::domain::migrations;
 use crate::domain::names;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, lines};
 use crate::domain::refusal::Refusal;
 use crate::domain::survey::MIGRATIONS;
 use crate::workspace::Workspace;
@@ -27,21 +27,21 @@ pub(crate) struct Options {
 
 /// Makes the file and its line.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
-    let plan = draft(workspace, &options.name, &migrations::today()?)?;
+    let plan = draft(workspace, &options.name, &migrations::now()?)?;
     plan.apply()?;
-    print!("{plan}");
-    println!("\nNext: write both ways, and try them with `cargo test -p migration`");
+    crate::output::text(&plan);
+    crate::output::say!("\nNext: write both ways, and try them with `cargo test -p migration`");
     Ok(true)
 }
 
 /// What making it will do.
-pub(super) fn draft(workspace: &Workspace, name: &str, today: &str) -> Result<Plan> {
+pub(super) fn draft(workspace: &Workspace, name: &str, now: &str) -> Result<Plan> {
     names::check(name, LONGEST).map_err(Refusal::new)?;
     let mut plan = Plan::new(&workspace.root);
     let listed = lists::names(&plan.expect(MIGRATIONS)?, "migrations")?.unwrap_or_default();
-    let migration = migrations::next(&listed, today, name)?;
+    let migration = migrations::next(&listed, now, name)?;
     let about = names::capitalized(&name.replace('_', " "));
-    plan.create(module(&migration), TEMPLATE.replace("{{ about }}", &about))?;
+    plan.create(module(&migration), lines(TEMPLATE).replace("{{ about }}", &about))?;
     plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration, Position::Last))?;
     Ok(plan)
 }

@@ -38,21 +38,26 @@ pub(crate) struct Options {
     how: How,
 }
 
-/// The plan, and the migrations that stay.
+/// The plan, the migrations that stay, and what is to be done with databases in which the others ran.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) released: Vec<String>,
+    pub(super) databases: String,
 }
 
 /// Removes the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = draft(workspace, options)?;
     if carry_out(workspace, &draft.plan, options.how)? {
-        println!("\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit", options.domain);
+        crate::output::say!(
+            "\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit{}",
+            options.domain,
+            draft.databases
+        );
     }
     if !draft.released.is_empty() {
-        println!(
+        crate::output::say!(
             "\nThese migrations were released and stay: {}. A later one may drop the table: `cargo xtask new-migration`.",
             draft.released.join(", ")
         );
@@ -87,7 +92,25 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let mut generated = survey.specs();
     generated.remove(name);
     write_catalogue(&mut plan, &survey, &generated)?;
-    Ok(Draft { plan, released })
+    let databases = databases(manifest, &survey.migrations, &released);
+    Ok(Draft { plan, released, databases })
+}
+
+/// What whoever has run the server since the domain was made has to do: the server does not start on a database that has more
+/// than its code knows.
+fn databases(manifest: &Manifest, listed: &[String], released: &[String]) -> String {
+    let goes = |name: &&String| {
+        manifest.migrations.iter().any(|migration| migration.name == **name) && !released.contains(name)
+    };
+    let Some(first) = listed.iter().find(goes) else { return String::new() };
+    let steps = listed.iter().skip_while(|name| *name != first).count();
+    format!(
+        "\n\nA database in which `{first}` ran has the table still, and the server refuses to start on it. If that is so:\n  \
+         delete the folder `data` (or drop the database), where nothing in it matters\n  \
+         or bring the domain back (`git stash --include-untracked`), run `cargo run -- migrate down --steps {steps}`, and remove it \
+         again (`git stash pop`)\n  \
+         or leave the table where it is: `cargo run -- migrate repair`"
+    )
 }
 
 /// Nothing may be left that names it.

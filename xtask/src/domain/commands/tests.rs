@@ -115,7 +115,7 @@ impl Place {
     }
 
     fn on_site<T>(&self, age: u32, work: impl FnOnce(&Site<'_>) -> T) -> T {
-        work(&Site { workspace: &self.workspace, render: &Simple { age }, today: "20261121".to_owned() })
+        work(&Site { workspace: &self.workspace, render: &Simple { age }, now: "20261121_000001".to_owned() })
     }
 
     fn carry_out(&self, plan: &Plan) {
@@ -268,6 +268,64 @@ fn removed_it_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_domain_that_was_removed_and_made_again_has_another_migration() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    let removed = remove_domain::draft(&house.workspace, &parsed(&["post"])).unwrap();
+    assert!(
+        removed.databases.contains(&format!("A database in which `{CREATED}` ran")),
+        "{}",
+        removed.databases
+    );
+    assert!(removed.databases.contains("migrate down --steps 1`"), "{}", removed.databases);
+    house.carry_out(&removed.plan);
+    let options = parsed::<new_domain::Options>(&POST);
+    let later =
+        Site { workspace: &house.workspace, render: &Simple { age: 1 }, now: "20261121_000042".to_owned() };
+    let (plan, _) = new_domain::draft(&later, &options).unwrap();
+    house.carry_out(&plan);
+    assert_eq!(house.manifest("post").migrations[0].name, "m20261121_000042_create_posts");
+}
+
+/// As git for Windows checks out where nothing tells it otherwise.
+#[test]
+fn a_checkout_with_other_line_ends_is_no_edit() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    for (path, text) in house.tree() {
+        let Some(text) = text else { continue };
+        let ours = path.starts_with(house.path("crates")) || path.starts_with(house.path("migration"));
+        if ours || path.extension().is_some_and(|extension| extension == "toml" || extension == "md") {
+            fs::write(path, text.replace('\n', "\r\n")).unwrap();
+        }
+    }
+    let survey = Survey::of(&house.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    assert!(listing.contains("edited      nothing"), "{listing}");
+    assert!(house.add_field(1, &["post", "pinned:bool=false"]).unwrap().is_empty());
+    let code = house.read(CODE);
+    assert!(code.contains("const PINNED: u8 = 1;\r\n"), "{code:?}");
+    assert_eq!(code.matches('\n').count(), code.matches("\r\n").count(), "{code:?}");
+    house.remove_domain(&["post"]).unwrap();
+    assert!(!house.path("crates/post").exists());
+}
+
+#[test]
+fn a_field_that_was_written_by_hand_is_refused() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.write("crates/post/src/model.rs", "pub struct Model {\n    pub edited_at: Option<Timestamp>,\n}\n");
+    let before = house.tree();
+    let (told, refused) = told(house.add_field(1, &["post", "edited_at:timestamp:optional"]));
+    assert!(
+        refused && told.starts_with("`Model` in crates/post/src/model.rs has a `edited_at` already"),
+        "{told}"
+    );
+    assert_eq!(house.tree(), before);
+    house.add_field(1, &["post", "seen_at:timestamp:optional"]).unwrap();
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let house = Place::new();
     let before = house.tree();
@@ -297,6 +355,10 @@ fn what_breaks_a_rule_is_refused_before_anything_is_written() {
         ),
         (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is taken"),
         (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is taken"),
+        (
+            &["things", "a:int"],
+            "`things` are several, and a domain is called what one of them is: write `thing`",
+        ),
         (&["thing", "a:int", "--plural", "posts"], "there is a table or a route `posts` already"),
         (&["thing", "a:int", "--plural", "users"], "there is a table or a route `users` already"),
         (&["thing", "a:int", "--plural", "Things"], "`Things` can't be a name"),
@@ -505,7 +567,7 @@ fn what_was_released_stays() {
 #[test]
 fn an_empty_migration_is_made() {
     let house = Place::new();
-    new_migration::draft(&house.workspace, "backfill_slugs", "20261121").unwrap().apply().unwrap();
+    new_migration::draft(&house.workspace, "backfill_slugs", "20261121_000001").unwrap().apply().unwrap();
     let text = house.read("migration/src/m20261121_000001_backfill_slugs.rs");
     assert!(text.starts_with("//! Backfill slugs.\n\nuse sea_orm_migration::prelude::*;\n"), "{text}");
     assert!(!text.contains("{{"));
@@ -514,7 +576,7 @@ fn an_empty_migration_is_made() {
             .read("migration/src/lib.rs")
             .ends_with("create_users,\n    m20261121_000001_backfill_slugs,\n}\n")
     );
-    let (told, refused) = told(new_migration::draft(&house.workspace, &"a".repeat(61), "20261121"));
+    let (told, refused) = told(new_migration::draft(&house.workspace, &"a".repeat(61), "20261121_000001"));
     assert!(told.contains("at most 60 characters") && refused, "{told}");
 }
 

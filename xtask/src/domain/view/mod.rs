@@ -30,7 +30,7 @@ use super::names::capitalized;
 use super::spec::{Field, Kind, Spec};
 
 pub(crate) use self::access::access;
-pub(crate) use self::schema::{grouped, longest, shortest};
+pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::wording::route;
 
 /// All generated domains by name, the one that is rendered included.

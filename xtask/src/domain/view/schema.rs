@@ -103,13 +103,18 @@ pub(crate) fn grouped(digits: &str) -> String {
     format!("{sign}{text}")
 }
 
+/// An integer as it is written where nothing says how wide it is: Rust takes one for 32 bits then, and refuses what does not fit.
+pub(crate) fn integer(digits: &str) -> String {
+    if digits.parse::<i32>().is_ok() { grouped(digits) } else { long(digits) }
+}
+
 /// An integer of 64 bits where nothing else says so.
 pub(super) fn long(digits: &str) -> String {
     format!("{}_i64", grouped(digits))
 }
 
 /// A float as it is written in code: `10_000.0`.
-pub(super) fn floating(text: &str) -> String {
+pub(crate) fn floating(text: &str) -> String {
     let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
     format!("{}.{rest}", grouped(whole))
 }
@@ -118,7 +123,7 @@ pub(super) fn floating(text: &str) -> String {
 pub(super) fn literal(field: &Field, default: &str) -> String {
     match field.kind {
         Kind::Bool => default.to_owned(),
-        Kind::Int | Kind::BigInt => grouped(default),
+        Kind::Int | Kind::BigInt => integer(default),
         Kind::Float => floating(default),
         // As answers have it: with all its decimals.
         Kind::Decimal { scale, .. } => format!("{:?}", from_units(units(default, scale), scale)),
@@ -206,4 +211,24 @@ pub(super) fn serde_attribute(field: &Field, parts: &[&str]) -> Option<String> {
     let rename = renamed(field).map(|name| format!("rename = \"{name}\""));
     let parts: Vec<String> = rename.into_iter().chain(parts.iter().map(|part| (*part).to_owned())).collect();
     attribute("serde", &parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_that_needs_more_than_32_bits_says_so() {
+        for (digits, literal) in [
+            ("0", "0"),
+            ("-1", "-1"),
+            ("2147483647", "2_147_483_647"),
+            ("2147483648", "2_147_483_648_i64"),
+            ("-2147483648", "-2_147_483_648"),
+            ("-2147483649", "-2_147_483_649_i64"),
+            ("9007199254740991", "9_007_199_254_740_991_i64"),
+        ] {
+            assert_eq!(integer(digits), literal);
+        }
+    }
 }

@@ -1,0 +1,60 @@
+//! Names for domains that are made to try the generator, beside whatever domains there are.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::plural::plural;
+use super::rules;
+use super::survey::Survey;
+
+/// What a domain is called where its own name is taken.
+const SPARE: [&str; 3] = ["", "spare_", "other_"];
+
+/// For each of these names one that nothing in the workspace has: itself, where it is free.
+///
+/// # Errors
+///
+/// The workspace cannot be read, or every name that comes to mind is taken.
+pub(crate) fn names(root: &Path, wanted: &[&str]) -> Result<BTreeMap<String, String>> {
+    let survey = Survey::of(root)?;
+    let mut names = BTreeMap::new();
+    for name in wanted {
+        let mut candidates = SPARE.iter().map(|prefix| format!("{prefix}{name}"));
+        let free = candidates.find(|candidate| rules::is_free(candidate, &plural(candidate), &survey));
+        match free {
+            Some(free) => names.insert((*name).to_owned(), free),
+            None => bail!("no name for a domain like `{name}` is free"),
+        };
+    }
+    Ok(names)
+}
+
+/// The command line with these names: of the domain, and of those that its fields refer to.
+pub(crate) fn renamed(line: &str, names: &BTreeMap<String, String>) -> String {
+    let name = |word: &str| names.get(word).cloned().unwrap_or_else(|| word.to_owned());
+    let part = |part: &str| match part.strip_prefix("ref=") {
+        Some(target) => format!("ref={}", name(target)),
+        None => part.to_owned(),
+    };
+    let word = |(index, word): (usize, &str)| match index {
+        0 => name(word),
+        _ => word.split(':').map(part).collect::<Vec<_>>().join(":"),
+    };
+    line.split_whitespace().enumerate().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_replaced_where_domains_are_meant() {
+        let names = [("order".to_owned(), "spare_order".to_owned()), ("item".to_owned(), "item".to_owned())];
+        let line =
+            "order order:string parent:ref=order:optional item:ref=item a:enum=order,item --public-read";
+        let wanted = "spare_order order:string parent:ref=spare_order:optional item:ref=item a:enum=order,item --public-read";
+        assert_eq!(renamed(line, &names.into()), wanted);
+    }
+}
