@@ -232,7 +232,8 @@ async fn get_token(
 fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
     let wrong = || refused_grant(AuthError::InvalidCredentials);
     let identifier = Line::new(username).map_err(|_| wrong())?;
-    let too_long = identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
+    let too_long =
+        identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
     if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
 }
 
