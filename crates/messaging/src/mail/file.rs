@@ -50,11 +50,24 @@ fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
         file.sync_all()
     });
     let moved = written.and_then(|()| fs::rename(&unfinished, path));
+    // The name is durable once its folder is. Without that the event could be done and the mail gone.
+    let moved = moved.and_then(|()| sync(folder));
     if moved.is_err() {
         // The first error says what is wrong; that the rest of a file stays behind too is no news.
         let _ = fs::remove_file(&unfinished);
     }
     moved
+}
+
+#[cfg(unix)]
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened like a file.
+#[cfg(not(unix))]
+fn sync(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn make(folder: &Path) -> io::Result<()> {

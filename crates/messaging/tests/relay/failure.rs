@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use messaging::RelaySettings;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use shared_kernel::clock::Clock;
 
 use super::support::{Deed, Recorder, at_rest, emit, notes, relay, relay_with, row, soon};
@@ -220,4 +221,48 @@ async fn an_error_that_the_database_could_not_store_is_mended() {
     relay(&database, &[&failing]).drain().await.unwrap();
     let stored = row(&database, id).await.last_error.unwrap();
     assert!(stored.starts_with("failing: nul \u{FFFD} ü") && stored.len() <= 2_000, "{}", stored.len());
+}
+
+/// SQLite's file cannot grow at this statement or that one of the relay's. The event is delivered all the same once its
+/// lease is over, and no note of what was done is lost.
+#[tokio::test]
+async fn a_full_disk_at_any_statement_delays_an_event_and_loses_none() {
+    let (database, clock) = at_rest().await;
+    if database.backend() != DbBackend::Sqlite {
+        return;
+    }
+    let primary = database.primary();
+    primary.execute_unprepared("CREATE TABLE ballast (bytes BLOB)").await.unwrap();
+    // Each change of a row needs a page of its own.
+    for (table, change) in [("outbox_events", "UPDATE"), ("handled_events", "INSERT")] {
+        let sql = format!(
+            "CREATE TRIGGER grow_{table} AFTER {change} ON {table} BEGIN INSERT INTO ballast VALUES (randomblob(5000)); END"
+        );
+        primary.execute_unprepared(&sql).await.unwrap();
+    }
+    let (first, second) = (Recorder::new("first"), Recorder::new("second"));
+    let relay = relay(&database, &[&first, &second]);
+    let mut delayed = 0;
+    for pages in 0..40 {
+        let id = emit(&database, "a", pages).await;
+        let count = Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count");
+        let used: i64 = primary.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", used + i64::from(pages));
+        primary.execute_unprepared(&limit).await.unwrap();
+        // The limit goes with the connection that ran into it, as if there were space again.
+        let outcome = relay.drain().await;
+        clock.advance(RelaySettings::default().lease());
+        relay.drain().await.unwrap();
+        let event = row(&database, id).await;
+        assert!(event.delivered_at.is_some(), "{event:?}");
+        for recorder in [&first, &second] {
+            assert!(recorder.numbers("a").contains(&pages));
+        }
+        assert_eq!(notes(&database).await, 2 * (i64::from(pages) + 1));
+        if outcome.is_ok() && event.attempts == 1 {
+            break;
+        }
+        delayed += 1;
+    }
+    assert!((2..40).contains(&delayed), "{delayed}");
 }

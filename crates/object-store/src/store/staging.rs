@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -48,6 +48,11 @@ impl Staging {
             .prefix("")
             .rand_bytes(super::uploads::ID_LENGTH)
             .tempdir_in(self.directory.path())
+    }
+
+    /// A name in it, for what is on its way out. An id is nobody else's.
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
+        self.directory.path().join(id)
     }
 
     /// A file to write a body into. Dropped, it is gone.

@@ -217,11 +217,13 @@ impl Store {
         Ok(Finished::new(whole)?)
     }
 
-    /// Moved out of the way first, so that a part arriving at this moment finds no upload instead of half of one.
+    /// Moved out of the way first, so that a part arriving at this moment finds no upload instead of half of one. No
+    /// directory is made for it: on a full disk there is no room for one, and this is what would make room.
     fn remove_upload(&self, id: &str) -> Result<(), StoreError> {
-        let grave = self.staging().create_directory()?;
-        fs::rename(self.upload_path(id)?, grave.path()).map_err(|error| upload_is_gone(error.into()))?;
-        Ok(sync_directory(self.uploads())?)
+        let grave = self.staging().path(id);
+        fs::rename(self.upload_path(id)?, &grave).map_err(|error| upload_is_gone(error.into()))?;
+        sync_directory(self.uploads())?;
+        Ok(fs::remove_dir_all(&grave)?)
     }
 
     /// Ids come from clients: nothing that could be a path gets through.
