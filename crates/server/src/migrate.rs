@@ -74,7 +74,7 @@ fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandErr
              if its tables may stay, run `ashlar migrate repair`, which strikes it off the record {FROM_SOURCES}",
             start_over(config)
         ),
-        Environment::Production => "it is a later release's. Run that release; or take the migration back with it (`ashlar migrate down`, \
+        Environment::Staging | Environment::Production => "it is a later release's. Run that release; or take the migration back with it (`ashlar migrate down`, \
              by which its data is lost); or, if this release works on the schema as it is, run `ashlar migrate repair`, which strikes it \
              off the record"
             .to_owned(),
@@ -95,7 +95,7 @@ fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandErr
              {repair} {FROM_SOURCES}",
             start_over(config)
         ),
-        Environment::Production => format!(
+        Environment::Staging | Environment::Production => format!(
             "What was released is never edited: bring its file back as it was, and put the change into a new migration; {repair}"
         ),
     };
