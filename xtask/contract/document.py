@@ -161,6 +161,9 @@ class Document:
                 self.fault(name, f"the example {json.dumps(parameter['example'])} does not meet the schema")
         body = self.resolve(operation.get("requestBody", {}))
         self.look_at_content(f"{place} request", body.get("content", {}))
+        for media in body.get("content", {}).values():
+            if self.may_be_null(media.get("schema", {})):
+                self.fault(f"{place} request", "a body that may be left out is not `null` as well: clients are made wrong of that")
         for status, response in operation["responses"].items():
             content = self.resolve(response).get("content", {})
             self.look_at_content(f"{place} {status}", content)

@@ -197,7 +197,7 @@ fn complete(document: &mut OpenApi) {
         ];
         for (method, operation) in methods {
             let Some(operation) = operation else { continue };
-            take_null_out_of_parameters(operation);
+            take_null_out_of(operation);
             name_json(operation, &method);
             let Found::Rule(rule) = contract.find(&method, path) else { continue };
             for status in errors_of(path, operation, rule) {
@@ -207,11 +207,18 @@ fn complete(document: &mut OpenApi) {
     }
 }
 
-/// A parameter is there or not, but never `null`: a header or a query string has no way to say it. For utoipa an `Option` is both.
-fn take_null_out_of_parameters(operation: &mut Operation) {
+/// A parameter or a body is there or not, but never `null`: a header or a query string has no way to say it, and clients that are
+/// made of the document leave a body out. For utoipa an `Option` is both.
+fn take_null_out_of(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter {
             parameter.schema = parameter.schema.take().map(without_null);
+        }
+    }
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content {
+            content.schema = content.schema.take().map(without_null);
         }
     }
 }
