@@ -30,14 +30,14 @@ const NESTED: &str = r#"
 /// One of one's own items, if it is that order's.
 #[utoipa::path(tag = "TAG", operation_id = "getNested",
     params(
-        ("order_id" = order::dto::OrderId, Path, description = "The order."),
+        ("order_id" = order_item::dto::OrderId, Path, description = "The order."),
         ("item_id" = OrderItemId, Path, description = "The item."),
     ),
     responses((status = 200, description = "The item.", body = OrderItem)))]
 #[get("ORDERS/{order_id}/items/{item_id}")]
 async fn get_nested(
     actor: CurrentUser,
-    ids: crate::http::extract::PathIds<(order::dto::OrderId, OrderItemId)>,
+    ids: crate::http::extract::PathIds<(order_item::dto::OrderId, OrderItemId)>,
     session: Read,
 ) -> Result<Found<OrderItem>, ApiError> {
     let (of, id) = ids.0;
@@ -277,7 +277,7 @@ impl Copy {
                 ("TAG", tag.clone()),
                 ("OrderItem", item_type.clone()),
                 ("OrderId", format!("{order_type}Id")),
-                ("order::", format!("{order}::")),
+                ("order_item::", format!("{item}::")),
             ]
             .iter()
             .fold(text.to_owned(), |text, (word, name)| text.replace(word, name))
