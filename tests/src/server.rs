@@ -24,13 +24,17 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub const SECRET_KEY: &str = "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU";
 
 /// What every server under test is configured with: free ports, hashes that cost nothing, few connections.
-pub const ENVIRONMENT: [(&str, &str); 9] = [
+pub const ENVIRONMENT: [(&str, &str); 12] = [
     ("ASHLAR_SECRET_KEY", SECRET_KEY),
     ("ASHLAR_SERVER__BIND", "127.0.0.1:0"),
     ("ASHLAR_SERVER__WORKERS", "1"),
     ("ASHLAR_SERVER__SHUTDOWN_TIMEOUT", "10"),
     ("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"),
     ("ASHLAR_DATABASE__POOL_SIZE", "4"),
+    // A machine that runs many tests is slow; what keeps to the time is tried with the defaults.
+    ("ASHLAR_SERVER__REQUEST_TIMEOUT", "60"),
+    ("ASHLAR_DATABASE__ACQUIRE_TIMEOUT", "20"),
+    ("ASHLAR_DATABASE__STATEMENT_TIMEOUT", "40"),
     ("ASHLAR_AUTH__ARGON2_MEMORY_KIB", "128"),
     ("ASHLAR_AUTH__ARGON2_ITERATIONS", "1"),
     ("ASHLAR_AUTH__HASH_THREADS", "1"),

@@ -11,12 +11,12 @@ use actix_web::{App, HttpServer, web};
 use auth::password::PasswordSettings;
 use auth::{Auth, AuthSettings};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
-use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
+use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreTimeouts};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, SystemClock};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
-use shared_kernel::session::{DatabaseSettings, Databases};
+use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upload::files::SignedFiles;
@@ -30,6 +30,7 @@ use crate::config::{self, Config, without_slash};
 use crate::context::Context;
 use crate::http::contract::Contract;
 use crate::http::cors::{self, Origins, PageHeaders};
+use crate::http::deadline::deadline;
 use crate::http::gate::gate;
 use crate::http::installation::Installation;
 use crate::http::observe::observe;
@@ -112,6 +113,7 @@ impl Application {
             trusted_proxies: config.server.trusted_proxies.clone(),
             url_bytes: config.limits.url_bytes,
             json_body_bytes: config.limits.json_body_bytes,
+            request_timeout: config.server.request_timeout,
             body_timeout: config.limits.body_seconds,
             session_lifetime: session_lifetime(&config),
             origins,
@@ -179,6 +181,7 @@ fn http_server(config: &Config, context: web::Data<Context>, listener: TcpListen
         // What is wrapped last runs first.
         app.configure(docs::configure)
             .wrap(from_fn(gate))
+            .wrap(from_fn(deadline))
             .wrap(cors::layer(context.origins.clone(), &context.page_headers))
             .wrap(from_fn(observe))
     };
@@ -252,7 +255,12 @@ async fn open_store(
         timeouts: ObjectStoreTimeouts::default(),
     };
     let store = ObjectStore::bind(settings, config.storage.embedded_bind).await.map_err(|error| {
-        CommandError::message(format!("{error}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
+        let is_about_the_address = matches!(error, ObjectStoreError::Listen { .. });
+        let reason = CommandError::from(error);
+        if !is_about_the_address {
+            return reason;
+        }
+        CommandError::message(format!("{reason}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
     })?;
     let address = store.address();
     let own = Url::parse(&format!("http://{}", reachable(address)))?;
@@ -349,7 +357,12 @@ pub(crate) async fn open_databases(
         ..config.database.settings()
     };
     Databases::connect(&settings, clock, secret).await.map_err(|error| {
+        // The others say themselves what to do.
+        let is_about_the_url = matches!(error, ConnectError::Database(_));
         let reason = CommandError::from(error);
+        if !is_about_the_url {
+            return reason;
+        }
         CommandError::message(format!(
             "{reason} (does ASHLAR_DATABASE__URL or DATABASE_URL name a database that answers, and a user that it lets in?)"
         ))

@@ -56,6 +56,8 @@ pub struct Context {
     pub url_bytes: usize,
     /// The largest body in bytes.
     pub json_body_bytes: usize,
+    /// How long a request may take that says nothing else.
+    pub request_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
     /// How long the refresh cookie lives.

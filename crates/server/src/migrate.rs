@@ -1,7 +1,9 @@
 //! Migrations, at the start and by command. On PostgreSQL one instance migrates and the others wait for it.
 
+use std::time::Duration;
+
 use migration::record::{self, Standing};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, TransactionTrait as _};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
@@ -133,15 +135,31 @@ pub async fn locked<T>(
     primary: &DatabaseConnection,
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
+    // The server has limits of its own for statements; it does not help where nothing comes back from it.
+    let work = async {
+        let limit = config.database.migration_timeout;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_long(limit)))
+    };
     if primary.get_database_backend() != DbBackend::Postgres {
         return work.await;
     }
-    // A connection of its own: the lock belongs to it, and goes with it if the process dies.
-    let mut options = ConnectOptions::new(config.database.url.expose_secret());
-    options.max_connections(1).sqlx_logging(false);
-    let lock = Database::connect(options).await?;
-    lock.execute_unprepared(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    // It belongs to a transaction, and goes with it if the process dies. (One of a session would stay behind with a pooler
+    // that gives the session's connection to somebody else.)
+    let lock = primary.begin().await?;
+    let patience = config.database.migration_timeout.as_millis();
+    lock.execute_unprepared(&format!(
+        "SET LOCAL lock_timeout = {patience}; SET LOCAL idle_in_transaction_session_timeout = 0"
+    ))
+    .await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
     let outcome = work.await;
-    lock.close().await?;
+    lock.rollback().await?;
     outcome
+}
+
+fn too_long(limit: Duration) -> CommandError {
+    CommandError::message(format!(
+        "the migrations took longer than the {} s of ASHLAR_DATABASE__MIGRATION_TIMEOUT; those that were applied stay",
+        limit.as_secs()
+    ))
 }

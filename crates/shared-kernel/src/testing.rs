@@ -110,7 +110,14 @@ impl TestDatabase {
             Some(admin) => on_server(admin).await,
             None => in_file(),
         };
-        let settings = DatabaseSettings { pool_size: 4, resources, ..DatabaseSettings::new(url.into()) };
+        let settings = DatabaseSettings {
+            pool_size: 4,
+            resources,
+            // A machine that runs many tests is slow, which is no fault of what is tested.
+            acquire_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(40),
+            ..DatabaseSettings::new(url.into())
+        };
         let databases = Databases::connect(&settings, clock, &secret_key()).await;
         let databases = databases.unwrap_or_else(|error| panic!("open the test database: {error}"));
         Self { databases: Some(databases), settings, place }

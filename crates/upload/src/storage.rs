@@ -123,10 +123,11 @@ impl fmt::Debug for Storage {
     }
 }
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
-const ATTEMPTS: u32 = 3;
+/// A store that does not answer costs its caller this, the attempts after the first included.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
+const ATTEMPTS: u32 = 2;
 
 /// S3 takes no signature that is good for longer.
 const LONGEST: Duration = Duration::from_hours(7 * 24);

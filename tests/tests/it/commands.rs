@@ -426,7 +426,8 @@ async fn an_address_that_is_taken_is_told() {
         let mut installation = Installation::without_database();
         installation.set(name, &address);
         let outcome = installation.run(&[]).await;
-        assert!(failed(&outcome, 1).contains(&address), "{outcome:?}");
+        let told = failed(&outcome, 1);
+        assert!(told.contains(&address) && told.contains("in use"), "{outcome:?}");
     }
 }
 

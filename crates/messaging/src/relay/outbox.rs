@@ -176,7 +176,7 @@ impl Outbox {
     }
 
     fn backend(&self) -> DbBackend {
-        self.databases.primary().get_database_backend()
+        self.databases.backend()
     }
 
     /// Whether `select` finds a row. On SQLite this is not the writing connection.

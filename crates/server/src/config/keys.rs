@@ -169,6 +169,13 @@ pub(super) const KEYS: &[Key] = &[
         "The proxies whose `X-Forwarded-For` is believed. Anyone else's is ignored.",
     ),
     key(
+        "server.request_timeout",
+        Whole(1, 300, "seconds"),
+        Value("5"),
+        "How long a request may take before it is answered with 503, the time in which the client sends its body not \
+         counted. What needs longer says so in the OpenAPI document (`x-deadline-seconds`).",
+    ),
+    key(
         "server.shutdown_timeout",
         Whole(0, 3_600, "seconds"),
         Value("30"),
@@ -224,8 +231,21 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "database.acquire_timeout",
         Whole(1, 300, "seconds"),
-        Value("5"),
+        Value("3"),
         "How long a request waits for a connection before it is answered with 503.",
+    ),
+    key(
+        "database.statement_timeout",
+        Whole(1, 300, "seconds"),
+        Value("4"),
+        "How long a request waits for the answer to a statement, the waits for a connection and for locks included. A \
+         replica has half of it, so that the primary can still answer.",
+    ),
+    key(
+        "database.migration_timeout",
+        Whole(1, 86_400, "seconds"),
+        Value("600"),
+        "How long migrating may take, and an instance waits for another one that migrates.",
     ),
     key(
         "database.idle_timeout",

@@ -93,6 +93,9 @@ pub struct Server {
     /// The proxies whose `X-Forwarded-For` is believed. Default: none.
     #[serde(deserialize_with = "parse::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// How long a request may take, 1 to 300 s. Default: 5 s.
+    #[serde(deserialize_with = "parse::seconds")]
+    pub request_timeout: Duration,
     /// How long a stop waits for requests under way, 0 to 3,600 s. Default: 30 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub shutdown_timeout: Duration,
@@ -127,9 +130,15 @@ pub struct Database {
     pub replica_urls: Vec<SecretString>,
     /// Connections to each database, 1 to 1,000. Default: 10.
     pub pool_size: u32,
-    /// How long a request waits for a connection, 1 to 300 s. Default: 5 s.
+    /// How long a request waits for a connection, 1 to 300 s. Default: 3 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub acquire_timeout: Duration,
+    /// How long a request waits for the answer to a statement, 1 to 300 s. Default: 4 s.
+    #[serde(deserialize_with = "parse::seconds")]
+    pub statement_timeout: Duration,
+    /// How long migrating may take, 1 to 86,400 s. Default: 600 s.
+    #[serde(deserialize_with = "parse::seconds")]
+    pub migration_timeout: Duration,
     /// An unused connection is closed after this, 1 to 86,400 s. Default: 600 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub idle_timeout: Duration,
@@ -148,6 +157,8 @@ impl Database {
             replica_urls: self.replica_urls.clone(),
             pool_size: self.pool_size,
             acquire_timeout: self.acquire_timeout,
+            statement_timeout: self.statement_timeout,
+            migration_timeout: self.migration_timeout,
             idle_timeout: self.idle_timeout,
             max_lifetime: self.max_lifetime,
             ..DatabaseSettings::new(self.url.clone())

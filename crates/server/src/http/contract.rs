@@ -3,10 +3,14 @@
 //! that says nothing about security needs a signed-in user.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use actix_web::http::Method;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr, SecurityRequirement};
+
+/// The member of an operation that says how many seconds it may take: what the server grants, and a client has to wait.
+pub const DEADLINE: &str = "x-deadline-seconds";
 
 /// The role of a security requirement that only admins meet.
 pub const ADMIN: &str = "admin";
@@ -55,6 +59,8 @@ pub struct Rule {
     pub credentials: Vec<Credential>,
     /// The query parameters that it knows.
     pub query: BTreeSet<String>,
+    /// How long it may take, if longer than others.
+    pub deadline: Option<Duration>,
 }
 
 type Methods = BTreeMap<&'static str, Rule>;
@@ -117,6 +123,15 @@ impl Contract {
             None => Found::OtherMethods(allow(matched.value)),
         }
     }
+
+    /// How long the operation that a request asks for may take, if it says so.
+    #[must_use]
+    pub fn deadline(&self, method: &Method, path: &str) -> Option<Duration> {
+        match self.find(method, path) {
+            Found::Rule(rule) => rule.deadline,
+            Found::OtherMethods(_) | Found::Page | Found::Nothing => None,
+        }
+    }
 }
 
 fn allow(methods: &Methods) -> String {
@@ -156,7 +171,14 @@ pub fn parameters<'o>(
 fn rule(path: &str, operation: &Operation) -> Rule {
     let query = parameters(operation, &ParameterIn::Query).map(|parameter| parameter.name.clone()).collect();
     let access = access(path, operation);
-    Rule { template: path.to_owned(), access, credentials: credentials(operation, access), query }
+    let deadline = operation.extensions.as_ref().and_then(|extensions| extensions.get(DEADLINE)?.as_u64());
+    Rule {
+        template: path.to_owned(),
+        access,
+        credentials: credentials(operation, access),
+        query,
+        deadline: deadline.map(Duration::from_secs),
+    }
 }
 
 /// What the operation needs, and what it takes without needing it.

@@ -9,6 +9,7 @@
 
 pub mod contract;
 pub mod cors;
+pub mod deadline;
 pub mod docs;
 pub mod etag;
 pub mod extract;

@@ -122,7 +122,12 @@ impl Observed {
     fn fail(&self, response: &HttpResponse, cause: &str) -> Rendered {
         let error = failure_of(response).unwrap_or_else(|| ApiError::new(&INTERNAL, cause));
         let status = error.status();
-        tracing::error!(status = status.as_u16(), duration_ms = self.milliseconds(), cause, "request failed");
+        let (code, duration_ms) = (status.as_u16(), self.milliseconds());
+        if code == 503 {
+            tracing::warn!(status = code, duration_ms, cause, "request put off");
+        } else {
+            tracing::error!(status = code, duration_ms, cause, "request failed");
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in error.headers() {
             headers.insert(name, value);
@@ -130,6 +135,8 @@ impl Observed {
         if let Some(origin) = &self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            let exposed = HeaderValue::from_static("retry-after, x-request-id");
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
             headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         }
         self.set_headers(&mut headers);

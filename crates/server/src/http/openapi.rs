@@ -129,6 +129,8 @@ Sign up or log in at `/api/v1/auth`, then send the access token as `Authorizatio
 - `PATCH` is a JSON merge patch (RFC 7396): absent keeps, `null` clears. It may be called `application/json` or \
 `application/merge-patch+json`.
 - Lists come in pages: follow `next_cursor`, or the `Link` header.
+- An answer takes 5 seconds at most, or as long as the operation's `x-deadline-seconds` says; what takes longer is a 503 with \
+`Retry-After`. The time in which you send the body does not count.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
 - Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
 somebody else changed meanwhile.";

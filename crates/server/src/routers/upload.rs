@@ -105,6 +105,7 @@ async fn get_upload(
 #[utoipa::path(tag = "uploads", operation_id = "completeUpload",
     params(("upload_id" = UploadId, Path, description = "The upload.")),
     request_body(content = Option<CompleteUpload>, example = json!({})),
+    extensions(("x-deadline-seconds" = json!(120))),
     responses(
         (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
         (status = 409, response = answers::Conflict),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::{ConnectOptions, DatabaseConnection, SqlxPostgresConnector};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 
+use super::postgres::{Limits, Pool, Target, Waits};
 use super::replica::Replicas;
-use super::sqlite::{self, Writer};
-use super::{ConnectError, Databases, Shared};
+use super::{ConnectError, Databases, Engine, Postgres, Shared, sqlite};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
 use crate::reference::Resources;
@@ -24,6 +25,10 @@ pub struct DatabaseSettings {
     pub pool_size: u32,
     /// How long a request waits for a connection before it is answered with 503.
     pub acquire_timeout: Duration,
+    /// How long it waits for the answer to a statement, the waits for a connection and for locks included.
+    pub statement_timeout: Duration,
+    /// How long migrating may take.
+    pub migration_timeout: Duration,
     /// A connection that nobody used for so long is closed.
     pub idle_timeout: Duration,
     /// A connection is closed when it is this old, so that a moved primary is found again.
@@ -36,14 +41,17 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// Those of `url` with the defaults: 10 connections, 5 s, 10 min, 30 min, and no table that another may refer to.
+    /// Those of `url` with the defaults: 10 connections, 3 s for one of them and 4 s for an answer, 10 min for a migration,
+    /// 10 min idle, 30 min old, and no table that another may refer to.
     #[must_use]
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
             replica_urls: Vec::new(),
             pool_size: 10,
-            acquire_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(4),
+            migration_timeout: Duration::from_mins(10),
             idle_timeout: Duration::from_mins(10),
             max_lifetime: Duration::from_mins(30),
             log_statements: false,
@@ -66,6 +74,10 @@ impl DatabaseSettings {
     }
 }
 
+/// So many at most, and only while something changes the schema: one keeps others from doing the same meanwhile.
+const SCHEMA_CONNECTIONS: u32 = 4;
+const SCHEMA_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Databases {
     /// Opens the primary and the replicas. A replica that does not answer is left out until it does.
     ///
@@ -78,34 +90,54 @@ impl Databases {
         secret: &SecretKey,
     ) -> Result<Self, ConnectError> {
         let url = settings.url.expose_secret();
-        let writer = Arc::new(Writer::default());
-        let (primary, replicas) = if url.starts_with("sqlite:") {
-            sqlite::connect(settings, &writer).await?
+        let engine = if url.starts_with("sqlite:") {
+            Engine::Sqlite(sqlite::connect(settings).await?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            postgres(settings).await?
+            Engine::Postgres(postgres(settings).await?)
         } else {
             return Err(ConnectError::UnknownEngine);
         };
         let cursor_key = secret.mac_key("cursor");
         let resources = settings.resources.clone();
-        Ok(Self(Arc::new(Shared { primary, writer, replicas, clock, cursor_key, resources })))
+        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources })))
     }
 }
 
-async fn postgres(settings: &DatabaseSettings) -> Result<(DatabaseConnection, Replicas), ConnectError> {
-    let named = |mut options: ConnectOptions| {
-        options.set_application_name("ashlar");
-        options
-    };
-    let primary = Database::connect(named(settings.options(&settings.url))).await?;
+/// Pools that open no connection before they need one, except for the primary's first: whatever keeps us out is told here.
+async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError> {
+    let target = Target::parse(&settings.url)?;
+    let limits = settings.limits(settings.statement_timeout);
+    let primary = Pool::new(target.options(Waits::within(limits.answer)), limits);
+    primary.suits().await?;
     let mut replicas = Vec::new();
     for url in &settings.replica_urls {
-        let mut options = named(settings.options(url));
-        options
-            // A replica that is away must not keep the server from starting.
-            .connect_lazy(true)
-            .map_sqlx_postgres_opts(|options| options.options([("default_transaction_read_only", "on")]));
-        replicas.push(Database::connect(options).await?);
+        // Half of the time, so that the primary can still answer what a replica did not.
+        let limits = settings.limits(settings.statement_timeout / 2);
+        let options = Target::parse(url)?.options(Waits::within(limits.answer));
+        replicas.push(Pool::new(options.options([("default_transaction_read_only", "on")]), limits));
     }
-    Ok((primary, Replicas::streaming(replicas)))
+    Ok(Postgres { primary, replicas: Replicas::new(replicas), schema: schema_connections(settings, &target) })
+}
+
+impl DatabaseSettings {
+    fn limits(&self, answer: Duration) -> Limits {
+        Limits {
+            size: self.pool_size,
+            acquire: self.acquire_timeout.min(answer),
+            answer,
+            idle: self.idle_timeout,
+            lifetime: self.max_lifetime,
+        }
+    }
+}
+
+/// Connections for what changes the schema, which takes longer than any request. It must not wait long for a table: whoever
+/// comes after it waits behind it.
+fn schema_connections(settings: &DatabaseSettings, target: &Target) -> DatabaseConnection {
+    let waits = Waits { statement: settings.migration_timeout, ..Waits::within(settings.statement_timeout) };
+    let pool = PgPoolOptions::new()
+        .max_connections(SCHEMA_CONNECTIONS)
+        .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(SCHEMA_IDLE_TIMEOUT);
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(target.options(waits)))
 }

@@ -12,6 +12,8 @@ use crate::error::{
 };
 use crate::files::FilesError;
 
+use super::postgres::is_full;
+
 /// A failure of a session. Every domain error has a transparent variant for it.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -97,8 +99,12 @@ impl SessionError {
             ) => true,
             Some(sqlx::Error::Database(error)) => match sqlite_code(error.as_ref()) {
                 Some(code) => code == sqlite::BUSY,
-                // 57P01 to 57P03: the server shuts down, crashed, or starts up. 53300: too many connections.
-                None => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300")),
+                // 57P01 to 57P03: the server shuts down, crashed, or starts up. 57P05, 25P03: it ended a session that was idle,
+                // in a transaction or not. 53300: too many connections.
+                None => matches!(
+                    error.code().as_deref(),
+                    Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300")
+                ),
             },
             _ => false,
         }
@@ -114,32 +120,44 @@ impl SessionError {
         let Some(error) = driver_error(error).and_then(|error| error.as_database_error()) else {
             return false;
         };
+        let code = error.code();
         match sqlite_code(error) {
             Some(code) => sqlite::PASSING.contains(&code),
-            // 40001, 40P01: serialization failure, deadlock. 53100, 53200: disk full, out of memory. 57014: the operator's
-            // time limit, or the operator (PostgreSQL manual, appendix A).
-            None => {
-                matches!(error.code().as_deref(), Some("40001" | "40P01" | "53100" | "53200" | "57014"))
-            }
+            None => code.is_some_and(|code| POSTGRES_PASSING.contains(&&*code)),
         }
     }
 
-    /// No connection of the pool became free in time: all are busy, or none can be made.
-    pub(super) fn is_acquire_timeout(&self) -> bool {
+    /// Nothing came back in time, which tells nothing: the server is away, or busy, or there is no way to it.
+    pub(super) fn is_silence(&self) -> bool {
         let Self::Database(error) = self else { return false };
-        matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
-            || matches!(driver_error(error).map(Arc::as_ref), Some(sqlx::Error::PoolTimedOut))
+        if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
+            return true;
+        }
+        match connection_error(error).or_else(|| driver_error(error)).map(Arc::as_ref) {
+            Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::TimedOut,
+            Some(error) => is_full(error),
+            None => false,
+        }
     }
 
-    /// A replica gave a query up, because it needs what the primary has removed since (PostgreSQL manual, "Handling Query
-    /// Conflicts"). The primary can answer it.
-    pub(super) fn is_recovery_conflict(&self) -> bool {
+    /// A replica gave a query up: it needs what the primary has removed since (PostgreSQL manual, "Handling Query
+    /// Conflicts"), waits for what is being replayed, or would take longer than a replica may. The primary can answer it.
+    pub(super) fn is_for_the_primary(&self) -> bool {
         let Self::Database(error) = self else { return false };
         let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
         // 40P01: the replay waited for a page that the query held (same section, "deadlock").
-        matches!(code.as_deref(), Some("40001" | "40P01"))
+        matches!(code.as_deref(), Some("40001" | "40P01" | "55P03" | "57014"))
     }
 }
+
+/// SQLSTATE of what passes (PostgreSQL manual, appendix A).
+const POSTGRES_PASSING: [&str; 9] = [
+    // Serialization failure, deadlock.
+    "40001", "40P01", // Disk full, out of memory.
+    "53100", "53200", // A lock or an object is held by somebody.
+    "55P03", "55006", // A time limit, ours or the operator's, or the operator.
+    "57014", "57P04", "25P04",
+];
 
 /// Primary result codes of SQLite (<https://sqlite.org/rescode.html>).
 mod sqlite {
@@ -175,6 +193,13 @@ pub(super) fn leaves_doubt(error: &DbErr) -> bool {
 fn driver_error(error: &DbErr) -> Option<&Arc<sqlx::Error>> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn connection_error(error: &DbErr) -> Option<&Arc<sqlx::Error>> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(error),
         _ => None,
     }
 }
@@ -219,6 +244,26 @@ pub enum ConnectError {
     /// The file cannot be made or written.
     #[error("the SQLite database cannot be opened: {0}")]
     File(String),
+    /// The URL cannot be read.
+    #[error("the database URL cannot be read: {0}")]
+    Url(String),
+    /// A pooler does not let our settings through.
+    #[error(
+        "the pooler in front of the database refuses the settings of a connection ({0}): set \
+         `ignore_startup_parameters = extra_float_digits,options` in it, and the limits that are lost by ALTER ROLE (docs/operations.md)"
+    )]
+    Settings(String),
+    /// A pooler forgets what was prepared.
+    #[error(
+        "the pooler in front of the database gives every transaction another connection and forgets prepared statements: name \
+         PostgreSQL itself, use PgBouncer's session mode, or PgBouncer 1.21 or later with max_prepared_statements"
+    )]
+    Pooler,
+    /// The database does not keep Unicode.
+    #[error(
+        "the encoding of the database is {0}, and it must be UTF8: make it with CREATE DATABASE … ENCODING 'UTF8'"
+    )]
+    Encoding(String),
     /// The database did not let us in.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] DbErr),

@@ -13,6 +13,7 @@
 
 mod connect;
 mod error;
+mod postgres;
 mod replica;
 mod sqlite;
 
@@ -24,16 +25,17 @@ use std::time::Duration;
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _,
-    QueryTrait as _, Select, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, Select,
+    Statement,
 };
 use tokio::sync::OnceCell;
 
 pub use self::connect::DatabaseSettings;
 pub use self::error::{ConnectError, SessionError};
+use self::postgres::Pool;
 use self::replica::Replicas;
-use self::sqlite::Writer;
+use self::sqlite::Sqlite;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{self, Announcement, DomainEvent, EventId};
@@ -47,20 +49,45 @@ use crate::repository::SoftDelete;
 pub struct Databases(Arc<Shared>);
 
 struct Shared {
-    primary: DatabaseConnection,
-    /// Of SQLite's one writing connection; on PostgreSQL nobody asks it.
-    writer: Arc<Writer>,
-    replicas: Replicas,
+    engine: Engine,
     clock: SharedClock,
     cursor_key: MacKey,
     resources: Resources,
 }
 
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+struct Postgres {
+    primary: Pool,
+    replicas: Replicas,
+    /// The primary, for what changes the schema.
+    schema: DatabaseConnection,
+}
+
+impl Engine {
+    fn backend(&self) -> DbBackend {
+        match self {
+            Self::Sqlite(_) => DbBackend::Sqlite,
+            Self::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    /// The rows of a statement that reads, as of now.
+    async fn fetch_current(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            // The one writing connection stays free.
+            Self::Sqlite(sqlite) => sqlite.fetch(statement.clone()).await,
+            Self::Postgres(postgres) => postgres.primary.fetch(statement).await,
+        }
+    }
+}
+
 impl fmt::Debug for Databases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Databases")
-            .field("backend", &self.0.primary.get_database_backend())
-            .finish_non_exhaustive()
+        f.debug_struct("Databases").field("backend", &self.backend()).finish_non_exhaustive()
     }
 }
 
@@ -90,10 +117,20 @@ impl Databases {
         }
     }
 
-    /// The primary itself, for migrations and tests. Whoever else writes has sessions, which look after the connection.
+    /// The engine.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.0.engine.backend()
+    }
+
+    /// The primary itself, for migrations and tests. Whoever else writes has sessions, which look after the connection, and in
+    /// which every wait has an end.
     #[must_use]
     pub fn primary(&self) -> &DatabaseConnection {
-        &self.0.primary
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.primary(),
+            Engine::Postgres(postgres) => &postgres.schema,
+        }
     }
 
     /// The clock that sessions take their instant from.
@@ -114,16 +151,22 @@ impl Databases {
     ///
     /// It does not.
     pub async fn ping(&self) -> Result<(), SessionError> {
-        if self.0.primary.get_database_backend() == DbBackend::Sqlite {
-            return sqlite::takes_writes(self.write()).await;
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.takes_writes(self.write()).await,
+            Engine::Postgres(postgres) => {
+                let one = Statement::from_string(DbBackend::Postgres, "SELECT 1");
+                Ok(postgres.primary.fetch(&one).await.map(drop)?)
+            }
         }
-        Ok(self.0.primary.execute_unprepared("SELECT 1").await.map(drop)?)
     }
 
     /// The state of each replica: whether it is in use.
     #[must_use]
     pub fn replicas_in_use(&self) -> Vec<bool> {
-        self.0.replicas.in_use()
+        match &self.0.engine {
+            Engine::Sqlite(_) => Vec::new(),
+            Engine::Postgres(postgres) => postgres.replicas.in_use(),
+        }
     }
 }
 
@@ -229,7 +272,7 @@ pub struct ReadSession {
 
 impl Source for ReadSession {
     fn backend(&self) -> DbBackend {
-        self.databases.0.primary.get_database_backend()
+        self.databases.backend()
     }
 
     fn cursor_key(&self) -> &MacKey {
@@ -241,23 +284,20 @@ impl Source for ReadSession {
     }
 
     /// One statement, on the replica that the session's first statement chose. A replica that cannot be reached is left
-    /// out from then on, and the primary answers; so it does where the replica had to give up a query for the WAL to go on.
+    /// out from then on, and the primary answers; so it does where the replica had to give up a query.
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
-        let shared = &self.databases.0;
-        if let Some(current) = shared.replicas.always_current() {
-            return Ok(current.query_all_raw(statement).await?);
-        }
-        let chosen = *self.chosen.get_or_init(|| shared.replicas.choose(self.seen)).await;
-        if let Some(index) = chosen
-            && let Some(replica) = shared.replicas.connection(index)
+        let engine = &self.databases.0.engine;
+        if let Engine::Postgres(Postgres { replicas, .. }) = engine
+            && let Some(index) = *self.chosen.get_or_init(|| replicas.choose(self.seen)).await
+            && let Some(replica) = replicas.pool(index)
         {
-            match replica.query_all_raw(statement.clone()).await.map_err(SessionError::from) {
-                Err(error) if error.is_unreachable() => shared.replicas.failed(index, &error),
-                Err(error) if error.is_recovery_conflict() => {}
+            match replica.fetch(&statement).await.map_err(SessionError::from) {
+                Err(error) if error.is_unreachable() => replicas.failed(index, &error),
+                Err(error) if error.is_for_the_primary() => {}
                 answered => return answered,
             }
         }
-        Ok(shared.primary.query_all_raw(statement).await?)
+        Ok(engine.fetch_current(&statement).await?)
     }
 }
 
@@ -270,7 +310,7 @@ pub struct ReadPrimary {
 
 impl Source for ReadPrimary {
     fn backend(&self) -> DbBackend {
-        self.databases.0.primary.get_database_backend()
+        self.databases.backend()
     }
 
     fn cursor_key(&self) -> &MacKey {
@@ -282,19 +322,52 @@ impl Source for ReadPrimary {
     }
 
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
-        let shared = &self.databases.0;
-        // On SQLite the readers see every commit at once, and the one writing connection stays free.
-        let connection = shared.replicas.always_current().unwrap_or(&shared.primary);
-        Ok(connection.query_all_raw(statement).await?)
+        Ok(self.databases.0.engine.fetch_current(&statement).await?)
     }
 }
 
 impl Reader for ReadPrimary {}
 
+/// An open transaction of either engine. Dropped, it is rolled back.
+enum Transaction {
+    Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
+}
+
+impl Transaction {
+    async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Sqlite(transaction) => transaction.execute(statement).await,
+            Self::Postgres(transaction) => transaction.execute(&statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Sqlite(transaction) => transaction.execute_unprepared(sql).await,
+            Self::Postgres(transaction) => transaction.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(transaction) => transaction.fetch(statement).await,
+            Self::Postgres(transaction) => transaction.fetch(&statement).await,
+        }
+    }
+
+    /// After a failure. On PostgreSQL nobody waits for the rollback.
+    async fn give_up(self) {
+        if let Self::Sqlite(transaction) = self {
+            transaction.roll_back().await;
+        }
+    }
+}
+
 /// One transaction on the primary.
 pub struct WriteSession {
     databases: Databases,
-    transaction: OnceCell<DatabaseTransaction>,
+    transaction: OnceCell<Transaction>,
     failed: AtomicBool,
     /// The failure after which the transaction may be over. What came then would be on its own, and durable at once.
     ended_by: OnceLock<DbErr>,
@@ -368,26 +441,27 @@ impl WriteSession {
     /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was given
     /// up half-way, and the database's. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
-        let writer = &self.databases.0.writer;
         let failed = self.failed.into_inner() || self.unfinished.into_inner() > 0;
         let transaction = self.transaction.into_inner();
         if failed {
-            // A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it
-            // either.
-            if let Some(transaction) = transaction
-                && let Err(error) = writer.watch(transaction.rollback()).await
-            {
-                tracing::warn!(%error, "a failed session could not be rolled back in order");
+            if let Some(transaction) = transaction {
+                transaction.give_up().await;
             }
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_passing).unwrap_or(SessionError::Failed));
         }
-        let Some(transaction) = transaction else {
+        let consistency = match transaction {
             // Nothing was asked for.
-            return Ok(Committed { value, consistency: None });
+            None => None,
+            Some(Transaction::Sqlite(transaction)) => {
+                transaction.commit().await?;
+                None
+            }
+            Some(Transaction::Postgres(transaction)) => {
+                let connection = transaction.commit().await?;
+                self.databases.position(connection).await
+            }
         };
-        writer.watch(transaction.commit()).await?;
-        let consistency = self.databases.0.position().await;
         Ok(Committed { value, consistency })
     }
 
@@ -427,32 +501,26 @@ impl WriteSession {
     }
 
     /// The transaction, begun if this is its first statement.
-    async fn transaction(&self) -> Result<&DatabaseTransaction, DbErr> {
+    async fn transaction(&self) -> Result<&Transaction, DbErr> {
         self.still_open()?;
         let begin = || async {
-            // A transaction that reads first and writes then would meet another writer half-way: SQLite answers that with
-            // an error that waiting does not mend (https://sqlite.org/lang_transaction.html).
-            let options = TransactionOptions {
-                sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
-                    .then_some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            };
-            self.databases.0.primary.begin_with_options(options).await
+            match &self.databases.0.engine {
+                Engine::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
+                Engine::Postgres(postgres) => {
+                    postgres::Transaction::begin(&postgres.primary).await.map(Transaction::Postgres)
+                }
+            }
         };
-        let begun = self.transaction.get_or_try_init(begin).await;
-        self.watch(begun.inspect_err(|error| self.databases.0.writer.judge(error)))
+        self.watch(self.transaction.get_or_try_init(begin).await)
     }
 
     /// Sends one statement.
-    async fn send<'s, T, F>(
-        &'s self,
-        statement: impl FnOnce(&'s DatabaseTransaction) -> F,
-    ) -> Result<T, DbErr>
+    async fn send<'s, T, F>(&'s self, statement: impl FnOnce(&'s Transaction) -> F) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
     {
         let transaction = self.transaction().await?;
-        let outcome = self.as_one(self.databases.0.writer.watch(statement(transaction))).await;
+        let outcome = self.as_one(statement(transaction)).await;
         if let Err(error) = &outcome
             && error::leaves_doubt(error)
         {
@@ -485,11 +553,11 @@ impl fmt::Debug for WriteSession {
 #[sea_orm::prelude::async_trait::async_trait]
 impl ConnectionTrait for WriteSession {
     fn get_database_backend(&self) -> DbBackend {
-        self.databases.0.primary.get_database_backend()
+        self.databases.backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.send(|transaction| transaction.execute_raw(statement)).await
+        self.send(|transaction| transaction.execute(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -497,11 +565,11 @@ impl ConnectionTrait for WriteSession {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.send(|transaction| transaction.query_one_raw(statement)).await
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.send(|transaction| transaction.query_all_raw(statement)).await
+        self.send(|transaction| transaction.fetch(statement)).await
     }
 }
 
@@ -525,17 +593,17 @@ impl Source for WriteSession {
 
 impl Reader for WriteSession {}
 
-impl Shared {
+impl Databases {
     /// How far the primary has written, if anybody may want to wait for that. The commit is done: a failure here, or an
     /// answer that takes too long, only means that the next reads go to the primary, because no replica is that far.
-    async fn position(&self) -> Option<ConsistencyToken> {
-        if self.replicas.always_current().is_some() || self.replicas.in_use().is_empty() {
+    async fn position(&self, connection: postgres::AfterCommit) -> Option<ConsistencyToken> {
+        if self.replicas_in_use().is_empty() {
             return None;
         }
-        let sql = "SELECT pg_current_wal_lsn()::text AS position";
-        let query = self.primary.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
-        let answer = tokio::time::timeout(POSITION_TIMEOUT, query).await;
-        let position = || answer.ok()?.ok()??.try_get::<String>("", "position").ok()?.parse().ok();
+        let sql =
+            Statement::from_string(DbBackend::Postgres, "SELECT pg_current_wal_lsn()::text AS position");
+        let answer = connection.ask(&sql, POSITION_TIMEOUT).await;
+        let position = || answer?.try_get::<String>("", "position").ok()?.parse().ok();
         Some(position().unwrap_or(ConsistencyToken::UNREACHED))
     }
 }
@@ -628,36 +696,16 @@ impl fmt::Display for ConsistencyToken {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectOptions, Database};
-
     use super::*;
-    use crate::clock::SystemClock;
 
-    /// The commit is done and the primary is gone: whoever reads next must not be sent to a replica that lags.
-    #[tokio::test]
-    async fn a_position_that_is_not_known_is_one_that_no_replica_has() {
-        // Listens and never answers.
-        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let away = async || {
-            let url = format!("postgres://nobody@{}/none", silent.local_addr().unwrap());
-            Database::connect(ConnectOptions::new(url).connect_lazy(true).to_owned()).await.unwrap()
-        };
-        let shared = Shared {
-            primary: away().await,
-            writer: Arc::default(),
-            replicas: Replicas::streaming(vec![away().await]),
-            clock: SystemClock::shared(),
-            cursor_key: crate::testing::secret_key().mac_key("cursor"),
-            resources: Resources::default(),
-        };
-        let token = tokio::time::timeout(POSITION_TIMEOUT * 3, shared.position()).await.unwrap().unwrap();
+    #[test]
+    fn a_position_that_is_not_known_is_one_that_no_replica_has() {
+        let token = ConsistencyToken::UNREACHED;
         assert_eq!(token.to_string(), "FFFFFFFF/0");
         assert!("FFFFFFFE/FFFFFFFF".parse::<ConsistencyToken>().unwrap() < token);
         assert!(
             "FFFFFFFF/FFFFFFFF".parse::<ConsistencyToken>().unwrap() >= token,
             "a server that is no standby"
         );
-        let alone = Shared { replicas: Replicas::streaming(Vec::new()), ..shared };
-        assert_eq!(alone.position().await, None);
     }
 }

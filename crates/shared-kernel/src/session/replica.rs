@@ -4,78 +4,51 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{DbBackend, Statement};
 
+use super::postgres::Pool;
 use super::{ConsistencyToken, SessionError};
 
-/// What reads go to besides the primary.
-pub(super) enum Replicas {
-    /// SQLite: other connections to the same file.
-    SameDatabase(DatabaseConnection),
-    /// PostgreSQL: streaming replicas, which lag.
-    Streaming { replicas: Vec<Arc<Replica>>, next: AtomicUsize },
+/// PostgreSQL's streaming replicas, which lag.
+pub(super) struct Replicas {
+    replicas: Vec<Arc<Replica>>,
+    next: AtomicUsize,
 }
 
 pub(super) struct Replica {
-    connection: DatabaseConnection,
+    pool: Pool,
     left_out: AtomicBool,
-    /// No connection became free in time, and it is being found out why.
+    /// Nothing came back in time, and it is being found out why.
     suspect: AtomicBool,
 }
 
-/// How long a replica that is suspect has to let a new connection in.
+/// How long a replica that is suspect, or was left out, has to let a new connection in.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often a replica that was left out is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Replicas {
-    pub(super) fn same_database(connection: DatabaseConnection) -> Self {
-        Self::SameDatabase(connection)
-    }
-
-    pub(super) fn streaming(connections: Vec<DatabaseConnection>) -> Self {
-        let replica = |connection| {
-            Arc::new(Replica {
-                connection,
-                left_out: AtomicBool::new(false),
-                suspect: AtomicBool::new(false),
-            })
+    pub(super) fn new(pools: Vec<Pool>) -> Self {
+        let replica = |pool| {
+            Arc::new(Replica { pool, left_out: AtomicBool::new(false), suspect: AtomicBool::new(false) })
         };
-        Self::Streaming {
-            replicas: connections.into_iter().map(replica).collect(),
-            next: AtomicUsize::new(0),
-        }
+        Self { replicas: pools.into_iter().map(replica).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// The connection that sees every commit of the primary at once, if there is one.
-    pub(super) fn always_current(&self) -> Option<&DatabaseConnection> {
-        match self {
-            Self::SameDatabase(connection) => Some(connection),
-            Self::Streaming { .. } => None,
-        }
-    }
-
-    /// Whether each streaming replica is in use.
+    /// Whether each of them is in use.
     pub(super) fn in_use(&self) -> Vec<bool> {
-        match self {
-            Self::SameDatabase(_) => Vec::new(),
-            Self::Streaming { replicas, .. } => {
-                replicas.iter().map(|replica| !replica.left_out.load(Ordering::Acquire)).collect()
-            }
-        }
+        self.replicas.iter().map(|replica| !replica.left_out.load(Ordering::Acquire)).collect()
     }
 
-    /// The number of the connection that a session reads from; `None` is the primary.
+    /// The number of the replica that a session reads from; `None` is the primary.
     pub(super) async fn choose(&self, seen: Option<ConsistencyToken>) -> Option<usize> {
-        let Self::Streaming { replicas, next } = self else { return None };
-        let turn = next.fetch_add(1, Ordering::Relaxed);
-        let index = (0..replicas.len())
-            .map(|step| turn.wrapping_add(step) % replicas.len())
-            .find(|&index| replicas.get(index).is_some_and(|replica| replica.is_asked()))?;
+        let (turn, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.replicas.len());
+        let index = (0..count)
+            .map(|step| turn.wrapping_add(step) % count)
+            .find(|&index| self.replicas.get(index).is_some_and(|replica| replica.is_asked()))?;
         let Some(seen) = seen else { return Some(index) };
-        let replayed = match replicas.get(index)?.replayed().await.map_err(SessionError::from) {
+        let replayed = match self.replicas.get(index)?.replayed().await.map_err(SessionError::from) {
             Ok(replayed) => replayed,
             Err(error) => {
                 self.failed(index, &error);
@@ -85,22 +58,16 @@ impl Replicas {
         (replayed >= seen).then_some(index)
     }
 
-    /// The connection of that number, unless it is left out meanwhile.
-    pub(super) fn connection(&self, index: usize) -> Option<&DatabaseConnection> {
-        match self {
-            Self::SameDatabase(_) => None,
-            Self::Streaming { replicas, .. } => {
-                replicas.get(index).filter(|replica| replica.is_asked()).map(|replica| &replica.connection)
-            }
-        }
+    /// The connections to the replica of that number, unless it is left out meanwhile.
+    pub(super) fn pool(&self, index: usize) -> Option<&Pool> {
+        self.replicas.get(index).filter(|replica| replica.is_asked()).map(|replica| &replica.pool)
     }
 
-    /// The replica could not answer. One that was not reached is left out; one whose connections are all busy is not, but
-    /// the pool reports a server that is away in the same words, so that is found out first, beside the request.
+    /// The replica could not answer. One that said so is left out; one that was only silent may be busy, so that is found
+    /// out first, beside the request.
     pub(super) fn failed(&self, index: usize, error: &SessionError) {
-        let Self::Streaming { replicas, .. } = self else { return };
-        let Some(replica) = replicas.get(index) else { return };
-        if !error.is_acquire_timeout() {
+        let Some(replica) = self.replicas.get(index) else { return };
+        if !error.is_silence() {
             Self::leave_out(index, replica);
             return;
         }
@@ -109,7 +76,7 @@ impl Replicas {
         }
         let replica = Arc::clone(replica);
         tokio::spawn(async move {
-            if !replica.lets_in().await {
+            if !replica.pool.lets_in(PROBE_TIMEOUT).await {
                 Self::leave_out(index, &replica);
             }
             replica.suspect.store(false, Ordering::Release);
@@ -128,7 +95,7 @@ impl Replicas {
                 tokio::time::sleep(PROBE_INTERVAL).await;
                 // The installation was shut down: nobody waits for the answer.
                 let Some(replica) = replica.upgrade() else { return };
-                if replica.connection.execute_unprepared("SELECT 1").await.is_ok() {
+                if replica.pool.lets_in(PROBE_TIMEOUT).await {
                     replica.left_out.store(false, Ordering::Release);
                     tracing::info!(replica = index, "the replica answers again");
                     return;
@@ -143,26 +110,12 @@ impl Replica {
         !self.left_out.load(Ordering::Acquire) && !self.suspect.load(Ordering::Acquire)
     }
 
-    /// Whether the server answers to a connection beside those of the pool.
-    async fn lets_in(&self) -> bool {
-        let options = self.connection.get_postgres_connection_pool().connect_options();
-        match tokio::time::timeout(PROBE_TIMEOUT, options.connect()).await {
-            Ok(Ok(connection)) => {
-                // Nobody needs to wait for the goodbye.
-                drop(tokio::time::timeout(PROBE_TIMEOUT, connection.close()).await);
-                true
-            }
-            // 53300, too many connections: it is there and busy.
-            Ok(Err(sqlx::Error::Database(error))) => error.code().as_deref() == Some("53300"),
-            Ok(Err(_)) | Err(_) => false,
-        }
-    }
-
     /// How far it has replayed the primary's WAL. A server that is no standby has nothing to replay: it is current.
     async fn replayed(&self) -> Result<ConsistencyToken, sea_orm::DbErr> {
         let sql = "SELECT COALESCE(pg_last_wal_replay_lsn()::text, 'FFFFFFFF/FFFFFFFF') AS position";
-        let row = self.connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-        let position: String = row.map(|row| row.try_get("", "position")).transpose()?.unwrap_or_default();
+        let rows = self.pool.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;
+        let position: String =
+            rows.first().map(|row| row.try_get("", "position")).transpose()?.unwrap_or_default();
         Ok(position.parse().unwrap_or(ConsistencyToken(0)))
     }
 }

@@ -4,27 +4,31 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection as _};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{
+    ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+};
 use secrecy::ExposeSecret as _;
 
 use super::connect::DatabaseSettings;
 use super::error::leaves_doubt;
-use super::replica::Replicas;
 use super::{Committed, ConnectError, SessionError, WriteSession};
 
-/// How long a statement waits for another process's write (the command line beside a running server).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// One database.
+pub(super) struct Sqlite {
+    /// One connection.
+    primary: DatabaseConnection,
+    writer: Arc<Writer>,
+    /// Connections to the same file, which see every commit at once.
+    readers: DatabaseConnection,
+}
 
 /// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
 /// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
-pub(super) async fn connect(
-    settings: &DatabaseSettings,
-    writer: &Arc<Writer>,
-) -> Result<(DatabaseConnection, Replicas), ConnectError> {
+pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, ConnectError> {
     if !settings.replica_urls.is_empty() {
         return Err(ConnectError::ReplicaOfSqlite);
     }
@@ -33,21 +37,31 @@ pub(super) async fn connect(
         return Err(ConnectError::InMemory);
     }
     make_file(url)?;
-    let writer = Arc::clone(writer);
+    let writer = Arc::new(Writer::default());
+    // Half of the time for the one writing connection, and half for another process's write (the command line beside a
+    // running server).
+    let busy_timeout = settings.statement_timeout / 2;
     let mut writing = settings.options(&settings.url);
-    writing.max_connections(1).map_sqlx_sqlite_opts(writing_options).map_sqlx_sqlite_pool_opts(move |pool| {
-        let writer = Arc::clone(&writer);
-        pool.after_release(move |connection, _| {
+    writing
+        .max_connections(1)
+        .acquire_timeout(settings.acquire_timeout.min(busy_timeout))
+        .map_sqlx_sqlite_opts(move |options| writing_options(options).busy_timeout(busy_timeout))
+        .map_sqlx_sqlite_pool_opts({
             let writer = Arc::clone(&writer);
-            Box::pin(async move { writer.inspect(connection).await })
-        })
-    });
+            move |pool| {
+                let writer = Arc::clone(&writer);
+                pool.after_release(move |connection, _| {
+                    let writer = Arc::clone(&writer);
+                    Box::pin(async move { writer.inspect(connection).await })
+                })
+            }
+        });
     let primary = Database::connect(writing).await?;
     let mut reading = settings.options(&settings.url);
-    reading.map_sqlx_sqlite_opts(|options| {
-        options.create_if_missing(false).busy_timeout(BUSY_TIMEOUT).pragma("query_only", "ON")
+    reading.map_sqlx_sqlite_opts(move |options| {
+        options.create_if_missing(false).busy_timeout(busy_timeout).pragma("query_only", "ON")
     });
-    Ok((primary, Replicas::same_database(Database::connect(reading).await?)))
+    Ok(Sqlite { primary, writer, readers: Database::connect(reading).await? })
 }
 
 fn writing_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
@@ -56,7 +70,80 @@ fn writing_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+}
+
+impl Sqlite {
+    /// The writing connection.
+    pub(super) fn primary(&self) -> &DatabaseConnection {
+        &self.primary
+    }
+
+    /// The rows of a statement that reads. The one writing connection stays free.
+    pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.readers.query_all_raw(statement).await
+    }
+
+    /// A transaction that writes. One that reads first and writes then would meet another writer half-way: SQLite answers
+    /// that with an error that waiting does not mend (<https://sqlite.org/lang_transaction.html>).
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begun = self.primary.begin_with_options(options).await;
+        let transaction = begun.inspect_err(|error| self.writer.judge(error))?;
+        Ok(Transaction { transaction, writer: Arc::clone(&self.writer) })
+    }
+
+    /// Whether the database takes writes: that the lock can be had, and, after a write that failed for a reason of the
+    /// database's own, that one can be made durable again.
+    pub(super) async fn takes_writes(&self, session: WriteSession) -> Result<(), SessionError> {
+        let failing = &self.writer.failing;
+        // Nobody uses this number; written as it is, it makes a commit that changes nothing.
+        let version = Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version");
+        let version: Option<i32> =
+            session.query_one_raw(version).await?.map(|row| row.try_get_by_index(0)).transpose()?;
+        if failing.load(Ordering::Acquire) {
+            session
+                .execute_unprepared(&format!("PRAGMA user_version = {}", version.unwrap_or_default()))
+                .await?;
+            session.commit(()).await?.into_value();
+            failing.store(false, Ordering::Release);
+            return Ok(());
+        }
+        session.commit(()).await.map(Committed::into_value)
+    }
+}
+
+/// A transaction on the writing connection, watched.
+pub(super) struct Transaction {
+    transaction: DatabaseTransaction,
+    writer: Arc<Writer>,
+}
+
+impl Transaction {
+    pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.writer.watch(self.transaction.execute_raw(statement)).await
+    }
+
+    pub(super) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.writer.watch(self.transaction.execute_unprepared(sql)).await
+    }
+
+    pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.writer.watch(self.transaction.query_all_raw(statement)).await
+    }
+
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        self.writer.watch(self.transaction.commit()).await
+    }
+
+    /// A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it either.
+    pub(super) async fn roll_back(self) {
+        if let Err(error) = self.writer.watch(self.transaction.rollback()).await {
+            tracing::warn!(%error, "a failed session could not be rolled back in order");
+        }
+    }
 }
 
 /// The file of a `sqlite:` URL.
@@ -142,22 +229,4 @@ impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         self.0.in_doubt.store(true, Ordering::Release);
     }
-}
-
-/// Whether the database takes writes: that the lock can be had, and, after a write that failed for a reason of the
-/// database's own, that one can be made durable again.
-pub(super) async fn takes_writes(session: WriteSession) -> Result<(), SessionError> {
-    let databases = session.databases.clone();
-    let failing = &databases.0.writer.failing;
-    // Nobody uses this number; written as it is, it makes a commit that changes nothing.
-    let version = Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version");
-    let version: Option<i32> =
-        session.query_one_raw(version).await?.map(|row| row.try_get_by_index(0)).transpose()?;
-    if failing.load(Ordering::Acquire) {
-        session.execute_unprepared(&format!("PRAGMA user_version = {}", version.unwrap_or_default())).await?;
-        session.commit(()).await?.into_value();
-        failing.store(false, Ordering::Release);
-        return Ok(());
-    }
-    session.commit(()).await.map(Committed::into_value)
 }

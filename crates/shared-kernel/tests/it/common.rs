@@ -1,5 +1,7 @@
 //! A small domain to try the kernel on.
 
+use std::time::Duration;
+
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Alias, CommonTableExpression, Expr, Query, SelectStatement};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _, Schema};
@@ -88,6 +90,8 @@ pub(crate) async fn opened_again(
 ) -> Databases {
     let mut settings = DatabaseSettings::new(SecretString::from(database.url()));
     settings.pool_size = 4;
+    settings.acquire_timeout = Duration::from_secs(20);
+    settings.statement_timeout = Duration::from_secs(40);
     change(&mut settings);
     Databases::connect(&settings, SystemClock::shared(), &secret_key()).await.unwrap()
 }
@@ -220,7 +224,7 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         if holds().await {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("waited in vain: {what}");
 }

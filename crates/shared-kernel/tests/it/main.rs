@@ -10,6 +10,7 @@
 )]
 
 mod common;
+mod connecting;
 
 mod events;
 mod files;

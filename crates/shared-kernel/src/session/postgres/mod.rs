@@ -1,0 +1,142 @@
+//! PostgreSQL: connections, statements and transactions, each with an end to every wait.
+
+mod pool;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgQueryResult, PgRow, Postgres};
+use sea_orm::sqlx::query::Query;
+use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
+use sea_query_sqlx::SqlxValues;
+use tokio::sync::Mutex;
+
+use self::pool::{Connection, Phase, within};
+pub(super) use self::pool::{Limits, Pool, Purpose, is_full};
+pub(super) use self::target::{Target, Waits};
+use super::ConnectError;
+
+impl Pool {
+    /// Whether the server lets us in, keeps Unicode, and keeps what is prepared.
+    pub(super) async fn suits(&self) -> Result<(), ConnectError> {
+        // Of two connections the second finds what the first has prepared, if a pooler leads both to the same place.
+        let encoding = "SELECT current_setting('server_encoding')";
+        let encoding =
+            self.twice(encoding, "SELECT current_setting('client_encoding')").await.map_err(unsuitable)?;
+        if encoding == "UTF8" { Ok(()) } else { Err(ConnectError::Encoding(encoding)) }
+    }
+
+    /// The rows of a statement that only reads.
+    pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut connection = self.acquire(Purpose::Read).await.map_err(not_connected)?;
+        let answer = connection.fetch(statement).await;
+        if answer.is_err() && connection.was_stale() {
+            return self.acquire(Purpose::Read).await.map_err(not_connected)?.fetch(statement).await;
+        }
+        answer
+    }
+}
+
+impl Connection {
+    async fn execute(&mut self, statement: &Statement) -> Result<ExecResult, DbErr> {
+        let (until, connection) = self.ask().map_err(failed)?;
+        let answer = within(until, query(statement).execute(connection)).await;
+        self.answered(answer).map(PgQueryResult::into).map_err(failed)
+    }
+
+    async fn execute_unprepared(&mut self, sql: &str) -> Result<ExecResult, DbErr> {
+        let (until, connection) = self.ask().map_err(failed)?;
+        let answer = within(until, connection.execute(AssertSqlSafe(sql.to_owned()))).await;
+        self.answered(answer).map(PgQueryResult::into).map_err(failed)
+    }
+
+    async fn fetch(&mut self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let (until, connection) = self.ask().map_err(failed)?;
+        let answer = within(until, query(statement).fetch_all(connection)).await;
+        Ok(self.answered(answer).map_err(failed)?.into_iter().map(PgRow::into).collect())
+    }
+}
+
+fn query(statement: &Statement) -> Query<'_, Postgres, SqlxValues> {
+    let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+/// A transaction. Dropped, it is rolled back.
+pub(super) struct Transaction(Mutex<Connection>);
+
+impl Transaction {
+    pub(super) async fn begin(pool: &Pool) -> Result<Self, DbErr> {
+        let mut connection = pool.acquire(Purpose::Write).await.map_err(not_connected)?;
+        let mut begun = connection.control("BEGIN", Phase::Within).await;
+        if begun.is_err() && connection.was_stale() {
+            connection = pool.acquire(Purpose::Write).await.map_err(not_connected)?;
+            begun = connection.control("BEGIN", Phase::Within).await;
+        }
+        begun.map_err(failed)?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
+        self.next().await.execute(statement).await
+    }
+
+    pub(super) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.next().await.execute_unprepared(sql).await
+    }
+
+    pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.next().await.fetch(statement).await
+    }
+
+    /// The connection, with the whole time for another answer.
+    async fn next(&self) -> tokio::sync::MutexGuard<'_, Connection> {
+        let mut connection = self.0.lock().await;
+        connection.wind_up();
+        connection
+    }
+
+    /// Makes it durable; the connection, for a last question.
+    pub(super) async fn commit(self) -> Result<AfterCommit, DbErr> {
+        let mut connection = self.0.into_inner();
+        connection.wind_up();
+        // An answer that does not come leaves open whether it was done.
+        connection.control("COMMIT", Phase::Outside).await.map_err(failed)?;
+        Ok(AfterCommit(connection))
+    }
+}
+
+/// The connection of a transaction that is committed.
+pub(super) struct AfterCommit(Connection);
+
+impl AfterCommit {
+    /// The answer to one more statement, if it comes soon.
+    pub(super) async fn ask(mut self, statement: &Statement, patience: Duration) -> Option<QueryResult> {
+        self.0.hurry(patience);
+        self.0.fetch(statement).await.ok()?.pop()
+    }
+}
+
+fn unsuitable(error: sqlx::Error) -> ConnectError {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        // Protocol violation: in the words of PgBouncer "unsupported startup parameter: options".
+        Some("08P01") => ConnectError::Settings(error.to_string()),
+        // There is such a prepared statement, or there is none.
+        Some("42P05" | "26000") => ConnectError::Pooler,
+        _ => ConnectError::Database(not_connected(error)),
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn not_connected(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
+    }
+}

@@ -1,0 +1,109 @@
+//! Where a server is, and what is asked of it for every connection.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{self, ConnectOptions as _};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::session::ConnectError;
+
+/// How long the server itself lets things wait. It ends them a moment before we would give the connection up, so that
+/// the connection survives and the server does not work on for nobody.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::session) struct Waits {
+    /// A statement.
+    pub(in crate::session) statement: Duration,
+    /// The part of that in which it waits for a lock.
+    pub(in crate::session) lock: Duration,
+}
+
+/// A transaction whose owner says nothing for so long is ended, and its locks with it: the owner has gone without the
+/// server being told. Nothing but the database is awaited in one, so an owner that is there says something soon.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+
+impl Waits {
+    /// Those that are over before `answer` is.
+    pub(in crate::session) fn within(answer: Duration) -> Self {
+        Self { statement: answer * 7 / 8, lock: answer * 3 / 4 }
+    }
+}
+
+/// A server and a database there.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct Target(PgConnectOptions);
+
+impl Target {
+    /// The one that `url` names, as libpq reads it (PostgreSQL manual, "Connection URIs").
+    pub(in crate::session) fn parse(url: &SecretString) -> Result<Self, ConnectError> {
+        let options: PgConnectOptions =
+            url.expose_secret().parse().map_err(|error: sqlx::Error| ConnectError::Url(error.to_string()))?;
+        let host = options.get_host().to_owned();
+        let options = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            // An IPv6 address stands in brackets in a URL (RFC 3986, section 3.2.2), and in a URL only.
+            Some(address) => options.host(address),
+            None => options,
+        };
+        let named = options.get_application_name().is_some();
+        let options = if named { options } else { options.application_name("ashlar") };
+        Ok(Self(options.disable_statement_logging()))
+    }
+
+    /// How connections are made: the server keeps to `waits`, and notices when we are gone.
+    pub(in crate::session) fn options(&self, waits: Waits) -> PgConnectOptions {
+        let milliseconds = |time: Duration| time.as_millis().to_string();
+        self.with(&[
+            ("statement_timeout", milliseconds(waits.statement)),
+            ("lock_timeout", milliseconds(waits.lock)),
+            ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION)),
+            ("tcp_keepalives_idle", "30".to_owned()),
+            ("tcp_keepalives_interval", "10".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+            ("tcp_user_timeout", milliseconds(IDLE_IN_TRANSACTION)),
+        ])
+    }
+
+    /// The same with settings of the server. What the URL sets itself stays.
+    pub(in crate::session) fn with(&self, settings: &[(&'static str, String)]) -> PgConnectOptions {
+        let own = self.0.get_options().unwrap_or_default().to_owned();
+        let missing = settings.iter().filter(|(name, _)| !own.contains(&format!("{name}=")));
+        self.0.clone().options(missing.map(|(name, value)| (*name, value.as_str())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> PgConnectOptions {
+        Target::parse(&SecretString::from(url)).unwrap().0
+    }
+
+    #[test]
+    fn an_address_of_ipv6_has_brackets_in_a_url_only() {
+        let options = target("postgres://ada@[::1]:5433/ashlar");
+        assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("::1", 5433, "ada"));
+    }
+
+    #[test]
+    fn who_is_not_named_is_who_runs_us() {
+        let id = std::process::Command::new("id").arg("-un").output().unwrap();
+        let user = String::from_utf8(id.stdout).unwrap();
+        assert_eq!(target("postgres:///ashlar").get_username(), user.trim());
+    }
+
+    #[test]
+    fn what_the_url_sets_stays() {
+        let waits = Waits::within(Duration::from_secs(4));
+        let url =
+            SecretString::from("postgres://ada@db/ashlar?options[lock_timeout]=200&application_name=mine");
+        let options = Target::parse(&url).unwrap().options(waits);
+        let settings = options.get_options().unwrap();
+        assert_eq!(settings.matches("lock_timeout=").count(), 1, "{settings}");
+        assert!(
+            settings.contains("lock_timeout=200") && settings.contains("statement_timeout=3500"),
+            "{settings}"
+        );
+        assert_eq!(options.get_application_name(), Some("mine"));
+    }
+}
