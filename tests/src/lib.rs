@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`server`] | the application in this process, on free ports, with a database of its own |
 //! | [`contract`] | the OpenAPI document, as a source of requests |
+//! | [`faults`] | what happens while something that the server needs is broken |
 //! | [`client`] | requests, and what holds for every answer whatever the test is about |
 //! | [`raw`] | HTTP by hand, for requests that no client would send |
+//! | [`proxy`] | a way to a server that can break |
 //! | [`process`] | the binary, to be stopped and killed |
 //! | [`store`] | a picture, and presigned URLs made by hand |
 //! | [`token`] | access tokens made by hand |
@@ -24,7 +26,9 @@
 
 pub mod client;
 pub mod contract;
+pub mod faults;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod server;
 pub mod store;

@@ -46,6 +46,8 @@ enum Task {
     Ci(ci::Options),
     /// Write docs/openapi.json again, from the code.
     Openapi,
+    /// Break what the server needs, one thing after the other, and write docs/faults.md again.
+    Faults,
     /// Make a new domain: its crate, migration, routes, tests and documentation.
     NewDomain(new_domain::Options),
     /// Add fields to a domain that was generated.
@@ -74,6 +76,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
     match command {
         Task::Ci(options) => ci::run(workspace, &options),
         Task::Openapi => steps::openapi::write(workspace).map(|()| true),
+        Task::Faults => steps::faults::write(workspace),
         Task::NewDomain(options) => new_domain::run(workspace, &options),
         Task::AddField(options) => add_field::run(workspace, &options),
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),

@@ -7,6 +7,7 @@ mod admin;
 mod commands;
 mod contract;
 mod domains;
+mod faults;
 mod hostile;
 mod identity;
 mod operations;

@@ -7,6 +7,7 @@ mod clients;
 mod contract;
 mod coverage;
 mod deny;
+pub(crate) mod faults;
 mod generator;
 mod links;
 pub(crate) mod openapi;

@@ -1,0 +1,37 @@
+//! What happens while something that the server needs is broken, as a table: made on the built server, with a PostgreSQL of
+//! its own.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::{Outcome, postgres};
+use crate::process::Invocation;
+use crate::workspace::Workspace;
+
+const DOCUMENT: &str = "docs/faults.md";
+
+/// Where the table begins. What stands before it is written by hand.
+const TABLE: &str = "| situation |";
+
+/// Makes the situations and writes the table again. `false`: they cannot be made here.
+pub(crate) fn write(workspace: &Workspace) -> Result<bool> {
+    let outcome = postgres::with_server(workspace, |url| {
+        let table = Invocation::new("cargo")
+            .args(["run", "--quiet", "--locked", "--package", "tests", "--example", "faults"])
+            .without_configuration()
+            .env("TEST_DATABASE_URL", url)
+            .current_dir(&workspace.root)
+            .capture()?;
+        let text = workspace.read(DOCUMENT)?;
+        let (text, _) = text.split_once(TABLE).with_context(|| format!("{DOCUMENT} has no table"))?;
+        fs::write(workspace.root.join(DOCUMENT), format!("{text}{table}"))
+            .context("can't write the document")?;
+        print!("{table}");
+        Ok(Outcome::Passed)
+    })?;
+    if let Outcome::Skipped(why) = &outcome {
+        println!("{why}");
+    }
+    Ok(matches!(outcome, Outcome::Passed))
+}
