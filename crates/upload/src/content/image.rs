@@ -33,8 +33,11 @@ impl Dimensions {
     }
 }
 
+/// Finds the size of an image in its start.
+pub(super) type Measure = fn(&[u8]) -> Option<Dimensions>;
+
 /// How the size of an image of a type is found.
-pub(super) fn measure(content_type: &str) -> Option<fn(&[u8]) -> Option<Dimensions>> {
+pub(super) fn measure(content_type: &str) -> Option<Measure> {
     Some(match content_type {
         "image/jpeg" => jpeg,
         "image/png" => png,
@@ -86,29 +89,35 @@ fn jpeg(bytes: &[u8]) -> Option<Dimensions> {
 
 /// The header comes first (PNG 3rd edition, section 5.6); then chunks up to the image data.
 fn png(bytes: &[u8]) -> Option<Dimensions> {
-    let (mut kind, mut data, mut rest) = chunk(bytes.get(8..)?)?;
-    if kind != b"IHDR" {
+    let header = chunk(bytes.get(8..)?)?;
+    let pixels = |at: usize| usize::try_from(u32_at(header.data, at, u32::from_be_bytes)?).ok();
+    if header.kind != b"IHDR" {
         return None;
     }
-    let number = |at: usize| usize::try_from(u32_at(data, at, u32::from_be_bytes)?).ok();
-    let stored = Dimensions::new(number(0)?, number(4)?)?;
-    while kind != b"IDAT" {
-        if kind == b"eXIf" {
-            return Some(stored.turned(orientation_in(data)));
+    let stored = Dimensions::new(pixels(0)?, pixels(4)?)?;
+    let mut rest = header.rest;
+    while let Some(next) = chunk(rest).filter(|next| next.kind != b"IDAT") {
+        if next.kind == b"eXIf" {
+            return Some(stored.turned(orientation_in(next.data)));
         }
-        let Some(next) = chunk(rest) else { break };
-        (kind, data, rest) = next;
+        rest = next.rest;
     }
     Some(stored)
 }
 
-/// The kind and the data of the first chunk, as far as they are there, and what follows it.
-fn chunk(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+/// A chunk of a PNG, as far as it is there, and what follows it.
+struct Chunk<'a> {
+    kind: &'a [u8],
+    data: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     let length = usize::try_from(u32_at(bytes, 0, u32::from_be_bytes)?).ok()?;
-    let kind = bytes.get(4..8)?;
-    let data = bytes.get(8..)?;
-    let end = length.min(data.len());
-    Some((kind, data.get(..end)?, data.get(length.checked_add(4)?..).unwrap_or_default()))
+    let (kind, behind) = bytes.get(4..)?.split_at_checked(4)?;
+    // A checksum of four bytes stands between the data and the next chunk.
+    let rest = behind.get(length.checked_add(4)?..).unwrap_or_default();
+    Some(Chunk { kind, data: behind.get(..length).unwrap_or(behind), rest })
 }
 
 /// The orientation in Exif data: a number in the first directory of a TIFF header.
@@ -175,14 +184,13 @@ mod tests {
 
     const HEADER: (&[u8], &[u8]) = (b"IHDR", b"\0\0\0\x28\0\0\0\x1e\x08\x02\0\0\0");
 
-    fn size(width: i32, height: i32) -> Option<Dimensions> {
-        Some(Dimensions { width, height })
-    }
+    const WIDE: Option<Dimensions> = Some(Dimensions { width: 40, height: 30 });
+    const TALL: Option<Dimensions> = Some(Dimensions { width: 30, height: 40 });
 
     #[test]
     fn an_image_is_as_large_as_it_is_shown() {
         for orientation in 0..=9 {
-            let shown = if (5..=8).contains(&orientation) { size(30, 40) } else { size(40, 30) };
+            let shown = if (5..=8).contains(&orientation) { TALL } else { WIDE };
             for big in [true, false] {
                 let data = exif(orientation, big);
                 let camera = segment(0xE1, &[b"Exif\0\0", &data[..]].concat());
@@ -200,7 +208,7 @@ mod tests {
                 let bytes = png_with(&[HEADER, (b"gAMA", b"\0\0\0\0"), (b"eXIf", &data), (b"IDAT", b"")]);
                 assert_eq!(png(&bytes), shown, "{orientation} {big}");
                 let behind = png_with(&[HEADER, (b"IDAT", b""), (b"eXIf", &data)]);
-                assert_eq!(png(&behind), size(40, 30), "{orientation} {big}");
+                assert_eq!(png(&behind), WIDE, "{orientation} {big}");
             }
         }
     }
@@ -210,7 +218,7 @@ mod tests {
         let data = exif(6, true);
         for cut in 0..data.len() - 8 {
             let camera = segment(0xE1, &[b"Exif\0\0", &data[..cut]].concat());
-            assert_eq!(jpeg(&jpeg_with(&[camera])), size(40, 30), "{cut}");
+            assert_eq!(jpeg(&jpeg_with(&[camera])), WIDE, "{cut}");
         }
         let mut elsewhere = data.clone();
         elsewhere[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
@@ -222,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_png_begins_with_its_header() {
-        assert_eq!(png(&png_with(&[HEADER])), size(40, 30));
+        assert_eq!(png(&png_with(&[HEADER])), WIDE);
         for first in [b"CgBI", b"IEND", b"IDAT"] {
             assert_eq!(png(&png_with(&[(first, HEADER.1), HEADER])), None);
         }
@@ -233,7 +241,7 @@ mod tests {
         let boxed = |kind: &[u8], data: &[u8]| {
             [&u32::try_from(data.len() + 8).unwrap().to_be_bytes()[..], kind, data].concat()
         };
-        for (angle, shown) in [(0, size(40, 30)), (1, size(30, 40)), (2, size(40, 30)), (3, size(30, 40))] {
+        for (angle, shown) in [(0, WIDE), (1, TALL), (2, WIDE), (3, TALL)] {
             let extents = boxed(b"ispe", b"\0\0\0\0\0\0\0\x28\0\0\0\x1e");
             let properties = boxed(b"ipco", &[extents, boxed(b"irot", &[angle])].concat());
             let meta = boxed(b"meta", &[vec![0; 4], boxed(b"iprp", &properties)].concat());
