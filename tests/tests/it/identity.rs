@@ -176,13 +176,15 @@ async fn a_refusal_depends_on_who_asks_too() {
 async fn where_the_cookie_decides_the_answer_says_so() {
     let server = TestServer::start().await;
     let cookie = format!("{COOKIE}=ashr_x");
-    let answer = server
-        .post("/api/v1/auth/refresh")
-        .header("origin", &server.origin())
-        .header("cookie", &cookie)
-        .await;
-    assert!(varies_by(&answer, "Cookie"), "{answer:?}");
+    let send = |path: &str| {
+        let request = server.post(path).header("origin", &server.origin());
+        request.header("cookie", &cookie).into_future()
+    };
+    let answer = send("/api/v1/auth/refresh").await;
+    assert!(varies_by(&answer, "Cookie") && !varies_by(&answer, "Authorization"), "{answer:?}");
     answer.problem(401, "invalid_refresh_token");
+    let answer = send("/api/v1/auth/logout").await.expect(204);
+    assert!(varies_by(&answer, "Cookie") && varies_by(&answer, "Authorization"), "{answer:?}");
 }
 
 #[tokio::test]
