@@ -120,13 +120,26 @@ fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     Some(Chunk { kind, data: behind.get(..length).unwrap_or(behind), rest })
 }
 
+/// How numbers are written.
+struct ByteOrder {
+    u16: fn([u8; 2]) -> u16,
+    u32: fn([u8; 4]) -> u32,
+}
+
+impl ByteOrder {
+    /// That of a TIFF header.
+    fn of(header: &[u8]) -> Option<Self> {
+        match header {
+            b"II*\0" => Some(Self { u16: u16::from_le_bytes, u32: u32::from_le_bytes }),
+            b"MM\0*" => Some(Self { u16: u16::from_be_bytes, u32: u32::from_be_bytes }),
+            _ => None,
+        }
+    }
+}
+
 /// The orientation in Exif data: a number in the first directory of a TIFF header.
 fn orientation_in(exif: &[u8]) -> Option<u16> {
-    let (read_u16, read_u32): (fn([u8; 2]) -> u16, fn([u8; 4]) -> u32) = match exif.get(..4)? {
-        b"II*\0" => (u16::from_le_bytes, u32::from_le_bytes),
-        b"MM\0*" => (u16::from_be_bytes, u32::from_be_bytes),
-        _ => return None,
-    };
+    let ByteOrder { u16: read_u16, u32: read_u32 } = ByteOrder::of(exif.get(..4)?)?;
     let directory = exif.get(usize::try_from(u32_at(exif, 4, read_u32)?).ok()?..)?;
     let count = usize::from(read_u16(*directory.first_chunk()?));
     // Tag, type (3 is SHORT), how many, and the value, which is so short that it stands in its place.
