@@ -65,3 +65,45 @@ pub(crate) fn reference(
 ) -> ForeignKeyCreateStatement {
     ForeignKey::create().name(name).from(table, column).to(to, "id").on_delete(on_delete).to_owned()
 }
+
+/// How many rows [`rewrite`] reads at a time.
+const ROWS_AT_ONCE: u64 = 500;
+
+/// Writes what `form` makes of each text in the column `from` into the column `to`, also in deleted rows. The table has an `id`.
+pub(crate) async fn rewrite(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    from: &'static str,
+    to: &'static str,
+    form: fn(&str) -> String,
+) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    let mut last = String::new();
+    loop {
+        let select = Query::select()
+            .columns(["id", from, to])
+            .from(table)
+            .and_where(Expr::col("id").gt(last.as_str()))
+            .order_by("id", Order::Asc)
+            .limit(ROWS_AT_ONCE)
+            .to_owned();
+        let rows = connection.query_all(&select).await?;
+        for row in &rows {
+            last = row.try_get("", "id")?;
+            let (text, old): (Option<String>, Option<String>) =
+                (row.try_get("", from)?, row.try_get("", to)?);
+            let new = text.as_deref().map(form);
+            if new != old {
+                let update = Query::update()
+                    .table(table)
+                    .value(to, new)
+                    .and_where(Expr::col("id").eq(last.as_str()))
+                    .to_owned();
+                connection.execute(&update).await?;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+    }
+}

@@ -79,4 +79,6 @@ migrations! {
     m20261121_000003_create_auth,
     m20261121_000004_create_uploads,
     m20261128_000001_add_charset_to_uploads,
+    m20261128_000005_fold_names,
+    m20261128_000006_index_living_sessions,
 }

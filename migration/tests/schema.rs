@@ -60,6 +60,49 @@ async fn down_to_nothing_and_up_again_is_the_same_schema() {
     assert_eq!(dump(database).await, before);
 }
 
+/// The migrations that change what is in the tables, and not the tables.
+const REWRITES: [&str; 1] = ["m20261128_000005_fold_names"];
+
+#[tokio::test]
+async fn names_that_are_there_are_folded_and_back() {
+    let database = TestDatabase::empty().await;
+    let database = database.primary();
+    let names = Migrator::migrations().into_iter().map(|migration| migration.name().to_owned());
+    let before = names.take_while(|name| name != REWRITES[0]).count();
+    Migrator::up(database, Some(before.try_into().unwrap())).await.unwrap();
+    let name = |number: usize| match number % 3 {
+        0 => "ΟΔΥΣΣΕΎΣ",
+        1 => "Straße",
+        _ => "Ada",
+    };
+    // More than are read at a time, one of them deleted.
+    for number in 0..1_001 {
+        let (name, moment) = (name(number), "'2026-01-01 00:00:00.000000001+00:00'");
+        let deleted = if number == 3 { moment } else { "NULL" };
+        let insert = format!(
+            "INSERT INTO users (id, created_at, updated_at, deleted_at, email, email_normalized, name, name_normalized)
+             VALUES ('usr_{number:026}', {moment}, {moment}, {deleted}, '{number}@a.example', '{number}@a.example', '{name}', '{}')",
+            name.to_lowercase(),
+        );
+        database.execute_unprepared(&insert).await.unwrap();
+    }
+    let names = async || {
+        let rows = rows(database, "SELECT name_normalized FROM users ORDER BY id").await;
+        rows.into_iter().map(|mut row| row.remove(0)).collect::<Vec<_>>()
+    };
+    let before = names().await;
+    Migrator::up(database, Some(1)).await.unwrap();
+    let after = names().await;
+    assert_eq!(after.len(), 1_001);
+    for (number, folded) in after.iter().enumerate() {
+        assert_eq!(*folded, shared_kernel::text::folded(name(number)), "{number}");
+    }
+    assert_eq!(after[..3], ["οδυσσεύσ", "strasse", "ada"]);
+    Migrator::down(database, Some(1)).await.unwrap();
+    let back = names().await;
+    assert_eq!(back[1..3], before[1..3]);
+}
+
 #[tokio::test]
 async fn each_step_has_its_way_back() {
     let database = TestDatabase::empty().await;
@@ -72,7 +115,9 @@ async fn each_step_has_its_way_back() {
     for number in 1..=count {
         Migrator::up(database, Some(1)).await.unwrap();
         let up = dump(database).await;
-        assert_ne!(up, schemas[number - 1], "number {number} does something");
+        let name = Migrator::migrations()[number - 1].name().to_owned();
+        let changes_tables = up != schemas[number - 1];
+        assert_eq!(changes_tables, !REWRITES.contains(&name.as_str()), "{name} does something");
         Migrator::down(database, Some(1)).await.unwrap();
         assert_eq!(dump(database).await, schemas[number - 1], "number {number} goes back");
         Migrator::up(database, Some(1)).await.unwrap();

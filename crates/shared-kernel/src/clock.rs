@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{self, ArrayType, ColumnType, Nullable, ValueTypeErr};
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
@@ -15,6 +16,7 @@ use time::{OffsetDateTime, UtcOffset};
 use utoipa::ToSchema;
 
 pub use self::date::{Date, InvalidDate};
+use crate::json::Refused;
 
 /// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
 ///
@@ -67,10 +69,28 @@ impl Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let moment = time::serde::rfc3339::deserialize(deserializer)?;
+        let moment = deserializer.deserialize_str(InString)?;
         // The offset can carry a moment out of the years that can be written.
         let utc = moment.checked_to_offset(UtcOffset::UTC).filter(|utc| (1..=9_999).contains(&utc.year()));
-        utc.map(Self::new).ok_or_else(|| serde::de::Error::custom("must be in the years 0001 to 9999 in UTC"))
+        utc.map(Self::new).ok_or_else(|| {
+            serde::de::Error::custom(Refused::new("invalid", "must be in the years 0001 to 9999 in UTC"))
+        })
+    }
+}
+
+struct InString;
+
+impl Visitor<'_> for InString {
+    type Value = OffsetDateTime;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a moment in a string, as in \"2026-01-31T12:00:00Z\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffsetDateTime, E> {
+        let wrong =
+            |_| E::custom(Refused::new("invalid", "must be a moment as in 2026-01-31T12:00:00Z (RFC 3339)"));
+        OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)
     }
 }
 

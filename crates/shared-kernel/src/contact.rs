@@ -1,5 +1,6 @@
 //! How somebody or something is reached: e-mail addresses and web addresses. What is compared is normalised where it comes
-//! in, so that one person's spelling is one value: `Ａda@Example.com` and `ada@example.com` are one address.
+//! in, so that one person's spelling is one value: `Ａda@Example.com` and `ada@example.com` are one address, and so are
+//! `ada@münchen.de` and `ada@xn--mnchen-3ya.de`.
 //!
 //! # Adding a kind of contact
 //!
@@ -12,6 +13,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use garde::rules::email::parse_email;
 use unicode_normalization::UnicodeNormalization as _;
+use url::Host;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -86,27 +88,79 @@ impl Email {
         &self.address
     }
 
-    /// The form in which addresses are compared.
+    /// The form in which addresses are compared: that of [`comparable`](Self::comparable).
     #[must_use]
     pub fn normalized(&self) -> &str {
         &self.normalized
+    }
+
+    /// `address` as it travels: its domain in ASCII.
+    #[must_use]
+    pub fn in_ascii(address: &str) -> String {
+        match address.rsplit_once('@') {
+            Some((local, domain)) => format!("{local}@{}", ascii_domain(domain)),
+            None => address.to_owned(),
+        }
+    }
+
+    /// The form in which the address in `text` is compared: in lower case, the domain as mail servers know it (UTS #46, not
+    /// transitional). Of a text that is no address it is something that no address has.
+    #[must_use]
+    pub fn comparable(text: &str) -> String {
+        let written = Self::written(text);
+        match written.rsplit_once('@') {
+            Some((local, domain)) => format!("{}@{}", comparable(local), comparable(&ascii_domain(domain))),
+            None => comparable(&written),
+        }
+    }
+}
+
+/// `domain` with its labels in ASCII (`xn--…`), as it is if it has none but those, or cannot be written so.
+fn ascii_domain(domain: &str) -> Cow<'_, str> {
+    if domain.is_ascii() {
+        return domain.into();
+    }
+    match Host::parse(domain) {
+        Ok(Host::Domain(name)) => name.into(),
+        Ok(_) | Err(_) => domain.into(),
+    }
+}
+
+/// Another way to write `text` in which a column may have it: the labels of a domain in ASCII.
+pub(crate) fn in_ascii_labels(text: &str) -> Option<String> {
+    let (before, domain) = match text.rsplit_once('@') {
+        Some((local, domain)) => (format!("{local}@"), domain),
+        None => (String::new(), text),
+    };
+    match ascii_domain(domain.trim()) {
+        Cow::Owned(name) => Some(before + &name),
+        Cow::Borrowed(_) => None,
     }
 }
 
 impl Contact for Email {
     fn parse(text: &str) -> Result<Self, Refusal> {
         let refusal = |message: String| Refusal { code: "email", message };
-        let address = Self::written(text);
-        if address.len() > Self::MAX_LENGTH {
-            return Err(Refusal { code: "too_long", message: "must have at most 254 characters".into() });
+        let too_long = || Refusal { code: "too_long", message: "must have at most 254 characters".into() };
+        // What normalisation leaves is not much shorter; what is far too long is not even normalised.
+        if text.len() > 16 * Self::MAX_LENGTH {
+            return Err(too_long());
         }
-        // What parses and no mail server takes: empty words before the @, and an IP address for a domain.
+        let address = Self::written(text);
         let (local, domain) = address.rsplit_once('@').unwrap_or_default();
-        if local.split('.').any(str::is_empty) || domain.starts_with('[') {
+        let sent = Self::in_ascii(&address);
+        // On the wire the domain is ASCII, which is longer.
+        if address.len().max(sent.len()) > Self::MAX_LENGTH {
+            return Err(too_long());
+        }
+        // What parses and no mail server takes: empty words before the @, an IP address in whatever form for a domain, and
+        // Punycode that is none.
+        let is_name = matches!(Host::parse(domain), Ok(Host::Domain(_)));
+        if !domain.is_empty() && (local.split('.').any(str::is_empty) || !is_name) {
             return Err(refusal("is not an e-mail address that mail can be sent to".into()));
         }
-        parse_email(&address).map_err(|error| refusal(format!("is not an e-mail address: {error}")))?;
-        let normalized = comparable(&address);
+        parse_email(&sent).map_err(|error| refusal(format!("is not an e-mail address: {error}")))?;
+        let normalized = Self::comparable(&address);
         Ok(Self { address, normalized })
     }
 }
@@ -278,6 +332,15 @@ mod tests {
         for text in ["Ada@Example.COM", "  ada@example.com ", "Ａda@example.com", "ADA@EXAMPLE.COM"] {
             assert_eq!(Email::parse(text).unwrap().normalized(), "ada@example.com", "{text}");
         }
+        for text in
+            ["x@m\u{fc}nchen.de", "X@xn--mnchen-3ya.de", "x@M\u{dc}NCHEN.DE", "x@mu\u{308}nchen\u{3002}de"]
+        {
+            assert_eq!(Email::parse(text).unwrap().normalized(), "x@xn--mnchen-3ya.de", "{text}");
+        }
+        // Two domains, and the address is shown as it was typed.
+        let sharp = Email::parse("x@fa\u{df}.de").unwrap();
+        assert_eq!((sharp.as_str(), sharp.normalized()), ("x@fa\u{df}.de", "x@xn--fa-hia.de"));
+        assert_eq!(Email::parse("x@fass.de").unwrap().normalized(), "x@fass.de");
         for text in [
             "",
             "ada",
@@ -287,6 +350,16 @@ mod tests {
             "a..b@example.com",
             ".a@example.com",
             "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "a@127.1",
+            "a@0x7f000001",
+            "a@2130706433",
+            "a@example.1",
+            "a@xn--a",
+            "a@m\u{fc}nchen..de",
+            "a@m\u{fc}nchen.de@example.com",
+            "\u{fc}@example.com",
+            "a@exa%6dple.com",
             "ada@example.com\nBcc: x@example.com",
         ] {
             assert!(Email::parse(text).is_err(), "{text:?}");

@@ -102,11 +102,6 @@ impl FieldError {
     pub(crate) fn kept(pointer: &str) -> &str {
         pointer.char_indices().nth(MAX_POINTER + 1).map_or(pointer, |(end, _)| &pointer[..end])
     }
-
-    /// `message` as short as that of a refusal.
-    pub(crate) fn short(message: String) -> String {
-        shortened(message, MAX_MESSAGE)
-    }
 }
 
 /// `text`, of which at most so many characters are kept.

@@ -33,6 +33,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
+use crate::json::Refused;
 use crate::random;
 
 /// A kind of thing that has ids.
@@ -191,7 +192,8 @@ impl<K: Prefixed> Serialize for Id<K> {
 impl<'de, K: Prefixed> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        text.parse()
+            .map_err(|error: InvalidId| serde::de::Error::custom(Refused::new("invalid", error.to_string())))
     }
 }
 

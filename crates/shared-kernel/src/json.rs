@@ -4,6 +4,7 @@
 //! place.
 
 mod object;
+mod shape;
 mod whole;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, Map
 use serde_json::error::Category;
 
 pub use self::object::JsonObject;
+pub use self::shape::{Refused, ShapeError};
 use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
 use crate::text;
@@ -44,11 +46,17 @@ where
     if !text.trim_start().starts_with('{') {
         return Err(Invalid::field("", "type", "must be a JSON object").into());
     }
+    // `serde_json` says what is wrong with the value in it, so its words are dropped and it is read once more, for ours.
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value =
-        serde_path_to_error::deserialize(Whole(&mut deserializer)).map_err(|error| wrong_shape(&error))?;
+    let value = T::deserialize(Whole(&mut deserializer)).map_err(|_| wrong_shape::<T>(text))?;
     validate(&value)?;
     Ok(value)
+}
+
+/// Why `text`, which is JSON, is no `T`.
+fn wrong_shape<T: DeserializeOwned>(text: &str) -> Invalid {
+    let refusal = serde_json::from_str(text).ok().and_then(shape::refusal::<T>);
+    refusal.unwrap_or_else(|| Invalid::field("", "invalid", "is not of the form that this takes"))
 }
 
 /// The rules of `value`, all of them at once.
@@ -106,61 +114,6 @@ fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-/// What serde says of a body that is JSON of the wrong shape.
-fn wrong_shape(error: &serde_path_to_error::Error<serde_json::Error>) -> Invalid {
-    let message = error.inner().to_string();
-    let message = match error.inner().classify() {
-        Category::Data => message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message),
-        // That it is JSON was found out before: where serde_json wants one of several words, it calls anything else a
-        // syntax error.
-        Category::Io | Category::Syntax | Category::Eof => "invalid type: must be a text",
-    };
-    let mut pointer = String::new();
-    for segment in error.path() {
-        use serde_path_to_error::Segment;
-        match segment {
-            Segment::Seq { index } => pointer.extend(["/", &index.to_string()]),
-            Segment::Map { key } => pointer.extend(["/", &escape(key)]),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    Invalid(vec![shape_error(pointer, message)])
-}
-
-/// The field error for serde's `message` about what stands at `pointer`. Also for query strings, which serde reads alike.
-#[must_use]
-pub fn shape_error(pointer: String, message: &str) -> FieldError {
-    let named = |prefix: &str| {
-        let rest = message.strip_prefix(prefix)?;
-        let name = rest.strip_prefix('`')?.split('`').next()?;
-        Some(name.to_owned())
-    };
-    // serde's path may already end in the field that it names.
-    let below = |name: &str| {
-        let last = format!("/{}", escape(name));
-        if pointer.ends_with(&last) { pointer.clone() } else { format!("{pointer}{last}") }
-    };
-    if let Some(name) = named("unknown field ") {
-        return FieldError::new(below(&name), "unknown_field", "is not a field of this request");
-    }
-    if let Some(name) = named("missing field ") {
-        return FieldError::new(below(&name), "required", "is required");
-    }
-    if let Some(name) = named("duplicate field ") {
-        return FieldError::new(below(&name), "duplicate_field", "is given twice");
-    }
-    let code = if message.starts_with("invalid type") {
-        "type"
-    } else if message.starts_with("unknown variant") {
-        "choice"
-    } else if message == text::HasControlCharacters.to_string() {
-        "control_characters"
-    } else {
-        "invalid"
-    };
-    FieldError::new(pointer, code, message)
-}
-
 /// Reads the whole text once, keeping nothing: syntax, nesting (128 levels, `serde_json`'s own bound), equal keys, control
 /// characters.
 fn refuse_unfit(text: &str) -> Result<(), JsonError> {
@@ -171,7 +124,7 @@ fn refuse_unfit(text: &str) -> Result<(), JsonError> {
         if is_out_of_range(&error) && serde_json::from_str::<IgnoredAny>(text).is_ok() {
             scan.refuse("out_of_range", "is a number that is too large");
         } else {
-            return Err(JsonError::Malformed(FieldError::short(format!("the body is not JSON: {error}"))));
+            return Err(JsonError::Malformed(malformed(&error)));
         }
     }
     if scan.refused.is_empty() { Ok(()) } else { Err(Invalid(scan.refused).into()) }
@@ -180,6 +133,16 @@ fn refuse_unfit(text: &str) -> Result<(), JsonError> {
 /// A number such as 1e400 is JSON, which sets no limit (RFC 8259, section 6); `serde_json` reads none that is no double.
 fn is_out_of_range(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
+}
+
+/// Where the text stops being JSON. Why it does, `serde_json` knows, but it may quote it.
+fn malformed(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "the body is not JSON: it ends too early".to_owned(),
+        Category::Io | Category::Syntax | Category::Data => {
+            format!("the body is not JSON at line {}, column {}", error.line(), error.column())
+        }
+    }
 }
 
 /// How many refusals are listed: enough for any form, and no answer grows with a hostile body.
@@ -413,6 +376,84 @@ mod tests {
             panic!("it fits")
         };
         assert_eq!((&*fields[0].pointer, &*fields[0].code), ("/pair/0", "invalid"));
+    }
+
+    #[test]
+    fn no_refusal_repeats_what_was_sent() {
+        #[derive(Debug, Deserialize, Validate)]
+        #[serde(deny_unknown_fields)]
+        #[garde(allow_unvalidated)]
+        #[expect(dead_code, reason = "nothing is read")]
+        struct Any {
+            text: Option<String>,
+            line: Option<Line>,
+            flag: Option<bool>,
+            small: Option<u8>,
+            signed: Option<i64>,
+            share: Option<f64>,
+            id: Option<crate::id::UserId>,
+            uuid: Option<uuid::Uuid>,
+            day: Option<crate::clock::Date>,
+            moment: Option<crate::clock::Timestamp>,
+            price: Option<crate::decimal::Fixed<9, 2>>,
+            kind: Option<Kind>,
+            list: Option<Vec<u8>>,
+            data: Option<JsonObject>,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            One,
+        }
+        const NAMES: [&str; 14] = [
+            "text", "line", "flag", "small", "signed", "share", "id", "uuid", "day", "moment", "price",
+            "kind", "list", "data",
+        ];
+        let canaries = [
+            "8137465",
+            "-8137465",
+            "8137465.25",
+            "8137465e30",
+            "\"canary-8137465\"",
+            "\"usr_8137465\"",
+            "\"8137465\\n8137465\"",
+            "[8137465]",
+            "[\"8137465\"]",
+            "{\"a\": \"8137465\"}",
+            "{\"one\": 8137465}",
+            "\"invalid type: 8137465, expected `8137465`\"",
+            "18446744073709551615",
+            "[[8137465]]",
+        ];
+        let mut refused = 0;
+        for name in NAMES {
+            for canary in canaries {
+                let Err(error) = parse::<Any>(format!("{{\"{name}\": {canary}}}").as_bytes()) else {
+                    continue;
+                };
+                let JsonError::Invalid(invalid) = error else { panic!("{name} {canary}") };
+                let told = format!("{invalid} {invalid:?}");
+                assert!(
+                    !told.contains("813746") && !told.contains("84467") && !told.contains('\u{1}'),
+                    "{told}"
+                );
+                assert_eq!(invalid.0.len(), 1, "{told}");
+                assert!(invalid.0[0].pointer.starts_with(&format!("/{name}")), "{told}");
+                assert_ne!(invalid.0[0].message, "", "{told}");
+                refused += 1;
+            }
+        }
+        assert!(refused > 130, "{refused}");
+        for body in [
+            "{\"text\": 8137465",
+            "{\"text\": canary8137465}",
+            "canary8137465",
+            "8137465e999999",
+            "\"8137465\"x",
+        ] {
+            let told = parse::<Any>(body.as_bytes()).unwrap_err().to_string();
+            assert!(!told.contains("813746"), "{told}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! sea-orm's own `find` and `ActiveModel::update` know nothing of this, so repositories use neither.
 
 use std::fmt;
+use std::iter;
 use std::str::FromStr;
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr};
@@ -15,6 +16,7 @@ use sea_orm::{
     Iterable as _, ModelTrait, QueryFilter as _, Select, UpdateMany,
 };
 
+use crate::contact;
 use crate::id::{Id, Prefixed};
 use crate::page::{Order, Page, PageRequest};
 use crate::reference;
@@ -42,12 +44,16 @@ pub fn live<E: SoftDelete>() -> Select<E> {
 }
 
 /// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the
-/// [`comparable`](text::comparable) form of texts.
+/// [`folded`](text::folded) form of texts, or addresses as they are [compared](crate::contact::Email::comparable): of those
+/// `text` may be the domain in letters beyond ASCII.
 #[must_use]
 pub fn contains<C: ColumnTrait>(columns: impl IntoIterator<Item = C>, text: &str) -> Condition {
-    let pattern = text::contains_pattern(text);
-    let like = |column: C| column.like(LikeExpr::new(pattern.as_str()).escape('\\'));
-    columns.into_iter().fold(Condition::any(), |any, column| any.add(like(column)))
+    let spellings = iter::once(text.to_owned()).chain(contact::in_ascii_labels(text));
+    let patterns: Vec<String> = spellings.map(|text| text::contains_pattern(&text)).collect();
+    let like = |column: C, pattern: &String| column.like(LikeExpr::new(pattern.as_str()).escape('\\'));
+    columns.into_iter().fold(Condition::any(), |any, column| {
+        patterns.iter().fold(any, |any, pattern| any.add(like(column, pattern)))
+    })
 }
 
 /// One state of one resource: which it is, and how often it was changed, from 1. Ids are never used twice, so no two states

@@ -8,9 +8,14 @@ use std::fmt;
 use std::ops::Deref;
 
 use garde::rules::length::chars::HasChars;
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Deserializer, Serialize};
+use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
+
+use crate::json::Refused;
 
 /// One line of text: trimmed, without line breaks or tabs, in Unicode normalisation form C.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -71,7 +76,8 @@ fn is_refused_in_line(character: char) -> bool {
 }
 
 /// The form in which names that must be unique whatever their spelling are compared: Unicode compatibility
-/// normalisation (NFKC, UAX #15) and lower case. `Ａnna` and `anna` are one.
+/// normalisation (NFKC, UAX #15) and lower case. `Ａnna` and `anna` are one. What is looked for and put in order is
+/// [`folded`], which goes further: two names that are one there may be two people's.
 #[must_use]
 pub fn comparable(text: &str) -> String {
     // Lower case can denormalise and normalisation can bring capitals: twice settles both (Unicode 3.13, toNFKC_Casefold).
@@ -79,11 +85,30 @@ pub fn comparable(text: &str) -> String {
     folded.nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// The pattern of `LIKE … ESCAPE '\'` for columns that hold the [`comparable`] form of texts: those that contain `text`,
+/// The form in which texts are searched and put in order: full case folding with compatibility normalisation, and without
+/// characters that nobody sees (The Unicode Standard, section 3.13, `toNFKC_Casefold`). `ΟΔΥΣΣΕΎΣ` and `Οδυσσεύς` are one, and
+/// so are `Straße` and `STRASSE`.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Normalisation can bring capitals, and folding can denormalise: twice settles both. The decomposition comes first for the
+    // Greek iota below (U+0345), which folds to a letter and moves before other marks.
+    let once: String = fold(&text.nfd().collect::<String>()).nfkd().collect();
+    let unseen = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    fold(&once).chars().filter(|character| !unseen.contains(*character)).nfkc().collect()
+}
+
+fn fold(text: &str) -> String {
+    UniCase::unicode(text).to_folded_case()
+}
+
+/// The pattern of `LIKE … ESCAPE '\'` for columns that hold the [`folded`] form of texts: those that contain `text`,
 /// whatever its spelling, and in which `%` and `_` mean themselves.
 #[must_use]
 pub fn contains_pattern(text: &str) -> String {
-    let text = comparable(text);
+    let text = folded(text);
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
     for character in text.chars() {
@@ -128,7 +153,9 @@ macro_rules! text_type {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::new(&text).map_err(serde::de::Error::custom)
+                Self::new(&text).map_err(|error| {
+                    serde::de::Error::custom(Refused::new("control_characters", error.to_string()))
+                })
             }
         }
 
@@ -145,6 +172,8 @@ text_type!(Prose);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -154,6 +183,27 @@ mod tests {
         }
         assert_eq!(comparable("Straße"), comparable("STRAßE"));
         assert_eq!(comparable("I\u{307}stanbul"), comparable("İstanbul"));
+    }
+
+    #[test]
+    fn spellings_of_one_word_are_found_alike() {
+        for (one, other) in [
+            ("ΟΔΥΣΣΕΎΣ", "Οδυσσεύς"),
+            ("ΟΔΥΣΣΕΎΣ", "οδυσσεύσ"),
+            ("Straße", "STRASSE"),
+            ("STRAẞE", "strasse"),
+            ("ﬁancé", "FIANCE\u{301}"),
+            ("Ａnna", "ANNA"),
+            ("\u{1fb4}", "\u{3ac}\u{345}"),
+            ("ᾼ", "αι"),
+            ("co\u{ad}op\u{200b}", "coop"),
+            ("I\u{307}stanbul", "İstanbul"),
+            ("Ꭰ", "ꭰ"),
+            ("№ ½", "no 1⁄2"),
+        ] {
+            assert_eq!(folded(one), folded(other), "{one} {other}");
+        }
+        assert_ne!(folded("Öl"), folded("Ol"));
     }
 
     #[test]
@@ -173,5 +223,13 @@ mod tests {
         }
         assert_eq!(&*Prose::new("a\nb").unwrap(), "a\nb");
         assert_eq!(Prose::new("a\0b"), Err(HasControlCharacters));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_folded_stays_as_it_is(text in any::<String>()) {
+            let once = folded(&text);
+            prop_assert_eq!(folded(&once), once);
+        }
     }
 }

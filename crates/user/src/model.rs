@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::repository::SoftDelete;
-use shared_kernel::text::{Line, comparable};
+use shared_kernel::text::{Line, folded};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -33,7 +33,7 @@ impl ActiveModelBehavior for ActiveModel {}
 impl ActiveModel {
     /// The same with that name, and with the form in which names are searched and sorted.
     pub(crate) fn named(self, name: Line) -> Self {
-        Self { name_normalized: Set(comparable(&name)), name: Set(name.into_string()), ..self }
+        Self { name_normalized: Set(folded(&name)), name: Set(name.into_string()), ..self }
     }
 }
 

@@ -38,9 +38,10 @@ impl Users {
         session: &impl Reader,
         identifier: &str,
     ) -> Result<Option<Model>, SessionError> {
-        // The three cannot be confused: only an address has an @, only a phone number starts with +.
-        let condition = if let Ok(email) = Email::parse(identifier) {
-            Column::EmailNormalized.eq(email.normalized())
+        // The three cannot be confused: only an address has an @, only a phone number starts with +. Whether it is an address
+        // that somebody may sign up with today is not asked: whoever did once may sign in.
+        let condition = if identifier.contains(['@', '\u{ff20}', '\u{fe6b}']) {
+            Column::EmailNormalized.eq(Email::comparable(identifier))
         } else if let Ok(phone) = Phone::parse(identifier) {
             Column::Phone.eq(phone.into_string())
         } else if let Ok(username) = Username::parse(identifier) {
@@ -82,7 +83,7 @@ fn select(filter: &UserFilter) -> Select<Entity> {
     rows.filter(conditions)
 }
 
-/// Part of any of the columns that a person is looked for by, whatever the case.
+/// Part of any of the columns that a person is looked for by, in any spelling.
 fn matches(text: &str) -> Condition {
     contains([Column::NameNormalized, Column::EmailNormalized, Column::Username, Column::Phone], text)
 }

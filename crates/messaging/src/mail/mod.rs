@@ -15,6 +15,7 @@ pub use lettre::address::AddressError;
 pub use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::contact::Email;
 use shared_kernel::id::{Id, Prefixed};
 
 pub use self::file::FileMailer;
@@ -107,7 +108,8 @@ pub(crate) type MailId = Id<MailKind>;
 /// generator that can be guessed.
 pub(crate) fn compose(mail: Mail, from: &Mailbox, id: MailId, at: Timestamp) -> Result<Message, MailError> {
     // `Address::new_dangerous` exists, and lettre writes what it made into the header as it is.
-    let to: Address = mail.to.to_string().parse()?;
+    // The domain goes in ASCII: not every server on the way takes another (RFC 6531).
+    let to: Address = Email::in_ascii(&mail.to.to_string()).parse()?;
     let message = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .date(SystemTime::from(at.to_datetime()))

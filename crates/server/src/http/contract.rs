@@ -134,6 +134,32 @@ impl Contract {
     }
 }
 
+impl Contract {
+    /// `path` as errors and the log may have it, if they may not have it as it is: where a parameter stands and no id, there may
+    /// be anything, and the parameter's name takes its place.
+    #[must_use]
+    pub fn hidden(&self, path: &str) -> Option<String> {
+        let rule = self.paths.at(path).ok()?.value.values().next()?;
+        let segments = || path.split('/').zip(rule.template.split('/'));
+        let is_hidden = |(segment, template): &(&str, &str)| template.starts_with('{') && !is_id(segment);
+        if !segments().any(|pair| is_hidden(&pair)) {
+            return None;
+        }
+        let told = segments().map(|pair| if is_hidden(&pair) { pair.1 } else { pair.0 });
+        Some(told.collect::<Vec<_>>().join("/"))
+    }
+}
+
+/// Three letters, `_` and a ULID.
+fn is_id(segment: &str) -> bool {
+    segment.split_once('_').is_some_and(|(prefix, ulid)| {
+        prefix.len() == 3
+            && prefix.bytes().all(|byte| byte.is_ascii_lowercase())
+            && ulid.len() == 26
+            && ulid.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    })
+}
+
 fn allow(methods: &Methods) -> String {
     let mut names: Vec<&str> = methods.keys().copied().collect();
     if names.contains(&"GET") {

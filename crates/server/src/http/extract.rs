@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, INTERNAL, Invalid};
 use shared_kernel::id::{Id, Prefixed};
-use shared_kernel::json::{self, JsonError};
+use shared_kernel::json::{self, JsonError, ShapeError};
 use shared_kernel::page::{PageQuery, PageRequest};
 use shared_kernel::repository::Precondition;
 use shared_kernel::session;
@@ -271,8 +271,7 @@ async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result
         let mut payload = payload;
         let mut bytes = BytesMut::with_capacity(declared.unwrap_or(0));
         while let Some(chunk) = payload.next().await {
-            let chunk =
-                chunk.map_err(|error| ApiError::new(&MALFORMED, format!("the body broke off: {error}")))?;
+            let chunk = chunk.map_err(|_| ApiError::new(&MALFORMED, "the body broke off"))?;
             if bytes.len() + chunk.len() > limit {
                 return Err(too_large());
             }
@@ -315,14 +314,12 @@ fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Resu
 
 /// Query parameters as a struct; the refusal names the parameter.
 fn parse_pairs<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Invalid> {
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let deserializer = serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(
-        pairs.map(|(name, value)| (name, Text(value))),
-    );
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), Text(value)));
+    let deserializer = serde::de::value::MapDeserializer::<_, ShapeError>::new(pairs);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let pointer =
             error.path().iter().fold(String::new(), |path, segment| path + "/" + &segment.to_string());
-        Invalid(vec![json::shape_error(pointer, &error.inner().to_string())])
+        Invalid(vec![error.into_inner().at(pointer)])
     })
 }
 
@@ -345,7 +342,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
 #[derive(Clone, Copy)]
 struct Text<'q>(&'q str);
 
-impl<'de> serde::de::IntoDeserializer<'de, serde::de::value::Error> for Text<'de> {
+impl<'de> serde::de::IntoDeserializer<'de, ShapeError> for Text<'de> {
     type Deserializer = Self;
     fn into_deserializer(self) -> Self {
         self
@@ -356,16 +353,18 @@ macro_rules! read_as {
     ($($method:ident => $visit:ident),* $(,)?) => {
         $(fn $method<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
             let invalid = || serde::de::Error::invalid_type(serde::de::Unexpected::Str(self.0), &visitor);
+            // As JSON would have it: `+5` and `007` are no numbers.
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(self.0).is_ok();
             match self.0.parse() {
-                Ok(value) => visitor.$visit(value),
-                Err(_) => Err(invalid()),
+                Ok(value) if is_json && self.0 == self.0.trim() => visitor.$visit(value),
+                _ => Err(invalid()),
             }
         })*
     };
 }
 
 impl<'de> serde::Deserializer<'de> for Text<'de> {
-    type Error = serde::de::value::Error;
+    type Error = ShapeError;
 
     fn deserialize_any<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         visitor.visit_borrowed_str(self.0)

@@ -182,7 +182,7 @@ fn check_query(rule: &Rule, query: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = serde_urlencoded::from_str(query)
-        .map_err(|error| ApiError::new(&MALFORMED, format!("the query string cannot be read: {error}")))?;
+        .map_err(|_| ApiError::new(&MALFORMED, "the query string is not percent-encoded UTF-8"))?;
     let mut refused = Vec::new();
     let mut seen = BTreeSet::new();
     for (name, value) in &pairs {

@@ -67,7 +67,7 @@ pub async fn observe<B: MessageBody + 'static>(
     let context = request.app_data::<web::Data<Context>>().cloned();
     let observed = Observed {
         request_id: request_id(context.as_ref(), request.headers()),
-        path: request.path().to_owned(),
+        path: told_path(context.as_ref(), &request),
         is_sign_in: request.match_info().as_str().starts_with("/api/v1/auth/"),
         is_preflight: request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
@@ -96,7 +96,8 @@ pub async fn observe<B: MessageBody + 'static>(
             Err(Rendered { reader, ..failed }.into())
         }
         Err(panic) => {
-            let failed = observed.fail(&HttpResponse::InternalServerError().finish(), &panic_text(&*panic));
+            let cause = format!("a handler panicked: {}", panic_text(&*panic));
+            let failed = observed.fail(&HttpResponse::InternalServerError().finish(), &cause);
             Err(Rendered { reader, ..failed }.into())
         }
     }
@@ -235,6 +236,12 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
     }
 }
 
+/// The request's path without what is in it besides names of ours and ids.
+fn told_path(context: Option<&web::Data<Context>>, request: &ServiceRequest) -> String {
+    let hidden = context.and_then(|context| context.contract.hidden(request.match_info().as_str()));
+    hidden.unwrap_or_else(|| request.path().to_owned())
+}
+
 /// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.
 fn request_id(context: Option<&web::Data<Context>>, headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
@@ -272,10 +279,11 @@ fn allowed_origin(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue>
     origins.allows(origin.to_str().ok()?).then(|| origin.clone())
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&'static str>().copied());
-    format!("a handler panicked: {}", text.unwrap_or("(no text)"))
+/// What a panic says for the log. Text that was put together while running may have in it what a client sent: that stays out,
+/// and the place in the code, which the hook of the binary logs, leads to it.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &'static str {
+    panic.downcast_ref::<&'static str>().copied().unwrap_or("(a text with values, which are not logged)")
 }
 
 /// An answer that is complete before actix makes a response of it.

@@ -205,7 +205,7 @@ async fn get_token(
 ) -> Result<Tokens, TokenError> {
     refuse_secrets(&request)?;
     let form: TokenForm = serde_urlencoded::from_bytes(&form.0)
-        .map_err(|error| OAuthFailure::new("invalid_request", error.to_string()))?;
+        .map_err(|_| OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into()))?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;

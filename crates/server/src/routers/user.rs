@@ -1,13 +1,15 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
-use shared_kernel::id::UserKind;
+use shared_kernel::actor::Actor;
+use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
+use user::error::UserError;
 use user::service;
 
 use crate::context::Context;
-use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, Write};
+use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
 use crate::http::problem::{ApiError, answers};
 use crate::http::respond::{Found, Paged, Updated};
 use crate::http::routes::Routes;
@@ -31,8 +33,25 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/me")]
-async fn get_me(actor: CurrentUser, session: Read) -> Result<Found<User>, ApiError> {
-    Ok(Found(service::get(&session.0, &actor.0, actor.0.user_id).await?))
+async fn get_me(
+    actor: CurrentUser,
+    session: Read,
+    primary: ReadPrimary,
+) -> Result<Found<User>, ApiError> {
+    Ok(Found(read(&actor.0, actor.0.user_id, &session, &primary).await?))
+}
+
+/// An account. One's own is there, because the gate has seen it: where a replica has not yet, the primary is asked.
+async fn read(
+    actor: &Actor,
+    id: UserId,
+    session: &Read,
+    primary: &ReadPrimary,
+) -> Result<User, UserError> {
+    match service::get(&session.0, actor, id).await {
+        Err(UserError::NotFound) if actor.owns(id) => service::get(&primary.0, actor, id).await,
+        outcome => outcome,
+    }
 }
 
 /// Change one's own account
@@ -61,7 +80,7 @@ async fn update_me(
 /// An account: one's own, or any for an admin. Anybody else's is not there.
 #[utoipa::path(tag = "users", operation_id = "getUser",
     params(
-        ("user_id" = shared_kernel::id::UserId, Path, description = "The account."),
+        ("user_id" = UserId, Path, description = "The account."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
     responses(
@@ -69,8 +88,13 @@ async fn update_me(
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/{user_id}")]
-async fn get_user(actor: CurrentUser, id: PathId<UserKind>, session: Read) -> Result<Found<User>, ApiError> {
-    Ok(Found(service::get(&session.0, &actor.0, id.0).await?))
+async fn get_user(
+    actor: CurrentUser,
+    id: PathId<UserKind>,
+    session: Read,
+    primary: ReadPrimary,
+) -> Result<Found<User>, ApiError> {
+    Ok(Found(read(&actor.0, id.0, &session, &primary).await?))
 }
 
 /// List accounts
@@ -96,7 +120,7 @@ async fn list_users(
 #[utoipa::path(tag = "admin", operation_id = "adminUpdateUser",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
     params(
-        ("user_id" = shared_kernel::id::UserId, Path, description = "The account."),
+        ("user_id" = UserId, Path, description = "The account."),
         ("If-Match" = Option<String>, Header, description = "Change only this version."),
     ),
     request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),

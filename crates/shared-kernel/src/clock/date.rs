@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::Month;
 use utoipa::ToSchema;
 
+use crate::json::Refused;
+
 /// A day of the Gregorian calendar, of the years 0001 to 9999, in no time zone: a birthday, a due date.
 ///
 /// Its text is the full-date of RFC 3339, section 5.6: `2026-01-31`, and no other way to write it.
@@ -113,7 +115,7 @@ impl Visitor<'_> for InString {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Date, E> {
-        text.parse().map_err(E::custom)
+        text.parse().map_err(|error: InvalidDate| E::custom(Refused::new("invalid", error.to_string())))
     }
 }
 

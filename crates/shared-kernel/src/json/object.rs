@@ -7,17 +7,18 @@ use sea_orm::{ColIdx, DbErr, QueryResult, TryGetError, TryGetable, Value};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::decimal::plain_zero;
 use crate::error::Invalid;
 
 /// A JSON object with any fields: settings, metadata.
 ///
 /// In the database it is JSON, in a column of `ColumnDef::json_binary()`. PostgreSQL keeps neither the order of the fields
-/// nor how a number was written (`1.0e2` is `100`).
+/// nor how a number was written (`1.0e2` is `100`). Zero has no sign, which it would not keep either.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(Map<String, Json>);
@@ -104,7 +105,24 @@ impl<'de> Visitor<'de> for AnyFields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<JsonObject, A::Error> {
-        Map::deserialize(MapAccessDeserializer::new(fields)).map(JsonObject)
+        let mut fields = Map::deserialize(MapAccessDeserializer::new(fields))?;
+        fields.values_mut().for_each(take_sign_of_zeros);
+        Ok(JsonObject(fields))
+    }
+}
+
+/// As deep as the value was read, which has an end.
+fn take_sign_of_zeros(value: &mut Json) {
+    match value {
+        Json::Number(number) => {
+            let plain = number.as_f64().filter(|number| *number == 0.0 && number.is_sign_negative());
+            if let Some(zero) = plain.and_then(|zero| Number::from_f64(plain_zero(zero))) {
+                *number = zero;
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(take_sign_of_zeros),
+        Json::Object(fields) => fields.values_mut().for_each(take_sign_of_zeros),
+        Json::Null | Json::Bool(_) | Json::String(_) => {}
     }
 }
 
@@ -191,6 +209,12 @@ mod tests {
             panic!("it fits")
         };
         assert_eq!((&*fields[0].pointer, &*fields[0].code), ("/data", "too_long"));
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        let read = object(serde_json::from_str(r#"{"a":-0.0,"b":[-0,{"c":-0e5}],"d":-1.0,"e":0}"#).unwrap());
+        assert_eq!(serde_json::to_string(&read).unwrap(), r#"{"a":0.0,"b":[0.0,{"c":0.0}],"d":-1.0,"e":0}"#);
     }
 
     fn merged(target: Json, patch: Json) -> Json {

@@ -22,3 +22,4 @@ mod repository;
 mod sessions;
 mod types;
 mod unreachable;
+mod worst;

@@ -130,6 +130,7 @@ fn conversion(field: &Field) -> Option<&'static str> {
     match field.kind {
         Kind::String | Kind::Url => Some("Line::into_string"),
         Kind::Text => Some("Prose::into_string"),
+        Kind::Float => Some("decimal::plain_zero"),
         _ => None,
     }
 }
@@ -141,6 +142,7 @@ fn created(field: &Field) -> String {
         _ if field.kind == Kind::Email && field.optional => format!("{own}.as_deref().map(Email::written)"),
         _ if field.kind == Kind::Email => format!("Email::written(&{own})"),
         None => own,
+        Some(convert) if field.kind == Kind::Float && !field.optional => format!("{convert}({own})"),
         Some(convert) if field.optional => format!("{own}.map({convert})"),
         Some(convert) => format!("{own}.{}()", convert.rsplit("::").next().unwrap_or_default()),
     }

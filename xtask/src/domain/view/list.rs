@@ -89,7 +89,7 @@ fn filter(
     let (variant, argument) = match field.kind {
         Kind::Email => (
             view.normalized.as_ref().map_or_else(String::new, |shadow| shadow.variant.clone()),
-            "comparable(text)",
+            "Email::comparable(text)",
         ),
         Kind::String | Kind::Url => (view.variant.clone(), "text"),
         _ => (view.variant.clone(), "value"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use heck::ToShoutySnakeCase as _;
 use serde::Serialize;
+use unicase::UniCase;
 
 use super::schema::{floating, grouped, long, longest};
 use super::wording::{ident, type_of};
@@ -42,21 +43,22 @@ pub(super) struct Index {
 pub(super) fn normalized(field: &Field) -> Option<Normalized> {
     let column = field.normalized_column()?;
     let own = ident(&field.column());
+    // An address is compared; any other text is searched and sorted.
+    let form = if field.kind == Kind::Email { "Email::comparable" } else { "folded" };
     let created = if field.optional {
-        format!("new.{own}.as_deref().map(comparable)")
+        format!("new.{own}.as_deref().map({form})")
     } else {
-        format!("comparable(&new.{own})")
+        format!("{form}(&new.{own})")
     };
     let changed = if field.optional {
-        format!("changes.{own}.clone().map(|text| comparable(&text)).into_active()")
+        format!("changes.{own}.clone().map(|text| {form}(&text)).into_active()")
     } else {
-        format!("set_if_some(changes.{own}.as_deref().map(comparable))")
+        format!("set_if_some(changes.{own}.as_deref().map({form}))")
     };
     let null = if field.optional { "" } else { ".not_null()" };
-    let default = field
-        .default
-        .as_ref()
-        .map_or_else(String::new, |default| format!(".default({:?})", default.to_lowercase()));
+    let default = field.default.as_ref().map_or_else(String::new, |default| {
+        format!(".default({:?})", UniCase::new(default).to_folded_case())
+    });
     Some(Normalized {
         variant: type_of(&column),
         definition: format!("ColumnDef::new(\"{column}\").text(){null}{default}"),
