@@ -602,7 +602,7 @@ fn production_refuses_what_is_unsafe_there() {
         (
             "ASHLAR_SERVER__TRUSTED_PROXIES",
             "0.0.0.0/0",
-            "`server.trusted_proxies` must not trust every address in production",
+            "`server.trusted_proxies` must trust no more than a 64th of all addresses in production",
         ),
         ("ASHLAR_LIMITS__ENABLED", "false", "`limits.enabled` must be true in production"),
         (
@@ -613,6 +613,24 @@ fn production_refuses_what_is_unsafe_there() {
     ] {
         let sentence = production().var(name, value).refusal();
         assert!(sentence.starts_with(beginning), "{name}={value}: {sentence}");
+    }
+    // It is the sum of the networks that counts.
+    for everybody in [
+        "0.0.0.0/1,128.0.0.0/1",
+        "64.0.0.0/6,1.0.0.0/8",
+        "2000::/4,3000::/4",
+        "8000::/1",
+        "10.0.0.0/8,1.0.0.0/8,2.0.0.0/8,3.0.0.0/8,4.0.0.0/8",
+    ] {
+        let sentence = production().var("ASHLAR_SERVER__TRUSTED_PROXIES", everybody).refusal();
+        assert!(sentence.contains("trust no more than a 64th"), "{everybody}: {sentence}");
+    }
+    for proxies in [
+        "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7",
+        "10.0.0.0/8,10.1.0.0/16,10.0.0.0/8",
+        "2400:cb00::/32",
+    ] {
+        production().var("ASHLAR_SERVER__TRUSTED_PROXIES", proxies).config();
     }
     let sentence = setup().var("ENVIRONMENT", "production").var("SECRET_KEY", STRONG).refusal();
     assert!(

@@ -1,6 +1,7 @@
 //! What a configuration must be to be started with.
 
 use figment::Figment;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -195,8 +196,8 @@ fn production(figment: &Figment, config: &Config, faults: &mut Faults) {
     if config.cors.origins.iter().any(is_refused) {
         faults.add(wrong(figment, "cors.origins", exact_origins(environment)));
     }
-    if config.server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
-        faults.add(refuse("server.trusted_proxies", "not trust every address"));
+    if trusts_strangers(&config.server.trusted_proxies) {
+        faults.add(refuse("server.trusted_proxies", "trust no more than a 64th of all addresses"));
     }
     if !config.limits.enabled {
         faults.add(refuse("limits.enabled", "be true"));
@@ -225,6 +226,20 @@ fn exact_origins(environment: Environment) -> &'static str {
             "name exact origins in production, none of them local and none with `*`"
         }
     }
+}
+
+/// Whether `networks` cover together more than a 64th of the addresses of IPv4 or of IPv6. What is private has less (10.0.0.0/8
+/// is a 256th, fc00::/7 a 128th), and so have the published ranges of any provider of proxies.
+fn trusts_strangers(networks: &[IpNet]) -> bool {
+    const LEAST_PREFIX: u8 = 6;
+    // In units of the smallest part that an address family is cut into here; what overlaps is counted once.
+    let share = |network: &IpNet| 1_u64 << 32_u8.saturating_sub(network.prefix_len());
+    let too_much = |is_of_family: fn(&IpNet) -> bool| {
+        let merged = IpNet::aggregate(&networks.to_vec());
+        merged.iter().filter(|network| is_of_family(network)).map(share).sum::<u64>()
+            > 1 << (32 - LEAST_PREFIX)
+    };
+    too_much(|network| network.addr().is_ipv4()) || too_much(|network| network.addr().is_ipv6())
 }
 
 /// The OWASP password storage cheat sheet's equivalent settings of Argon2id.
