@@ -146,6 +146,28 @@ impl Installation {
         }
     }
 
+    /// Runs a command at a terminal, where somebody types this line; what is to be seen there. `script` of util-linux is the
+    /// terminal.
+    pub async fn at_terminal(&self, arguments: &[&str], line: &str) -> String {
+        let command = format!("{} {}", binary().display(), arguments.join(" "));
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &command, "/dev/null"])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = script.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        let output =
+            timeout(PATIENCE, child.wait_with_output()).await.expect("the command does not end").unwrap();
+        drop(stdin);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Starts the server and waits until it is ready.
     pub async fn start(&self) -> Process {
         let mut child = self.command(&[]).spawn().unwrap();

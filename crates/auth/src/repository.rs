@@ -1,7 +1,7 @@
 //! The queries of this domain. Single-use things are claimed by one guarded `UPDATE` each.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -70,12 +70,27 @@ impl Passwords {
 
 pub(crate) struct Sessions;
 
+/// How many sessions one sign-in displaces at most.
+const DISPLACED_AT_ONCE: u64 = 1_000;
+
 impl Sessions {
     pub(crate) async fn find(
         session: &impl Reader,
         id: SessionId,
     ) -> Result<Option<session::Model>, SessionError> {
         session.one(session::Entity::find().filter(session::Column::Id.eq(id))).await
+    }
+
+    /// The oldest session of the user.
+    pub(crate) async fn first_of(
+        session: &impl Reader,
+        user: UserId,
+    ) -> Result<Option<session::Model>, SessionError> {
+        let oldest = session::Entity::find()
+            .filter(session::Column::UserId.eq(user))
+            .order_by_asc(session::Column::Id)
+            .limit(1);
+        session.one(oldest).await
     }
 
     pub(crate) async fn insert(
@@ -121,6 +136,35 @@ impl Sessions {
             .exec(session)
             .await?;
         Ok(ended.rows_affected == 1)
+    }
+
+    /// Ends those sessions of the user that were not used for longest, so that `keep` are left.
+    pub(crate) async fn displace(
+        session: &WriteSession,
+        user: UserId,
+        keep: u64,
+    ) -> Result<(), SessionError> {
+        let oldest = Query::select()
+            .column(session::Column::Id)
+            .from(session::Entity)
+            .and_where(session::Column::UserId.eq(user))
+            .and_where(session::Column::EndedAt.is_null())
+            .order_by(session::Column::RotatedAt, Order::Desc)
+            .order_by(session::Column::Id, Order::Desc)
+            .offset(keep)
+            // More than that are left by a configuration that allowed more; the next sign-in ends the rest.
+            .limit(DISPLACED_AT_ONCE)
+            .to_owned();
+        session::Entity::update_many()
+            .set(session::ActiveModel {
+                ended_at: Set(Some(session.now())),
+                end_reason: Set(Some(EndReason::Displaced)),
+                ..Default::default()
+            })
+            .filter(session::Column::Id.in_subquery(oldest))
+            .exec(session)
+            .await?;
+        Ok(())
     }
 
     /// Ends all living sessions of the user.

@@ -42,10 +42,21 @@ pub struct AuthSettings {
     pub access_token_lifetime: Duration,
     /// How long a session lives that nobody refreshes.
     pub session_lifetime: Duration,
+    /// How long a session lives at most, however often it is refreshed.
+    pub longest_session: Duration,
+    /// How many sessions a user may have; a further one ends the one that was not used for longest.
+    pub sessions_per_user: u64,
     /// How long a refresh token that was just used yields the same successor, for a client that lost the answer.
     pub refresh_grace: Duration,
     /// How passwords are hashed.
     pub passwords: PasswordSettings,
+}
+
+impl AuthSettings {
+    /// When a session expires that was opened at `created` and is used `now`.
+    fn expiry(&self, now: Timestamp, created: Timestamp) -> Timestamp {
+        (now + self.session_lifetime).min(created + self.longest_session)
+    }
 }
 
 /// What signing in needs besides a session: keys, threads, caches. One for each process.
@@ -206,7 +217,11 @@ pub async fn refresh(
 ) -> Result<Committed<SessionAnswer>, AuthError> {
     let claim = auth.refresh.read(token.expose()).ok_or(AuthError::InvalidRefreshToken)?;
     let key = auth.keys.current().await?;
-    let expires_at = session.now() + auth.settings.session_lifetime;
+    let found = Sessions::find(&session, claim.session_id).await?.ok_or(AuthError::InvalidRefreshToken)?;
+    let expires_at = auth.settings.expiry(session.now(), found.created_at);
+    if expires_at <= session.now() {
+        return Err(AuthError::InvalidRefreshToken);
+    }
     let row = match Sessions::rotate(&session, claim, expires_at).await? {
         Some(rotated) => rotated,
         None => match judge(auth, &session, claim).await? {
@@ -314,33 +329,50 @@ pub async fn purge(databases: &Databases, retention: Duration) -> Result<u64, Au
     }
 }
 
-/// Makes an admin of the account with that address, or a new account: for the command line. A password that is given to
-/// an account that is there ends its sessions: somebody else may have registered the address first.
+/// Whom the command line makes an admin.
+#[derive(Clone, Debug)]
+pub enum AdminAccount {
+    /// Somebody who has no account yet.
+    New {
+        /// The address.
+        email: Email,
+        /// What others see.
+        name: Line,
+    },
+    /// An account that is there. By its id and nothing else: anybody may have signed up with anybody's address.
+    Existing(UserId),
+}
+
+/// Makes an admin of an account, or a new account: for the command line. A password that is given to an account that is there
+/// ends its sessions: somebody else may have made it.
 ///
 /// # Errors
 ///
-/// [`AuthError::Invalid`] if there is no such account and no acceptable name and password for a new one.
+/// [`AuthError::Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
+/// no such account, or a new one's address is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,
     session: WriteSession,
-    email: Email,
-    name: Line,
+    account: AdminAccount,
     password: Option<Password>,
 ) -> Result<Committed<User>, AuthError> {
+    if password.is_none() && matches!(account, AdminAccount::New { .. }) {
+        return Err(Invalid::field("/password", "required", "a new account needs a password").into());
+    }
+    let own_words = match &account {
+        AdminAccount::New { email, .. } => vec![email.to_string()],
+        AdminAccount::Existing(id) => known_words(user::service::find(&session, *id).await?),
+    };
     let hash = match password {
-        Some(password) => Some(hasher.hash(password, vec![email.to_string()]).await?),
+        Some(password) => Some(hasher.hash(password, own_words).await?),
         None => None,
     };
-    let existing = user::service::find_by_identifier(&session, email.as_str()).await?;
-    let exists = existing.is_some();
-    let user = match (existing, &hash) {
-        (Some(user), _) => user::service::promote(&session, user.id).await?,
-        (None, Some(_)) => {
+    let exists = matches!(account, AdminAccount::Existing(_));
+    let user = match account {
+        AdminAccount::Existing(id) => user::service::promote(&session, id).await?,
+        AdminAccount::New { email, name } => {
             let new = NewUser { email, name, username: None, phone: None, is_admin: true };
             user::service::register(&session, new).await?
-        }
-        (None, None) => {
-            return Err(Invalid::field("/password", "required", "a new account needs a password").into());
         }
     };
     if let Some(hash) = hash {
@@ -351,6 +383,24 @@ pub async fn create_admin(
         }
     }
     Ok(session.commit(user).await?)
+}
+
+/// What a new password of that account must not consist of.
+fn known_words(user: Option<User>) -> Vec<String> {
+    user.map_or_else(Vec::new, |user| {
+        let names = [Some(user.name), user.username].into_iter().flatten();
+        names.chain([user.email]).collect()
+    })
+}
+
+/// The device that an account signed up on, or the first that is still known to have signed in on it.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn first_sign_in(session: &impl Reader, user: UserId) -> Result<Option<Device>, AuthError> {
+    let first = Sessions::first_of(session, user).await?;
+    Ok(first.map(|row| Device { user_agent: row.user_agent, address: row.address }))
 }
 
 async fn alive(auth: &Auth, id: SessionId) -> Result<Option<Arc<Actor>>, AuthError> {
@@ -374,6 +424,7 @@ async fn open_session(
     device: Device,
     user_id: UserId,
 ) -> Result<session::Model, AuthError> {
+    Sessions::displace(session, user_id, auth.settings.sessions_per_user.saturating_sub(1)).await?;
     let short = |text: String, length: usize| text.chars().take(length).collect::<String>();
     let row = session::ActiveModel {
         id: Set(session.new_id()),
@@ -381,7 +432,7 @@ async fn open_session(
         generation: Set(0),
         rotated_at: Set(session.now()),
         created_at: Set(session.now()),
-        expires_at: Set(session.now() + auth.settings.session_lifetime),
+        expires_at: Set(auth.settings.expiry(session.now(), session.now())),
         ended_at: Set(None),
         end_reason: Set(None),
         user_agent: Set(device.user_agent.map(|text| short(text, 300))),

@@ -305,6 +305,8 @@ fn auth_settings(config: &Config) -> AuthSettings {
         audience: config.auth.audience.clone(),
         access_token_lifetime: Duration::from_secs(config.auth.access_token_seconds.into()),
         session_lifetime: session_lifetime(config),
+        longest_session: Duration::from_hours(24 * u64::from(config.auth.session_days)),
+        sessions_per_user: config.auth.sessions_per_user.into(),
         refresh_grace: Duration::from_secs(config.auth.refresh_grace_seconds.into()),
         passwords: password_settings(&config.auth),
     }
@@ -319,6 +321,7 @@ pub fn password_settings(auth: &config::Auth) -> PasswordSettings {
         parallelism: auth.argon2_parallelism,
         threads: auth.hash_threads,
         queue: auth.hash_queue,
+        patience: Duration::from_secs(auth.hash_wait_seconds.into()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
+use shared_kernel::id::UserId;
 
 use crate::config::{ConfigError, reference};
 
@@ -88,9 +89,12 @@ pub enum AdminCommand {
 /// The arguments of `admin create`.
 #[derive(Debug, Args)]
 pub struct CreateAdminArgs {
-    /// The account's address
-    #[arg(long)]
-    pub email: String,
+    /// The account's address: an account that is there is shown, and a terminal is asked whether it is the one
+    #[arg(long, required_unless_present = "user_id")]
+    pub email: Option<String>,
+    /// The id of an account that is there, which says beyond doubt which one is meant
+    #[arg(long, value_name = "ID", conflicts_with_all = ["email", "name"])]
+    pub user_id: Option<UserId>,
     /// The name of a new account; an existing one keeps its own
     #[arg(long)]
     pub name: Option<String>,
@@ -102,12 +106,21 @@ pub struct CreateAdminArgs {
 /// An administrator to be created.
 #[derive(Clone, Debug)]
 pub struct CreateAdmin {
-    /// The account's address.
-    pub email: String,
+    /// Which account.
+    pub account: Named,
     /// The name of a new account.
     pub name: Option<String>,
-    /// The password of a new account, which has to have one.
+    /// The password of a new account, which has to have one, or a new password of an existing one.
     pub password: Option<SecretString>,
+}
+
+/// How an operator names an account.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// By an address, which anybody may have signed up with.
+    Email(String),
+    /// By its id.
+    Id(UserId),
 }
 
 impl CreateAdminArgs {
@@ -118,7 +131,8 @@ impl CreateAdminArgs {
     /// Stdin cannot be read, is not UTF-8, or has no password.
     pub fn read(self) -> Result<CreateAdmin, CommandError> {
         let password = if self.password_stdin { Some(first_line(io::stdin().lock())?) } else { None };
-        Ok(CreateAdmin { email: self.email, name: self.name, password })
+        let account = self.user_id.map_or_else(|| Named::Email(self.email.unwrap_or_default()), Named::Id);
+        Ok(CreateAdmin { account, name: self.name, password })
     }
 }
 
@@ -242,6 +256,16 @@ mod tests {
             &["ashlar", "migrate", "down", "--all", "--steps", "1"],
             &["ashlar", "migrate", "down", "--steps", "0"],
             &["ashlar", "admin", "create"],
+            &["ashlar", "admin", "create", "--user-id", "ada@example.com"],
+            &[
+                "ashlar",
+                "admin",
+                "create",
+                "--user-id",
+                "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
+                "--email",
+                "ada@example.com",
+            ],
             &["ashlar", "nonsense"],
         ] {
             assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");

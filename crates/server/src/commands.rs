@@ -2,20 +2,24 @@
 
 use std::io;
 
-use auth::dto::Password;
+use auth::dto::{Device, Password};
 use auth::password::PasswordHasher;
+use auth::service::AdminAccount;
 use migration::record::{self, Standing};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
-use shared_kernel::session::Databases;
+use shared_kernel::id::UserId;
+use shared_kernel::session::{Databases, ReadPrimary};
 use shared_kernel::text::Line;
+use user::dto::User;
 
 use crate::application::{Addresses, Application, make_folder, open_databases, password_settings};
-use crate::cli::{CommandError, CreateAdmin, MigrateCommand, confirm, print};
+use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
 use crate::config::{Config, redacted_url};
+use crate::http::observe::panic_text;
 use crate::http::openapi as document;
 use crate::logging::Output;
 use crate::migrate as schema;
@@ -29,7 +33,10 @@ use crate::occupied;
 pub async fn serve(config: Config) -> Result<(), CommandError> {
     // If ever a second TLS backend gets into the build, rustls would refuse to choose between them.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(tracing::field::display);
+        tracing::error!(panic = panic_text(panic.payload()), place, "panic");
+    }));
     let application = Application::build(config.clone()).await?;
     // Whoever reads that it is ready may stop it at once.
     let stop = told_to_stop()?;
@@ -100,13 +107,14 @@ fn what_goes(config: &Config, steps: Option<u32>) -> String {
 
 /// Makes an admin: of an existing account, or a new one.
 ///
+/// Whoever signed up with an address need not be its owner. So an account that is named by its address alone is shown, and a
+/// person is asked; a script has to name it by its id, or to give it a password of its own.
+///
 /// # Errors
 ///
-/// The sentence that says what is wrong with the address or the password, and the database's.
+/// The sentence that says what is wrong with the address or the password, what is to be said besides, and the database's.
 pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandError> {
-    let email = Email::parse(&admin.email).map_err(|refusal| refusal.at("--email"))?;
-    let name = admin.name.unwrap_or_else(|| "Admin".to_owned());
-    let name = Line::new(&name)?;
+    let name = Line::new(admin.name.as_deref().unwrap_or("Admin"))?;
     let length = name.chars().count();
     if !(1..=100).contains(&length) {
         return Err(Invalid::field("--name", "length", "must have 1 to 100 characters").into());
@@ -118,27 +126,68 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         let message = format!("must have {min} to {max} characters");
         return Err(Invalid::field("--password-stdin", "length", message).into());
     }
+    let email = match &admin.account {
+        Named::Email(email) => Some(Email::parse(email).map_err(|refusal| refusal.at("--email"))?),
+        Named::Id(_) => None,
+    };
     let databases = connect(&config).await?;
     if config.database.auto_migrate {
         schema::at_start(&config, databases.primary()).await?;
     }
-    let reset = password.is_some();
-    let hasher = PasswordHasher::start(password_settings(&config.auth))?;
-    let existed =
-        user::service::find_by_identifier(&databases.read_primary(), email.as_str()).await?.is_some();
-    if !existed && password.is_none() {
-        return Err(CommandError::message(format!(
-            "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
-        )));
-    }
-    let made =
-        auth::service::create_admin(&hasher, databases.write(), email, name, password).await?.into_value();
-    let what = match (existed, reset) {
-        (true, false) => "is an admin now",
-        (true, true) => "is an admin now, with a new password; all of its sessions were ended",
-        (false, _) => "was created as an admin",
+    let reader = databases.read_primary();
+    let account = match (&admin.account, email) {
+        (Named::Id(id), _) => AdminAccount::Existing(*id),
+        (Named::Email(_), Some(email)) => {
+            match user::service::find_by_identifier(&reader, email.as_str()).await? {
+                Some(user) if password.is_none() => AdminAccount::Existing(confirmed(&reader, &user).await?),
+                Some(user) => AdminAccount::Existing(user.id),
+                None if password.is_none() => {
+                    return Err(CommandError::message(format!(
+                        "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
+                    )));
+                }
+                None => AdminAccount::New { email, name },
+            }
+        }
+        (Named::Email(_), None) => return Err(CommandError::message("no account is named")),
     };
+    let what = match (&account, &password) {
+        (AdminAccount::Existing(_), None) => "is an admin now",
+        (AdminAccount::Existing(_), Some(_)) => {
+            "is an admin now, with a new password; all of its sessions were ended"
+        }
+        (AdminAccount::New { .. }, _) => "was created as an admin",
+    };
+    let hasher = PasswordHasher::start(password_settings(&config.auth))?;
+    let made = auth::service::create_admin(&hasher, databases.write(), account, password).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
+}
+
+/// The id of `user`, if the person at the terminal says that it is the one.
+async fn confirmed(reader: &ReadPrimary, user: &User) -> Result<UserId, CommandError> {
+    let first = auth::service::first_sign_in(reader, user.id).await?;
+    let known = history(user, first.as_ref());
+    let otherwise = format!(
+        "whoever signed up need not be the owner of the address: if this is the account, name it with --user-id {}, or give it a \
+         password with --password-stdin, which ends all of its sessions",
+        user.id
+    );
+    confirm(&format!("{known}, and would be an admin"), &otherwise)?;
+    Ok(user.id)
+}
+
+/// Since when an account exists, and from where.
+fn history(user: &User, first: Option<&Device>) -> String {
+    let verified = if user.email_verified { "is verified" } else { "is not verified" };
+    let origin = first.map_or_else(
+        || ", from where is not known".to_owned(),
+        |device| {
+            let address = device.address.as_deref().unwrap_or("an unknown address");
+            let agent = device.user_agent.as_deref().unwrap_or("a client that did not name itself");
+            format!(" from {address} with {agent}")
+        },
+    );
+    format!("{} ({}) signed up at {}{origin}; its address {verified}", user.email, user.id, user.created_at)
 }
 
 /// The OpenAPI document.
@@ -191,7 +240,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
     Objects    {storage}
     Mail       {data}/mail
 
-    Make an admin of an account that signed up:
+    Make an admin of an account that signed up (it is shown, and you are asked):
       cargo run -- admin create --email you@example.com     (installed: ashlar admin create …)
 
     Stop with Ctrl-C. All settings: ashlar config --help

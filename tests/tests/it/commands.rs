@@ -249,7 +249,21 @@ async fn a_promotion_beside_a_running_server_is_in_force_soon() {
     let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
     let token = session["access_token"].as_str().unwrap();
     process.get(LIST).bearer(token).await.problem(403, "admin_required");
-    let said = succeeded(installation.run(&["admin", "create", "--email", "ada@EXAMPLE.com"]).await);
+    // Whoever signed up first is no admin for having the address: the account is shown, and nobody is there to be asked.
+    let id = session["user"]["id"].as_str().unwrap();
+    let outcome = installation.run(&create(&["--email", "ada@EXAMPLE.com"])).await;
+    let sentence = failed(&outcome, 1);
+    let since = session["user"]["created_at"].as_str().unwrap();
+    for told in [
+        &format!("Ada@example.com ({id}) signed up at {since} from 127.0.0.1"),
+        "is not verified",
+        &format!("--user-id {id}"),
+        "--password-stdin",
+    ] {
+        assert!(sentence.contains(told), "{told}: {sentence}");
+    }
+    process.get(LIST).bearer(token).await.problem(403, "admin_required");
+    let said = succeeded(installation.run(&create(&["--user-id", id])).await);
     assert!(said.contains("is an admin now"), "{said}");
     eventually("the session that there was is an admin's", async || {
         let answer = process.get(LIST).bearer(token).await;
@@ -260,6 +274,37 @@ async fn a_promotion_beside_a_running_server_is_in_force_soon() {
     let me = process.get("/api/v1/users/me").bearer(token).await.expect(200).json();
     assert_eq!((&me["is_admin"], &me["name"]), (&json!(true), &json!("Ada")), "nothing else was changed");
     process.stop().await;
+}
+
+/// On a terminal, which `script` of util-linux makes.
+#[tokio::test]
+async fn at_a_terminal_a_person_is_asked() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+    let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
+    let (id, token) = (session["user"]["id"].as_str().unwrap(), session["access_token"].as_str().unwrap());
+    for (answer, said) in [("n", "nothing was done"), ("", "nothing was done"), ("y", "is an admin now")] {
+        let shown = installation.at_terminal(&create(&["--email", "ada@example.com"]), answer).await;
+        assert!(
+            shown.contains(&format!("({id}) signed up at ")) && shown.contains("Go on? [y/N]"),
+            "{shown}"
+        );
+        assert!(shown.contains(said), "{answer}: {shown}");
+        let me = process.get("/api/v1/users/me").bearer(token).await.expect(200).json();
+        if answer == "n" {
+            assert_eq!(me["is_admin"], false);
+        }
+    }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_by_id_is_one_that_is_there() {
+    let installation = Installation::new().await;
+    let nobody = "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
+    let outcome = installation.run(&create(&["--user-id", nobody])).await;
+    assert!(failed(&outcome, 1).contains("no such user"), "{outcome:?}");
 }
 
 #[tokio::test]

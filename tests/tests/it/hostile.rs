@@ -2,6 +2,8 @@
 
 mod bodies;
 mod browsers;
+mod canaries;
 mod panics;
+mod passwords;
 mod routes;
 mod wire;

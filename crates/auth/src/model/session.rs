@@ -37,4 +37,7 @@ pub(crate) enum EndReason {
     /// Its user's password was set from the command line: whoever signed in before may be somebody else.
     #[sea_orm(string_value = "password_change")]
     PasswordChange,
+    /// Its user signed in on more devices than an installation keeps.
+    #[sea_orm(string_value = "displaced")]
+    Displaced,
 }

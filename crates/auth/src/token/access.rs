@@ -29,6 +29,10 @@ const CLIENT: &str = "first-party";
 /// How far the clocks of two instances may be apart.
 const LEEWAY: u64 = 30;
 
+/// The longest that a configuration can make tokens good for. One that claims more is none of ours, whoever signed it. Not this
+/// instance's own: while a configuration is rolled out, others give out longer ones.
+pub const LONGEST_LIFETIME: Duration = Duration::from_hours(1);
+
 /// How many verified tokens are remembered: about 5 MiB.
 const REMEMBERED: u64 = 10_000;
 
@@ -133,12 +137,15 @@ impl AccessTokens {
         };
         let now = now.unix_seconds();
         let is_of_this_time = now < claims.exp && claims.nbf <= now + LEEWAY && claims.iat <= now + LEEWAY;
-        if is_of_this_time { Ok(claims) } else { Err(AuthError::InvalidToken) }
+        let is_short = claims.exp.saturating_sub(claims.iat) <= LONGEST_LIFETIME.as_secs();
+        if is_of_this_time && is_short { Ok(claims) } else { Err(AuthError::InvalidToken) }
     }
 
     async fn check_signature(&self, keys: &Keyring, token: &str) -> Result<Claims, AuthError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::InvalidToken)?;
-        let ours = header.typ.as_deref() == Some(TYPE) && header.alg == Algorithm::EdDSA;
+        // RFC 7515, section 4.1.11: who does not know what a token says is critical must refuse it, and we know nothing of it.
+        let ours =
+            header.typ.as_deref() == Some(TYPE) && header.alg == Algorithm::EdDSA && header.crit.is_none();
         let (true, Some(key_id)) = (ours, header.kid) else { return Err(AuthError::InvalidToken) };
         let key = keys.verifying(&key_id).await?.ok_or(AuthError::InvalidToken)?;
         let mut validation = Validation::new(Algorithm::EdDSA);

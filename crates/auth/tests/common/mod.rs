@@ -10,6 +10,7 @@ use std::time::Duration;
 use auth::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
 use auth::error::AuthError;
 use auth::password::{PasswordHasher, PasswordSettings};
+use auth::service::AdminAccount;
 use auth::{Auth, AuthSettings, service};
 use garde::Validate;
 use migration::Migrator;
@@ -34,8 +35,12 @@ pub(crate) const ISSUER: &str = "https://ashlar.example";
 pub(crate) const AUDIENCE: &str = "ashlar-api";
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
 pub(crate) const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
+pub(crate) const LONGEST_SESSION: Duration = Duration::from_hours(100 * 24);
+pub(crate) const SESSIONS_PER_USER: u64 = 50;
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// Longer than any test holds a hashing thread.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So many seconds less than `duration`.
 pub(crate) fn short_of(duration: Duration, seconds: u64) -> Duration {
@@ -49,7 +54,14 @@ pub(crate) const WRONG: &str = "incorrect horse battery staple";
 
 /// Cheap hashes: Argon2's strength is not what is tested.
 pub(crate) fn cheap() -> PasswordSettings {
-    PasswordSettings { memory_kib: 64, iterations: 1, parallelism: 1, threads: 2, queue: 100 }
+    PasswordSettings {
+        memory_kib: 64,
+        iterations: 1,
+        parallelism: 1,
+        threads: 2,
+        queue: 100,
+        patience: PATIENCE,
+    }
 }
 
 pub(crate) fn settings(passwords: PasswordSettings) -> AuthSettings {
@@ -58,6 +70,8 @@ pub(crate) fn settings(passwords: PasswordSettings) -> AuthSettings {
         audience: AUDIENCE.to_owned(),
         access_token_lifetime: TOKEN_LIFETIME,
         session_lifetime: SESSION_LIFETIME,
+        longest_session: LONGEST_SESSION,
+        sessions_per_user: SESSIONS_PER_USER,
         refresh_grace: GRACE,
         passwords,
     }
@@ -166,7 +180,13 @@ impl Instance {
         let hasher = PasswordHasher::start(cheap()).unwrap();
         let (email, name) = (Email::parse(email).unwrap(), Line::new("Grace Hopper").unwrap());
         let password = password.map(Password::new);
-        service::create_admin(&hasher, self.databases.write(), email, name, password)
+        let there =
+            user::service::find_by_identifier(&self.databases.read_primary(), email.as_str()).await.unwrap();
+        let account = match there {
+            Some(user) => AdminAccount::Existing(user.id),
+            None => AdminAccount::New { email, name },
+        };
+        service::create_admin(&hasher, self.databases.write(), account, password)
             .await
             .map(Committed::into_value)
     }

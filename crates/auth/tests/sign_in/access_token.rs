@@ -174,6 +174,11 @@ async fn a_token_of_another_purpose_is_refused() {
         assert_refused(&world, &token.clone().claim("aud", aud.clone()).signed_with(&ours), &aud.to_string())
             .await;
     }
+    // RFC 7515, section 4.1.11, whatever is said to be critical.
+    for critical in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp")] {
+        let token = token.clone().header("crit", critical.clone());
+        assert_refused(&world, &token.signed_with(&ours), &format!("crit {critical}")).await;
+    }
     for claim in ["iss", "aud", "client_id", "sub", "sid", "iat", "nbf", "exp", "jti"] {
         assert_refused(&world, &token.clone().without_claim(claim).signed_with(&ours), claim).await;
         let null = token.clone().claim(claim, json!(null));
@@ -207,8 +212,12 @@ async fn a_token_is_good_in_its_time_only() {
         world.clock.advance(SECOND);
         world.authenticate(&soon).await.unwrap();
     }
-    let eternal = token.clone().claim("exp", u64::MAX).signed_with(&ours);
-    world.authenticate(&eternal).await.unwrap();
+    // Nobody's configuration makes a token good for more than an hour.
+    let hour = token.number("iat") + 3_600;
+    world.authenticate(&token.clone().claim("exp", hour).signed_with(&ours)).await.unwrap();
+    for eternal in [hour + 1, u64::MAX] {
+        assert_refused(&world, &token.clone().claim("exp", eternal).signed_with(&ours), "eternal").await;
+    }
     assert_refused(&world, &token.clone().claim("exp", 0).signed_with(&ours), "long ago").await;
 
     // To the second: two have passed above.

@@ -1,9 +1,15 @@
 //! Making an admin, as the command line does.
 
+use auth::dto::Password;
 use auth::error::AuthError;
+use auth::password::PasswordHasher;
+use auth::service::{self, AdminAccount};
+use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
+use shared_kernel::text::Line;
+use user::error::UserError;
 
-use crate::common::{PASSWORD, World, pointers, refresh_token};
+use crate::common::{PASSWORD, World, cheap, pointers, refresh_token};
 
 const OTHER: &str = "another good password";
 
@@ -18,6 +24,22 @@ async fn a_new_account_is_made_an_admins() {
     assert!(world.authenticate(&answer.access_token).await.unwrap().is_admin);
     assert_eq!(world.events("user.registered").await.len(), 1);
     assert_eq!(world.count("sessions").await, 1, "the command line signs nobody in");
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin() {
+    let world = World::new().await;
+    let ada = world.sign_up("ada").await;
+    let account = AdminAccount::New {
+        email: Email::parse("ADA@example.com").unwrap(),
+        name: Line::new("Ada").unwrap(),
+    };
+    let hasher = PasswordHasher::start(cheap()).unwrap();
+    let made =
+        service::create_admin(&hasher, world.databases.write(), account, Some(Password::new(OTHER))).await;
+    assert!(matches!(made, Err(AuthError::User(UserError::EmailTaken))), "{made:?}");
+    assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin);
+    world.login("ada@example.com", PASSWORD).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Hashes and the threads that make them.
 
+use std::time::Duration;
+
 use auth::error::AuthError;
 use auth::password::{PasswordHasher, PasswordSettings};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
@@ -7,10 +9,16 @@ use shared_kernel::error::{DomainError as _, Kind};
 use tokio::task::JoinSet;
 
 use crate::common::hold::held_login;
-use crate::common::{Instance, PASSWORD, SECOND, WRONG, World, cheap, person};
+use crate::common::{Instance, PASSWORD, PATIENCE, SECOND, WRONG, World, cheap, person};
 
-const ONE_AT_A_TIME: PasswordSettings =
-    PasswordSettings { memory_kib: 64, iterations: 1, parallelism: 1, threads: 1, queue: 1 };
+const ONE_AT_A_TIME: PasswordSettings = PasswordSettings {
+    memory_kib: 64,
+    iterations: 1,
+    parallelism: 1,
+    threads: 1,
+    queue: 1,
+    patience: PATIENCE,
+};
 
 #[tokio::test]
 async fn a_password_is_stored_as_argon2id_with_the_configured_parameters() {
@@ -180,6 +188,34 @@ async fn whoever_goes_away_while_waiting_stops_nobody_else() {
         assert!(matches!(error, AuthError::Busy), "{error:?}");
     }
     assert_eq!(world.count("users").await, 1);
+}
+
+#[tokio::test]
+async fn whoever_has_waited_too_long_is_told_to_come_again() {
+    let impatient = PasswordSettings { queue: 100, patience: Duration::from_millis(50), ..ONE_AT_A_TIME };
+    let world = World::new().await;
+    world.sign_up("ada").await;
+    let instance = world.another_instance_with(impatient).await;
+    let (hold, held) = loop {
+        let (hold, login) = held_login(&instance, "ada@example.com", PASSWORD).await;
+        if !login.is_finished() {
+            break (hold, login);
+        }
+    };
+    let users = world.count("users").await;
+    for _ in 0..3 {
+        let error = instance.login("ada@example.com", PASSWORD).await.unwrap_err();
+        assert!(matches!(error, AuthError::Busy), "{error:?}");
+        assert_eq!(error.problem().kind, Kind::Unavailable);
+        assert!(error.retry_after().is_some());
+        assert!(matches!(instance.signup(&person("eve")).await, Err(AuthError::Busy)));
+    }
+    hold.release();
+    assert!(held.await.unwrap().is_ok());
+    assert_eq!(world.count("users").await, users, "what nobody waits for any more is not done");
+    while let Err(error) = instance.login("ada@example.com", PASSWORD).await {
+        assert!(matches!(error, AuthError::Busy), "{error:?}");
+    }
 }
 
 #[test]

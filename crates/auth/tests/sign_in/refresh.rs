@@ -11,7 +11,8 @@ use shared_kernel::testing::secret_key;
 use tokio::task::JoinSet;
 
 use crate::common::{
-    GRACE, Instance, PASSWORD, SECOND, SESSION_LIFETIME, World, another_secret_key, refresh_token, short_of,
+    GRACE, Instance, LONGEST_SESSION, PASSWORD, SECOND, SESSION_LIFETIME, SESSIONS_PER_USER, World,
+    another_secret_key, refresh_token, short_of,
 };
 
 const REUSED: &str = "auth.refresh_token_reused";
@@ -33,6 +34,51 @@ async fn assert_over(world: &World, given_out: &[&SessionAnswer]) {
         let outcome = world.authenticate(&answer.access_token).await;
         assert!(matches!(outcome, Err(AuthError::InvalidToken)), "{outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_session_ends_one_day_however_often_it_is_refreshed() {
+    let world = World::new().await;
+    let first = world.sign_up("ada").await;
+    let opened = world.clock.now();
+    let mut last = first.clone();
+    // Every 29 days, while it has 30 each time and 100 in all.
+    for _ in 0..3 {
+        world.clock.advance(short_of(SESSION_LIFETIME, 24 * 3_600));
+        last = world.refresh(refresh_token(&last)).await.unwrap();
+    }
+    // 13 days are left.
+    world.clock.advance(short_of(LONGEST_SESSION.saturating_sub(world.clock.now().since(opened)), 1));
+    world.clock.advance(SECOND);
+    assert!(world.clock.now().since(opened) >= LONGEST_SESSION);
+    assert_over(&world, &[&first, &last]).await;
+    // Another sign-in lasts again.
+    let again = world.login("ada@example.com", PASSWORD).await.unwrap();
+    world.refresh(refresh_token(&again)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_too_many_ends_the_one_that_was_not_used_for_longest() {
+    let world = World::new().await;
+    let mut sessions = vec![world.sign_up("ada").await];
+    let eve = world.sign_up("eve").await;
+    for _ in 1..SESSIONS_PER_USER {
+        world.clock.advance(SECOND);
+        sessions.push(world.login("ada@example.com", PASSWORD).await.unwrap());
+    }
+    // The oldest is in use, the second oldest is not.
+    world.clock.advance(SECOND);
+    sessions[0] = world.refresh(refresh_token(&sessions[0])).await.unwrap();
+    world.clock.advance(SECOND);
+    let another = world.login("ada@example.com", PASSWORD).await.unwrap();
+    assert_eq!(world.end_reason(sessions[1].session_id).await.as_deref(), Some("displaced"));
+    assert_worthless(&world, refresh_token(&sessions[1])).await;
+    for kept in [&sessions[0], &sessions[2], &another, &eve] {
+        assert_eq!(world.end_reason(kept.session_id).await, None);
+    }
+    world.clock.advance(SECOND);
+    let outcome = world.authenticate(&sessions[1].access_token).await;
+    assert!(matches!(outcome, Err(AuthError::InvalidToken)), "{outcome:?}");
 }
 
 #[tokio::test]

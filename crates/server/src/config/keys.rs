@@ -337,7 +337,19 @@ pub(super) const KEYS: &[Key] = &[
         "auth.refresh_token_days",
         Whole(1, 365, "days"),
         Value("30"),
-        "How long a session lives; its refresh tokens end with it.",
+        "How long a session lives that nobody refreshes; its refresh tokens end with it.",
+    ),
+    key(
+        "auth.session_days",
+        Whole(1, 3_650, "days"),
+        Value("365"),
+        "How long a session lives at most, however often it is refreshed.",
+    ),
+    key(
+        "auth.sessions_per_user",
+        Whole(1, 10_000, "sessions"),
+        Value("100"),
+        "How many sessions a user may have; a further sign-in ends the one that was not used for longest.",
     ),
     key(
         "auth.refresh_grace_seconds",
@@ -363,7 +375,14 @@ pub(super) const KEYS: &[Key] = &[
         "auth.hash_queue",
         Whole(1, 100_000, "requests"),
         Value("256"),
-        "How many logins may wait for such a thread; further ones are answered with 503.",
+        "How many logins may wait for such a thread, and how many new passwords, which have half of the threads; further ones \
+         are answered with 503.",
+    ),
+    key(
+        "auth.hash_wait_seconds",
+        Whole(1, 60, "seconds"),
+        Value("3"),
+        "How long each of them may wait; then it is answered with 503.",
     ),
     key(
         "auth.link_base",

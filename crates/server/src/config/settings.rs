@@ -217,6 +217,10 @@ pub struct Auth {
     pub access_token_seconds: u32,
     /// How long a session lives, 1 to 365 days. Default: 30.
     pub refresh_token_days: u32,
+    /// How long a sign-in lasts at most, 1 to 3,650 days. Default: 365.
+    pub session_days: u32,
+    /// How many sessions a user may have, 1 to 10,000. Default: 100.
+    pub sessions_per_user: u32,
     /// How long a used refresh token gives the same successor again, 0 to 60 s. Default: 10.
     pub refresh_grace_seconds: u32,
     /// Memory of one password hash, 128 KiB to 4 GiB. Default: 19,456.
@@ -229,6 +233,8 @@ pub struct Auth {
     pub hash_threads: usize,
     /// How many logins may wait for such a thread, 1 to 100,000. Default: 256.
     pub hash_queue: usize,
+    /// How long each may wait, 1 to 60 s. Default: 3.
+    pub hash_wait_seconds: u32,
     /// What links in mail begin with. Default: the public URL.
     #[serde(deserialize_with = "parse::web_url")]
     pub link_base: Url,

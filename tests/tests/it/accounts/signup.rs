@@ -203,3 +203,46 @@ async fn passwords_of_eight_and_of_128_characters_are_taken() {
         server.post(SIGNUP).json(&sent).await.expect(201);
     }
 }
+
+#[tokio::test]
+async fn both_spellings_of_a_domain_are_one_account() {
+    let server = TestServer::start().await;
+    for (first, second) in
+        [("x@m\u{fc}nchen.de", "X@xn--mnchen-3ya.de"), ("y@xn--mnchen-3ya.de", "y@M\u{dc}NCHEN.de")]
+    {
+        let user = server.post(SIGNUP).json(&body(first)).await.expect(201).json();
+        assert_eq!(user["user"]["email"], first, "as it was typed");
+        server.post(SIGNUP).json(&body(second)).await.problem(409, "email_taken");
+        for identifier in [first, second] {
+            let login = json!({"identifier": identifier, "password": PASSWORD});
+            let session = server.post("/api/v1/auth/login").json(&login).await.expect(200).json();
+            assert_eq!(session["user"]["id"], user["user"]["id"], "{identifier}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_no_mail_reaches_is_refused() {
+    let server = TestServer::start().await;
+    for address in ["a@127.0.0.1", "a@127.1", "a@[::1]", "a@0x7f000001", "a@xn--a", "a@m\u{fc}nchen..de"] {
+        let problem =
+            server.post(SIGNUP).json(&with("email", address)).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["pointer"], "/email", "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn passwords_that_would_be_guessed_are_refused() {
+    let server = TestServer::start().await;
+    for password in ["12345678901", "Password1!", "qwertyuiop1", "p a s s w o r d 1"] {
+        let problem =
+            server.post(SIGNUP).json(&with("password", password)).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["code"], "common_password", "{password}: {problem}");
+    }
+    for password in ["ada @example.com", "ａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "ADA@EXAMPLE.COM ", "adalovelace"]
+    {
+        let problem =
+            server.post(SIGNUP).json(&with("password", password)).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["code"], "password_is_identifier", "{password}: {problem}");
+    }
+}
