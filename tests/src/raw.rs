@@ -109,6 +109,19 @@ impl Raw {
         self.received.extend_from_slice(&buffer[..length]);
     }
 
+    /// What comes until the connection is closed, or until this has come.
+    pub async fn until_closed_or(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut buffer = vec![0; 16 * 1024];
+        let ended = |received: &[u8]| received.windows(end.len()).any(|window| window == end);
+        while !ended(&self.received) {
+            match timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("the connection stays open") {
+                Ok(length @ 1..) => self.received.extend_from_slice(&buffer[..length]),
+                _ => break,
+            }
+        }
+        std::mem::take(&mut self.received)
+    }
+
     /// Waits until the server closes the connection. What came until then.
     pub async fn until_closed(&mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.received);

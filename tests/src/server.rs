@@ -28,7 +28,7 @@ pub const ENVIRONMENT: [(&str, &str); 12] = [
     ("ASHLAR_SECRET_KEY", SECRET_KEY),
     ("ASHLAR_SERVER__BIND", "127.0.0.1:0"),
     ("ASHLAR_SERVER__WORKERS", "1"),
-    ("ASHLAR_SERVER__SHUTDOWN_TIMEOUT", "10"),
+    ("ASHLAR_SERVER__SHUTDOWN_GRACE", "10"),
     ("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"),
     ("ASHLAR_DATABASE__POOL_SIZE", "4"),
     // A machine that runs many tests is slow; what keeps to the time is tried with the defaults.

@@ -58,7 +58,7 @@ impl S3Access for SignedOnly {
 }
 
 /// The names under the signature. Signature version 2 (SHA-1, no bound on expiry) has none and is refused.
-fn signed_headers(uri: &Uri, headers: &HeaderMap) -> S3Result<Vec<String>> {
+pub(crate) fn signed_headers(uri: &Uri, headers: &HeaderMap) -> S3Result<Vec<String>> {
     let query = |name: &str| {
         let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())

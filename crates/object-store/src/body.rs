@@ -39,15 +39,26 @@ pub(crate) struct PacedBody {
     inner: Option<Incoming>,
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
+    /// For all of it; absent where nothing says how much that is.
+    deadline: Option<Pin<Box<Sleep>>>,
     since_reset: u64,
     rest: Option<oneshot::Sender<Incoming>>,
 }
 
 impl PacedBody {
-    pub(crate) fn new(inner: Incoming, timeout: Duration) -> (Self, oneshot::Receiver<Incoming>) {
+    pub(crate) fn new(inner: Incoming, timeout: Duration, rate: u64) -> (Self, oneshot::Receiver<Incoming>) {
         let (sender, rest) = oneshot::channel();
         let timer = Box::pin(tokio::time::sleep(timeout));
-        (Self { inner: Some(inner), timeout, timer, since_reset: 0, rest: Some(sender) }, rest)
+        let whole = |length: u64| timeout.saturating_add(Duration::from_secs(length / rate.max(1)));
+        let deadline = inner.size_hint().exact().map(|length| Box::pin(tokio::time::sleep(whole(length))));
+        (Self { inner: Some(inner), timeout, timer, deadline, since_reset: 0, rest: Some(sender) }, rest)
+    }
+
+    fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.as_mut().is_some_and(|deadline| deadline.poll_unpin(context).is_ready()) {
+            return Poll::Ready(());
+        }
+        self.timer.poll_unpin(context)
     }
 
     /// Nothing more is to be had of this body.
@@ -77,7 +88,7 @@ impl Body for PacedBody {
         let frame = match Pin::new(inner).poll_frame(context) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                ready!(self.timer.poll_unpin(context));
+                ready!(self.poll_too_slow(context));
                 self.end();
                 return Poll::Ready(Some(Err(Box::new(TooSlow))));
             }

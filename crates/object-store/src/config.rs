@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use transport::Limits;
 
 /// Everything [`ObjectStore::bind`](crate::ObjectStore::bind) needs to know.
 #[derive(Clone, Debug)]
@@ -24,8 +25,30 @@ pub struct ObjectStoreConfig {
     pub cors_origins: CorsOrigins,
     /// The largest object, in bytes; also the limit of a single part.
     pub max_object_size: u64,
+    /// How much of everything there is at once.
+    pub limits: ObjectStoreLimits,
+    /// Whether a refused signature is answered with what came under it: for developers.
+    pub explain: bool,
     /// How long the store waits for a client.
     pub timeouts: ObjectStoreTimeouts,
+}
+
+/// How much of everything there is at once.
+#[derive(Clone, Debug)]
+pub struct ObjectStoreLimits {
+    /// Connections of clients. The server that the store is embedded in has others.
+    pub connections: Limits,
+    /// What unfinished uploads may take on the disk, in bytes. Further ones are told to come back.
+    pub unfinished: u64,
+}
+
+impl Default for ObjectStoreLimits {
+    fn default() -> Self {
+        Self {
+            connections: Limits { in_all: 1024, per_address: 512, exempt: Vec::new() },
+            unfinished: 4 << 30,
+        }
+    }
 }
 
 /// How long the store waits for a client before it gives the connection up.
@@ -35,6 +58,9 @@ pub struct ObjectStoreTimeouts {
     pub header: Duration,
     /// For the next 16 KiB of a body (or its end): a trickle does not keep a connection alive.
     pub body: Duration,
+    /// What a whole body has to bring on average, in bytes per second, beyond one `body` for a start. Without it a client
+    /// that does just enough keeps a connection and a file for hours.
+    pub rate: u64,
     /// For a client that reads nothing of its answer.
     pub write: Duration,
     /// For running requests when the store is told to stop.
@@ -46,6 +72,7 @@ impl Default for ObjectStoreTimeouts {
         Self {
             header: Duration::from_secs(30),
             body: Duration::from_secs(30),
+            rate: 16 * 1024,
             write: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }

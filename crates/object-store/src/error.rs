@@ -53,6 +53,10 @@ pub(crate) enum StoreError {
     OtherSize,
     #[error("the parts have another digest than was said")]
     OtherDigest,
+    #[error("a newer upload of the same key has taken over")]
+    Displaced,
+    #[error("unfinished uploads take all the room there is")]
+    Busy,
     #[error("{0} is damaged")]
     Corrupt(PathBuf),
     #[error(transparent)]
@@ -81,6 +85,13 @@ impl From<StoreError> for S3Error {
             }
             StoreError::OtherDigest => {
                 reply(S3ErrorCode::BadDigest, "The checksum does not match that of the parts.")
+            }
+            StoreError::Displaced => reply(
+                S3ErrorCode::OperationAborted,
+                "A newer upload of the same key has taken the place of this one.",
+            ),
+            StoreError::Busy => {
+                reply(S3ErrorCode::SlowDown, "Too much is being uploaded at once: please come back.")
             }
             StoreError::Corrupt(_) | StoreError::Io(_) => internal(&error),
         }

@@ -1,23 +1,29 @@
 //! What stands between the socket and s3s: CORS, security headers, and what must not reach s3s at all.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, X_CONTENT_TYPE_OPTIONS};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use s3s::service::S3Service;
-use s3s::{Body, S3Error, S3ErrorCode};
+use s3s::{Body, S3Error, S3ErrorCode, StdError};
 use tokio::sync::oneshot;
+use transport::{BodyLength, Line, Turn};
 
 use crate::access;
 use crate::body::PacedBody;
-use crate::config::CorsOrigins;
+use crate::config::{CorsOrigins, ObjectStoreTimeouts};
 use crate::cors::{self, Grant};
 use crate::error::reply;
+use crate::s3::explain::Brought;
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// Should an object be opened as a page after all, it is a page that may do nothing.
 const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
@@ -28,21 +34,57 @@ const DISCARD_TIME: Duration = Duration::from_secs(30);
 /// One that is not sending is waiting for the answer.
 const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The body of an answer, with its connection's turn kept until all of it has been taken.
+pub(crate) struct Answer {
+    body: Body,
+    _turn: Turn,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        hyper::body::Body::size_hint(&self.body)
+    }
+}
+
 pub(crate) struct Front {
     s3: S3Service,
     origins: CorsOrigins,
-    body_timeout: Duration,
+    timeouts: ObjectStoreTimeouts,
+    explain: bool,
 }
 
 impl Front {
-    pub(crate) fn new(s3: S3Service, origins: CorsOrigins, body_timeout: Duration) -> Self {
-        Self { s3, origins, body_timeout }
+    pub(crate) fn new(
+        s3: S3Service,
+        origins: CorsOrigins,
+        timeouts: ObjectStoreTimeouts,
+        explain: bool,
+    ) -> Self {
+        Self { s3, origins, timeouts, explain }
     }
 
+    /// `line` is the connection that the request came on.
     pub(crate) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
+        line: Arc<Line>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let length = request.body().size_hint().exact();
+        let turn = line.begin(length.map_or(BodyLength::Chunked, BodyLength::Known));
         let mut response = if request.method() == Method::OPTIONS {
             self.preflight(request.headers())
         } else {
@@ -53,7 +95,10 @@ impl Front {
         };
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, INERT);
-        Ok(response)
+        if turn.is_closing() {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        Ok(response.map(|body| Answer { body, _turn: turn }))
     }
 
     fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
@@ -70,12 +115,17 @@ impl Front {
         let form = is_form(request.headers());
         let (mut parts, body) = request.into_parts();
         access::forget_unsigned_cache_control(&parts.uri, &mut parts.headers);
-        let (body, rest) = PacedBody::new(body, self.body_timeout);
+        let brought = self.explain.then(|| Brought::by(&parts.uri, &parts.headers));
+        let (body, rest) = PacedBody::new(body, self.timeouts.body, self.timeouts.rate);
         let response = if form {
             drop(body);
             refuse(reply(S3ErrorCode::NotImplemented, "Uploads by form are not implemented."))
         } else {
             self.call_s3(Request::from_parts(parts, Body::http_body(body))).await
+        };
+        let response = match brought {
+            Some(brought) => brought.explain(response).await,
+            None => response,
         };
         // The query is left out: it can hold a signature.
         tracing::debug!(%method, path, status = response.status().as_u16(), "object store answered");
@@ -117,7 +167,7 @@ async fn discard(mut rest: oneshot::Receiver<Incoming>) {
     if body.size_hint().exact().is_none_or(|length| length == 0 || length > MAX_DISCARD) {
         return;
     }
-    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE);
+    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1);
     let all = async { while let Some(Ok(_)) = body.frame().await {} };
     let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }

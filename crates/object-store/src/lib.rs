@@ -7,7 +7,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | `server` | the listener: limits for connections, heads and silent clients, graceful stop |
+//! | `server` | the listeners, one for clients and one for the server itself, over [`transport`] |
 //! | `front` | in front of s3s: CORS, security headers, what must not reach s3s at all |
 //! | `cors` | what browsers may do |
 //! | `access` | the key, and the rules on signatures that s3s leaves open |
@@ -24,6 +24,8 @@
 //!   the old object or the new one, and the next start removes what was unfinished.
 //! - `If-None-Match: *` is decided by the kernel (a rename that refuses to replace), so of two simultaneous uploads
 //!   exactly one wins, even across processes.
+//! - One key has one writer, the newest: of a presigned URL used twice at once the older request is refused. All
+//!   unfinished bytes together have a bound.
 //! - Length, content type and checksums that were signed must be what arrives. Every `x-amz-*` header of a request
 //!   must be under its signature, or the holder of a presigned PUT could turn it into a copy of any other object; and
 //!   so must `Content-Disposition`, `-Encoding`, `-Language` and `Expires`, which S3 serves with the object. A
@@ -58,6 +60,6 @@ mod s3;
 mod server;
 mod store;
 
-pub use config::{CorsOrigins, ObjectStoreConfig, ObjectStoreTimeouts};
+pub use config::{CorsOrigins, ObjectStoreConfig, ObjectStoreLimits, ObjectStoreTimeouts};
 pub use error::ObjectStoreError;
 pub use server::ObjectStore;

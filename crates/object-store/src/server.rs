@@ -1,24 +1,17 @@
 //! The listener: bind, serve, drain.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioIo;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
+use transport::{Accepted, Limits, Listener, Patience};
 
 use crate::access::{OneKey, SignedOnly};
 use crate::config::{ObjectStoreConfig, ObjectStoreTimeouts};
@@ -27,19 +20,22 @@ use crate::front::Front;
 use crate::s3::Protocol;
 use crate::store::Store;
 
-/// More wait in the operating system's queue.
-const MAX_CONNECTIONS: usize = 1024;
 /// Per connection: the request head, and pieces of a body on their way to the disk.
 const MAX_BUFFER: usize = 128 * 1024;
 /// The largest XML body: the list of 10,000 parts.
 const MAX_XML: usize = 4 * 1024 * 1024;
-/// Accepting fails when the process runs out of file descriptors; trying at once would only burn the processor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The server that it is embedded in has one client with few connections.
+const OWN_CONNECTIONS: usize = 1024;
 
 /// An S3 endpoint over a directory, bound and not yet serving.
+///
+/// It listens twice: where clients reach it, and on a port of its own for the server that it is embedded in, which must
+/// not stand in its users' queue.
 pub struct ObjectStore {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
+    own: Listener,
+    own_address: SocketAddr,
     front: Arc<Front>,
     timeouts: ObjectStoreTimeouts,
 }
@@ -61,12 +57,12 @@ impl ObjectStore {
             return Err(ObjectStoreError::InvalidBucketName(config.bucket));
         }
         let store = open(&config).await?;
-        let listen = |source| ObjectStoreError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let (timeouts, origins) = (config.timeouts, config.cors_origins.clone());
-        let front = Arc::new(Front::new(service(config, store), origins, timeouts.body));
-        Ok(Self { listener, address, front, timeouts })
+        let (listener, address) = listen(address, config.limits.connections.clone())?;
+        let limits = Limits { in_all: OWN_CONNECTIONS, per_address: OWN_CONNECTIONS, exempt: Vec::new() };
+        let (own, own_address) = listen((Ipv4Addr::LOCALHOST, 0).into(), limits)?;
+        let (timeouts, origins, explain) = (config.timeouts, config.cors_origins.clone(), config.explain);
+        let front = Arc::new(Front::new(service(config, store), origins, timeouts, explain));
+        Ok(Self { listener, address, own, own_address, front, timeouts })
     }
 
     /// Where it listens.
@@ -75,58 +71,75 @@ impl ObjectStore {
         self.address
     }
 
+    /// Where the server that it is embedded in reaches it, on this machine.
+    #[must_use]
+    pub fn own_address(&self) -> SocketAddr {
+        self.own_address
+    }
+
     /// Serves until cancelled, then gives running requests a few seconds
     /// ([`ObjectStoreTimeouts::drain`]) to finish. An upload cut off by that leaves nothing behind.
     pub async fn run(self, shutdown: CancellationToken) {
-        let graceful = GracefulShutdown::new();
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
         tracing::info!(address = %self.address, "object store listening");
+        let serve = |listener| {
+            Serving { front: Arc::clone(&self.front), timeouts: self.timeouts }.run(listener, &shutdown)
+        };
+        tokio::join!(serve(self.listener), serve(self.own));
+        tracing::info!("object store stopped");
+    }
+}
+
+fn listen(address: SocketAddr, limits: Limits) -> Result<(Listener, SocketAddr), ObjectStoreError> {
+    let listener = std::net::TcpListener::bind(address).and_then(|socket| Listener::new(socket, limits));
+    let bound = listener.and_then(|listener| Ok((listener.address()?, listener)));
+    let (address, listener) = bound.map_err(|source| ObjectStoreError::Listen { address, source })?;
+    Ok((listener, address))
+}
+
+/// One of the two listeners at work.
+struct Serving {
+    front: Arc<Front>,
+    timeouts: ObjectStoreTimeouts,
+}
+
+impl Serving {
+    async fn run(self, listener: Listener, shutdown: &CancellationToken) {
+        let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(_) = connections.join_next() => {}
-                accepted = accept(&self.listener, &permits) => match accepted {
-                    Ok((stream, permit)) => self.spawn(&mut connections, &graceful, stream, permit),
-                    Err(error) => {
-                        tracing::warn!(%error, "the object store could not accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                accepted = listener.accept() => self.spawn(&mut connections, accepted),
             }
         }
-        drop(self.listener);
-        if tokio::time::timeout(self.timeouts.drain, graceful.shutdown()).await.is_err() {
-            tracing::warn!(
-                connections = connections.len(),
-                "the object store cuts requests off to stop in time"
-            );
+        let stop = listener.stop();
+        stop.announce();
+        for accepted in listener.close() {
+            self.spawn(&mut connections, accepted);
+        }
+        if tokio::time::timeout(self.timeouts.drain, stop.finish()).await.is_err() {
+            let connections = stop.connections();
+            tracing::warn!(connections, "the object store cuts requests off to stop in time");
         }
         connections.shutdown().await;
-        tracing::info!("object store stopped");
     }
 
-    fn spawn(
-        &self,
-        connections: &mut JoinSet<()>,
-        graceful: &GracefulShutdown,
-        stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-    ) {
-        // Small answers must not wait for the client's acknowledgement of the last one.
-        let _ = stream.set_nodelay(true);
-        let io = TokioIo::new(StallGuard::new(stream, self.timeouts.write));
-        let front = Arc::clone(&self.front);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.timeouts.header)
+    fn spawn(&self, connections: &mut JoinSet<()>, accepted: Accepted) {
+        let ObjectStoreTimeouts { header, write, .. } = self.timeouts;
+        let connection = match accepted.open(Patience { head: header, idle: header, write }) {
+            Ok(connection) => connection,
+            Err(error) => return tracing::warn!(%error, "a connection could not be opened"),
+        };
+        let (front, line) = (Arc::clone(&self.front), connection.line());
+        let service = service_fn(move |request| Arc::clone(&front).answer(request, Arc::clone(&line)));
+        // The connection has the deadlines itself.
+        let served = http1::Builder::new()
+            .header_read_timeout(None)
             .max_buf_size(MAX_BUFFER)
-            .serve_connection(io, service_fn(move |request| Arc::clone(&front).answer(request)));
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(connection), service);
         connections.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = connection.await {
+            if let Err(error) = served.await {
                 tracing::debug!(%error, "a connection to the object store ended early");
             }
         });
@@ -135,7 +148,8 @@ impl ObjectStore {
 
 async fn open(config: &ObjectStoreConfig) -> Result<Store, ObjectStoreError> {
     let (directory, bucket) = (config.directory.clone(), config.bucket.clone());
-    let opened = tokio::task::spawn_blocking(move || Store::open(&directory, &bucket)).await;
+    let most = config.limits.unfinished;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&directory, &bucket, most)).await;
     opened
         .map_err(io::Error::other)
         .flatten()
@@ -154,79 +168,4 @@ fn service(config: ObjectStoreConfig, store: Store) -> S3Service {
     builder.set_access(SignedOnly);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     builder.build()
-}
-
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
-}
-
-/// A socket that fails when the other side reads nothing for too long: hyper has no timeout for writing, and a
-/// client that stops reading a download would hold its connection and file for ever.
-struct StallGuard {
-    stream: TcpStream,
-    limit: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl StallGuard {
-    fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, stalled: None }
-    }
-
-    fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.stalled = None;
-            return poll;
-        }
-        let limit = self.limit;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for StallGuard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for StallGuard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, poll)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch(context, poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 use auth::password::PasswordSettings;
 use auth::{Auth, AuthSettings};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
-use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreTimeouts};
+use object_store::{
+    CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreLimits, ObjectStoreTimeouts,
+};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, SystemClock};
 use shared_kernel::crypto::SecretKey;
@@ -19,21 +19,19 @@ use shared_kernel::event::Subscriber;
 use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use transport::{Limits, Listener, Patience};
 use upload::files::SignedFiles;
 use upload::settings::UploadSettings;
 use upload::storage::{Storage, StorageSettings};
 use url::Url;
-use utoipa_actix_web::AppExt as _;
 
 use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
 use crate::http::contract::Contract;
-use crate::http::cors::{self, Origins, PageHeaders};
-use crate::http::deadline::deadline;
-use crate::http::gate::gate;
-use crate::http::installation::Installation;
-use crate::http::observe::observe;
+use crate::http::cors::{Origins, PageHeaders};
+use crate::http::installation::{self, Installation};
+use crate::http::serve::{Serving, serve};
 use crate::http::{docs, etag, openapi};
 use crate::logging;
 use crate::migrate;
@@ -44,7 +42,7 @@ use crate::subscribers::Welcome;
 pub struct Application {
     config: Config,
     context: web::Data<Context>,
-    listener: TcpListener,
+    listener: Listener,
     store: Option<ObjectStore>,
     relay: Relay,
     addresses: Addresses,
@@ -75,6 +73,7 @@ impl Application {
         let listener = TcpListener::bind(config.server.bind)
             .map_err(|error| busy("ASHLAR_SERVER__BIND", config.server.bind, &error))?;
         let api = listener.local_addr()?;
+        let listener = Listener::new(listener, connection_limits(&config))?;
         let config = config.bound_to(api.port());
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
@@ -104,8 +103,13 @@ impl Application {
             waker: relay.waker(),
             contract: Contract::new(&contract, docs::PAGES)?,
             edition: etag::digest(document.as_bytes()),
-            document,
-            installation: serde_json::to_string(&Installation::new(&config))?,
+            document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
+            stop: listener.stop(),
+            installation: docs::Asset::new(
+                "application/json",
+                installation::CACHE_CONTROL,
+                serde_json::to_string(&Installation::new(&config))?.into(),
+            ),
             public_origin: config.server.public_url.origin().ascii_serialization(),
             storage_origin: endpoints.public.origin().ascii_serialization(),
             under_tls: config.server.public_url.scheme() == "https",
@@ -136,8 +140,8 @@ impl Application {
         &self.relay
     }
 
-    /// Serves until `stop` is done. Then: no more connections, the requests under way are finished, and only then does
-    /// stop what they need.
+    /// Serves until `stop` is done. Then the requests that have arrived are finished, and only then does stop what they
+    /// need.
     ///
     /// # Errors
     ///
@@ -151,49 +155,33 @@ impl Application {
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
         tasks.spawn(purge_until(shutdown.clone(), self.context.clone()));
-        let server = http_server(&self.config, self.context, self.listener)?;
-        let outcome = serve_until(server, stop).await;
+        let outcome = serve(self.listener, serving(&self.config), self.context, stop).await;
         shutdown.cancel();
         while tasks.join_next().await.is_some() {}
         Ok(outcome?)
     }
 }
 
-/// Runs the server; when `stop` is done, lets it finish what it has begun.
-async fn serve_until(server: Server, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let handle: ServerHandle = server.handle();
-    let mut server = std::pin::pin!(server);
-    tokio::select! {
-        ended = &mut server => return ended,
-        () = stop => tracing::info!("stopping: requests under way are finished first"),
+fn connection_limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        in_all: server.connections,
+        // A load test comes from one machine.
+        per_address: if config.limits.enabled { server.connections_per_address } else { usize::MAX },
+        exempt: server.trusted_proxies.clone(),
     }
-    let (ended, ()) = tokio::join!(server, handle.stop(true));
-    ended
 }
 
-fn http_server(config: &Config, context: web::Data<Context>, listener: TcpListener) -> io::Result<Server> {
-    let factory = move || {
-        let (app, _) = App::new()
-            .app_data(context.clone())
-            .into_utoipa_app()
-            .configure(routers::configure)
-            .split_for_parts();
-        // What is wrapped last runs first.
-        app.configure(docs::configure)
-            .wrap(from_fn(gate))
-            .wrap(from_fn(deadline))
-            .wrap(cors::layer(context.origins.clone(), &context.page_headers))
-            .wrap(from_fn(observe))
-    };
-    let server = HttpServer::new(factory)
-        .workers(config.server.workers)
-        .client_request_timeout(config.server.client_timeout)
-        .keep_alive(config.server.keep_alive)
-        .shutdown_timeout(config.server.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    Ok(server)
+fn serving(config: &Config) -> Serving {
+    let server = &config.server;
+    let patience =
+        Patience { head: server.client_timeout, idle: server.keep_alive, write: server.write_timeout };
+    Serving {
+        workers: server.workers,
+        patience,
+        drain_delay: server.drain_delay,
+        grace: server.shutdown_grace,
+    }
 }
 
 /// Removes what was deleted, given up or ended long ago, now and then. Every instance does: it is safe and cheap.
@@ -252,7 +240,15 @@ async fn open_store(
         secret_key: config.storage.secret_key.clone(),
         cors_origins: CorsOrigins::new(move |origin| origins.allows(origin)),
         max_object_size: config.uploads.max_size,
-        timeouts: ObjectStoreTimeouts::default(),
+        limits: ObjectStoreLimits {
+            connections: Limits { in_all: config.storage.embedded_connections, ..connection_limits(config) },
+            unfinished: config.storage.embedded_unfinished_bytes,
+        },
+        explain: config.environment == config::Environment::Development,
+        timeouts: ObjectStoreTimeouts {
+            rate: config.storage.embedded_rate,
+            ..ObjectStoreTimeouts::default()
+        },
     };
     let store = ObjectStore::bind(settings, config.storage.embedded_bind).await.map_err(|error| {
         let is_about_the_address = matches!(error, ObjectStoreError::Listen { .. });
@@ -262,20 +258,20 @@ async fn open_store(
         }
         CommandError::message(format!("{reason}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
     })?;
-    let address = store.address();
-    let own = Url::parse(&format!("http://{}", reachable(address)))?;
+    let own = Url::parse(&format!("http://{}", store.own_address()))?;
+    let address = Url::parse(&format!("http://{}", reachable(store.address())))?;
     if config.environment != config::Environment::Development && config.storage.public_endpoint.is_none() {
         tracing::warn!(
-            "the embedded object store is reached at {own} only: set ASHLAR_STORAGE__PUBLIC_ENDPOINT to where browsers reach it, \
+            "the embedded object store is reached at {address} only: set ASHLAR_STORAGE__PUBLIC_ENDPOINT to where browsers reach it, \
              or ASHLAR_STORAGE__ENDPOINT to an S3 service"
         );
     }
-    let public = config.storage.public_endpoint.clone().unwrap_or_else(|| own.clone());
+    let public = config.storage.public_endpoint.clone().unwrap_or(address);
     Ok((Some(store), Endpoints { own, public }))
 }
 
 /// Where a listener that listens everywhere is reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),

@@ -34,6 +34,9 @@ pub enum Command {
     /// Manage administrators
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Look after uploads
+    #[command(subcommand)]
+    Uploads(UploadsCommand),
     /// Print the OpenAPI document
     Openapi {
         /// Indent it for people
@@ -77,6 +80,13 @@ pub enum MigrateCommand {
     /// For a start that is refused because the database ran other migrations than this build has, when you know that its tables are
     /// right: those that the build does not have are struck off the record, and those that have changed are taken as they are.
     Repair,
+}
+
+/// What can be done about uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum UploadsCommand {
+    /// Print where the object store is and the secret key that opens it, as JSON, for an S3 client
+    Credentials,
 }
 
 /// What can be done to administrators.

@@ -16,16 +16,16 @@ use shared_kernel::session::{Databases, ReadPrimary};
 use shared_kernel::text::Line;
 use user::dto::User;
 
-use crate::application::{Addresses, Application, make_folder, open_databases, password_settings};
+use crate::application::{Addresses, Application, make_folder, open_databases, password_settings, reachable};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
-use crate::config::{Config, redacted_url};
+use crate::config::{Config, redacted_url, without_slash};
 use crate::http::observe::panic_text;
 use crate::http::openapi as document;
 use crate::logging::Output;
 use crate::migrate as schema;
 use crate::occupied;
 
-/// Runs the server until it is told to stop (SIGTERM or Ctrl-C).
+/// Runs the server until it is told to stop (SIGTERM, SIGHUP or Ctrl-C).
 ///
 /// # Errors
 ///
@@ -37,6 +37,7 @@ pub async fn serve(config: Config) -> Result<(), CommandError> {
         let place = panic.location().map(tracing::field::display);
         tracing::error!(panic = panic_text(panic.payload()), place, "panic");
     }));
+    raise_file_limit(&config);
     let application = Application::build(config.clone()).await?;
     // Whoever reads that it is ready may stop it at once.
     let stop = told_to_stop()?;
@@ -198,6 +199,25 @@ pub fn openapi(config: &Config, pretty: bool) -> String {
     text.unwrap_or_default()
 }
 
+/// What an S3 client needs to get at the objects, as JSON. The keys of the embedded store are derived and stand nowhere else.
+#[must_use]
+pub fn credentials(config: &Config) -> String {
+    let storage = &config.storage;
+    let endpoint = storage.endpoint.clone().map_or_else(
+        || format!("http://{}", reachable(storage.embedded_bind)),
+        |endpoint| without_slash(&endpoint).to_owned(),
+    );
+    let credentials = serde_json::json!({
+        "endpoint": endpoint,
+        "region": storage.region,
+        "bucket": storage.bucket,
+        "path_style": storage.path_style,
+        "access_key": storage.access_key.expose_secret(),
+        "secret_key": storage.secret_key.expose_secret(),
+    });
+    format!("{credentials}\n")
+}
+
 async fn connect(config: &Config) -> Result<Databases, CommandError> {
     let secret = SecretKey::new(&config.secret_key)?;
     make_folder(&config.data_dir)?;
@@ -250,16 +270,44 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
     ))
 }
 
+/// Each connection is a file, and the usual 1,024 are for programs that know no more.
+#[cfg(unix)]
+fn raise_file_limit(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Databases, files, the log.
+    const OTHERS: usize = 256;
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+    let wanted = config.server.connections + config.storage.embedded_connections + OTHERS;
+    let files = getrlimit(Resource::Nofile).current;
+    if let Some(files) = files.filter(|files| u64::try_from(wanted).is_ok_and(|wanted| *files < wanted)) {
+        tracing::warn!(
+            files,
+            wanted,
+            "fewer files may be open than there may be connections: raise the limit (ulimit -n, LimitNOFILE=) or set \
+             ASHLAR_SERVER__CONNECTIONS to less"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit(_: &Config) {}
+
 /// Done when the process is told to stop. From the call on, not from the first poll: a signal that comes before the server
 /// runs must not end the process by its default.
 #[cfg(unix)]
 fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // The terminal is closed, or somebody means "reload": there is nothing to reload, and nothing may be lost.
+    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
     })
 }

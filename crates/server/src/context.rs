@@ -9,11 +9,13 @@ use ipnet::IpNet;
 use messaging::Waker;
 use shared_kernel::files::Files;
 use shared_kernel::session::Databases;
+use transport::Stop;
 use upload::settings::UploadSettings;
 use upload::storage::Storage;
 
 use crate::http::contract::Contract;
 use crate::http::cors::{Origins, PageHeaders};
+use crate::http::docs::Asset;
 
 /// The application's state.
 #[derive(Debug)]
@@ -33,13 +35,15 @@ pub struct Context {
     /// What the API allows.
     pub contract: Contract,
     /// The OpenAPI document that the contract is, as it is sent.
-    pub document: String,
+    pub document: Asset,
     /// Names what the API shows of resources: another document, another edition.
     pub edition: String,
+    /// Whether the server is about to stop.
+    pub stop: Stop,
     /// Who may call from a browser.
     pub origins: Origins,
     /// What pages need to know of this installation, as it is sent.
-    pub installation: String,
+    pub installation: Asset,
     /// Where browsers reach the API: what "Try it out" calls, also on a page that was opened by another name of this machine.
     pub public_origin: String,
     /// What pages may send besides what the API knows.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use server::cli::{AdminCommand, Cli, Command, CommandError, print, print_error};
+use server::cli::{AdminCommand, Cli, Command, CommandError, UploadsCommand, print, print_error};
 use server::commands;
 use server::config::{Config, ConfigError, Loaded, Sources, reference};
 use server::logging::{self, Output};
@@ -29,6 +29,9 @@ async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Admin(AdminCommand::Create(arguments)) => {
             let config = start(file, Output::Stderr)?;
             commands::create_admin(config, arguments.read()?).await
+        }
+        Command::Uploads(UploadsCommand::Credentials) => {
+            print(&commands::credentials(&load(file)?.resolve()?))
         }
         Command::Openapi { pretty } => {
             print(&format!("{}\n", commands::openapi(load(file)?.config(), pretty)))

@@ -103,7 +103,8 @@ fn nothing_has_to_be_configured_in_development() {
     assert_eq!(config.project_name, "Ashlar");
     assert_eq!(config.server.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(config.server.public_url.as_str(), "http://localhost:8000/");
-    assert_eq!(config.server.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!(config.server.shutdown_grace, Duration::from_secs(20));
+    assert_eq!(config.server.drain_delay, Duration::ZERO);
     assert!(config.server.workers >= 1 && config.auth.hash_threads >= 1);
     assert_eq!(config.auth.issuer, "http://localhost:8000");
     assert_eq!(config.auth.link_base.as_str(), "http://localhost:8000/");

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::Timestamp;
 use url::Url;
 
-use crate::storage::StorageSettings;
+use crate::storage::{Reading, StorageSettings};
 
 /// Why a URL cannot be made.
 pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
@@ -54,28 +54,30 @@ impl GetSigner {
         }
     }
 
-    /// The URL of a GET of the object at `key`, whose answer has the headers that the query asks for.
+    /// The URL of a read of the object at `key`, whose answer has the headers that the query asks for.
     pub(crate) fn url(
         &self,
+        reading: Reading,
         key: &str,
         query: &[(&str, &str)],
         window: Window,
     ) -> Result<String, PresignError> {
         let bucket = self.bucket.as_deref().map_err(String::as_str)?;
         let mut url = format!("{bucket}/{}", escaped(key, "/"));
-        append(&mut url, '?', "x-id", "GetObject");
+        append(&mut url, '?', "x-id", reading.operation());
         for (name, value) in query {
             append(&mut url, '&', name, value);
         }
-        for (name, value) in self.signature(&url, window)? {
+        for (name, value) in self.signature(reading, &url, window)? {
             append(&mut url, '&', name, &value);
         }
         Ok(url)
     }
 
-    /// The parameters that sign a GET of `url`.
+    /// The parameters that sign a read of `url`.
     fn signature(
         &self,
+        reading: Reading,
         url: &str,
         window: Window,
     ) -> Result<impl Iterator<Item = (&'static str, String)> + use<>, PresignError> {
@@ -93,7 +95,8 @@ impl GetSigner {
             .time(window.start.to_datetime().into())
             .settings(settings)
             .build()?;
-        let request = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::UnsignedPayload)?;
+        let (method, body) = (reading.method(), SignableBody::UnsignedPayload);
+        let request = SignableRequest::new(method, url, std::iter::empty(), body)?;
         let (instructions, _) = sign(request, &SigningParams::V4(params))?.into_parts();
         let (_, params) = instructions.into_parts();
         Ok(params.into_iter().map(|(name, value)| (name, value.into_owned())))
@@ -212,7 +215,12 @@ mod tests {
                 for path_style in [true, false] {
                     let settings = settings(bucket, region, path_style);
                     for key in ["uploads/3f0c", "a b/ü'\"&+%20?#=.txt", "a//b/../c/", "文件 (1)*!~$,;:@"] {
-                        let ours = GetSigner::new(&settings, endpoint.as_ref()).url(key, &QUERY, window);
+                        let ours = GetSigner::new(&settings, endpoint.as_ref()).url(
+                            Reading::Get,
+                            key,
+                            &QUERY,
+                            window,
+                        );
                         let Ok(ours) = ours else {
                             panic!("{endpoint:?} {settings:?} {key}: {ours:?}");
                         };
@@ -240,7 +248,7 @@ mod tests {
         let signer = GetSigner::new(&settings("ashlar", "no region", false), None);
         let start = Timestamp::from_unix_millis(1_769_860_800_000).unwrap();
         let window = Window { start, ttl: Duration::from_mins(15) };
-        let error = signer.url("a", &[], window).unwrap_err().to_string();
+        let error = signer.url(Reading::Get, "a", &[], window).unwrap_err().to_string();
         assert!(error.contains("region"), "{error}");
     }
 }

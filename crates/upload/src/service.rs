@@ -21,7 +21,7 @@ use crate::media;
 use crate::model::{ActiveModel, Entity, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
 use crate::settings::UploadSettings;
-use crate::storage::{Declared, Storage, StorageError, StoredObject, Wanted};
+use crate::storage::{Declared, Reading, Storage, StorageError, StoredObject, Wanted};
 
 /// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
 pub static RESOURCES: &[Resource] = &[Resource {
@@ -159,7 +159,7 @@ pub async fn download(
     settings: &UploadSettings,
     actor: Option<&Actor>,
     id: UploadId,
-    disposition: Disposition,
+    (reading, disposition): (Reading, Disposition),
 ) -> Result<Download, UploadError> {
     let row = readable(session, actor, id).await?;
     if row.status == UploadStatus::Pending {
@@ -171,7 +171,7 @@ pub async fn download(
         filename: &media::saved_as(&row.filename, &row.content_type),
         content_type: &media::served_as(&row.content_type, row.charset.as_deref()),
     };
-    let presigned = storage.presign_get(wanted, settings.url_ttl)?;
+    let presigned = storage.presign_read(reading, wanted, settings.url_ttl)?;
     Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
 }
 

@@ -87,6 +87,32 @@ pub struct Wanted<'a> {
     pub content_type: &'a str,
 }
 
+/// What of an object is read. A signature is good for one of them only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All of it.
+    Get,
+    /// What is known of it (`HEAD`).
+    Head,
+}
+
+impl Reading {
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+
+    /// As S3 calls it.
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Self::Get => "GetObject",
+            Self::Head => "HeadObject",
+        }
+    }
+}
+
 /// A request that is signed, and until when.
 #[derive(Clone, Debug)]
 pub struct Presigned {
@@ -182,6 +208,20 @@ impl Storage {
     ///
     /// `ttl` is longer than a week, or the endpoint is no place to send requests to.
     pub fn presign_get(&self, wanted: Wanted<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
+        self.presign_read(Reading::Get, wanted, ttl)
+    }
+
+    /// The same for either way of reading.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`presign_get`](Self::presign_get).
+    pub fn presign_read(
+        &self,
+        reading: Reading,
+        wanted: Wanted<'_>,
+        ttl: Duration,
+    ) -> Result<Presigned, StorageError> {
         let window = self.window(ttl)?;
         let answer = [
             ("response-content-disposition", &*content_disposition(wanted.disposition, wanted.filename)),
@@ -190,8 +230,8 @@ impl Storage {
             // An empty one would not count. Clients take this one for none.
             ("response-content-encoding", "identity"),
         ];
-        let url = self.get_signer.url(wanted.key, &answer, window).map_err(refused)?;
-        let request = PresignedRequest { method: "GET".to_owned(), url, headers: BTreeMap::new() };
+        let url = self.get_signer.url(reading, wanted.key, &answer, window).map_err(refused)?;
+        let request = PresignedRequest { method: reading.method().to_owned(), url, headers: BTreeMap::new() };
         Ok(Presigned { request, expires_at: window.start + window.ttl })
     }
 

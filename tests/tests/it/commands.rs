@@ -500,3 +500,18 @@ async fn the_secret_is_made_once_and_nobody_else_can_read_the_data() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
     assert!(!log.contains(secret.trim()));
 }
+
+#[tokio::test]
+async fn the_object_store_can_be_opened_by_an_s3_client() {
+    let installation = Installation::without_database();
+    let text = succeeded(installation.run(&["uploads", "credentials"]).await);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        tests::client::members(&told),
+        ["access_key", "bucket", "endpoint", "path_style", "region", "secret_key"]
+    );
+    assert!(told["secret_key"].as_str().unwrap().len() >= 16, "{text}");
+    // The same each time, as the store has it.
+    assert_eq!(succeeded(installation.run(&["uploads", "credentials"]).await), text);
+}

@@ -5,6 +5,7 @@
 mod accounts;
 mod admin;
 mod commands;
+mod connections;
 mod contract;
 mod domains;
 mod faults;

@@ -68,6 +68,7 @@ const TAKEN: &[&str] = &[
     "target",
     "test",
     "tests",
+    "transport",
     "xtask",
 ];
 

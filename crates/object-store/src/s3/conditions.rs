@@ -1,7 +1,7 @@
 //! Conditional requests (RFC 9110, section 13).
 
-use http::{HeaderMap, HeaderValue, header};
-use s3s::dto::{ETagCondition, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use s3s::dto::{ETagCondition, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::timestamp;
@@ -11,10 +11,83 @@ use crate::store::{ObjectMeta, Publish};
 /// The conditions of a read, or on the source of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
-    pub(super) matches: Option<ETagCondition>,
-    pub(super) none_match: Option<ETagCondition>,
+    pub(super) matches: Option<Tags>,
+    pub(super) none_match: Option<Tags>,
     pub(super) modified_since: Option<Timestamp>,
     pub(super) unmodified_since: Option<Timestamp>,
+}
+
+/// The tags that a condition names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tags {
+    Any,
+    These(Vec<Tag>),
+}
+
+/// An entity tag (RFC 9110, section 8.8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    weak: bool,
+    value: String,
+}
+
+impl Tags {
+    /// The list in all headers of this name. s3s reads one tag only.
+    fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
+        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let list = values.collect::<Vec<_>>().join(",");
+        match list.trim() {
+            "" => None,
+            "*" => Some(Self::Any),
+            list => Some(Self::These(read_tags(list))),
+        }
+    }
+
+    /// Our tags are all strong, and both comparisons hold them equal to themselves.
+    fn include(&self, meta: &ObjectMeta) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|tag| tag.value == meta.etag),
+        }
+    }
+}
+
+/// A tag may hold a comma. What is in no quotes is taken up to the next comma: clients of S3 send their tags so.
+fn read_tags(list: &str) -> Vec<Tag> {
+    let (mut tags, mut rest) = (Vec::new(), list);
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return tags;
+        }
+        let weak = rest.starts_with("W/");
+        rest = rest.strip_prefix("W/").unwrap_or(rest);
+        let (value, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => rest.split_once(',').unwrap_or((rest, "")),
+        };
+        tags.push(Tag { weak, value: value.trim_end().to_owned() });
+        rest = behind;
+    }
+}
+
+/// The one tag that s3s has read.
+pub(super) fn tags(condition: Option<ETagCondition>) -> Option<Tags> {
+    condition.map(|condition| match condition.as_etag() {
+        None => Tags::Any,
+        Some(tag) => Tags::These(vec![Tag { weak: tag.as_weak().is_some(), value: tag.value().to_owned() }]),
+    })
+}
+
+/// Whether a range is to be sent (RFC 9110, section 13.1.5): only of the very bytes that the client has a part of.
+pub(super) fn range_holds(headers: &HeaderMap, meta: &ObjectMeta) -> bool {
+    let Some(condition) = headers.get(header::IF_RANGE) else { return true };
+    let condition = condition.to_str().unwrap_or_default().trim();
+    if condition.starts_with('"') || condition.starts_with("W/") {
+        return matches!(read_tags(condition).as_slice(), [tag] if !tag.weak && tag.value == meta.etag);
+    }
+    let date = Timestamp::parse(TimestampFormat::HttpDate, condition);
+    date.is_ok_and(|date| date == timestamp(meta.modified / 1000 * 1000))
 }
 
 /// What the conditions say.
@@ -26,16 +99,30 @@ pub(super) enum Verdict {
 }
 
 impl Conditions {
+    /// Those of a read.
+    pub(super) fn of_read(
+        headers: &HeaderMap,
+        modified_since: Option<Timestamp>,
+        unmodified_since: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            matches: Tags::of(headers, &header::IF_MATCH),
+            none_match: Tags::of(headers, &header::IF_NONE_MATCH),
+            modified_since,
+            unmodified_since,
+        }
+    }
+
     /// In the order of the RFC: tags go before dates.
     pub(super) fn verdict(&self, meta: &ObjectMeta) -> Verdict {
         // HTTP dates have whole seconds.
         let modified = timestamp(meta.modified / 1000 * 1000);
         let matches = match &self.matches {
-            Some(condition) => is(condition, meta),
+            Some(tags) => tags.include(meta),
             None => self.unmodified_since.as_ref().is_none_or(|since| modified <= *since),
         };
         let unchanged = match &self.none_match {
-            Some(condition) => is(condition, meta),
+            Some(tags) => tags.include(meta),
             None => self.modified_since.as_ref().is_some_and(|since| modified <= *since),
         };
         match (matches, unchanged) {
@@ -70,10 +157,6 @@ pub(super) fn publish(
     }
 }
 
-fn is(condition: &ETagCondition, meta: &ObjectMeta) -> bool {
-    condition.as_etag().is_none_or(|etag| etag.value() == meta.etag)
-}
-
 fn failed() -> S3Error {
     reply(S3ErrorCode::PreconditionFailed, "At least one of the preconditions you specified did not hold.")
 }
@@ -84,4 +167,23 @@ fn not_modified(meta: &ObjectMeta) -> S3Error {
         error.set_headers(HeaderMap::from_iter([(header::ETAG, etag)]));
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_tags_are_read() {
+        let tag = |weak, value: &str| Tag { weak, value: value.to_owned() };
+        for (list, tags) in [
+            (r#""a""#, vec![tag(false, "a")]),
+            (r#""a", W/"b,c" ,"""#, vec![tag(false, "a"), tag(true, "b,c"), tag(false, "")]),
+            ("a,b ", vec![tag(false, "a"), tag(false, "b")]),
+            (r#""a"#, vec![tag(false, "a")]),
+            (" , ", vec![]),
+        ] {
+            assert_eq!(read_tags(list), tags, "{list:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod buckets;
 mod conditions;
 mod content;
+pub(crate) mod explain;
 mod listing;
 mod multipart;
 mod read;
@@ -16,8 +17,9 @@ use s3s::dto::{
     DeleteObjectsInput, DeleteObjectsOutput, EncodingType, GetBucketLocationInput, GetBucketLocationOutput,
     GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
     ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
-    PutObjectOutput, Timestamp, UploadPartInput, UploadPartOutput,
+    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
+    ListPartsOutput, PutObjectInput, PutObjectOutput, Timestamp, UploadPartCopyInput, UploadPartCopyOutput,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::region::Region;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -84,6 +86,11 @@ impl S3 for Protocol {
         self.objects_list(request).await
     }
 
+    /// The first version of the listing: `s3cmd` and other old clients know no other.
+    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
+        self.objects_list_by_marker(request).await
+    }
+
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
         self.object_get(request).await
     }
@@ -117,6 +124,13 @@ impl S3 for Protocol {
 
     async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
         self.upload_add(request).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> Answer<UploadPartCopyOutput> {
+        self.upload_copy(request).await
     }
 
     async fn list_parts(&self, request: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {

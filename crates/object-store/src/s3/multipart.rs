@@ -1,17 +1,21 @@
 //! Multipart uploads.
 
+use std::ops::Range;
+
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
-    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CreateMultipartUploadInput,
-    CreateMultipartUploadOutput, ETag, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput,
-    ListPartsOutput, MultipartUpload, Part, StorageClass, UploadPartInput, UploadPartOutput,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, Part, StorageClass,
+    UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::conditions::{Conditions, tags};
 use super::content::Described;
 use super::write::{expected, storable};
 use super::{Answer, Protocol, conditions, encode, page_size, signed, timestamp, unsupported};
-use crate::error::reply;
+use crate::error::{reply, too_large};
 use crate::store::milliseconds;
 use crate::store::uploads::{self, Completion, NamedPart, PartMeta, Promise, Upload};
 
@@ -54,7 +58,8 @@ impl Protocol {
         let number = part_number(Some(input.part_number))?;
         let length = self.declared(input.content_length)?;
         let upload = self.store.upload(&input.upload_id, &input.key).await?;
-        let received = self.receive(input.body, length, expected, request.trailing_headers).await?;
+        let claim = self.store.claims().claim(format!("{}\0{number}", upload.id));
+        let received = self.receive(input.body, length, expected, request.trailing_headers, &claim).await?;
         let (md5, sha256) = (received.digests.md5, received.digests.sha256);
         let meta = PartMeta { number, md5, sha256, modified: milliseconds(received.finished.modified()) };
         let etag = meta.etag();
@@ -69,6 +74,38 @@ impl Protocol {
             checksum_sha256: sums.checksum_sha256,
             ..Default::default()
         }))
+    }
+
+    pub(super) async fn upload_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> Answer<UploadPartCopyOutput> {
+        self.admit(&request.input.bucket, request.region.as_ref())?;
+        let input = request.input;
+        unsupported::in_read(None, input.sse_customer_algorithm.as_deref())?;
+        unsupported::in_read(None, input.copy_source_sse_customer_algorithm.as_deref())?;
+        let number = part_number(Some(input.part_number))?;
+        let source = self.store.get(self.copy_source(&input.copy_source)?).await?;
+        let conditions = Conditions {
+            matches: tags(input.copy_source_if_match),
+            none_match: tags(input.copy_source_if_none_match),
+            modified_since: input.copy_source_if_modified_since,
+            unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        conditions.check_copy(&source.meta)?;
+        let range = copied_range(input.copy_source_range.as_deref(), source.size)?;
+        if range.end - range.start > self.max_object_size {
+            return Err(too_large());
+        }
+        let upload = self.store.upload(&input.upload_id, &input.key).await?;
+        let meta = self.store.copy_part(&upload.id, number, source, range).await?;
+        let result = CopyPartResult {
+            e_tag: Some(ETag::Strong(meta.etag())),
+            checksum_sha256: Some(meta.checksum()),
+            last_modified: Some(timestamp(meta.modified)),
+            ..Default::default()
+        };
+        Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
     }
 
     pub(super) async fn upload_parts(&self, request: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
@@ -173,6 +210,17 @@ impl Protocol {
 
 fn url_encoding() -> s3s::dto::EncodingType {
     s3s::dto::EncodingType::from_static(s3s::dto::EncodingType::URL)
+}
+
+/// `bytes=first-last`, both given (the rule of S3); all of it without one.
+fn copied_range(range: Option<&str>, size: u64) -> S3Result<Range<u64>> {
+    let Some(range) = range else { return Ok(0..size) };
+    let bounds = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let bounds = bounds.and_then(|(first, last)| Some((first.parse().ok()?, last.parse::<u64>().ok()?)));
+    match bounds {
+        Some((first, last)) if first <= last && last < size => Ok(first..last + 1),
+        _ => Err(reply(S3ErrorCode::InvalidRange, "The copied range is not one of the source.")),
+    }
 }
 
 fn part_number(number: Option<i32>) -> S3Result<u32> {

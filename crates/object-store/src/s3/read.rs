@@ -18,7 +18,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, StdError};
 use tokio::io::{AsyncReadExt as _, Take};
 use tokio_util::io::ReaderStream;
 
-use super::conditions::Conditions;
+use super::conditions::{self, Conditions};
 use super::{Answer, Protocol, signed, timestamp, unsupported};
 use crate::error::reply;
 use crate::store::sealed::Sealed;
@@ -36,14 +36,11 @@ impl Protocol {
         unsupported::version(input.version_id.as_deref())?;
         unsupported::in_read(input.part_number, input.sse_customer_algorithm.as_deref())?;
         let Sealed { file, size, meta } = self.store.get(&input.key).await?;
-        let conditions = Conditions {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
-        };
+        let conditions =
+            Conditions::of_read(&request.headers, input.if_modified_since, input.if_unmodified_since);
         conditions.check_read(&meta)?;
-        let range = select(input.range, size)?;
+        let range = input.range.filter(|_| conditions::range_holds(&request.headers, &meta));
+        let range = select(range, size)?;
         let body = download(file, range.clone().unwrap_or(0..size)).await?;
         // The response-* overrides of the query are put over this by s3s.
         let head = head(meta, size, range.as_ref(), input.checksum_mode.as_ref());
@@ -56,14 +53,11 @@ impl Protocol {
         unsupported::version(input.version_id.as_deref())?;
         unsupported::in_read(input.part_number, input.sse_customer_algorithm.as_deref())?;
         let Sealed { size, meta, .. } = self.store.get(&input.key).await?;
-        let conditions = Conditions {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
-        };
+        let conditions =
+            Conditions::of_read(&request.headers, input.if_modified_since, input.if_unmodified_since);
         conditions.check_read(&meta)?;
-        let range = select(input.range, size)?;
+        let range = input.range.filter(|_| conditions::range_holds(&request.headers, &meta));
+        let range = select(range, size)?;
         let mut output = head(meta, size, range.as_ref(), input.checksum_mode.as_ref());
         output.content_type = input.response_content_type.or(output.content_type);
         output.content_disposition = input.response_content_disposition.or(output.content_disposition);

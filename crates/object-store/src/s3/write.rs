@@ -14,6 +14,7 @@ use super::{Answer, Protocol, timestamp, unsupported};
 use crate::body::TooSlow;
 use crate::digest::{Digests, Expected, Hasher};
 use crate::error::{StoreError, reply, too_large};
+use crate::store::claims::{Claim, Room};
 use crate::store::staging::Finished;
 use crate::store::{ObjectMeta, Publish, hex, milliseconds};
 
@@ -24,6 +25,8 @@ const MAX_DELETES: usize = 1000;
 pub(super) struct Received {
     pub(super) finished: Finished,
     pub(super) digests: Digests,
+    /// Until it has its name.
+    _room: Room,
 }
 
 /// The digests an operation's input names; put and part have the same fields.
@@ -59,7 +62,8 @@ impl Protocol {
         if publish == Publish::IfAbsent && self.store.contains(&input.key).await? {
             return Err(StoreError::Exists.into());
         }
-        let received = self.receive(input.body, length, expected, request.trailing_headers).await?;
+        let claim = self.store.claims().claim(input.key.clone());
+        let received = self.receive(input.body, length, expected, request.trailing_headers, &claim).await?;
         let meta = ObjectMeta {
             key: input.key,
             etag: hex(&received.digests.md5),
@@ -96,8 +100,8 @@ impl Protocol {
         let source = self.copy_source(&input.copy_source)?;
         let source = self.store.get(source).await?;
         let conditions = Conditions {
-            matches: input.copy_source_if_match,
-            none_match: input.copy_source_if_none_match,
+            matches: conditions::tags(input.copy_source_if_match),
+            none_match: conditions::tags(input.copy_source_if_none_match),
             modified_since: input.copy_source_if_modified_since,
             unmodified_since: input.copy_source_if_unmodified_since,
         };
@@ -180,7 +184,7 @@ impl Protocol {
         Ok(self.store.delete(&object.key).await?)
     }
 
-    fn copy_source<'a>(&self, source: &'a CopySource) -> S3Result<&'a str> {
+    pub(super) fn copy_source<'a>(&self, source: &'a CopySource) -> S3Result<&'a str> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(reply(S3ErrorCode::NotImplemented, "Access points are not implemented."));
         };
@@ -205,12 +209,14 @@ impl Protocol {
         length: u64,
         mut expected: Expected,
         trailers: Option<TrailingHeaders>,
+        claim: &Claim,
     ) -> S3Result<Received> {
+        let room = self.store.claims().room(length)?;
         let mut writer = self.store.staging().writer().map_err(StoreError::from)?;
         let mut hasher = Hasher::new(&expected);
         let mut missing = length;
         if let Some(mut body) = body {
-            while let Some(bytes) = body.next().await {
+            while let Some(bytes) = unless_lost(claim, body.next()).await? {
                 let bytes = bytes.map_err(|error| broken(&error))?;
                 missing = u64::try_from(bytes.len())
                     .ok()
@@ -226,7 +232,16 @@ impl Protocol {
         let digests = hasher.finish();
         expected.add_trailers(trailers.as_ref())?;
         digests.verify(&expected)?;
-        Ok(Received { finished: writer.finish().await?, digests })
+        Ok(Received { finished: writer.finish().await?, digests, _room: room })
+    }
+}
+
+/// The next piece, unless a newer upload has taken over.
+async fn unless_lost<T>(claim: &Claim, next: impl Future<Output = T>) -> Result<T, StoreError> {
+    tokio::select! {
+        biased;
+        () = claim.lost() => Err(StoreError::Displaced),
+        next = next => Ok(next),
     }
 }
 

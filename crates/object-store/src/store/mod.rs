@@ -12,6 +12,7 @@
 //! is nothing to collect later. With the metadata in a file of its own each of these would need an order of steps
 //! and a cleaner for what a crash leaves between them.
 
+pub(crate) mod claims;
 pub(crate) mod listing;
 pub(crate) mod sealed;
 pub(crate) mod staging;
@@ -28,6 +29,7 @@ use s3s::crypto::{Checksum as _, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use claims::Claims;
 use sealed::Sealed;
 use staging::{Finished, Staging};
 
@@ -41,6 +43,7 @@ struct Inner {
     objects: PathBuf,
     uploads: PathBuf,
     staging: Staging,
+    claims: Arc<Claims>,
 }
 
 /// What is known about an object besides its bytes and their number.
@@ -78,7 +81,7 @@ pub(crate) enum Publish {
 
 impl Store {
     /// Opens a directory, and removes what dead processes left unfinished in it.
-    pub(crate) fn open(directory: &Path, bucket: &str) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, bucket: &str, max_unfinished: u64) -> io::Result<Self> {
         let bucket = directory.join("buckets").join(bucket);
         let objects = bucket.join("objects");
         let uploads = bucket.join("uploads");
@@ -88,11 +91,16 @@ impl Store {
             sync_directory(path)?;
         }
         let staging = Staging::open(directory)?;
-        Ok(Self(Arc::new(Inner { bucket, objects, uploads, staging })))
+        let claims = Claims::new(max_unfinished);
+        Ok(Self(Arc::new(Inner { bucket, objects, uploads, staging, claims })))
     }
 
     pub(crate) fn staging(&self) -> &Staging {
         &self.0.staging
+    }
+
+    pub(crate) fn claims(&self) -> &Arc<Claims> {
+        &self.0.claims
     }
 
     fn uploads(&self) -> &Path {
@@ -139,6 +147,7 @@ impl Store {
     pub(crate) async fn duplicate(&self, source: Sealed<ObjectMeta>) -> Result<Finished, StoreError> {
         let store = self.clone();
         blocking(move || {
+            let _room = store.claims().room(source.size)?;
             let mut copy = store.staging().create()?;
             source.copy_to(copy.as_file_mut())?;
             Ok(Finished::new(copy)?)

@@ -1,7 +1,8 @@
 //! Multipart uploads: a directory each, with the promise (`upload.json`) and one sealed file per part.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -117,6 +118,47 @@ impl Store {
         .await
     }
 
+    /// A part out of an object's bytes.
+    pub(crate) async fn copy_part(
+        &self,
+        id: &str,
+        number: u32,
+        source: Sealed<ObjectMeta>,
+        range: Range<u64>,
+    ) -> Result<PartMeta, StoreError> {
+        let store = self.clone();
+        let (finished, meta) = blocking(move || store.copied_part(number, source, range)).await?;
+        self.add_part(id, finished, meta.clone()).await?;
+        Ok(meta)
+    }
+
+    fn copied_part(
+        &self,
+        number: u32,
+        source: Sealed<ObjectMeta>,
+        range: Range<u64>,
+    ) -> Result<(Finished, PartMeta), StoreError> {
+        let _room = self.claims().room(range.end - range.start)?;
+        let (mut part, mut file) = (self.staging().create()?, source.file);
+        file.seek(SeekFrom::Start(range.start))?;
+        let mut file = file.take(range.end - range.start);
+        let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let length = file.read(&mut buffer)?;
+            let Some(bytes @ [_, ..]) = buffer.get(..length) else { break };
+            md5.update(bytes);
+            sha256.update(bytes);
+            part.write_all(bytes)?;
+        }
+        if file.limit() > 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        let finished = Finished::new(part)?;
+        let modified = milliseconds(finished.modified());
+        Ok((finished, PartMeta { number, md5: md5.finalize(), sha256: sha256.finalize(), modified }))
+    }
+
     /// All parts, by number.
     pub(crate) async fn parts(&self, id: &str) -> Result<Vec<Part>, StoreError> {
         let directory = self.upload_path(id)?;
@@ -210,6 +252,7 @@ impl Store {
     }
 
     fn join(&self, parts: &[Sealed<PartMeta>]) -> Result<Finished, StoreError> {
+        let _room = self.claims().room(parts.iter().map(|part| part.size).sum())?;
         let mut whole = self.staging().create()?;
         for part in parts {
             part.copy_to(whole.as_file_mut())?;

@@ -171,3 +171,140 @@ async fn garbage_is_refused_and_the_store_lives() {
     }
     put(&server.client(), "k", b"v").await;
 }
+
+#[tokio::test]
+async fn idle_clients_keep_nobody_out() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.limits.connections.in_all = 16;
+    let server = Server::start_with(config).await;
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    put(&server.client(), "k", b"v").await;
+    // The server that the store is embedded in has connections of its own, busy clients or not.
+    let slow = sign(declared(&server.client(), "slow", BODY)).await;
+    let mut busy = Vec::new();
+    for index in 0..16 {
+        let key = format!("busy-{index}");
+        let signed = sign(declared(&server.client(), &key, BODY)).await;
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(signed.head("PUT").as_bytes()).await.unwrap();
+        busy.push(socket);
+    }
+    while files(directory.path()).len() < 17 {
+        tokio::task::yield_now().await;
+    }
+    put(&crate::support::client_at(server.own_address), "own", b"v").await;
+    drop(busy);
+    assert_eq!(slow.put(BODY).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_url_used_many_times_at_once_fills_the_disk_once() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let signed = sign(declared(&server.client(), "photo", BODY)).await;
+    let (mut answers, mut writers) = (tokio::task::JoinSet::new(), Vec::new());
+    for index in 0..25 {
+        let (mut reader, mut writer) = TcpStream::connect(server.address).await.unwrap().into_split();
+        let begin = [signed.head("PUT").as_bytes(), &BODY[..BODY.len() - 1]].concat();
+        writer.write_all(&begin).await.unwrap();
+        writers.push(writer);
+        answers.spawn(async move {
+            let mut begin = [0; 12];
+            reader.read_exact(&mut begin).await.unwrap();
+            (index, String::from_utf8_lossy(&begin[9..]).into_owned())
+        });
+    }
+    // The last that the store took up goes on; the others are told.
+    let mut open: Vec<usize> = (0..25).collect();
+    while open.len() > 1 {
+        let (index, status) = answers.join_next().await.unwrap().unwrap();
+        assert_eq!(status, "409");
+        open.retain(|other| *other != index);
+    }
+    assert_eq!(files(directory.path()).len(), 1);
+    writers[open[0]].write_all(b"b").await.unwrap();
+    assert_eq!(answers.join_next().await.unwrap().unwrap().1, "200");
+    assert_eq!(read(&server.client(), "photo").await.as_deref(), Some(BODY));
+}
+
+#[tokio::test]
+async fn unfinished_uploads_have_a_bound() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.limits.unfinished = 150_000;
+    let server = Server::start_with(config).await;
+    let client = server.client();
+    let first = sign(declared(&client, "first", BODY)).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(first.head("PUT").as_bytes()).await.unwrap();
+    while files(directory.path()).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let second = sign(declared(&client, "second", BODY)).await;
+    assert_eq!(code(second.clone().put(BODY).await).await, (503, "SlowDown".to_owned()));
+    socket.write_all(BODY).await.unwrap();
+    assert!(rest(&mut socket).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(second.put(BODY).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_body_that_does_just_enough_is_given_up() {
+    let directory = directory();
+    let mut config = config(directory.path());
+    config.timeouts.body = Duration::from_secs(1);
+    config.timeouts.rate = 1024 * 1024;
+    let server = Server::start_with(config).await;
+    let large = vec![0; 1024 * 1024];
+    let signed = sign(declared(&server.client(), "photo", &large)).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(signed.head("PUT").as_bytes()).await.unwrap();
+    // 16 KiB each half of the time that a piece of a body may take.
+    let (mut answer, mut socket) = socket.split();
+    let trickle = async {
+        for piece in large.chunks(16 * 1024) {
+            if socket.write_all(piece).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let mut begin = [0; 12];
+    tokio::select! {
+        () = trickle => panic!("it was let go on"),
+        read = answer.read_exact(&mut begin) => { read.unwrap(); }
+    }
+    assert_eq!(&begin, b"HTTP/1.1 400");
+    until_empty(directory.path()).await;
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_has_arrived() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    put(&server.client(), "k", BODY).await;
+    let get = server.client().get_object().bucket(BUCKET).key("k").presigned(soon()).await.unwrap();
+    let head = Signed::from(get).head("GET").replace("connection: close\r\n", "");
+    let mut sockets = Vec::new();
+    for index in 0..64 {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        if index % 2 == 0 {
+            socket.write_all(b"OPTIONS / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let mut answer = [0; 12];
+            socket.read_exact(&mut answer).await.unwrap();
+        }
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        socket.write_all(head.as_bytes()).await.unwrap();
+    }
+    server.cancel();
+    for mut socket in sockets {
+        let answer = rest(&mut socket).await;
+        assert!(answer.contains("HTTP/1.1 200") && answer.ends_with(&"b".repeat(100)), "{answer:.300}");
+    }
+    server.stop().await;
+}

@@ -80,3 +80,28 @@ async fn pages_miss_nothing_and_repeat_nothing() {
         assert_eq!(seen, expected);
     }
 }
+
+#[tokio::test]
+async fn old_clients_list_by_marker() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    for key in ["a", "b/1", "b/2", "c", "d ü"] {
+        put(&client, key, b"v").await;
+    }
+    let (mut keys, mut marker) = (Vec::new(), None);
+    loop {
+        let list = client.list_objects().bucket(BUCKET).delimiter("/").max_keys(2).set_marker(marker.take());
+        let page = list.send().await.unwrap();
+        keys.extend(page.common_prefixes().iter().map(|prefix| prefix.prefix().unwrap().to_owned()));
+        keys.extend(page.contents().iter().map(|object| object.key().unwrap().to_owned()));
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+        marker = page.next_marker().map(str::to_owned);
+    }
+    keys.sort_unstable();
+    assert_eq!(keys, ["a", "b/", "c", "d ü"]);
+    let page = client.list_objects().bucket(BUCKET).prefix("b/").marker("b/1").send().await.unwrap();
+    assert_eq!(page.contents().iter().map(|object| object.key().unwrap()).collect::<Vec<_>>(), ["b/2"]);
+}

@@ -6,7 +6,7 @@ use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipar
 use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart};
 use s3s::crypto::{Checksum as _, Md5};
 
-use crate::support::{BUCKET, Server, Signed, code, config, directory, files, read, soon};
+use crate::support::{BUCKET, Server, Signed, code, config, directory, files, put, read, soon};
 
 const KEY: &str = "video";
 const MIN: usize = 5 * 1024 * 1024;
@@ -145,7 +145,7 @@ async fn completing_respects_conditions_and_limits() {
     config.max_object_size = u64::try_from(MIN).unwrap() + 10;
     let server = Server::start_with(config).await;
     let client = server.client();
-    crate::support::put(&client, KEY, b"first").await;
+    put(&client, KEY, b"first").await;
     let id = begin(&client).await;
     let one = add(&client, &id, 1, &vec![1; MIN]).await;
     let two = add(&client, &id, 2, &[2; 11]).await;
@@ -184,4 +184,34 @@ async fn the_sdk_adds_checksums_of_its_own() {
         .build();
     complete(&client, &id, &[&part]).send().await.unwrap();
     assert_eq!(read(&client, KEY).await.as_deref(), Some(b"part".as_slice()));
+}
+
+#[tokio::test]
+async fn parts_are_copied_from_objects() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    let body: Vec<u8> = (0..6 * 1024 * 1024_u32).map(|n| n.to_be_bytes()[2]).collect();
+    put(&client, "source", &body).await;
+    let upload = client.create_multipart_upload().bucket(BUCKET).key("copy").send().await.unwrap();
+    let id = upload.upload_id().unwrap();
+    let copy = |number, range: &str| {
+        let copy = client.upload_part_copy().bucket(BUCKET).key("copy").upload_id(id).part_number(number);
+        copy.copy_source(format!("{BUCKET}/source")).copy_source_range(range)
+    };
+    let middle = 5 * 1024 * 1024;
+    let ranges = [format!("bytes=0-{}", middle - 1), format!("bytes={middle}-{}", body.len() - 1)];
+    let mut parts = Vec::new();
+    for (number, range) in (1..).zip(&ranges) {
+        let part = copy(number, range).send().await.unwrap();
+        let tag = part.copy_part_result().unwrap().e_tag().unwrap();
+        parts.push(CompletedPart::builder().part_number(number).e_tag(tag).build());
+    }
+    for range in ["bytes=0-", "bytes=5-4", "0-4", &format!("bytes=0-{}", body.len())] {
+        assert!(copy(3, range).send().await.is_err(), "{range}");
+    }
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key("copy").upload_id(id);
+    complete.multipart_upload(parts).send().await.unwrap();
+    assert_eq!(read(&client, "copy").await.as_deref(), Some(body.as_slice()));
 }

@@ -4,7 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::types::ChecksumMode;
 
-use crate::support::{BUCKET, Server, Signed, code, directory, long_ago, put, soon};
+use crate::support::{BUCKET, Server, Signed, code, directory, hex_md5, long_ago, put, soon};
 
 const BODY: &[u8] = b"0123456789";
 
@@ -157,4 +157,50 @@ async fn the_empty_object_is_an_object() {
     put(&client, "digits", b"").await;
     let response = sign(get(&client)).await.get().await;
     assert_eq!((response.status().as_u16(), response.content_length()), (200, Some(0)));
+}
+
+#[tokio::test]
+async fn a_condition_may_name_several_tags() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    put(&client, "k", b"0123456789").await;
+    let get = || async {
+        Signed::from(client.get_object().bucket(BUCKET).key("k").presigned(soon()).await.unwrap())
+    };
+    let tag = format!("\"{}\"", hex_md5(b"0123456789"));
+    for (name, value, status) in [
+        ("if-none-match", format!("\"x\", {tag}"), 304),
+        ("if-none-match", format!("W/\"x,y\",W/{tag}"), 304),
+        ("if-none-match", "\"x\", \"y\"".to_owned(), 200),
+        ("if-match", format!("\"x\", {tag}"), 200),
+        ("if-match", "\"x\", \"y\"".to_owned(), 412),
+    ] {
+        assert_eq!(get().await.with(name, &value).get().await.status(), status, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_is_of_the_bytes_that_the_client_has_a_part_of() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    let client = server.client();
+    put(&client, "k", b"0123456789").await;
+    let get = || async {
+        Signed::from(client.get_object().bucket(BUCKET).key("k").presigned(soon()).await.unwrap())
+    };
+    let modified = get().await.get().await.headers()["last-modified"].to_str().unwrap().to_owned();
+    let tag = format!("\"{}\"", hex_md5(b"0123456789"));
+    for (condition, status) in [
+        (tag.as_str(), 206),
+        (&modified, 206),
+        ("\"x\"", 200),
+        (&format!("W/{tag}"), 200),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 200),
+        ("nonsense", 200),
+    ] {
+        let answer = get().await.with("range", "bytes=0-3").with("if-range", condition).get().await;
+        assert_eq!(answer.status(), status, "{condition}");
+        assert_eq!(answer.bytes().await.unwrap().len(), if status == 206 { 4 } else { 10 }, "{condition}");
+    }
 }

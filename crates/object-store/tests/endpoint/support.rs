@@ -10,7 +10,7 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
+use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreLimits, ObjectStoreTimeouts};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use s3s::crypto::{Checksum as _, Md5, Sha256};
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ const SECRET_KEY: &str = "a-secret-of-the-test";
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) own_address: SocketAddr,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -36,9 +37,10 @@ impl Server {
 
     pub(crate) async fn start_with(config: ObjectStoreConfig) -> Self {
         let store = ObjectStore::bind(config, (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let (address, shutdown) = (store.address(), CancellationToken::new());
+        let (address, own_address, shutdown) =
+            (store.address(), store.own_address(), CancellationToken::new());
         let task = tokio::spawn(store.run(shutdown.clone()));
-        Self { address, shutdown, task }
+        Self { address, own_address, shutdown, task }
     }
 
     /// Tells it to stop without waiting for it.
@@ -99,6 +101,8 @@ pub(crate) fn config(directory: &Path) -> ObjectStoreConfig {
         secret_key: SECRET_KEY.to_owned().into(),
         cors_origins: CorsOrigins::new(|origin| origin == ORIGIN),
         max_object_size: MAX_SIZE,
+        limits: ObjectStoreLimits::default(),
+        explain: false,
         timeouts: ObjectStoreTimeouts::default(),
     }
 }

@@ -22,7 +22,8 @@ const LOCAL_PAGES: &str = "http://localhost:*,https://localhost:*,http://127.0.0
 /// `figment` with every key set.
 pub(super) fn complete(figment: &Figment, working_dir: &Path) -> Result<Figment, Fault> {
     let (figment, data_dir) = with_absolute_data_dir(figment, working_dir)?;
-    let development = value::<Environment>(&figment, "environment")? == Environment::Development;
+    let environment: Environment = value(&figment, "environment")?;
+    let development = environment == Environment::Development;
     let bind: SocketAddr = value(&figment, "server.bind")?;
     let cores = |most: usize| thread::available_parallelism().map_or(1, usize::from).min(most).to_string();
     let origins = if development { LOCAL_PAGES } else { "" };
@@ -30,6 +31,11 @@ pub(super) fn complete(figment: &Figment, working_dir: &Path) -> Result<Figment,
         .join(value_of("cors.origins", origins, DEFAULT))
         .join(value_of("database.auto_migrate", development, DEFAULT))
         .join(value_of("database.url", sqlite_url(&data_dir)?, DEFAULT))
+        .join(value_of(
+            "server.drain_delay",
+            if environment == Environment::Production { 5 } else { 0 },
+            DEFAULT,
+        ))
         .join(value_of("server.workers", cores(1_024), DEFAULT))
         .join(value_of("auth.hash_threads", cores(256), DEFAULT))
         .join(value_of("server.public_url", format!("http://localhost:{}", bind.port()), DEFAULT));

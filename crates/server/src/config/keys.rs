@@ -176,16 +176,43 @@ pub(super) const KEYS: &[Key] = &[
          counted. What needs longer says so in the OpenAPI document (`x-deadline-seconds`).",
     ),
     key(
-        "server.shutdown_timeout",
+        "server.connections",
+        Whole(16, 1_000_000, "connections"),
+        Value("4096"),
+        "How many connections there are at once. The next one waits until the longest idle one is closed. The process needs \
+         as many file descriptors, and some hundreds more.",
+    ),
+    key(
+        "server.connections_per_address",
+        Whole(1, 1_000_000, "connections"),
+        Value("512"),
+        "How many of them one address has (IPv6: one /64); a further one takes the place of its longest idle one or is \
+         refused. Not for `server.trusted_proxies`, nor while `limits.enabled` is false.",
+    ),
+    key(
+        "server.drain_delay",
+        Whole(0, 300, "seconds"),
+        Derived("5 in production, else 0"),
+        "How long a stop is announced before it takes effect: readiness is red, each answer says `Connection: close`, and new \
+         connections are taken still. As long as the load balancer needs to notice.",
+    ),
+    key(
+        "server.shutdown_grace",
         Whole(0, 3_600, "seconds"),
-        Value("30"),
-        "How long a stop waits for the requests that are under way.",
+        Value("20"),
+        "How long a stop then waits for the requests that are under way.",
     ),
     key(
         "server.client_timeout",
         Whole(1, 300, "seconds"),
         Value("10"),
         "How long a client may take to send the head of a request.",
+    ),
+    key(
+        "server.write_timeout",
+        Whole(1, 300, "seconds"),
+        Value("30"),
+        "How long a client may take nothing of its answer before the connection is closed.",
     ),
     key(
         "server.keep_alive",
@@ -306,7 +333,28 @@ pub(super) const KEYS: &[Key] = &[
         "storage.embedded_bind",
         Text("an address and a port, such as 127.0.0.1:9000"),
         Value("127.0.0.1:9000"),
-        "Where the embedded store listens; port 0 picks a free one.",
+        "Where the embedded store listens; port 0 picks a free one. For the server itself it listens on a port of its own too, \
+         on this machine only.",
+    ),
+    key(
+        "storage.embedded_connections",
+        Whole(16, 1_000_000, "connections"),
+        Value("1024"),
+        "How many connections clients have to the embedded store at once. The next one waits until the longest idle one is \
+         closed. `server.connections_per_address` holds too.",
+    ),
+    key(
+        "storage.embedded_unfinished_bytes",
+        Whole(1_048_576, 1_125_899_906_842_624, "bytes"),
+        Value("4294967296"),
+        "What unfinished uploads to the embedded store may take on the disk, all together, as they are declared (4 GiB); \
+         further ones are answered with 503 `SlowDown`.",
+    ),
+    key(
+        "storage.embedded_rate",
+        Whole(1, 1_073_741_824, "bytes per second"),
+        Value("16384"),
+        "What an upload to the embedded store has to bring on average, beyond 30 s for a start; slower ones are given up.",
     ),
     key(
         "mail.from",

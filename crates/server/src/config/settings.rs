@@ -96,12 +96,22 @@ pub struct Server {
     /// How long a request may take, 1 to 300 s. Default: 5 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub request_timeout: Duration,
-    /// How long a stop waits for requests under way, 0 to 3,600 s. Default: 30 s.
+    /// Connections at once, 16 to 1,000,000. Default: 4,096.
+    pub connections: usize,
+    /// Connections of one address at once, 1 to 1,000,000. Default: 512.
+    pub connections_per_address: usize,
+    /// How long a stop is announced before nothing new is taken, 0 to 300 s. Default: 5 s in production, else 0.
     #[serde(deserialize_with = "parse::seconds")]
-    pub shutdown_timeout: Duration,
+    pub drain_delay: Duration,
+    /// How long a stop then waits for requests under way, 0 to 3,600 s. Default: 20 s.
+    #[serde(deserialize_with = "parse::seconds")]
+    pub shutdown_grace: Duration,
     /// How long a client may take to send the head of a request, 1 to 300 s. Default: 10 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub client_timeout: Duration,
+    /// How long a client may read nothing of its answer, 1 to 300 s. Default: 30 s.
+    #[serde(deserialize_with = "parse::seconds")]
+    pub write_timeout: Duration,
     /// How long an idle connection stays open, 1 to 3,600 s. Default: 75 s.
     #[serde(deserialize_with = "parse::seconds")]
     pub keep_alive: Duration,
@@ -189,6 +199,12 @@ pub struct Storage {
     pub path_style: bool,
     /// Where the embedded store listens; port 0 picks a free one. Default: 127.0.0.1:9000.
     pub embedded_bind: SocketAddr,
+    /// Connections of clients to the embedded store at once, 16 to 1,000,000. Default: 1,024.
+    pub embedded_connections: usize,
+    /// What unfinished uploads to the embedded store may take, 1 MiB to 1 PiB. Default: 4 GiB.
+    pub embedded_unfinished_bytes: u64,
+    /// What a body to the embedded store has to bring on average, 1 to 1,073,741,824 bytes per second. Default: 16 KiB.
+    pub embedded_rate: u64,
 }
 
 /// Mail.

@@ -1,8 +1,10 @@
 //! The documentation that the server brings along: Swagger UI, Redoc, the OpenAPI document and a page for each problem.
 //! Everything is in the binary; a browser asks nobody else.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header;
 use actix_web::web::Bytes;
@@ -52,8 +54,7 @@ fn root(_: &HttpRequest) -> HttpResponse {
 }
 
 fn openapi(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let document = context(request)?.document.clone();
-    Ok(asset(request, "application/json", document.into()))
+    Ok(context(request)?.document.answer(request))
 }
 
 fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -106,28 +107,42 @@ const SWAGGER_START: &str = r##"window.ui = SwaggerUIBundle({
 });
 "##;
 
-fn swagger_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let name = request.match_info().get("file").unwrap_or_default();
-    if name == "start.js" {
-        return Ok(asset(
-            request,
-            "text/javascript; charset=utf-8",
-            Bytes::from_static(SWAGGER_START.as_bytes()),
-        ));
-    }
+/// What the page asks for. Not its own page, which starts by an inline script that our policy forbids.
+const SWAGGER_FILES: [&str; 4] =
+    ["favicon-16x16.png", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"];
+
+static SWAGGER: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
     let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
-    // Its own page starts by an inline script, which our policy forbids.
-    let file = if matches!(name, "index.html" | "oauth2-redirect.html" | "swagger-initializer.js") {
-        None
-    } else {
-        utoipa_swagger_ui::serve(name, config).ok().flatten()
-    };
-    let file = file.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no such file"))?;
-    let content_type = match file.content_type.as_str() {
-        "text/javascript" | "application/javascript" => "text/javascript; charset=utf-8",
-        other => other,
-    };
-    Ok(asset(request, content_type, file.bytes.into_owned().into()))
+    let file = |name| utoipa_swagger_ui::serve(name, config.clone()).ok().flatten();
+    let files = SWAGGER_FILES.into_iter().filter_map(|name| Some((name, file(name)?)));
+    let start = ("start.js", Asset::new(SCRIPT, REVALIDATED, Bytes::from_static(SWAGGER_START.as_bytes())));
+    files
+        .map(|(name, file)| {
+            let content_type = match file.content_type.as_str() {
+                "text/javascript" | "application/javascript" => SCRIPT,
+                other => other,
+            };
+            (name, Asset::new(content_type, REVALIDATED, bytes(file.bytes)))
+        })
+        .chain([start])
+        .collect()
+});
+
+fn bytes(content: Cow<'static, [u8]>) -> Bytes {
+    match content {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+fn swagger_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    file_of(&SWAGGER, request)
+}
+
+fn file_of(files: &BTreeMap<&str, Asset>, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let name = request.match_info().get("file").unwrap_or_default();
+    let file = files.get(name).ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no such file"))?;
+    Ok(file.answer(request))
 }
 
 fn redoc_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -147,13 +162,13 @@ const REDOC: &[u8] = include_bytes!("../../assets/redoc/redoc.standalone.js");
 const REDOC_START: &str = r#"Redoc.init("/openapi.json", { disableSearch: false, nativeScrollbars: true }, document.getElementById("redoc"));
 "#;
 
+static REDOC_FILES: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
+    let script = |bytes| Asset::new(SCRIPT, REVALIDATED, Bytes::from_static(bytes));
+    BTreeMap::from([("redoc.standalone.js", script(REDOC)), ("start.js", script(REDOC_START.as_bytes()))])
+});
+
 fn redoc_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let script = "text/javascript; charset=utf-8";
-    match request.match_info().get("file") {
-        Some("redoc.standalone.js") => Ok(asset(request, script, Bytes::from_static(REDOC))),
-        Some("start.js") => Ok(asset(request, script, Bytes::from_static(REDOC_START.as_bytes()))),
-        _ => Err(ApiError::new(&NOT_FOUND, "there is no such file")),
-    }
+    file_of(&REDOC_FILES, request)
 }
 
 fn problems_page(_: &HttpRequest) -> HttpResponse {
@@ -216,24 +231,36 @@ fn html_page(html: String, policy: String) -> HttpResponse {
         .body(html)
 }
 
-/// A file of ours, which a browser may keep as long as it asks whether it is still the same.
-fn asset(request: &HttpRequest, content_type: &str, bytes: Bytes) -> HttpResponse {
-    constant(request, content_type, "public, no-cache", bytes)
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(crate) const REVALIDATED: &str = "public, no-cache";
+
+/// What is the same for everybody until the next start: shared by all answers and hashed once. 304 where the client has it.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    content_type: String,
+    cache_control: &'static str,
+    bytes: Bytes,
+    tag: Tag,
 }
 
-/// What is the same for everybody until the next start: 304 where the client has it.
-pub(super) fn constant(
-    request: &HttpRequest,
-    content_type: &str,
-    cache_control: &str,
-    bytes: Bytes,
-) -> HttpResponse {
-    let tag = Tag::of_file(&bytes);
-    let cache = (header::CACHE_CONTROL, cache_control);
-    if tag.is_known_to(request) {
-        return HttpResponse::NotModified().insert_header(tag.header()).insert_header(cache).finish();
+impl Asset {
+    /// Something of this media type, which caches treat so.
+    #[must_use]
+    pub fn new(content_type: &str, cache_control: &'static str, bytes: Bytes) -> Self {
+        Self { content_type: content_type.to_owned(), cache_control, tag: Tag::of_file(&bytes), bytes }
     }
-    HttpResponse::Ok().insert_header(tag.header()).insert_header(cache).content_type(content_type).body(bytes)
+
+    /// The answer to a request for it.
+    #[must_use]
+    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let is_known = self.tag.is_known_to(request);
+        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        response.insert_header(self.tag.header()).insert_header((header::CACHE_CONTROL, self.cache_control));
+        if is_known {
+            return response.finish();
+        }
+        response.content_type(self.content_type.as_str()).body(self.bytes.clone())
+    }
 }
 
 fn escape(text: &str) -> String {

@@ -30,6 +30,10 @@ use crate::routers::auth::refresh_cookies;
 #[derive(Clone, Debug)]
 pub struct Route(pub String);
 
+/// Marks a request that came as `HEAD` and is handled as `GET`.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedForHead;
+
 /// The middleware.
 ///
 /// # Errors
@@ -46,6 +50,7 @@ pub async fn gate<B: MessageBody + 'static>(
             }
             // Handlers are registered for GET; actix leaves the body of an answer to HEAD out by itself.
             if request.method() == Method::HEAD {
+                request.extensions_mut().insert(AskedForHead);
                 request.head_mut().method = Method::GET;
             }
             let waker = wakes(&request);

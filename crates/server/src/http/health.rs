@@ -106,6 +106,9 @@ async fn live(context: web::Data<Context>) -> Plain<Health> {
     ))]
 #[get("/health/ready")]
 async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError> {
+    if context.stop.is_announced() {
+        return Err(ApiError::new(&UNAVAILABLE, "the server is about to stop"));
+    }
     let (database, schema, storage) = tokio::join!(
         bounded(context.databases.ping()),
         schema_state(&context.databases),

@@ -6,7 +6,6 @@ use auth::dto::Password;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::docs;
 use super::extract::context;
 use super::problem::ApiError;
 use super::routes::Routes;
@@ -16,7 +15,7 @@ use crate::config::Config;
 pub const TAG: &str = "installation";
 
 /// How long a page may go without asking again. A new configuration needs a restart, so it is seldom another.
-const CACHE_CONTROL: &str = "public, max-age=300";
+pub(crate) const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Registers the route.
 pub fn configure(routes: &mut Routes<'_, '_>) {
@@ -113,6 +112,5 @@ impl Installation {
     ))]
 #[get("/api/v1/config")]
 async fn get_config(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let body = context(&request)?.installation.clone();
-    Ok(docs::constant(&request, "application/json", CACHE_CONTROL, body.into()))
+    Ok(context(&request)?.installation.answer(&request))
 }

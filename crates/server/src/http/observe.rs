@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use actix_http::ConnectionType;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -20,10 +21,10 @@ use tracing::Instrument as _;
 use super::contract::{Credential, Found};
 use super::cors::{self, Origins};
 use super::docs;
+use super::exchange::Exchange;
 use super::extract::context;
 use super::gate::Route;
 use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
-use super::unread::Reader;
 use crate::context::Context;
 
 /// The header that carries the request's id in and out.
@@ -76,7 +77,7 @@ pub async fn observe<B: MessageBody + 'static>(
         credentials: context.as_ref().map(|context| credentials(context, &request)).unwrap_or_default(),
         stopwatch: Stopwatch::start(),
     };
-    let reader = Reader::share(&mut request);
+    let exchange = Exchange::begin(&mut request);
     let method = request.method().clone();
     let span =
         tracing::info_span!("request", request_id = %observed.request_id, %method, path = %observed.path);
@@ -85,20 +86,20 @@ pub async fn observe<B: MessageBody + 'static>(
     let _in_span = span.enter();
     match handled {
         Ok(Ok(response)) => {
-            let response = observed.finish(response.map_into_boxed_body());
-            Ok(match reader {
-                Some(reader) => response.map_body(|_, body| reader.until_sent(body)),
-                None => response,
-            })
+            let mut response = observed.finish(response.map_into_boxed_body());
+            if exchange.is_last() {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            Ok(response.map_body(|_, body| exchange.until_sent(body)))
         }
         Ok(Err(error)) => {
             let failed = observed.fail(&error.as_response_error().error_response(), &error.to_string());
-            Err(Rendered { reader, ..failed }.into())
+            Err(Rendered { exchange: Some(exchange), ..failed }.into())
         }
         Err(panic) => {
             let cause = format!("a handler panicked: {}", panic_text(&*panic));
             let failed = observed.fail(&HttpResponse::InternalServerError().finish(), &cause);
-            Err(Rendered { reader, ..failed }.into())
+            Err(Rendered { exchange: Some(exchange), ..failed }.into())
         }
     }
 }
@@ -142,7 +143,7 @@ impl Observed {
         }
         self.set_headers(&mut headers);
         let body = error.body(&self.request_id, &self.path).to_string();
-        Rendered { status, headers, body, reader: None }
+        Rendered { status, headers, body, exchange: None }
     }
 
     /// The problem document, with the headers that layers further in had set (those of CORS).
@@ -293,7 +294,7 @@ pub struct Rendered {
     headers: HeaderMap,
     body: String,
     /// Kept until the answer has been sent.
-    reader: Option<Reader>,
+    exchange: Option<Exchange>,
 }
 
 impl std::fmt::Display for Rendered {
@@ -312,11 +313,14 @@ impl ResponseError for Rendered {
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
-        let response = response.content_type(problem::CONTENT_TYPE).body(self.body.clone());
-        match self.reader.clone() {
-            Some(reader) => response.map_body(|_, body| reader.until_sent(body)),
-            None => response,
+        let Some(exchange) = self.exchange.clone() else {
+            return response.content_type(problem::CONTENT_TYPE).body(self.body.clone());
+        };
+        if exchange.is_last() {
+            response.force_close();
         }
+        let response = response.content_type(problem::CONTENT_TYPE).body(self.body.clone());
+        response.map_body(|_, body| exchange.until_sent(body))
     }
 }
 

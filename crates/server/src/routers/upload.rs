@@ -8,11 +8,13 @@ use upload::dto::{
     UploadId, UploadKind,
 };
 use upload::service;
+use upload::storage::Reading;
 
 use crate::context::Context;
 use crate::http::extract::{
     Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
 };
+use crate::http::gate::AskedForHead;
 use crate::http::media;
 use crate::http::problem::{ApiError, answers};
 use crate::http::respond::{Created, Found, NoContent, Paged, Updated};
@@ -143,17 +145,14 @@ async fn download_upload(
     id: PathId<UploadKind>,
     session: ReadPrimary,
     query: Query<DownloadQuery>,
+    head: Option<web::ReqData<AskedForHead>>,
 ) -> Result<Downloaded, ApiError> {
-    let disposition = query.0.disposition;
-    let download = service::download(
-        &session.0,
-        &context.storage,
-        &context.uploads,
-        actor.0.as_deref(),
-        id.0,
-        disposition,
-    )
-    .await?;
+    // Who follows the redirect sends the same method again.
+    let reading = if head.is_some() { Reading::Head } else { Reading::Get };
+    let how = (reading, query.0.disposition);
+    let actor = actor.0.as_deref();
+    let download =
+        service::download(&session.0, &context.storage, &context.uploads, actor, id.0, how).await?;
     Ok(Downloaded(download))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use migration::Migrator;
-use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreTimeouts};
+use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreLimits, ObjectStoreTimeouts};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query};
 use sea_orm::{Condition, ConnectionTrait as _, DbBackend};
 use shared_kernel::actor::Actor;
@@ -28,7 +28,7 @@ use upload::error::UploadError;
 use upload::files::SignedFiles;
 use upload::service;
 use upload::settings::UploadSettings;
-use upload::storage::{Storage, StorageSettings};
+use upload::storage::{Reading, Storage, StorageSettings};
 
 pub(crate) struct House {
     pub(crate) database: TestDatabase,
@@ -165,7 +165,8 @@ impl House {
         disposition: Disposition,
     ) -> Result<Download, UploadError> {
         let (session, actor) = (self.database.read_primary(), actor.into());
-        service::download(&session, &self.storage, &self.settings, actor, id, disposition).await
+        service::download(&session, &self.storage, &self.settings, actor, id, (Reading::Get, disposition))
+            .await
     }
 
     pub(crate) async fn delete(&self, actor: &Actor, id: UploadId) -> Result<(), UploadError> {
@@ -229,6 +230,8 @@ async fn serve(folder: &TempDir) -> (SocketAddr, CancellationToken) {
         secret_key,
         cors_origins: CorsOrigins::none(),
         max_object_size: 1 << 30,
+        limits: ObjectStoreLimits::default(),
+        explain: false,
         timeouts: ObjectStoreTimeouts::default(),
     };
     let store = ObjectStore::bind(config, localhost(0)).await.unwrap();

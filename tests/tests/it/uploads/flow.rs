@@ -1,3 +1,4 @@
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::client::members;
 use tests::store::{checksum, png};
@@ -105,6 +106,18 @@ async fn a_picture_is_announced_sent_completed_and_fetched() {
     let disposition = file.header("content-disposition").unwrap();
     assert!(disposition.starts_with("attachment;"), "{disposition}");
     assert!(disposition.ends_with("filename*=UTF-8''Hafen%20%E2%80%93%201.png"), "{disposition}");
+}
+
+#[tokio::test]
+async fn a_head_of_a_download_can_be_followed() {
+    let server = TestServer::start().await;
+    let ada = server.signup().await;
+    let upload = publish(&server, &ada, &png(8, 8)).await;
+    let redirect =
+        server.request(Method::HEAD, &(path(&upload) + "/download")).bearer(&ada.token).await.expect(302);
+    let location = redirect.header("location").unwrap();
+    let head = server.request(Method::HEAD, location).unchecked().await.expect(200);
+    assert_eq!(head.header("content-length").unwrap(), upload["size"].to_string());
 }
 
 #[tokio::test]

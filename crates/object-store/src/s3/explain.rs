@@ -1,0 +1,63 @@
+//! Why a signature does not match, in words. For developers: a signature that does not match tells nothing by itself.
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use s3s::Body;
+
+use crate::access::signed_headers;
+
+/// No error of s3s is larger.
+const MAX_ERROR: u64 = 16 * 1024;
+
+/// What a request brought under its signature.
+#[derive(Debug)]
+pub(crate) struct Brought(String);
+
+impl Brought {
+    pub(crate) fn by(uri: &Uri, headers: &HeaderMap) -> Self {
+        let signed = signed_headers(uri, headers).unwrap_or_default();
+        let values: Vec<String> = signed
+            .iter()
+            .map(|name| match headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes())) {
+                Some(value) => format!("{name}: {value}"),
+                None => format!("no {name}"),
+            })
+            .collect();
+        Self(values.join("; "))
+    }
+
+    /// The answer, with the reason if it is the refusal of a signature.
+    pub(crate) async fn explain(self, response: Response<Body>) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let is_small = hyper::body::Body::size_hint(&body).upper().is_some_and(|length| length <= MAX_ERROR);
+        if parts.status != StatusCode::FORBIDDEN || !is_small {
+            return Response::from_parts(parts, body);
+        }
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let told = self.tell(&bytes).map_or(bytes, Bytes::from);
+        parts.headers.remove(http::header::CONTENT_LENGTH);
+        Response::from_parts(parts, Body::from(told))
+    }
+
+    fn tell(&self, error: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(error).ok()?;
+        let code = "<Code>SignatureDoesNotMatch</Code>";
+        let (before, after) = text.split_once(code)?;
+        let after = match after.split_once("<Message>").zip(after.split_once("</Message>")) {
+            Some(((_, _), (_, rest))) => rest,
+            None => after,
+        };
+        let reason = format!(
+            "The method, the path, the query or a header is not what was signed, or the secret is another one. The \
+             signature covers these headers, and they came with these values: {}. A browser sets content-length itself, \
+             from the body: the body must have exactly the size that was declared.",
+            self.0
+        );
+        Some(format!("{before}{code}<Message>{}</Message>{after}", escape(&reason)))
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

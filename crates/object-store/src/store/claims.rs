@@ -1,0 +1,123 @@
+//! What unfinished uploads may take: one writer for each key, and so many bytes in all.
+//!
+//! A presigned URL can be used again until the object is there, by as many requests at once as its holder likes; each
+//! would fill a file of its own in staging.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::StoreError;
+
+/// Who is writing, and how much.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    most: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: u64,
+    next: u64,
+    writers: HashMap<String, (u64, CancellationToken)>,
+}
+
+/// Room in staging for what was declared. Given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    claims: Arc<Claims>,
+    bytes: u64,
+}
+
+/// The right to write one key, until a newer upload of the same key takes it away: a client whose first connection
+/// hangs must not wait until the store has noticed.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    claims: Arc<Claims>,
+    name: String,
+    id: u64,
+    lost: CancellationToken,
+}
+
+impl Claims {
+    /// For so many unfinished bytes.
+    pub(crate) fn new(most: u64) -> Arc<Self> {
+        Arc::new(Self { most, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn room(self: &Arc<Self>, bytes: u64) -> Result<Room, StoreError> {
+        let mut state = self.state();
+        let taken = state.taken.checked_add(bytes).filter(|taken| *taken <= self.most);
+        state.taken = taken.ok_or(StoreError::Busy)?;
+        Ok(Room { claims: Arc::clone(self), bytes })
+    }
+
+    pub(crate) fn claim(self: &Arc<Self>, name: String) -> Claim {
+        let lost = CancellationToken::new();
+        let mut state = self.state();
+        state.next += 1;
+        let id = state.next;
+        if let Some((_, older)) = state.writers.insert(name.clone(), (id, lost.clone())) {
+            older.cancel();
+        }
+        drop(state);
+        Claim { claims: Arc::clone(self), name, id, lost }
+    }
+}
+
+impl Claim {
+    /// Done when a newer upload has taken over.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut state = self.claims.state();
+        state.taken = state.taken.saturating_sub(self.bytes);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut state = self.claims.state();
+        if state.writers.get(&self.name).is_some_and(|(id, _)| *id == self.id) {
+            state.writers.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_writer_of_a_key_has_it() {
+        let claims = Claims::new(0);
+        let (first, other) = (claims.claim("a".to_owned()), claims.claim("b".to_owned()));
+        let second = claims.claim("a".to_owned());
+        assert!(first.lost.is_cancelled() && !second.lost.is_cancelled() && !other.lost.is_cancelled());
+        drop(first);
+        let third = claims.claim("a".to_owned());
+        assert!(second.lost.is_cancelled() && !third.lost.is_cancelled());
+        drop((second, third, other));
+        assert!(claims.state().writers.is_empty());
+    }
+
+    #[test]
+    fn room_is_given_back() {
+        let claims = Claims::new(10);
+        let kept = claims.room(6).unwrap();
+        assert!(claims.room(5).is_err() && claims.room(u64::MAX).is_err());
+        drop(claims.room(4).unwrap());
+        drop(kept);
+        claims.room(10).unwrap();
+    }
+}

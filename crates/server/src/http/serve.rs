@@ -1,0 +1,205 @@
+//! Connections to answers: one listener, a thread for each worker, and their end.
+//!
+//! actix-web's own server closes the listener at once when it stops, and drops what had arrived on connections that were
+//! idle a moment ago; it has no bound on a single address and no deadline for a client that reads nothing. So connections
+//! come from [`transport`], and of actix the part is used that turns them into requests.
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::map_config;
+use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use actix_web::middleware::from_fn;
+use actix_web::{App, rt, web};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use transport::{Accepted, Connection, Listener, Patience};
+use utoipa_actix_web::AppExt as _;
+
+use super::deadline::deadline;
+use super::gate::gate;
+use super::observe::observe;
+use super::{cors, docs};
+use crate::context::Context;
+use crate::routers;
+
+/// How requests are served.
+#[derive(Clone, Copy, Debug)]
+pub struct Serving {
+    /// Threads that answer.
+    pub workers: usize,
+    /// How long a client may be silent.
+    pub patience: Patience,
+    /// How long new connections are still taken after the stop was announced.
+    pub drain_delay: Duration,
+    /// How long the requests under way are then waited for.
+    pub grace: Duration,
+}
+
+/// Serves until `stop` is done. Then the stop is announced (readiness, `Connection: close`), and after
+/// [`drain_delay`](Serving::drain_delay) nothing new is taken; what has arrived is answered.
+///
+/// # Errors
+///
+/// The operating system's, about threads.
+pub async fn serve(
+    listener: Listener,
+    serving: Serving,
+    context: web::Data<Context>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let cut = CancellationToken::new();
+    let start = |index| Worker::start(index, context.clone(), serving, cut.clone());
+    let workers = Workers { all: (0..serving.workers).map(start).collect::<io::Result<_>>()?, next: 0 };
+    let outcome = until_stopped(listener, workers, serving, stop).await;
+    cut.cancel();
+    let threads = outcome?;
+    rt::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await?;
+    Ok(())
+}
+
+/// The threads, which end by themselves once their connections have.
+async fn until_stopped(
+    listener: Listener,
+    mut workers: Workers,
+    serving: Serving,
+    stop: impl Future<Output = ()>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    tokio::select! {
+        refused = workers.feed(&listener) => return Err(refused),
+        () = stop => tracing::info!("stopping: requests under way are finished first"),
+    }
+    let connections = listener.stop();
+    connections.announce();
+    tokio::select! {
+        refused = workers.feed(&listener) => return Err(refused),
+        () = tokio::time::sleep(serving.drain_delay) => {}
+    }
+    for accepted in listener.close() {
+        workers.give(accepted)?;
+    }
+    let threads = workers.all.into_iter().map(|worker| worker.thread).collect();
+    if tokio::time::timeout(serving.grace, connections.finish()).await.is_err() {
+        tracing::warn!(connections = connections.connections(), "connections are cut off to stop in time");
+    }
+    Ok(threads)
+}
+
+struct Workers {
+    all: Vec<Worker>,
+    next: usize,
+}
+
+impl Workers {
+    /// Hands out connections for ever.
+    async fn feed(&mut self, listener: &Listener) -> io::Error {
+        loop {
+            if let Err(error) = self.give(listener.accept().await) {
+                return error;
+            }
+        }
+    }
+
+    fn give(&mut self, accepted: Accepted) -> io::Result<()> {
+        self.next = (self.next + 1) % self.all.len().max(1);
+        let given = self.all.get(self.next).map(|worker| worker.connections.send(accepted));
+        // It lives as long as the server, whatever its requests do.
+        given.filter(Result::is_ok).map(drop).ok_or_else(|| io::Error::other("a worker has ended"))
+    }
+}
+
+struct Worker {
+    /// No more are queued than the listener has places.
+    connections: UnboundedSender<Accepted>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(
+        index: usize,
+        context: web::Data<Context>,
+        serving: Serving,
+        cut: CancellationToken,
+    ) -> io::Result<Self> {
+        let (connections, queue) = unbounded_channel();
+        let work = move || match rt::Runtime::new() {
+            Ok(runtime) => runtime.block_on(async {
+                tokio::select! {
+                    () = cut.cancelled() => {}
+                    () = work(context, serving.patience, queue) => {}
+                }
+            }),
+            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        };
+        let thread = std::thread::Builder::new().name(format!("http-{index}")).spawn(work)?;
+        Ok(Self { connections, thread })
+    }
+}
+
+/// Answers on connections until there are no more.
+async fn work(context: web::Data<Context>, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
+    let Ok(service) = http_service(context, patience).new_service(()).await else { return };
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = running.join_next() => {}
+            accepted = queue.recv() => {
+                let Some(accepted) = accepted else { break };
+                let peer = accepted.peer();
+                match accepted.open(patience) {
+                    Ok(connection) => {
+                        let answered = service.call((connection, Protocol::Http1, Some(peer)));
+                        running.spawn_local(async move {
+                            if let Err(error) = answered.await {
+                                tracing::debug!(%error, %peer, "a connection ended early");
+                            }
+                        });
+                    }
+                    Err(error) => tracing::warn!(%error, "a connection could not be opened"),
+                }
+            }
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+fn http_service(
+    context: web::Data<Context>,
+    patience: Patience,
+) -> impl ServiceFactory<
+    (Connection, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
+    let (app, _) = App::new()
+        .app_data(context.clone())
+        .into_utoipa_app()
+        .configure(routers::configure)
+        .split_for_parts();
+    // What is wrapped last runs first.
+    let app = app
+        .configure(docs::configure)
+        .wrap(from_fn(gate))
+        .wrap(from_fn(deadline))
+        .wrap(cors::layer(context.origins.clone(), &context.page_headers))
+        .wrap(from_fn(observe));
+    HttpService::build()
+        .client_request_timeout(patience.head)
+        .keep_alive(patience.idle)
+        .client_disconnect_timeout(LINGER)
+        .on_connect_ext(|connection: &Connection, data| {
+            data.insert(connection.line());
+        })
+        // Nothing here asks it for addresses: links are built from the configuration.
+        .finish(map_config(app, |()| AppConfig::default()))
+}
+
+/// How long a client that was refused may go on sending, to be able to read why.
+const LINGER: Duration = Duration::from_secs(1);

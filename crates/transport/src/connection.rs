@@ -1,0 +1,214 @@
+//! The socket between the operating system and an HTTP parser.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use crate::head::HeadEnd;
+use crate::line::{Line, Wanted};
+use crate::places::{Patience, Place};
+
+/// Most heads are smaller.
+const READ_HEAD: usize = 8 * 1024;
+const READ_BODY: usize = 64 * 1024;
+/// How long a stop waits for a client that reads nothing.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(2);
+
+/// A connection with a client.
+///
+/// - A write fails when the client takes nothing for [`Patience::write`]: neither actix-http nor hyper has a deadline for
+///   that, and a client that stops reading would hold its connection, and its answer, for ever.
+/// - Nothing is read while a write waits, or beyond the request that is under way.
+/// - A read ends (as if the client had closed) when the client is silent for too long, when its place is needed, or when
+///   the server stops and a last look found nothing.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    place: Place,
+    patience: Patience,
+    /// Read and not yet handed over.
+    held: BytesMut,
+    head: HeadEnd,
+    /// A head may have been handed over among pieces: look whether an application has taken it first.
+    pause: bool,
+    reading: Timer,
+    stalled: Option<Stall>,
+}
+
+#[derive(Debug)]
+struct Stall {
+    since: Instant,
+    timer: Timer,
+    /// A read was put off meanwhile.
+    owes_read: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, place: Place, patience: Patience) -> Self {
+        Self {
+            stream,
+            place,
+            patience,
+            held: BytesMut::new(),
+            head: HeadEnd::default(),
+            pause: false,
+            reading: Timer::default(),
+            stalled: None,
+        }
+    }
+
+    /// What the application tells of this connection.
+    #[must_use]
+    pub fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.place.line)
+    }
+
+    /// Waits for bytes, or for the end of patience: `false`.
+    fn poll_fill(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<io::Result<bool>> {
+        if !self.held.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        self.held.reserve(if wanted == Wanted::Head { READ_HEAD } else { READ_BODY });
+        match poll_read_buf(Pin::new(&mut self.stream), context, &mut self.held) {
+            Poll::Ready(read) => Poll::Ready(read.map(|length| length > 0)),
+            Poll::Pending => {
+                self.held = BytesMut::new();
+                ready!(self.poll_patience(context));
+                Poll::Ready(Ok(false))
+            }
+        }
+    }
+
+    /// Done when nothing more is waited for.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self.place.line.deadline(&self.patience) {
+            Some(deadline) => self.reading.poll(context, deadline),
+            None => Poll::Pending,
+        }
+    }
+
+    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>, wanted: Wanted) {
+        let most = match wanted {
+            Wanted::Bytes(most) | Wanted::Pieces(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Wanted::Head | Wanted::Nothing | Wanted::End => usize::MAX,
+        };
+        let most = most.min(self.held.len()).min(buffer.remaining());
+        let bytes = self.held.get(..most).unwrap_or_default();
+        let end = if matches!(wanted, Wanted::Bytes(_)) { None } else { self.head.find(bytes) };
+        let length = end.unwrap_or(most);
+        buffer.put_slice(bytes.get(..length).unwrap_or_default());
+        self.held.advance(length);
+        self.pause = end.is_some() && matches!(wanted, Wanted::Pieces(_));
+        self.place.line.handed(length, end.is_some());
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+    }
+
+    /// Passes the result of a write on, unless nothing was taken for too long.
+    fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            if self.stalled.take().is_some_and(|stall| stall.owes_read) {
+                context.waker().wake_by_ref();
+            }
+            return poll;
+        }
+        let now = Instant::now;
+        let stall = self.stalled.get_or_insert_with(|| Stall {
+            since: now(),
+            timer: Timer::default(),
+            owes_read: false,
+        });
+        let finishing = self.place.line.registry.is_finishing();
+        let patience =
+            if finishing { self.patience.write.min(PATIENCE_AT_THE_END) } else { self.patience.write };
+        stall.timer.poll(context, stall.since + patience).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let wanted = this.place.line.wanted(context.waker());
+        if let Some(stall) = &mut this.stalled {
+            stall.owes_read = true;
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut this.pause) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match wanted {
+            Wanted::Nothing => this.poll_patience(context).map(Ok),
+            Wanted::End => Poll::Ready(Ok(())),
+            Wanted::Head | Wanted::Bytes(_) | Wanted::Pieces(_) => {
+                if ready!(this.poll_fill(context, wanted))? {
+                    this.hand_over(buffer, wanted);
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A deadline that may change.
+#[derive(Debug, Default)]
+struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let (until, sleep) =
+            self.0.get_or_insert_with(|| (deadline, Box::pin(tokio::time::sleep_until(deadline))));
+        if *until != deadline {
+            *until = deadline;
+            sleep.as_mut().reset(deadline);
+        }
+        ready!(sleep.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,207 @@
+//! What is known of a connection, shared by its socket and the application.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::places::{Patience, Registry};
+
+/// How much is read and thrown away after an answer that came before the end of the request's body, in bytes. A client
+/// that is still sending when the connection closes reports a broken connection in place of the answer.
+const MAX_DISCARD: u64 = 4 * 1024 * 1024;
+/// A connection that was in use this recently may have a request on its way when the server stops.
+const RECENTLY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// How long the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// So many bytes; often none.
+    Known(u64),
+    /// Its end is in the body itself (chunked transfer coding).
+    Chunked,
+}
+
+/// One connection, as the application sees it.
+#[derive(Debug)]
+pub struct Line {
+    pub(crate) registry: Arc<Registry>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// When it was accepted, or the last answer was over.
+    idle_since: Instant,
+    /// When the first byte of a head came, or its last one and no application took it.
+    head_since: Option<Instant>,
+    /// Somebody else needs the place.
+    evicted: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// For a request, or for the rest of its head.
+    Waiting,
+    /// A whole head was handed over.
+    Handed,
+    /// A body comes, of which so many bytes are missing.
+    Body(u64),
+    /// A body comes whose end only its reader sees.
+    Chunks,
+    /// Nothing more belongs to this request.
+    Answering,
+    /// The answer is over, and the body is not: so many bytes more are thrown away.
+    Discarding(u64),
+}
+
+/// What may be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Nothing: the waker is called when that changes.
+    Nothing,
+    /// A head and no more.
+    Head,
+    /// So many bytes.
+    Bytes(u64),
+    /// Whatever comes, a bit at a time, and so many bytes at most.
+    Pieces(u64),
+    /// Nothing ever again.
+    End,
+}
+
+impl Line {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        let state = State {
+            phase: Phase::Waiting,
+            idle_since: Instant::now(),
+            head_since: None,
+            evicted: false,
+            waker: None,
+        };
+        Self { registry, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request has come. What is returned is kept until its answer is over.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, body: BodyLength) -> Turn {
+        let phase = match body {
+            BodyLength::Known(0) => Phase::Answering,
+            BodyLength::Known(length) => Phase::Body(length),
+            BodyLength::Chunked => Phase::Chunks,
+        };
+        self.change(|state| (state.phase, state.head_since) = (phase, None));
+        Turn(Arc::clone(self))
+    }
+
+    /// Whether the answer must say that it is the last one (`Connection: close`), since the server is about to stop.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.registry.is_draining()
+    }
+
+    /// Since when nothing has been asked here, if nothing is under way. A head that does not get on is nothing.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (matches!(state.phase, Phase::Waiting | Phase::Handed) && !state.evicted).then_some(state.idle_since)
+    }
+
+    /// Asks the connection to end, unless a request comes first.
+    pub(crate) fn evict(&self) {
+        self.change(|state| state.evicted = true);
+    }
+
+    /// Makes the socket look again.
+    pub(crate) fn wake(&self) {
+        self.change(|_| {});
+    }
+
+    fn change(&self, how: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        how(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn wanted(&self, waker: &Waker) -> Wanted {
+        let mut state = self.state();
+        state.waker = Some(waker.clone());
+        match state.phase {
+            Phase::Waiting => Wanted::Head,
+            Phase::Handed | Phase::Answering | Phase::Body(0) => Wanted::Nothing,
+            Phase::Body(missing) => Wanted::Bytes(missing),
+            Phase::Chunks => Wanted::Pieces(u64::MAX),
+            Phase::Discarding(0) => Wanted::End,
+            Phase::Discarding(left) => Wanted::Pieces(left),
+        }
+    }
+
+    /// So many bytes were handed over, with the end of a head as the last of them or not.
+    pub(crate) fn handed(&self, length: usize, ends_head: bool) {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        let mut state = self.state();
+        match &mut state.phase {
+            Phase::Waiting => {
+                if state.head_since.is_none() || ends_head {
+                    state.head_since = Some(Instant::now());
+                }
+                if ends_head {
+                    state.phase = Phase::Handed;
+                }
+            }
+            Phase::Body(left) | Phase::Discarding(left) => *left = left.saturating_sub(length),
+            Phase::Handed | Phase::Chunks | Phase::Answering => {}
+        }
+    }
+
+    /// When a connection on which nothing comes is given up.
+    pub(crate) fn deadline(&self, patience: &Patience) -> Option<Instant> {
+        let state = self.state();
+        match (state.phase, state.head_since) {
+            // Evicted, a client that takes its time with a head has had it.
+            (Phase::Waiting, _) if state.evicted => Some(state.idle_since),
+            (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + patience.head),
+            (Phase::Waiting, None) if self.registry.is_finishing() => Some(state.idle_since + RECENTLY),
+            (Phase::Waiting, None) => Some(state.idle_since + patience.idle),
+            _ => None,
+        }
+    }
+}
+
+/// A request under way. Dropped when nothing of its answer is to come any more.
+#[derive(Debug)]
+pub struct Turn(Arc<Line>);
+
+impl Turn {
+    /// The reader of the body has seen its end.
+    pub fn body_ended(&self) {
+        self.0.change(|state| state.phase = Phase::Answering);
+    }
+
+    /// Whether the answer must say that it is the last one.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.change(|state| {
+            state.phase = match state.phase {
+                Phase::Body(1..) | Phase::Chunks => Phase::Discarding(MAX_DISCARD),
+                _ => Phase::Waiting,
+            };
+            state.idle_since = Instant::now();
+        });
+    }
+}

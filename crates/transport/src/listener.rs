@@ -1,0 +1,110 @@
+//! The listening socket, and its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::places::{Accepted, Limits, Registry};
+
+/// Accepting fails when the process runs out of file descriptors; trying at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    registry: Arc<Registry>,
+}
+
+impl Listener {
+    /// Takes the connections of a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn new(socket: std::net::TcpListener, limits: Limits) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: TcpListener::from_std(socket)?, registry: Arc::new(Registry::new(limits)) })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The next connection that there is a place for.
+    pub async fn accept(&self) -> Accepted {
+        loop {
+            self.registry.room().await;
+            let taken = self.socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
+            match taken {
+                Ok((stream, peer)) => match self.registry.admit(peer.ip()) {
+                    Some(place) => return Accepted { stream, peer, place },
+                    None => tracing::debug!(%peer, "a connection is refused: its address has too many"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// What stops it, for whoever must know that it is about to.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        Stop(Arc::clone(&self.registry))
+    }
+
+    /// Listens no longer. What is returned are the connections that had been made by then and nobody had accepted:
+    /// their requests may have arrived.
+    #[must_use]
+    pub fn close(self) -> Vec<Accepted> {
+        let mut last = Vec::new();
+        let Ok(socket) = self.socket.into_std() else { return last };
+        while let Ok((stream, peer)) = socket.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Some(place) = self.registry.admit(peer.ip())
+            {
+                last.push(Accepted { stream, peer, place });
+            }
+        }
+        last
+    }
+}
+
+/// Stops the connections of a [`Listener`], in two steps.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<Registry>);
+
+impl Stop {
+    /// From now on each answer says that it is its connection's last one. New connections are taken still.
+    pub fn announce(&self) {
+        self.0.drain();
+    }
+
+    /// Whether the stop was announced.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.0.is_draining()
+    }
+
+    /// Ends whoever asks nothing, after a last look, and whoever reads nothing. Done when no connection is left.
+    pub async fn finish(&self) {
+        self.0.finish();
+        self.0.empty().await;
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.len()
+    }
+}
