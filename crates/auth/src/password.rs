@@ -249,11 +249,11 @@ impl PasswordHasher {
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> Result<T, AuthError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, AuthError>>, AuthError> {
-        let (begin, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             // Whoever asked may have gone away while it waited, or lost patience: then the work is not worth doing.
-            if begin.send(()).is_ok() {
+            if start.send(()).is_ok() {
                 let _ = answer.send(work(memory));
             }
         });
@@ -261,7 +261,7 @@ impl PasswordHasher {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => return Err(AuthError::Busy),
         }
-        begun.await.map_err(|_| AuthError::Busy)?;
+        started.await.map_err(|_| AuthError::Busy)?;
         Ok(answered)
     }
 
@@ -404,7 +404,10 @@ mod tests {
         let hasher = weak(64);
         // The only thread is busy…
         let (release, released) = std::sync::mpsc::channel::<()>();
-        hasher.jobs.send(Box::new(move |_| drop(released.recv()))).unwrap();
+        let busy: Job = Box::new(move |_| {
+            let _ = released.recv();
+        });
+        hasher.jobs.send(busy).unwrap();
         // …when some people sign up, and then somebody signs in.
         let mut outcomes = tokio::task::JoinSet::new();
         for number in 0..8 {
