@@ -197,6 +197,23 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    /// A typed client makes an object without fields of one that says nothing about them.
+    #[test]
+    fn as_a_field_it_is_said_to_have_any_fields() {
+        #[derive(ToSchema)]
+        #[expect(dead_code, reason = "only its shape is used")]
+        struct Settings {
+            data: JsonObject,
+            more: Option<JsonObject>,
+        }
+        let json = |schema: RefOr<Schema>| serde_json::to_value(schema).unwrap();
+        let fields = &json(Settings::schema())["properties"];
+        let reference = json!({"$ref": "#/components/schemas/JsonObject"});
+        assert_eq!(fields["data"], reference);
+        assert_eq!(fields["more"]["oneOf"], json!([reference, {"type": "null"}]));
+        assert_eq!(json(JsonObject::schema())["additionalProperties"], true);
+    }
+
     #[test]
     fn a_patched_object_has_a_largest_size() {
         let text = |letter: &str, count: usize| json!(letter.repeat(count));
