@@ -27,11 +27,11 @@ pub(crate) fn write(workspace: &Workspace) -> Result<bool> {
         let (text, _) = text.split_once(TABLE).with_context(|| format!("{DOCUMENT} has no table"))?;
         fs::write(workspace.root.join(DOCUMENT), format!("{text}{table}"))
             .context("can't write the document")?;
-        print!("{table}");
+        crate::output::text(&table);
         Ok(Outcome::Passed)
     })?;
     if let Outcome::Skipped(why) = &outcome {
-        println!("{why}");
+        crate::output::say!("{why}");
     }
     Ok(matches!(outcome, Outcome::Passed))
 }
