@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm_migration::sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm_migration::sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, RuntimeErr, Select,
+    ConnectionTrait as _, DatabaseExecutor, DbErr, EntityTrait as _, RuntimeErr, Select,
 };
 use sea_orm_migration::sea_query::{ColumnDef, Expr, ExprTrait as _, OnConflict, Query, Table};
 use sea_orm_migration::{MigratorTrait as _, SchemaManager, seaql_migrations};
@@ -36,7 +36,7 @@ pub struct Standing {
 /// # Errors
 ///
 /// The database's.
-pub async fn standing(database: &DatabaseConnection) -> Result<Standing, DbErr> {
+pub async fn standing(database: &DatabaseExecutor<'_>) -> Result<Standing, DbErr> {
     let recorded = recorded_names(database).await?;
     let contents = recorded_contents(database).await?;
     let mut standing = Standing::default();
@@ -108,11 +108,11 @@ fn detail(error: &DbErr) -> String {
 /// # Errors
 ///
 /// The first that fails, by its name; those before it stay applied.
-pub async fn up(database: &DatabaseConnection) -> Result<Vec<String>, Failed> {
+pub async fn up(database: &DatabaseExecutor<'_>) -> Result<Vec<String>, Failed> {
     make_table(database).await?;
     let standing = standing(database).await?;
     for name in &standing.pending {
-        Migrator::up(database, Some(1)).await.map_err(failed(name, "applied"))?;
+        Migrator::up(shared(database), Some(1)).await.map_err(failed(name, "applied"))?;
         remember(database, name).await.map_err(failed(name, "written down"))?;
     }
     // Whatever ran before contents were written down.
@@ -128,13 +128,13 @@ pub async fn up(database: &DatabaseConnection) -> Result<Vec<String>, Failed> {
 /// # Errors
 ///
 /// The first that fails, by its name; those after it stay taken back.
-pub async fn down(database: &DatabaseConnection, steps: Option<u32>) -> Result<Vec<String>, Failed> {
+pub async fn down(database: &DatabaseExecutor<'_>, steps: Option<u32>) -> Result<Vec<String>, Failed> {
     make_table(database).await?;
     let applied = standing(database).await?.applied;
     let steps = steps.and_then(|steps| usize::try_from(steps).ok()).unwrap_or(usize::MAX);
     let kept = applied.len().saturating_sub(steps);
     for name in applied[kept..].iter().rev() {
-        Migrator::down(database, Some(1)).await.map_err(failed(name, "taken back"))?;
+        Migrator::down(shared(database), Some(1)).await.map_err(failed(name, "taken back"))?;
         forget(database, CONTENTS, "name", name).await.map_err(failed(name, "struck off"))?;
     }
     Ok(applied[kept..].to_vec())
@@ -146,7 +146,7 @@ pub async fn down(database: &DatabaseConnection, steps: Option<u32>) -> Result<V
 /// # Errors
 ///
 /// The database's.
-pub async fn repair(database: &DatabaseConnection) -> Result<Standing, DbErr> {
+pub async fn repair(database: &DatabaseExecutor<'_>) -> Result<Standing, DbErr> {
     make_table(database).await?;
     let standing = standing(database).await?;
     for name in &standing.unknown {
@@ -170,16 +170,25 @@ fn content(source: &str) -> String {
     format!("{hash:016x}")
 }
 
-async fn recorded_names(database: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
-    if !SchemaManager::new(database).has_table("seaql_migrations").await? {
+/// The same once more: sea-orm takes it by value.
+fn shared<'c>(database: &'c DatabaseExecutor<'_>) -> DatabaseExecutor<'c> {
+    match database {
+        DatabaseExecutor::Connection(connection) => DatabaseExecutor::Connection(connection),
+        DatabaseExecutor::Transaction(transaction) => DatabaseExecutor::Transaction(transaction),
+        DatabaseExecutor::OwnedTransaction(transaction) => DatabaseExecutor::Transaction(transaction),
+    }
+}
+
+async fn recorded_names(database: &DatabaseExecutor<'_>) -> Result<BTreeSet<String>, DbErr> {
+    if !SchemaManager::new(shared(database)).has_table("seaql_migrations").await? {
         return Ok(BTreeSet::new());
     }
     let rows = recorded().all(database).await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
-async fn recorded_contents(database: &DatabaseConnection) -> Result<BTreeMap<String, String>, DbErr> {
-    if !SchemaManager::new(database).has_table(CONTENTS).await? {
+async fn recorded_contents(database: &DatabaseExecutor<'_>) -> Result<BTreeMap<String, String>, DbErr> {
+    if !SchemaManager::new(shared(database)).has_table(CONTENTS).await? {
         return Ok(BTreeMap::new());
     }
     let select = Query::select().columns(["name", "content"]).from(CONTENTS).to_owned();
@@ -187,7 +196,7 @@ async fn recorded_contents(database: &DatabaseConnection) -> Result<BTreeMap<Str
     rows.iter().map(|row| Ok((row.try_get("", "name")?, row.try_get("", "content")?))).collect()
 }
 
-async fn make_table(database: &DatabaseConnection) -> Result<(), DbErr> {
+async fn make_table(database: &DatabaseExecutor<'_>) -> Result<(), DbErr> {
     let mut table = Table::create();
     table.table(CONTENTS).if_not_exists();
     table.col(ColumnDef::new("name").string_len(255).not_null().primary_key());
@@ -195,7 +204,7 @@ async fn make_table(database: &DatabaseConnection) -> Result<(), DbErr> {
     database.execute(&table).await.map(drop)
 }
 
-async fn remember(database: &DatabaseConnection, name: &str) -> Result<(), DbErr> {
+async fn remember(database: &DatabaseExecutor<'_>, name: &str) -> Result<(), DbErr> {
     let Some((_, source)) = SOURCES.iter().find(|(own, _)| *own == name) else { return Ok(()) };
     let mut insert = Query::insert();
     insert.into_table(CONTENTS).columns(["name", "content"]);
@@ -204,7 +213,7 @@ async fn remember(database: &DatabaseConnection, name: &str) -> Result<(), DbErr
     database.execute(&insert).await.map(drop)
 }
 
-async fn forget(database: &DatabaseConnection, table: &str, column: &str, name: &str) -> Result<(), DbErr> {
+async fn forget(database: &DatabaseExecutor<'_>, table: &str, column: &str, name: &str) -> Result<(), DbErr> {
     let mut delete = Query::delete();
     delete.from_table(table.to_owned()).and_where(Expr::col(column.to_owned()).eq(name));
     database.execute(&delete).await.map(drop)

@@ -64,7 +64,12 @@ impl Installation {
 
     /// One for commands that get to no database.
     pub fn without_database() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// One in a folder below this one, with a database of its own there whatever the engine of the tests is.
+    pub fn below(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         let mut installation = Self { folder, database: None, variables: Vec::new() };
         for (name, value) in ENVIRONMENT {
             installation.set(name, value);
@@ -169,6 +174,19 @@ impl Installation {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Whether its database is one of PostgreSQL.
+    pub fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Starts the server, which listens on `address`, with an output that takes nothing, and waits until it answers.
+    pub async fn start_with_full_log(&self, address: SocketAddr) -> Process {
+        let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let child = self.command(&[]).stdout(full()).stderr(full()).spawn().unwrap();
+        eventually("the server answers", async || tokio::net::TcpStream::connect(address).await.ok()).await;
+        Process { client: Client::new(format!("http://{address}")), address, child, log: Log::default() }
+    }
+
     /// Starts the server and waits until it is ready.
     pub async fn start(&self) -> Process {
         let mut child = self.command(&[]).spawn().unwrap();
@@ -241,6 +259,11 @@ impl Process {
     /// How many files and connections it has open (Linux).
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap().count()
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it has ended")
     }
 
     /// Waits until it has ended.

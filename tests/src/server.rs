@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
 use server::application::{Addresses, Application};
 use server::config::{Config, Sources};
+use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -53,6 +54,7 @@ pub struct TestServer {
 
 struct Running {
     addresses: Addresses,
+    databases: Databases,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -144,9 +146,13 @@ impl TestServer {
         self.running = Some(running);
     }
 
-    /// Another instance beside it.
+    /// Another instance beside it, with a data folder of its own.
     pub async fn another(&self) -> Instance {
-        let running = run(&self.environment, self.folder.path()).await;
+        let data_dir = tempfile::tempdir_in(&self.folder).unwrap().keep();
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != "ASHLAR_DATA_DIR");
+        environment.push(("ASHLAR_DATA_DIR".to_owned(), data_dir.to_str().unwrap().to_owned()));
+        let running = run(&environment, self.folder.path()).await;
         Instance { client: Client::new(format!("http://{}", running.addresses.api)), _running: running }
     }
 
@@ -158,6 +164,11 @@ impl TestServer {
     /// Where everything is.
     pub fn addresses(&self) -> &Addresses {
         &self.running.as_ref().unwrap().addresses
+    }
+
+    /// Its own connections. What is done to them behind its back, it has to live with.
+    pub fn own_databases(&self) -> &Databases {
+        &self.running.as_ref().unwrap().databases
     }
 
     /// The origin of its own pages.
@@ -248,10 +259,12 @@ async fn run(environment: &[(String, String)], working_dir: &Path) -> Running {
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
             let application = Application::build(config).await.map_err(|error| error.to_string())?;
-            let _ = started.send(application.addresses().clone());
+            let _ = started.send((application.addresses().clone(), application.databases().clone()));
             application.run(async { drop(stopped.await) }).await.map_err(|error| error.to_string())
         })
     });
-    let Ok(addresses) = starts.await else { panic!("the server does not start: {:?}", thread.join()) };
-    Running { addresses, stop: Some(stop), thread: Some(thread) }
+    let Ok((addresses, databases)) = starts.await else {
+        panic!("the server does not start: {:?}", thread.join())
+    };
+    Running { addresses, databases, stop: Some(stop), thread: Some(thread) }
 }

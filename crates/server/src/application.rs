@@ -25,6 +25,7 @@ use upload::settings::UploadSettings;
 use upload::storage::{Storage, StorageSettings};
 use url::Url;
 
+use crate::claim::{self, Claim};
 use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
@@ -46,6 +47,8 @@ pub struct Application {
     store: Option<ObjectStore>,
     relay: Relay,
     addresses: Addresses,
+    /// Of the data folder, kept until everything has stopped.
+    claim: Option<Claim>,
 }
 
 /// Where everything is.
@@ -59,6 +62,9 @@ pub struct Addresses {
     pub storage: Url,
 }
 
+/// How often it is looked whether the database needs tidying, which is one look at a file.
+const TIDY_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How often deleted uploads and ended sessions are looked for.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -70,6 +76,7 @@ impl Application {
     /// The sentence that says why it cannot start.
     pub async fn build(config: Config) -> Result<Self, CommandError> {
         make_folder(&config.data_dir)?;
+        let claim = claim::claim(&config)?;
         let listener = TcpListener::bind(config.server.bind)
             .map_err(|error| busy("ASHLAR_SERVER__BIND", config.server.bind, &error))?;
         let api = listener.local_addr()?;
@@ -125,13 +132,19 @@ impl Application {
         };
         let addresses =
             Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
-        Ok(Self { config, context: web::Data::new(context), listener, store, relay, addresses })
+        Ok(Self { config, context: web::Data::new(context), listener, store, relay, addresses, claim })
     }
 
     /// Where everything is.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Its databases, for tests that break them.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.context.databases
     }
 
     /// The relay of events, for tests that want to see their effects.
@@ -154,10 +167,13 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        tasks.spawn(purge_until(shutdown.clone(), self.context.clone()));
+        let (context, tidied) = (self.context.clone(), self.context.databases.clone());
+        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&context).await));
+        tasks.spawn(every(TIDY_INTERVAL, shutdown.clone(), async move || tidy(&tidied).await));
         let outcome = serve(self.listener, serving(&self.config), self.context, stop).await;
         shutdown.cancel();
         while tasks.join_next().await.is_some() {}
+        drop(self.claim);
         Ok(outcome?)
     }
 }
@@ -184,9 +200,9 @@ fn serving(config: &Config) -> Serving {
     }
 }
 
-/// Removes what was deleted, given up or ended long ago, now and then. Every instance does: it is safe and cheap.
-async fn purge_until(shutdown: CancellationToken, context: web::Data<Context>) {
-    let mut ticks = tokio::time::interval(PURGE_INTERVAL);
+/// Does `work` now and then. Every instance does: it is safe and cheap.
+async fn every(interval: Duration, shutdown: CancellationToken, work: impl AsyncFn()) {
+    let mut ticks = tokio::time::interval(interval);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -195,11 +211,18 @@ async fn purge_until(shutdown: CancellationToken, context: web::Data<Context>) {
         // Cut off, it leaves nothing undone for good.
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = purge(&context) => {}
+            () = work() => {}
         }
     }
 }
 
+async fn tidy(databases: &Databases) {
+    if let Err(error) = databases.tidy().await {
+        tracing::warn!(?error, "SQLite's write-ahead log cannot be cut off now; the next run tries again");
+    }
+}
+
+/// Removes what was deleted, given up or ended long ago.
 async fn purge(context: &Context) {
     if let Err(error) = upload::service::purge(&context.databases, &context.storage, &context.uploads).await {
         tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");

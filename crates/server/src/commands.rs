@@ -55,28 +55,28 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
     let primary = databases.primary();
     match command {
         MigrateCommand::Up { yes } => {
-            let up = async {
+            let up = schema::locked(&config, primary, async |database| {
                 if !yes {
-                    occupied::refuse(&config, primary).await?;
+                    occupied::refuse(&config, database).await?;
                 }
-                schema::up(&config, primary).await
-            };
-            print(&list("applied", &schema::locked(&config, primary, up).await?))
+                schema::up(&config, database).await
+            });
+            print(&list("applied", &up.await?))
         }
         MigrateCommand::Down { all, steps, yes } => {
-            let steps = if all { None } else { Some(steps) };
+            let steps = (!all).then_some(steps);
             if !yes {
                 confirm(&what_goes(&config, steps), "--yes does it without asking")?;
             }
-            let down = schema::down(&config, primary, steps);
+            let down = async |database: &_| schema::down(&config, database, steps).await;
             print(&list("reverted", &schema::locked(&config, primary, down).await?))
         }
         MigrateCommand::Repair => {
-            let repair = async { Ok(record::repair(primary).await?) };
+            let repair = async |database: &_| Ok(record::repair(database).await?);
             let found = schema::locked(&config, primary, repair).await?;
             print(&(list("struck off", &found.unknown) + &list("taken as it is", &found.changed)))
         }
-        MigrateCommand::Status => print(&status(&record::standing(primary).await?)),
+        MigrateCommand::Status => print(&status(&record::standing(&primary.into()).await?)),
     }
 }
 

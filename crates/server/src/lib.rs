@@ -9,11 +9,13 @@
 //! | [`config`] | the configuration: read once, checked once |
 //! | [`cli`], [`commands`] | the command line |
 //! | [`subscribers`] | what happens when something happened |
+//! | [`claim`] | one server at a time for a data folder |
 //! | [`migrate`] | the schema, at the start and by command |
 //! | [`occupied`] | whether a database is another program's |
 //! | [`logging`] | the log |
 
 pub mod application;
+pub mod claim;
 pub mod cli;
 pub mod commands;
 pub mod config;

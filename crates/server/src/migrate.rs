@@ -1,9 +1,16 @@
-//! Migrations, at the start and by command. On PostgreSQL one instance migrates and the others wait for it.
+//! Migrations, at the start and by command. One process migrates, and the others wait for it.
+//!
+//! On PostgreSQL it holds an advisory lock, and each migration is a transaction. On SQLite all of them are one transaction,
+//! whose lock on the file keeps the others out: so a change that fails half-way, on a full disk for one, leaves nothing
+//! behind that the next attempt would stumble over.
 
 use std::time::Duration;
 
 use migration::record::{self, Standing};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseExecutor, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
+};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
@@ -20,13 +27,13 @@ const LOCK: i64 = 0x6173_686c_6172;
 /// The database's, or the sentence that says what to do.
 pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(), CommandError> {
     if config.database.auto_migrate {
-        let up = async {
-            occupied::refuse(config, primary).await?;
-            up(config, primary).await
+        let up = async |database: &_| {
+            occupied::refuse(config, database).await?;
+            up(config, database).await
         };
         return locked(config, primary, up).await.map(drop);
     }
-    let standing = record::standing(primary).await?;
+    let standing = record::standing(&primary.into()).await?;
     refuse_foreign(config, &standing)?;
     match standing.pending.first() {
         None => Ok(()),
@@ -42,9 +49,9 @@ pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(
 /// # Errors
 ///
 /// The database's, with the name of the migration that failed, or the sentence that says what to do.
-pub async fn up(config: &Config, primary: &DatabaseConnection) -> Result<Vec<String>, CommandError> {
-    refuse_foreign(config, &record::standing(primary).await?)?;
-    Ok(record::up(primary).await?)
+pub async fn up(config: &Config, database: &DatabaseExecutor<'_>) -> Result<Vec<String>, CommandError> {
+    refuse_foreign(config, &record::standing(database).await?)?;
+    Ok(record::up(database).await?)
 }
 
 /// Takes so many migrations back, or all.
@@ -54,11 +61,11 @@ pub async fn up(config: &Config, primary: &DatabaseConnection) -> Result<Vec<Str
 /// The database's, with the name of the migration that failed, or the sentence that says what to do.
 pub async fn down(
     config: &Config,
-    primary: &DatabaseConnection,
+    database: &DatabaseExecutor<'_>,
     steps: Option<u32>,
 ) -> Result<Vec<String>, CommandError> {
-    refuse_unknown(config, &record::standing(primary).await?)?;
-    Ok(record::down(primary, steps).await?)
+    refuse_unknown(config, &record::standing(database).await?)?;
+    Ok(record::down(database, steps).await?)
 }
 
 fn refuse_foreign(config: &Config, standing: &Standing) -> Result<(), CommandError> {
@@ -125,41 +132,68 @@ fn sqlite_file(config: &Config) -> String {
     if url.contains(&data) { format!("the data folder {data}") } else { format!("the file of {url}") }
 }
 
-/// Does `work` while no other instance does such work. SQLite has one machine and one writer anyway.
+/// Does `work` while no other process does such work, for which it waits.
 ///
 /// # Errors
 ///
-/// Those of `work`, and the database's.
+/// Those of `work`, the database's, and that both took longer than
+/// [`migration_timeout`](crate::config::Database::migration_timeout).
 pub async fn locked<T>(
     config: &Config,
     primary: &DatabaseConnection,
-    work: impl Future<Output = Result<T, CommandError>>,
+    work: impl AsyncFnOnce(&DatabaseExecutor<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
+    let limit = config.database.migration_timeout;
     // The server has limits of its own for statements; it does not help where nothing comes back from it.
-    let work = async {
-        let limit = config.database.migration_timeout;
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_long(limit)))
-    };
-    if primary.get_database_backend() != DbBackend::Postgres {
-        return work.await;
-    }
-    // It belongs to a transaction, and goes with it if the process dies. (One of a session would stay behind with a pooler
-    // that gives the session's connection to somebody else.)
+    let outcome = tokio::time::timeout(limit, async {
+        match primary.get_database_backend() {
+            DbBackend::Postgres => locked_on_postgres(primary, limit, work).await,
+            _ => locked_on_sqlite(config, work).await,
+        }
+    });
+    outcome.await.unwrap_or_else(|_| Err(too_long(limit)))
+}
+
+/// The lock belongs to a transaction, and goes with it if the process dies. (One of a session would stay behind with a pooler
+/// that gives the session's connection to somebody else.)
+async fn locked_on_postgres<T>(
+    primary: &DatabaseConnection,
+    patience: Duration,
+    work: impl AsyncFnOnce(&DatabaseExecutor<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let lock = primary.begin().await?;
-    let patience = config.database.migration_timeout.as_millis();
     lock.execute_unprepared(&format!(
-        "SET LOCAL lock_timeout = {patience}; SET LOCAL idle_in_transaction_session_timeout = 0"
+        "SET LOCAL lock_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = 0",
+        patience.as_millis()
     ))
     .await?;
     lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
-    let outcome = work.await;
+    let outcome = work(&primary.into()).await;
     lock.rollback().await?;
     outcome
 }
 
+/// The lock is that of the file. The connection is used for nothing else, so nothing is left on one that is used again.
+async fn locked_on_sqlite<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&DatabaseExecutor<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let alone = config.database.settings().connect_alone().await?;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = alone.begin_with_options(options).await?;
+    let outcome = work(&(&transaction).into()).await?;
+    transaction.commit().await?;
+    alone.close().await?;
+    Ok(outcome)
+}
+
 fn too_long(limit: Duration) -> CommandError {
     CommandError::message(format!(
-        "the migrations took longer than the {} s of ASHLAR_DATABASE__MIGRATION_TIMEOUT; those that were applied stay",
+        "the migrations, or waiting for another process that migrates, took longer than the {} s of \
+         ASHLAR_DATABASE__MIGRATION_TIMEOUT; `ashlar migrate status` lists what was applied",
         limit.as_secs()
     ))
 }

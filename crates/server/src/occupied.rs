@@ -3,7 +3,7 @@
 
 use migration::record::CONTENTS;
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 /// # Errors
 ///
 /// The sentence that names the database, where its URL came from, and what to do; and the database's.
-pub async fn refuse(config: &Config, primary: &DatabaseConnection) -> Result<(), CommandError> {
+pub async fn refuse(config: &Config, primary: &impl ConnectionTrait) -> Result<(), CommandError> {
     let tables = foreign_tables(primary).await?;
     if tables.is_empty() {
         return Ok(());
@@ -39,7 +39,7 @@ pub async fn refuse(config: &Config, primary: &DatabaseConnection) -> Result<(),
 }
 
 /// The tables in a database in which none of our migrations ever ran.
-async fn foreign_tables(primary: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+async fn foreign_tables(primary: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let tables = tables(primary).await?;
     let is_ours = tables.iter().any(|table| table == RECORD) && {
         let applied = names(primary, "SELECT version AS name FROM seaql_migrations").await?;
@@ -51,7 +51,7 @@ async fn foreign_tables(primary: &DatabaseConnection) -> Result<Vec<String>, DbE
 }
 
 /// Every table of the schema that we write to. What an extension of PostgreSQL made is nobody's.
-async fn tables(primary: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+async fn tables(primary: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let sql = match primary.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT c.relname::text AS name FROM pg_class c WHERE c.relkind IN ('r', 'p') \
@@ -63,7 +63,7 @@ async fn tables(primary: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     names(primary, sql).await
 }
 
-async fn names(primary: &DatabaseConnection, sql: &str) -> Result<Vec<String>, DbErr> {
+async fn names(primary: &impl ConnectionTrait, sql: &str) -> Result<Vec<String>, DbErr> {
     let statement = Statement::from_string(primary.get_database_backend(), sql);
     primary.query_all_raw(statement).await?.iter().map(|row| row.try_get("", "name")).collect()
 }

@@ -2,6 +2,8 @@
 //! notices, and when it is whole again so is the server, without a restart.
 
 mod deadlines;
+mod disk_full;
+mod side_by_side;
 
 use std::time::Duration;
 

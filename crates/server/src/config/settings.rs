@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use shared_kernel::session::DatabaseSettings;
 use url::Url;
@@ -160,6 +160,12 @@ pub struct Database {
 }
 
 impl Database {
+    /// Whether it is a file of this machine.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.url.expose_secret().starts_with("sqlite:")
+    }
+
     /// The same, as the kernel takes it.
     #[must_use]
     pub fn settings(&self) -> DatabaseSettings {

@@ -59,6 +59,21 @@ impl DatabaseSettings {
         }
     }
 
+    /// One connection of its own to a SQLite database, for work on the schema: what is left on it goes with it, and it is not
+    /// closed for being old. A statement waits for another process's lock as long as [migrating](Self::migration_timeout) may
+    /// take.
+    ///
+    /// # Errors
+    ///
+    /// The primary cannot be opened.
+    pub async fn connect_alone(&self) -> Result<DatabaseConnection, ConnectError> {
+        let wait = self.migration_timeout;
+        let mut options = self.options(&self.url);
+        options.max_connections(1).idle_timeout(None).max_lifetime(None);
+        options.map_sqlx_sqlite_opts(move |options| sqlite::writing_options(options).busy_timeout(wait));
+        Ok(sqlite::open(options).await?)
+    }
+
     pub(super) fn options(&self, url: &SecretString) -> ConnectOptions {
         let mut options = ConnectOptions::new(url.expose_secret());
         options

@@ -83,6 +83,13 @@ impl SessionError {
         matches!(code.as_deref(), Some("23503" | "23001" | "787" | "1811"))
     }
 
+    /// The database's own code of what went wrong: an extended result code of SQLite, or a SQLSTATE.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        let Self::Database(error) = self else { return None };
+        Some(driver_error(error)?.as_database_error()?.code()?.into_owned())
+    }
+
     /// The database was not reached, or had no connection left; the same request may work later.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
@@ -174,6 +181,12 @@ fn sqlite_code(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Option<u8>
     error.try_downcast_ref::<SqliteError>()?;
     let code: u32 = error.code()?.parse().ok()?;
     Some(code.to_le_bytes()[0])
+}
+
+/// Another process holds SQLite's file, and it could not even be opened.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else { return false };
+    error.as_database_error().and_then(sqlite_code) == Some(sqlite::BUSY)
 }
 
 /// Whether nothing is known of a transaction in which a statement failed so, and of its connection. Of all failures of

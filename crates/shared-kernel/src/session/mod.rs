@@ -26,8 +26,8 @@ use std::time::Duration;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, Select,
-    Statement,
+    ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr,
+    Select, Statement,
 };
 use tokio::sync::OnceCell;
 
@@ -158,6 +158,18 @@ impl Databases {
                 Ok(postgres.primary.fetch(&one).await.map(drop)?)
             }
         }
+    }
+
+    /// Keeps what the database has beside its data small: SQLite's write-ahead log, if somebody read an older state for so
+    /// long that it grew. To be called now and then; it waits for nobody, and mostly finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn tidy(&self) -> Result<(), SessionError> {
+        let Engine::Sqlite(sqlite) = &self.0.engine else { return Ok(()) };
+        let trimmed = sqlite.trim_log().await;
+        Ok(trimmed.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error))))?)
     }
 
     /// The state of each replica: whether it is in use.

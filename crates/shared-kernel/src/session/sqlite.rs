@@ -1,20 +1,21 @@
 //! SQLite: its file, its one writing connection, and what that must be like to be used again.
 
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, Connection as _};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Row as _};
 use sea_orm::{
-    ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait as _,
 };
 use secrecy::ExposeSecret as _;
 
 use super::connect::DatabaseSettings;
-use super::error::leaves_doubt;
+use super::error::{is_busy, leaves_doubt};
 use super::{Committed, ConnectError, SessionError, WriteSession};
 
 /// One database.
@@ -25,6 +26,14 @@ pub(super) struct Sqlite {
     /// Connections to the same file, which see every commit at once.
     readers: DatabaseConnection,
 }
+
+/// How often, and after which pause, a file that is locked is tried to be opened again: for 5 s.
+const OPEN_ATTEMPTS: usize = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The write-ahead log is cut off where it is longer than that, in bytes. SQLite moves it into the file every 1,000 pages
+/// (4 MB), and it grows beyond while somebody reads an older state.
+const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
 /// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
@@ -56,20 +65,33 @@ pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, Conne
                 })
             }
         });
-    let primary = Database::connect(writing).await?;
+    let primary = open(writing).await?;
     let mut reading = settings.options(&settings.url);
     reading.map_sqlx_sqlite_opts(move |options| {
         options.create_if_missing(false).busy_timeout(busy_timeout).pragma("query_only", "ON")
     });
-    Ok(Sqlite { primary, writer, readers: Database::connect(reading).await? })
+    Ok(Sqlite { primary, writer, readers: open(reading).await? })
 }
 
-fn writing_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+/// Opens a pool on the file. The first connection of all gives it its write-ahead log, which it has to be alone for, and
+/// SQLite does not wait for that: it is tried again.
+pub(super) async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    for _ in 0..OPEN_ATTEMPTS {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(OPEN_PAUSE).await,
+            opened => return opened,
+        }
+    }
+    Database::connect(options).await
+}
+
+pub(super) fn writing_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("journal_size_limit", LOG_LIMIT.to_string())
 }
 
 impl Sqlite {
@@ -113,6 +135,29 @@ impl Sqlite {
         }
         session.commit(()).await.map(Committed::into_value)
     }
+
+    /// Moves a write-ahead log that has grown too long into the file, and cuts it off. It waits for nobody: while somebody
+    /// writes or reads an older state, the next time does it.
+    pub(super) async fn trim_log(&self) -> Result<(), sqlx::Error> {
+        let options = self.primary.get_sqlite_connection_pool().connect_options();
+        let mut log = options.get_filename().as_os_str().to_owned();
+        log.push("-wal");
+        let length = tokio::fs::metadata(&log).await.map_or(0, |file| file.len());
+        if length <= LOG_LIMIT {
+            return Ok(());
+        }
+        let options = SqliteConnectOptions::clone(&options).busy_timeout(Duration::ZERO);
+        let mut connection = options.connect().await?;
+        let outcome = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
+        connection.close().await?;
+        if outcome?.try_get::<i32, _>(0)? != 0 {
+            tracing::warn!(
+                length,
+                "SQLite's write-ahead log is long and cannot be cut off, because somebody writes or reads an older state"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// A transaction on the writing connection, watched.
@@ -155,7 +200,9 @@ fn file(url: &str) -> Result<std::path::PathBuf, ConnectError> {
 
 /// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
 fn make_file(url: &str) -> Result<(), ConnectError> {
-    let path: &Path = &file(url)?;
+    let options: SqliteConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
+    let path = options.get_filename();
     let mut file = std::fs::OpenOptions::new();
     file.append(true).create(true);
     #[cfg(unix)]

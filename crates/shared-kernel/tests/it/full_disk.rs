@@ -1,11 +1,11 @@
-//! SQLite's file cannot grow, or something else goes wrong below a statement. What is acknowledged after that is in the
-//! file all the same, and what is not is answered with "come again".
+//! SQLite's file cannot grow, its log grew, or something else goes wrong below a statement. What is acknowledged after
+//! that is in the file all the same, and what is not is answered with "come again".
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::session::{Databases, SessionError, WriteSession};
 use shared_kernel::testing::TestDatabase;
@@ -204,4 +204,33 @@ async fn a_database_that_is_asked_says_whether_it_takes_writes() {
     assert!(held.is_err(), "{held:?}");
     commit(holder).await;
     database.ping().await.unwrap();
+}
+
+/// Somebody reads an older state, a backup for one: the log grows until that ends, and is cut off then. Nobody waits.
+#[tokio::test]
+async fn a_write_ahead_log_that_grew_is_cut_off() {
+    let Some(database) = sqlite().await else { return };
+    let log = format!("{}-wal", database.url().trim_start_matches("sqlite://"));
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let other = opened_again(&database, |_| ()).await;
+    let reader = other.primary().begin().await.unwrap();
+    reader
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT count(*) FROM widgets"))
+        .await
+        .unwrap();
+    for number in 0..20 {
+        let session = database.write();
+        session.execute_unprepared("INSERT INTO ballast VALUES (randomblob(1000000))").await.unwrap();
+        insert(&session, &number.to_string()).await.unwrap();
+        commit(session).await;
+    }
+    let grown = length();
+    assert!(grown > 16 * 1024 * 1024, "{grown}");
+    database.tidy().await.unwrap();
+    assert!(length() >= grown, "the reader needs it");
+    stored(&database, "meanwhile").await;
+    reader.rollback().await.unwrap();
+    database.tidy().await.unwrap();
+    assert_eq!(length(), 0);
+    writes_are_kept(&database, "after").await;
 }

@@ -392,6 +392,7 @@ async fn sqlite_is_set_up_for_a_server() {
     assert_eq!(pragma("synchronous").await, "2", "FULL");
     assert_eq!(pragma("foreign_keys").await, "1");
     assert_eq!(pragma("busy_timeout").await, "20000", "half of the time that there is for an answer");
+    assert_eq!(pragma("journal_size_limit").await, (16 * 1024 * 1024).to_string());
 }
 
 proptest! {

@@ -1,0 +1,333 @@
+//! A full disk: nothing that is acknowledged is lost, and when there is space again everything goes on by itself.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use serde_json::{Value, json};
+use tests::process::{Installation, Process};
+use tests::store::png;
+use tests::{Account, Answer, Client, PASSWORD, TestServer, eventually, unique};
+
+/// More statements than any request has.
+const ENOUGH: i64 = 40;
+
+/// A server on SQLite, each of whose changes to a row needs a page of its own from now on. `None` on PostgreSQL.
+async fn on_sqlite() -> Option<TestServer> {
+    let server = TestServer::start().await;
+    if server.backend() != DbBackend::Sqlite {
+        return None;
+    }
+    server.execute("CREATE TABLE ballast (bytes BLOB)").await;
+    for table in
+        ["users", "credentials", "sessions", "refresh_tokens", "uploads", "outbox_events", "handled_events"]
+    {
+        let there = format!("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '{table}'");
+        if server.count(&there).await == 0 {
+            continue;
+        }
+        for event in ["INSERT", "UPDATE", "DELETE"] {
+            let sql = format!(
+                "CREATE TRIGGER grow_{table}_{event} AFTER {event} ON {table} \
+                 BEGIN INSERT INTO ballast VALUES (randomblob(5000)); END"
+            );
+            server.execute(&sql).await;
+        }
+    }
+    Some(server)
+}
+
+/// Lets the file grow by so many pages, as far as the server's writing connection of this moment is concerned.
+async fn leave_pages(server: &TestServer, pages: i64) {
+    // The relay is not to run into the limit in the request's stead.
+    eventually("all events are delivered", async || {
+        let open = server.count("SELECT count(*) FROM outbox_events WHERE delivered_at IS NULL").await;
+        (open == 0).then_some(())
+    })
+    .await;
+    let primary = server.own_databases().primary();
+    let row = primary.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await;
+    let used: i64 = row.unwrap().unwrap().try_get_by_index(0).unwrap();
+    primary.execute_unprepared(&format!("PRAGMA max_page_count = {}", used + pages)).await.unwrap();
+}
+
+fn signup(client: &Client, email: &str) -> tests::client::Request {
+    let body = json!({"email": email, "password": PASSWORD, "name": "Ada Lovelace"});
+    client.post("/api/v1/auth/signup").json(&body)
+}
+
+async fn logs_in(client: &Client, email: &str) -> bool {
+    let body = json!({"identifier": email, "password": PASSWORD});
+    client.post("/api/v1/auth/login").json(&body).await.status == 200
+}
+
+/// What was refused was for want of space, which the client is told to wait for.
+#[track_caller]
+fn is_refused(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
+/// A refused write and others after it: what is acknowledged is there for other connections and can be used.
+async fn writes_are_kept(server: &TestServer) {
+    let emails: Vec<String> = (0..3).map(|_| unique("kept") + "@example.com").collect();
+    for email in &emails {
+        signup(server, email).await.expect(201);
+        signup(server, email).await.expect(409);
+    }
+    for email in &emails {
+        let rows = format!("SELECT count(*) FROM users WHERE email = '{email}'");
+        assert_eq!(server.count(&rows).await, 1, "{email} was acknowledged and is lost");
+        assert!(logs_in(server, email).await, "{email} was acknowledged and is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_at_any_of_its_statements() {
+    let Some(server) = on_sqlite().await else { return };
+    let mut refused = 0;
+    for pages in 0..ENOUGH {
+        leave_pages(&server, pages).await;
+        let email = unique("tried") + "@example.com";
+        let answer = signup(&server, &email).await;
+        let rows = server.count(&format!("SELECT count(*) FROM users WHERE email = '{email}'")).await;
+        if answer.status == 201 {
+            assert_eq!(rows, 1);
+            break;
+        }
+        is_refused(&answer);
+        assert_eq!(rows, 0);
+        refused += 1;
+        writes_are_kept(&server).await;
+    }
+    assert!((2..ENOUGH).contains(&refused), "{refused}");
+    server.get("/health/ready").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_upload_at_any_of_its_statements() {
+    let Some(server) = on_sqlite().await else { return };
+    let ada = server.signup().await;
+    let bytes = png(3, 3);
+    let (mut refused, mut created) = (0, Value::Null);
+    for pages in 0..ENOUGH {
+        leave_pages(&server, pages).await;
+        let answer = announce(&server, &ada, &bytes).await;
+        if answer.status == 201 {
+            created = answer.json();
+            break;
+        }
+        is_refused(&answer);
+        refused += 1;
+        writes_are_kept(&server).await;
+    }
+    assert!((1..ENOUGH).contains(&refused), "{refused}");
+    put(&server, &created, &bytes).await.expect(200);
+    let complete = format!("/api/v1/uploads/{}/complete", created["upload"]["id"].as_str().unwrap());
+    let mut refused = 0;
+    for pages in 0..ENOUGH {
+        leave_pages(&server, pages).await;
+        let answer = server.post(&complete).bearer(&ada.token).await;
+        if answer.status == 200 {
+            break;
+        }
+        is_refused(&answer);
+        refused += 1;
+        writes_are_kept(&server).await;
+    }
+    assert!((1..ENOUGH).contains(&refused), "{refused}");
+    let path = complete.trim_end_matches("/complete");
+    assert_eq!(server.get_as(&ada, path).await.expect(200).json()["status"], "completed");
+}
+
+async fn announce(client: &Client, account: &Account, bytes: &[u8]) -> Answer {
+    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
+    client.post("/api/v1/uploads").bearer(&account.token).json(&body).await
+}
+
+async fn put(client: &Client, created: &Value, bytes: &[u8]) -> Answer {
+    let request = &created["request"];
+    let mut put = client.request(reqwest::Method::PUT, request["url"].as_str().unwrap()).unchecked();
+    for (name, value) in request["headers"].as_object().unwrap() {
+        if name != "content-length" {
+            put = put.header(name, value.as_str().unwrap());
+        }
+    }
+    put.bytes(bytes.to_vec()).await
+}
+
+/// A file system of 24 MB. `None` where this process may not mount one.
+struct SmallDisk {
+    mounted: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let mounted = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(mounted.path());
+        if !mount.status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: this process may not mount a small file system");
+            return None;
+        }
+        Some(Self { mounted })
+    }
+
+    fn path(&self) -> &Path {
+        self.mounted.path()
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+
+    /// Fills it, but for so many bytes.
+    fn fill(&self, left: u64) {
+        let mut file = File::create(self.filler()).unwrap();
+        let mut size = 0;
+        for block in [vec![1; 1 << 16], vec![1; 1 << 10], vec![1; 1]] {
+            while let Ok(written) = file.write(&block) {
+                size += u64::try_from(written).unwrap();
+            }
+        }
+        file.set_len(size.saturating_sub(left)).unwrap();
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process that is about to end may still be in it.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+async fn is_ready(process: &Process) -> bool {
+    process.get("/health/ready").await.status == 200
+}
+
+#[tokio::test]
+async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let installation = Installation::below(disk.path());
+    let process = installation.start().await;
+    let session = signup(&process, "first@example.com").await.expect(201).json();
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let mut kept = vec!["first@example.com".to_owned()];
+    for pages in 0..12 {
+        disk.fill(pages * 4096);
+        let (mut refused, mut ready) = (0, true);
+        // The last pages may do for a small write and not for a sign-up, so that it is ready for a moment more.
+        for _ in 0..300 {
+            let email = unique("filling") + "@example.com";
+            let answer = signup(&process, &email).await;
+            if answer.status == 201 {
+                kept.push(email);
+                continue;
+            }
+            is_refused(&answer);
+            refused += 1;
+            ready = is_ready(&process).await;
+            if !ready {
+                break;
+            }
+        }
+        assert!(refused > 0 && !ready, "{refused} refused, ready: {ready}");
+        // Who only reads is served; who asks is told.
+        process.get("/api/v1/users/me").bearer(&token).await.expect(200);
+        process.get("/health/live").await.expect(200);
+        disk.empty();
+        eventually("it says that it can work", async || is_ready(&process).await.then_some(())).await;
+        let next = unique("next") + "@example.com";
+        signup(&process, &next).await.expect(201);
+        signup(&process, &next).await.expect(409);
+        kept.push(next);
+        for _ in 0..3 {
+            let email = unique("after") + "@example.com";
+            signup(&process, &email).await.expect(201);
+            kept.push(email);
+        }
+    }
+    for email in &kept {
+        assert!(logs_in(&process, email).await, "{email} was acknowledged and is lost");
+    }
+    // A restart in order would lose what was never committed.
+    process.stop().await;
+    let process = installation.start().await;
+    for email in &kept {
+        assert!(logs_in(&process, email).await, "{email} was acknowledged and is lost by a restart");
+    }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_fit_leaves_nothing_behind_and_can_be_sent_again() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let installation = Installation::below(disk.path());
+    let process = installation.start().await;
+    let session = signup(&process, "ada@example.com").await.expect(201).json();
+    let ada = Account::from(&session);
+    let bytes = png(900, 900);
+    let created = announce(&process, &ada, &bytes).await.expect(201).json();
+    disk.fill(64 * 1024);
+    let refused = put(&process, &created, &bytes).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let objects = installation.folder().join("data").join("objects");
+    let left: u64 = sizes(&objects.join("staging")) + sizes(&objects.join("buckets"));
+    assert_eq!(left, 0, "bytes of a refused file are left");
+    disk.empty();
+    put(&process, &created, &bytes).await.expect(200);
+    let complete = format!("/api/v1/uploads/{}/complete", created["upload"]["id"].as_str().unwrap());
+    process.post(&complete).bearer(&ada.token).await.expect(200);
+    process.stop().await;
+}
+
+/// The bytes of all files below a folder.
+fn sizes(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let size = |entry: fs::DirEntry| {
+        let data = entry.metadata().unwrap();
+        if data.is_dir() { sizes(&entry.path()) } else { data.len() }
+    };
+    entries.map(|entry| size(entry.unwrap())).sum()
+}
+
+/// Whatever the migration had done when the disk was full, the next one can begin with.
+#[tokio::test]
+async fn a_migration_that_does_not_fit_is_undone() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let mut refused = 0;
+    for pages in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96] {
+        let installation = Installation::below(disk.path());
+        disk.fill(40 * 1024 + pages * 4096);
+        let first = installation.run(&["migrate", "up"]).await;
+        disk.empty();
+        refused += usize::from(first.code != 0);
+        let second = installation.run(&["migrate", "up"]).await;
+        assert_eq!(second.code, 0, "after {first:?}: {second:?}");
+        let status = installation.run(&["migrate", "status"]).await;
+        assert!(status.stdout.lines().all(|line| line.starts_with("applied ")), "{status:?}");
+    }
+    assert!(refused >= 3, "{refused}");
+}
+
+/// The log may be on the full disk too. That is no reason to stop.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let mut installation = Installation::new().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    installation.set("ASHLAR_SERVER__BIND", &free.to_string());
+    installation.set("ASHLAR_LOG_LEVEL", "debug");
+    let process = installation.start_with_full_log(free).await;
+    signup(&process, "ada@example.com").await.expect(201);
+    signup(&process, "ada@example.com").await.expect(409);
+    process.get("/api/v1/users/me").await.expect(401);
+    assert!(is_ready(&process).await);
+    process.stop().await;
+}
