@@ -97,13 +97,11 @@ impl Installation {
 
     /// Where its database is. That of SQLite is made, if it is not there yet.
     pub fn database_url(&self) -> String {
-        match &self.database {
-            Some(database) => database.url().to_owned(),
-            None => {
-                fs::create_dir_all(self.folder().join("data")).unwrap();
-                format!("sqlite://{}?mode=rwc", self.folder().join("data/ashlar.sqlite").display())
-            }
+        if let Some(database) = &self.database {
+            return database.url().to_owned();
         }
+        fs::create_dir_all(self.folder().join("data")).unwrap();
+        format!("sqlite://{}?mode=rwc", self.folder().join("data/ashlar.sqlite").display())
     }
 
     /// Does this in its database, as somebody else would who has the password.

@@ -62,7 +62,7 @@ fn run_one(workspace: &Workspace, step: &'static Step) -> Report {
         Ok(Outcome::Passed) => crate::output::say!("<== {} passed in {:.1} s", step.name, took.as_secs_f32()),
         Ok(Outcome::Skipped(why)) => crate::output::say!("<== {} skipped: {why}", step.name),
         Err(error) => {
-            crate::output::say!("<== {} FAILED after {:.1} s\n{error:#}", step.name, took.as_secs_f32())
+            crate::output::say!("<== {} FAILED after {:.1} s\n{error:#}", step.name, took.as_secs_f32());
         }
     }
     Report { step, result, took }

@@ -52,11 +52,13 @@ impl Ports {
 }
 
 /// The keys of the embedded object store, for the steps that call it as an S3 client.
-const STORE_KEYS: (&str, &str) = ("ashlar-xtask", "not-a-secret-of-anybody-0123456789");
+pub(crate) const STORE_KEYS: (&str, &str) = ("ashlar-xtask", "not-a-secret-of-anybody-0123456789");
 
 /// A user who has signed up.
 #[derive(Debug)]
 pub(crate) struct Account {
+    /// The id.
+    pub(crate) id: String,
     /// The address.
     pub(crate) email: String,
     /// The password.
@@ -115,11 +117,6 @@ impl Server {
         ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", self.ports.store))
     }
 
-    /// The object store's access key id and secret access key.
-    pub(crate) fn store_keys(&self) -> (&'static str, &'static str) {
-        STORE_KEYS
-    }
-
     /// Its folder, for logs and reports.
     pub(crate) fn folder(&self) -> &PathBuf {
         &self.folder
@@ -138,12 +135,14 @@ impl Server {
         let token = answer.get("access_token").and_then(Value::as_str);
         let token =
             token.with_context(|| format!("signup answered without an access token: {answer}"))?.to_owned();
-        Ok(Account { email, password, token })
+        let id = answer.get("user").and_then(|user| user.get("id")).and_then(Value::as_str);
+        let id = id.with_context(|| format!("signup answered without a user: {answer}"))?.to_owned();
+        Ok(Account { id, email, password, token })
     }
 
     /// Makes a user an admin, with the command line that an operator has.
-    pub(crate) fn promote(&self, email: &str) -> Result<()> {
-        let command = Invocation::new(&self.binary).args(["admin", "create", "--email", email]);
+    pub(crate) fn promote(&self, account: &Account) -> Result<()> {
+        let command = Invocation::new(&self.binary).args(["admin", "create", "--user-id", &account.id]);
         configured(command, self.ports, &self.folder).run()
     }
 

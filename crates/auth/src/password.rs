@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     fn weak(memory_kib: u32) -> PasswordHasher {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let settings =
             PasswordSettings { memory_kib, iterations: 1, parallelism: 1, threads: 1, queue: 10, patience };
         PasswordHasher::start(settings).unwrap()

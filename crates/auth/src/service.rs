@@ -281,8 +281,9 @@ pub async fn session_of_access_token(auth: &Auth, token: &str) -> Result<Session
 /// [`AuthError::InvalidToken`] if it is not ours, not of this time, its session is over, or its user may not be here.
 pub async fn authenticate(auth: &Auth, access_token: &str) -> Result<Arc<Actor>, AuthError> {
     let claims = auth.access.verify(&auth.keys, access_token, auth.now()).await?;
-    let actor =
-        auth.alive.try_get_with(claims.sid, alive(auth, claims.sid)).await.map_err(AuthError::Shared)?;
+    // Boxed where it is begun, which is where nothing is known of the session: the way to the database is a large future.
+    let found = async { Box::pin(alive(auth, claims.sid)).await };
+    let actor = auth.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
     actor.filter(|actor| actor.user_id == claims.sub).ok_or(AuthError::InvalidToken)
 }
 

@@ -6,6 +6,7 @@ use auth::dto::{Device, Password};
 use auth::password::PasswordHasher;
 use auth::service::AdminAccount;
 use migration::record::{self, Standing};
+use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
 use shared_kernel::contact::{Contact as _, Email};
@@ -55,7 +56,7 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
     let primary = databases.primary();
     match command {
         MigrateCommand::Up { yes } => {
-            let up = schema::locked(&config, primary, async |database| {
+            let up = schema::locked(&config, primary, async |database: &DatabaseExecutor<'_>| {
                 if !yes {
                     occupied::refuse(&config, database).await?;
                 }
@@ -68,11 +69,11 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
             if !yes {
                 confirm(&what_goes(&config, steps), "--yes does it without asking")?;
             }
-            let down = async |database: &_| schema::down(&config, database, steps).await;
+            let down = async |database: &DatabaseExecutor<'_>| schema::down(&config, database, steps).await;
             print(&list("reverted", &schema::locked(&config, primary, down).await?))
         }
         MigrateCommand::Repair => {
-            let repair = async |database: &_| Ok(record::repair(database).await?);
+            let repair = async |database: &DatabaseExecutor<'_>| Ok(record::repair(database).await?);
             let found = schema::locked(&config, primary, repair).await?;
             print(&(list("struck off", &found.unknown) + &list("taken as it is", &found.changed)))
         }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), CommandError> {
     let file = cli.config;
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => commands::serve(start(file, Output::Stdout)?).await,
+        Command::Serve => Box::pin(commands::serve(start(file, Output::Stdout)?)).await,
         Command::Migrate(command) => commands::migrate(start(file, Output::Stderr)?, command).await,
         Command::Admin(AdminCommand::Create(arguments)) => {
             let config = start(file, Output::Stderr)?;

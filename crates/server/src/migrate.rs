@@ -27,7 +27,7 @@ const LOCK: i64 = 0x6173_686c_6172;
 /// The database's, or the sentence that says what to do.
 pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(), CommandError> {
     if config.database.auto_migrate {
-        let up = async |database: &_| {
+        let up = async |database: &DatabaseExecutor<'_>| {
             occupied::refuse(config, database).await?;
             up(config, database).await
         };

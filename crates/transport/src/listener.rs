@@ -45,10 +45,12 @@ impl Listener {
             self.registry.room().await;
             let taken = self.socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
             match taken {
-                Ok((stream, peer)) => match self.registry.admit(peer.ip()) {
-                    Some(place) => return Accepted { stream, peer, place },
-                    None => tracing::debug!(%peer, "a connection is refused: its address has too many"),
-                },
+                Ok((stream, peer)) => {
+                    if let Some(place) = self.registry.admit(peer.ip()) {
+                        return Accepted { stream, peer, place };
+                    }
+                    tracing::debug!(%peer, "a connection is refused: its address has too many");
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -149,7 +149,9 @@ impl Registry {
         self.drain();
         self.finishing.store(true, Ordering::Release);
         let lines: Vec<_> = self.places().lines.values().map(|(_, line)| Arc::clone(line)).collect();
-        lines.iter().for_each(|line| line.wake());
+        for line in lines {
+            line.wake();
+        }
     }
 
     /// Done when there is no connection.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, missing};
 use crate::process::Invocation;
-use crate::server::{Account, Server};
+use crate::server::{Account, STORE_KEYS, Server};
 use crate::workspace::Workspace;
 use crate::{node, python};
 
@@ -25,7 +25,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let python = python::environment(workspace, "python-clients", "tests/clients/requirements.txt")?;
     let server = Server::start(workspace, "clients")?;
     let account = server.sign_up("client")?;
-    server.promote(&account.email)?;
+    server.promote(&account)?;
     let clients = Clients { folder, python, server: &server, account };
     if let Err(error) = clients.try_all() {
         bail!("a client has a reason to complain: {error:#}\n{}", server.tail());
@@ -124,7 +124,7 @@ impl Clients<'_> {
 
     /// A program that calls the server, told where everything is.
     fn called(&self, program: Invocation) -> Invocation {
-        let (access_key, secret_key) = self.server.store_keys();
+        let (access_key, secret_key) = STORE_KEYS;
         let [store, _] = self.server.store_urls();
         program
             .env("ASHLAR_TEST_URL", self.server.url())

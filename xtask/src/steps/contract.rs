@@ -39,7 +39,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let server = Server::start(workspace, "contract")?;
     let schemathesis = |name: &str, selection: &str, operations: &[&str]| -> Result<()> {
         let account = server.sign_up(name)?;
-        server.promote(&account.email)?;
+        server.promote(&account)?;
         let selected = operations.iter().flat_map(|operation| [selection, *operation]);
         Invocation::new(programs.join("schemathesis"))
             .arg("--config-file")

@@ -40,7 +40,7 @@ pub(crate) const SESSIONS_PER_USER: u64 = 50;
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any test holds a hashing thread.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many seconds less than `duration`.
 pub(crate) fn short_of(duration: Duration, seconds: u64) -> Duration {

@@ -196,7 +196,7 @@ async fn whoever_has_waited_too_long_is_told_to_come_again() {
     let world = World::new().await;
     world.sign_up("ada").await;
     let instance = world.another_instance_with(impatient).await;
-    let (hold, held) = loop {
+    let (hold, first) = loop {
         let (hold, login) = held_login(&instance, "ada@example.com", PASSWORD).await;
         if !login.is_finished() {
             break (hold, login);
@@ -211,7 +211,7 @@ async fn whoever_has_waited_too_long_is_told_to_come_again() {
         assert!(matches!(instance.signup(&person("eve")).await, Err(AuthError::Busy)));
     }
     hold.release();
-    assert!(held.await.unwrap().is_ok());
+    assert!(first.await.unwrap().is_ok());
     assert_eq!(world.count("users").await, users, "what nobody waits for any more is not done");
     while let Err(error) = instance.login("ada@example.com", PASSWORD).await {
         assert!(matches!(error, AuthError::Busy), "{error:?}");

@@ -109,7 +109,7 @@ pub(crate) type MailId = Id<MailKind>;
 pub(crate) fn compose(mail: Mail, from: &Mailbox, id: MailId, at: Timestamp) -> Result<Message, MailError> {
     // `Address::new_dangerous` exists, and lettre writes what it made into the header as it is.
     // The domain goes in ASCII: not every server on the way takes another (RFC 6531).
-    let to: Address = Email::in_ascii(&mail.to.to_string()).parse()?;
+    let to: Address = Email::in_ascii(mail.to.as_ref()).parse()?;
     let message = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .date(SystemTime::from(at.to_datetime()))

@@ -229,7 +229,7 @@ fn exact_origins(environment: Environment) -> &'static str {
 }
 
 /// Whether `networks` cover together more than a 64th of the addresses of IPv4 or of IPv6. What is private has less (10.0.0.0/8
-/// is a 256th, fc00::/7 a 128th), and so have the published ranges of any provider of proxies.
+/// is a 256th, `fc00::/7` a 128th), and so have the published ranges of any provider of proxies.
 fn trusts_strangers(networks: &[IpNet]) -> bool {
     const LEAST_PREFIX: u8 = 6;
     // In units of the smallest part that an address family is cut into here; what overlaps is counted once.

@@ -143,7 +143,7 @@ impl Worker {
 
 /// Answers on connections until there are no more.
 async fn work(context: web::Data<Context>, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
-    let Ok(service) = http_service(context, patience).new_service(()).await else { return };
+    let Ok(service) = http_service(&context, patience).new_service(()).await else { return };
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
@@ -169,7 +169,7 @@ async fn work(context: web::Data<Context>, patience: Patience, mut queue: Unboun
 }
 
 fn http_service(
-    context: web::Data<Context>,
+    context: &web::Data<Context>,
     patience: Patience,
 ) -> impl ServiceFactory<
     (Connection, Protocol, Option<SocketAddr>),
@@ -177,7 +177,7 @@ fn http_service(
     Response = (),
     Error = DispatchError,
     InitError = (),
-> {
+> + use<> {
     let (app, _) = App::new()
         .app_data(context.clone())
         .into_utoipa_app()

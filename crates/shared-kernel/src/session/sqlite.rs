@@ -191,13 +191,6 @@ impl Transaction {
     }
 }
 
-/// The file of a `sqlite:` URL.
-fn file(url: &str) -> Result<std::path::PathBuf, ConnectError> {
-    let options: SqliteConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
-    Ok(options.get_filename().to_owned())
-}
-
 /// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
 fn make_file(url: &str) -> Result<(), ConnectError> {
     let options: SqliteConnectOptions =

@@ -139,7 +139,7 @@ async fn a_pooler_that_refuses_the_settings() {
     assert!(refusal.contains("ignore_startup_parameters = extra_float_digits,options"), "{refusal}");
 }
 
-/// As PgBouncer is before 1.21, and later without `max_prepared_statements`.
+/// As `PgBouncer` is before 1.21, and later without `max_prepared_statements`.
 #[tokio::test]
 async fn a_pooler_that_forgets_what_was_prepared() {
     let Some(database) = on_postgres().await else { return };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use shared_kernel::error::{DomainError as _, Kind};
-use shared_kernel::session::{Databases, SessionError, WriteSession};
+use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
 use shared_kernel::testing::TestDatabase;
 
 use crate::common::{commit, count, database, insert, labels, opened_again, stored};
@@ -47,7 +47,7 @@ async fn write_three(session: WriteSession, name: &str) -> Result<(), SessionErr
     insert(&session, &format!("{name} 1")).await?;
     session.savepoint(insert(&session, &format!("{name} 2"))).await??;
     insert(&session, &format!("{name} 3")).await?;
-    session.commit(()).await.map(|committed| committed.into_value())
+    session.commit(()).await.map(Committed::into_value)
 }
 
 /// That writing works: a write is seen by other connections, a refused one harms none of those that follow.

@@ -523,7 +523,7 @@ async fn what_is_so_already_is_no_change_whatever_its_type() {
         }
         told += 1;
         for (value, is_another) in [(to.clone(), true), (to, false), (from.clone(), true), (from, false)] {
-            let mut changes: gadget::ActiveModel = Default::default();
+            let mut changes = <gadget::ActiveModel as ActiveModelTrait>::default();
             ActiveModelTrait::set(&mut changes, column, value);
             let update = update(&full, changes).await;
             assert_eq!(update.changed().is_some(), is_another, "{column:?}");

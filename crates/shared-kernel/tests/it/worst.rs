@@ -21,6 +21,7 @@ const LONGEST_FIELD: usize = 10_000;
 /// More than any of it takes on a busy machine without optimisation.
 const BOUND: Duration = Duration::from_secs(10);
 
+#[expect(clippy::print_stdout, reason = "the figures are what a person runs this for")]
 fn measure<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let stopwatch = Stopwatch::start();
     let made = work();

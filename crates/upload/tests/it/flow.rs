@@ -226,7 +226,8 @@ async fn while_the_store_is_asked_others_can_write() {
         house.create(&ada, declare("b.png", "image/png", &bytes)).await;
         drop((asked, listener));
     };
-    let (completed, ()) = join(house.complete_at(&silent, &ada, created.upload.id), meanwhile).await;
+    let (completed, ()) =
+        join(Box::pin(house.complete_at(&silent, &ada, created.upload.id)), meanwhile).await;
     assert_eq!(code(completed), "service_unavailable");
 }
 

@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -159,11 +160,11 @@ impl Inner {
     async fn room(&self, purpose: Purpose) -> sqlx::Result<Room> {
         let closed = |_| sqlx::Error::PoolClosed;
         // Whoever may have to wait for a lock waits here first, where no reader is behind it.
-        let _writer = match purpose {
+        let writer = match purpose {
             Purpose::Read => None,
             Purpose::Write => Some(Arc::clone(&self.writers).acquire_owned().await.map_err(closed)?),
         };
-        Ok(Room { _any: Arc::clone(&self.all).acquire_owned().await.map_err(closed)?, _writer })
+        Ok(Room { _any: Arc::clone(&self.all).acquire_owned().await.map_err(closed)?, _writer: writer })
     }
 
     /// One of those that are idle, if one is any good.
@@ -172,18 +173,19 @@ impl Inner {
             let Idle { mut raw, since } = self.idle().pop()?;
             if raw.opened.elapsed() > self.limits.lifetime {
                 say_goodbye(raw.connection);
-            } else if since.elapsed() < ASKED_AFTER {
-                return Some(raw);
-            } else if within(until.min(Instant::now() + TIDY_TIMEOUT), raw.connection.ping()).await.is_ok() {
-                return Some(raw);
-            } else {
-                self.forget_the_idle();
+                continue;
             }
+            let patience = until.min(Instant::now() + TIDY_TIMEOUT);
+            if since.elapsed() < ASKED_AFTER || within(patience, raw.connection.ping()).await.is_ok() {
+                return Some(raw);
+            }
+            self.forget_the_idle();
         }
     }
 
-    async fn connect(&self, until: Instant) -> sqlx::Result<PgConnection> {
-        within(until, self.options.connect()).await
+    /// Boxed, because it is large and seldom needed, and would make every future large that may need it.
+    fn connect(&self, until: Instant) -> BoxFuture<'_, sqlx::Result<PgConnection>> {
+        Box::pin(within(until, self.options.connect()))
     }
 
     /// One connection has fallen silent or broken: the others that are idle lead to the same server, and whoever took
