@@ -204,8 +204,9 @@ async fn get_token(
     form: FormBytes,
 ) -> Result<Tokens, TokenError> {
     refuse_secrets(&request)?;
-    let form: TokenForm = serde_urlencoded::from_bytes(&form.0)
-        .map_err(|_| OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into()))?;
+    let form: TokenForm = serde_urlencoded::from_bytes(&form.0).map_err(|_| {
+        OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
+    })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;

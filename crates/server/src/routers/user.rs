@@ -33,21 +33,12 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/me")]
-async fn get_me(
-    actor: CurrentUser,
-    session: Read,
-    primary: ReadPrimary,
-) -> Result<Found<User>, ApiError> {
+async fn get_me(actor: CurrentUser, session: Read, primary: ReadPrimary) -> Result<Found<User>, ApiError> {
     Ok(Found(read(&actor.0, actor.0.user_id, &session, &primary).await?))
 }
 
 /// An account. One's own is there, because the gate has seen it: where a replica has not yet, the primary is asked.
-async fn read(
-    actor: &Actor,
-    id: UserId,
-    session: &Read,
-    primary: &ReadPrimary,
-) -> Result<User, UserError> {
+async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) -> Result<User, UserError> {
     match service::get(&session.0, actor, id).await {
         Err(UserError::NotFound) if actor.owns(id) => service::get(&primary.0, actor, id).await,
         outcome => outcome,
