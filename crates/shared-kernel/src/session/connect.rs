@@ -33,7 +33,7 @@ pub struct DatabaseSettings {
     pub idle_timeout: Duration,
     /// A connection is closed when it is this old, so that a moved primary is found again.
     pub max_lifetime: Duration,
-    /// Each statement is logged, without its values, at `info` for the target `sqlx::query`.
+    /// Each statement is logged, without its values, for the target `sqlx::query`.
     pub log_statements: bool,
     /// What domains may know of each other's tables. What is not in it is visible to nobody, and a deletion has no
     /// consequences for it.
@@ -120,7 +120,7 @@ impl Databases {
 
 /// Pools that open no connection before they need one, except for the primary's first: whatever keeps us out is told here.
 async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError> {
-    let target = Target::parse(&settings.url)?;
+    let target = Target::parse(&settings.url)?.logged(settings.log_statements);
     let limits = settings.limits(settings.statement_timeout);
     let primary = Pool::new(target.options(Waits::within(limits.answer)), limits);
     primary.suits().await?;
@@ -128,7 +128,8 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError>
     for url in &settings.replica_urls {
         // Half of the time, so that the primary can still answer what a replica did not.
         let limits = settings.limits(settings.statement_timeout / 2);
-        let options = Target::parse(url)?.options(Waits::within(limits.answer));
+        let target = Target::parse(url)?.logged(settings.log_statements);
+        let options = target.options(Waits::within(limits.answer));
         replicas.push(Pool::new(options.options([("default_transaction_read_only", "on")]), limits));
     }
     Ok(Postgres { primary, replicas: Replicas::new(replicas), schema: schema_connections(settings, &target) })

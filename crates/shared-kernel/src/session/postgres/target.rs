@@ -46,7 +46,12 @@ impl Target {
         };
         let named = options.get_application_name().is_some();
         let options = if named { options } else { options.application_name("ashlar") };
-        Ok(Self(options.disable_statement_logging()))
+        Ok(Self(options))
+    }
+
+    /// Whether each statement is logged, without its values.
+    pub(in crate::session) fn logged(self, statements: bool) -> Self {
+        if statements { self } else { Self(self.0.disable_statement_logging()) }
     }
 
     /// How connections are made: the server keeps to `waits`, and notices when we are gone.
