@@ -162,6 +162,8 @@ impl Sessions {
                 ..Default::default()
             })
             .filter(session::Column::Id.in_subquery(oldest))
+            // Again, for the row as it is when its lock is had: what another ended meanwhile keeps its reason.
+            .filter(session::Column::EndedAt.is_null())
             .exec(session)
             .await?;
         Ok(())

@@ -353,7 +353,7 @@ pub enum AdminAccount {
 /// no such account, or a new one's address is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,
-    session: WriteSession,
+    databases: &Databases,
     account: AdminAccount,
     password: Option<Password>,
 ) -> Result<Committed<User>, AuthError> {
@@ -362,12 +362,14 @@ pub async fn create_admin(
     }
     let own_words = match &account {
         AdminAccount::New { email, .. } => vec![email.to_string()],
-        AdminAccount::Existing(id) => known_words(user::service::find(&session, *id).await?),
+        AdminAccount::Existing(id) => known_words(user::service::find(&databases.read_primary(), *id).await?),
     };
+    // Hashed before the first statement of the session: no transaction is open meanwhile.
     let hash = match password {
         Some(password) => Some(hasher.hash(password, own_words).await?),
         None => None,
     };
+    let session = databases.write();
     let exists = matches!(account, AdminAccount::Existing(_));
     let user = match account {
         AdminAccount::Existing(id) => user::service::promote(&session, id).await?,

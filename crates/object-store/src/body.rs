@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use s3s::StdError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
+use transport::Line;
 
 /// What must arrive per timeout. One byte now and then is no progress: it would keep a connection for days.
 const PACE: u64 = 16 * 1024;
@@ -43,15 +45,24 @@ pub(crate) struct PacedBody {
     deadline: Option<Pin<Box<Sleep>>>,
     since_reset: u64,
     rest: Option<oneshot::Sender<Incoming>>,
+    line: Arc<Line>,
 }
 
 impl PacedBody {
-    pub(crate) fn new(inner: Incoming, timeout: Duration, rate: u64) -> (Self, oneshot::Receiver<Incoming>) {
+    pub(crate) fn new(
+        inner: Incoming,
+        timeout: Duration,
+        rate: u64,
+        line: Arc<Line>,
+    ) -> (Self, oneshot::Receiver<Incoming>) {
         let (sender, rest) = oneshot::channel();
         let timer = Box::pin(tokio::time::sleep(timeout));
         let whole = |length: u64| timeout.saturating_add(Duration::from_secs(length / rate.max(1)));
         let deadline = inner.size_hint().exact().map(|length| Box::pin(tokio::time::sleep(whole(length))));
-        (Self { inner: Some(inner), timeout, timer, deadline, since_reset: 0, rest: Some(sender) }, rest)
+        (
+            Self { inner: Some(inner), timeout, timer, deadline, since_reset: 0, rest: Some(sender), line },
+            rest,
+        )
     }
 
     fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -95,7 +106,11 @@ impl Body for PacedBody {
         };
         match &frame {
             Some(Ok(frame)) => self.progress(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) | None => self.end(),
+            Some(Err(_)) => self.end(),
+            None => {
+                self.line.body_ended();
+                self.end();
+            }
         }
         Poll::Ready(frame.map(|frame| frame.map_err(StdError::from)))
     }

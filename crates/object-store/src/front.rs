@@ -89,7 +89,7 @@ impl Front {
             self.preflight(request.headers())
         } else {
             let grant = Grant::of(request.method(), request.headers(), &self.origins);
-            let mut response = self.serve(request).await;
+            let mut response = self.serve(request, line).await;
             grant.apply(response.headers_mut());
             response
         };
@@ -109,14 +109,14 @@ impl Front {
         response
     }
 
-    async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn serve(&self, request: Request<Incoming>, line: Arc<Line>) -> Response<Body> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let waits = request.headers().contains_key(EXPECT);
         let form = is_form(request.headers());
         let (mut parts, body) = request.into_parts();
         access::forget_unsigned_cache_control(&parts.uri, &mut parts.headers);
         let brought = self.explain.then(|| Brought::by(&parts.uri, &parts.headers));
-        let (body, rest) = PacedBody::new(body, self.timeouts.body, self.timeouts.rate);
+        let (body, rest) = PacedBody::new(body, self.timeouts.body, self.timeouts.rate, Arc::clone(&line));
         let response = if form {
             drop(body);
             refuse(reply(S3ErrorCode::NotImplemented, "Uploads by form are not implemented."))
@@ -130,7 +130,7 @@ impl Front {
         // The query is left out: it can hold a signature.
         tracing::debug!(%method, path, status = response.status().as_u16(), "object store answered");
         if !response.status().is_success() && !waits {
-            discard(rest).await;
+            discard(rest, line).await;
         }
         response
     }
@@ -162,12 +162,12 @@ fn refuse(error: S3Error) -> Response<Body> {
 }
 
 /// Reads what is left of a refused body, within limits; without a known end not at all.
-async fn discard(mut rest: oneshot::Receiver<Incoming>) {
+async fn discard(mut rest: oneshot::Receiver<Incoming>, line: Arc<Line>) {
     let Ok(body) = rest.try_recv() else { return };
     if body.size_hint().exact().is_none_or(|length| length == 0 || length > MAX_DISCARD) {
         return;
     }
-    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1);
+    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1, line);
     let all = async { while let Some(Ok(_)) = body.frame().await {} };
     let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }

@@ -57,9 +57,7 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
     match command {
         MigrateCommand::Up { yes } => {
             let up = schema::locked(&config, primary, async |database: &DatabaseExecutor<'_>| {
-                if !yes {
-                    occupied::refuse(&config, database).await?;
-                }
+                occupied::refuse(&config, database, yes).await?;
                 schema::up(&config, database).await
             });
             print(&list("applied", &up.await?))
@@ -73,7 +71,7 @@ pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), Comm
             print(&list("reverted", &schema::locked(&config, primary, down).await?))
         }
         MigrateCommand::Repair => {
-            let repair = async |database: &DatabaseExecutor<'_>| Ok(record::repair(database).await?);
+            let repair = async |database: &DatabaseExecutor<'_>| schema::repair(&config, database).await;
             let found = schema::locked(&config, primary, repair).await?;
             print(&(list("struck off", &found.unknown) + &list("taken as it is", &found.changed)))
         }
@@ -161,7 +159,7 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         (AdminAccount::New { .. }, _) => "was created as an admin",
     };
     let hasher = PasswordHasher::start(password_settings(&config.auth))?;
-    let made = auth::service::create_admin(&hasher, databases.write(), account, password).await?.into_value();
+    let made = auth::service::create_admin(&hasher, &databases, account, password).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
 

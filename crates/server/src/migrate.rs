@@ -28,11 +28,12 @@ const LOCK: i64 = 0x6173_686c_6172;
 pub async fn at_start(config: &Config, primary: &DatabaseConnection) -> Result<(), CommandError> {
     if config.database.auto_migrate {
         let up = async |database: &DatabaseExecutor<'_>| {
-            occupied::refuse(config, database).await?;
+            occupied::refuse(config, database, false).await?;
             up(config, database).await
         };
         return locked(config, primary, up).await.map(drop);
     }
+    occupied::refuse(config, primary, false).await?;
     let standing = record::standing(&primary.into()).await?;
     refuse_foreign(config, &standing)?;
     match standing.pending.first() {
@@ -64,6 +65,7 @@ pub async fn down(
     database: &DatabaseExecutor<'_>,
     steps: Option<u32>,
 ) -> Result<Vec<String>, CommandError> {
+    occupied::refuse(config, database, false).await?;
     refuse_unknown(config, &record::standing(database).await?)?;
     Ok(record::down(database, steps).await?)
 }
@@ -111,6 +113,16 @@ fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandErr
     Err(CommandError::message(format!(
         "the migration {first} was another when it ran in this database: it was edited, or removed and made again, since. {what}"
     )))
+}
+
+/// Makes the record agree with this build.
+///
+/// # Errors
+///
+/// The database's, or the sentence that says whose database it is.
+pub async fn repair(config: &Config, database: &DatabaseExecutor<'_>) -> Result<Standing, CommandError> {
+    occupied::refuse(config, database, false).await?;
+    Ok(record::repair(database).await?)
 }
 
 /// Developers have no `ashlar` on their path.
@@ -169,7 +181,9 @@ async fn locked_on_postgres<T>(
     .await?;
     lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
     let outcome = work(&primary.into()).await;
-    lock.rollback().await?;
+    if let Err(error) = lock.rollback().await {
+        tracing::warn!(%error, "the lock of the migrations could not be given back in order");
+    }
     outcome
 }
 

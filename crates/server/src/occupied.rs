@@ -15,39 +15,62 @@ const RECORD: &str = "seaql_migrations";
 /// How many tables a refusal names.
 const NAMED: usize = 5;
 
-/// Refuses a database that has tables, and none of ours.
+/// Refuses a database that has tables, and none of ours. With `beside_others` the tables may be put beside those, unless the other
+/// program keeps its record of migrations where we would keep ours: one of the two would be lost.
 ///
 /// # Errors
 ///
 /// The sentence that names the database, where its URL came from, and what to do; and the database's.
-pub async fn refuse(config: &Config, primary: &impl ConnectionTrait) -> Result<(), CommandError> {
-    let tables = foreign_tables(primary).await?;
-    if tables.is_empty() {
+pub async fn refuse(
+    config: &Config,
+    primary: &impl ConnectionTrait,
+    beside_others: bool,
+) -> Result<(), CommandError> {
+    let Some(other) = other_program(primary).await? else { return Ok(()) };
+    if beside_others && !other.has_record {
         return Ok(());
     }
-    let named: Vec<&str> = tables.iter().take(NAMED).map(String::as_str).collect();
-    let more = if tables.len() > NAMED { ", …" } else { "" };
+    let named: Vec<&str> = other.tables.iter().take(NAMED).map(String::as_str).collect();
+    let more = if other.tables.len() > NAMED { ", …" } else { "" };
+    let beside = if other.has_record {
+        ""
+    } else {
+        ", or run `ashlar migrate up --yes` to put the tables beside those"
+    };
     Err(CommandError::message(format!(
         "the database {url} (from: {origin}) has {count} table(s) of another program ({named}{more}) and none of {name}: set \
-         ASHLAR_DATABASE__URL to a database of its own, or run `ashlar migrate up --yes` to put the tables beside those",
+         ASHLAR_DATABASE__URL to a database of its own{beside}",
         url = redacted_url(config.database.url.expose_secret()),
         origin = config.provenance.database_url,
-        count = tables.len(),
+        count = other.tables.len(),
         named = named.join(", "),
         name = config.project_name,
     )))
 }
 
-/// The tables in a database in which none of our migrations ever ran.
-async fn foreign_tables(primary: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let tables = tables(primary).await?;
-    let is_ours = tables.iter().any(|table| table == RECORD) && {
-        let applied = names(primary, "SELECT version AS name FROM seaql_migrations").await?;
-        Migrator::migrations().iter().any(|migration| applied.iter().any(|name| name == migration.name()))
+/// Whose database it is, if it is another's.
+struct Other {
+    /// Its tables.
+    tables: Vec<String>,
+    /// It uses sea-orm, too, and migrations of its own ran.
+    has_record: bool,
+}
+
+/// The other program, where none of our migrations ever ran and there are tables.
+async fn other_program(primary: &impl ConnectionTrait) -> Result<Option<Other>, DbErr> {
+    let mut tables = tables(primary).await?;
+    let applied = if tables.iter().any(|table| table == RECORD) {
+        names(primary, "SELECT version AS name FROM seaql_migrations").await?
+    } else {
+        Vec::new()
     };
+    let is_ours = |name: &String| Migrator::migrations().iter().any(|migration| migration.name() == name);
     // What is left when every migration was taken back.
-    let is_record = |table: &String| table == RECORD || table == CONTENTS;
-    Ok(if is_ours { Vec::new() } else { tables.into_iter().filter(|table| !is_record(table)).collect() })
+    tables.retain(|table| table != RECORD && table != CONTENTS);
+    if tables.is_empty() || applied.iter().any(is_ours) {
+        return Ok(None);
+    }
+    Ok(Some(Other { tables, has_record: !applied.is_empty() }))
 }
 
 /// Every table of the schema that we write to. What an extension of PostgreSQL made is nobody's.
@@ -55,7 +78,7 @@ async fn tables(primary: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let sql = match primary.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT c.relname::text AS name FROM pg_class c WHERE c.relkind IN ('r', 'p') \
-             AND c.relnamespace = current_schema()::regnamespace AND NOT EXISTS \
+             AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND NOT EXISTS \
              (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1"
         }
         _ => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1",

@@ -116,12 +116,18 @@ impl Connection {
     /// Passes the result of a write on, unless nothing was taken for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
-            if self.stalled.take().is_some_and(|stall| stall.owes_read) {
-                context.waker().wake_by_ref();
+            if let Some(stall) = self.stalled.take() {
+                self.place.line.set_stalled(false);
+                if stall.owes_read {
+                    context.waker().wake_by_ref();
+                }
             }
             return poll;
         }
         let now = Instant::now;
+        if self.stalled.is_none() {
+            self.place.line.set_stalled(true);
+        }
         let stall = self.stalled.get_or_insert_with(|| Stall {
             since: now(),
             timer: Timer::default(),

@@ -38,6 +38,8 @@ struct State {
     head_since: Option<Instant>,
     /// Somebody else needs the place.
     evicted: bool,
+    /// A write waits for the client to read.
+    stalled: bool,
     waker: Option<Waker>,
 }
 
@@ -79,6 +81,7 @@ impl Line {
             idle_since: Instant::now(),
             head_since: None,
             evicted: false,
+            stalled: false,
             waker: None,
         };
         Self { registry, state: Mutex::new(state) }
@@ -100,16 +103,32 @@ impl Line {
         Turn(Arc::clone(self))
     }
 
-    /// Whether the answer must say that it is the last one (`Connection: close`), since the server is about to stop.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.registry.is_draining()
+    /// Whether the answer must say that it is the last one (`Connection: close`): the server is about to stop, or somebody
+    /// else needs the place.
+    fn is_closing(&self) -> bool {
+        self.registry.is_draining() || self.state().evicted
     }
 
-    /// Since when nothing has been asked here, if nothing is under way. A head that does not get on is nothing.
+    /// The reader of the body has seen its end.
+    pub fn body_ended(&self) {
+        self.change(|state| {
+            if matches!(state.phase, Phase::Body(_) | Phase::Chunks) {
+                state.phase = Phase::Answering;
+            }
+        });
+    }
+
+    /// Since when nothing has been asked here, if nothing is under way. A head that does not get on is nothing, and neither is
+    /// what may be left of a body. While an answer waits for its reader something is under way, whatever came behind it.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        (matches!(state.phase, Phase::Waiting | Phase::Handed) && !state.evicted).then_some(state.idle_since)
+        let is_idle = matches!(state.phase, Phase::Waiting | Phase::Handed | Phase::Discarding(_));
+        (is_idle && !state.evicted && !state.stalled).then_some(state.idle_since)
+    }
+
+    /// Whether the client has stopped taking what is written.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.state().stalled = stalled;
     }
 
     /// Asks the connection to end, unless a request comes first.
@@ -168,10 +187,15 @@ impl Line {
         let state = self.state();
         match (state.phase, state.head_since) {
             // Evicted, a client that takes its time with a head has had it.
-            (Phase::Waiting, _) if state.evicted => Some(state.idle_since),
+            (Phase::Waiting | Phase::Discarding(_), _) if state.evicted => Some(state.idle_since),
             (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + patience.head),
             (Phase::Waiting, None) if self.registry.is_finishing() => Some(state.idle_since + RECENTLY),
             (Phase::Waiting, None) => Some(state.idle_since + patience.idle),
+            // The body may have been over, and the next head begun unseen.
+            (Phase::Discarding(_), _) => {
+                let finishing = self.registry.is_finishing();
+                Some(state.idle_since + if finishing { RECENTLY } else { patience.head })
+            }
             _ => None,
         }
     }
@@ -184,7 +208,7 @@ pub struct Turn(Arc<Line>);
 impl Turn {
     /// The reader of the body has seen its end.
     pub fn body_ended(&self) {
-        self.0.change(|state| state.phase = Phase::Answering);
+        self.0.body_ended();
     }
 
     /// Whether the answer must say that it is the last one.

@@ -1,6 +1,6 @@
 //! The listening socket, and its end.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,14 +71,21 @@ impl Listener {
     pub fn close(self) -> Vec<Accepted> {
         let mut last = Vec::new();
         let Ok(socket) = self.socket.into_std() else { return last };
-        while let Ok((stream, peer)) = socket.accept() {
-            if stream.set_nonblocking(true).is_ok()
-                && let Some(place) = self.registry.admit(peer.ip())
-            {
-                last.push(Accepted { stream, peer, place });
+        loop {
+            match socket.accept() {
+                Ok((stream, peer)) => {
+                    if stream.set_nonblocking(true).is_ok()
+                        && let Some(place) = self.registry.admit(peer.ip())
+                    {
+                        last.push(Accepted { stream, peer, place });
+                    }
+                }
+                // Of one connection; there may be others behind it.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(_) => return last,
             }
         }
-        last
     }
 }
 

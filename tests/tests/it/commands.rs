@@ -93,15 +93,35 @@ async fn the_database_of_another_program_is_left_alone() {
     other.execute_unprepared(theirs).await.unwrap();
     installation.unset("ASHLAR_DATABASE__URL");
     installation.set("DATABASE_URL", &url);
-    for command in [&["serve"][..], &["migrate", "up"], &["admin", "create", "--email", "a@example.com"]] {
+    let up = &["migrate", "up"][..];
+    let admin = &["admin", "create", "--email", "a@example.com"][..];
+    let told = ["customer", "environment variable DATABASE_URL", "ASHLAR_DATABASE__URL"];
+    let refused = async |installation: &Installation, command: &[&str]| {
         let outcome = installation.run(command).await;
-        let sentence = failed(&outcome, 1);
-        for part in ["customer", "environment variable DATABASE_URL", "ASHLAR_DATABASE__URL", "--yes"] {
-            assert!(sentence.contains(part), "{command:?}: {sentence}");
-        }
+        let sentence = failed(&outcome, 1).to_owned();
+        assert!(told.iter().all(|part| sentence.contains(part)), "{command:?}: {sentence}");
         assert!(other.execute_unprepared("SELECT 1 FROM users").await.is_err(), "{command:?} wrote");
+        sentence
+    };
+    // It uses sea-orm as well: the two would keep their records in one table, and nothing of ours may touch that.
+    for migrates in ["true", "false"] {
+        installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", migrates);
+        for command in [
+            &["serve"][..],
+            up,
+            &["migrate", "up", "--yes"],
+            &["migrate", "down", "--yes"],
+            &["migrate", "repair"],
+        ] {
+            assert!(!refused(&installation, command).await.contains("--yes"), "{command:?}");
+        }
     }
-    other.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+    let kept = other.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+    assert_eq!(kept.rows_affected(), 1, "their record is whole");
+    installation.unset("ASHLAR_DATABASE__AUTO_MIGRATE");
+    for command in [&["serve"][..], up, admin] {
+        assert!(refused(&installation, command).await.contains("--yes"), "{command:?}");
+    }
     succeeded(installation.run(&["migrate", "up", "--yes"]).await);
     installation.start().await.stop().await;
 }

@@ -107,6 +107,20 @@ async fn each_head_has_its_time() {
     assert!(raw.until_closed().await.is_empty());
 }
 
+/// The end of a chunked body is in the body, and the handler does not read it: the next head has its time all the same.
+#[tokio::test]
+async fn a_head_behind_a_body_that_nobody_read_has_its_time() {
+    let server = TestServer::with(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
+    for next in ["", "GET /health HTT"] {
+        let mut raw = Raw::connect(server.addresses().api).await;
+        let chunked = "GET /health/ready HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        raw.send(chunked).await;
+        raw.answer("GET", "/health/ready").await.expect(200);
+        raw.try_send(next.as_bytes()).await;
+        assert!(raw.until_closed().await.is_empty(), "{next}");
+    }
+}
+
 #[tokio::test]
 async fn one_address_has_so_many_connections() {
     let server = TestServer::with(&[("ASHLAR_SERVER__CONNECTIONS_PER_ADDRESS", "4")]).await;

@@ -186,9 +186,7 @@ impl Instance {
             Some(user) => AdminAccount::Existing(user.id),
             None => AdminAccount::New { email, name },
         };
-        service::create_admin(&hasher, self.databases.write(), account, password)
-            .await
-            .map(Committed::into_value)
+        service::create_admin(&hasher, &self.databases, account, password).await.map(Committed::into_value)
     }
 
     /// Sets columns of `users`, as another domain's routes would.

@@ -35,8 +35,7 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
         name: Line::new("Ada").unwrap(),
     };
     let hasher = PasswordHasher::start(cheap()).unwrap();
-    let made =
-        service::create_admin(&hasher, world.databases.write(), account, Some(Password::new(OTHER))).await;
+    let made = service::create_admin(&hasher, &world.databases, account, Some(Password::new(OTHER))).await;
     assert!(matches!(made, Err(AuthError::User(UserError::EmailTaken))), "{made:?}");
     assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin);
     world.login("ada@example.com", PASSWORD).await.unwrap();

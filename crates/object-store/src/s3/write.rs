@@ -211,17 +211,16 @@ impl Protocol {
         trailers: Option<TrailingHeaders>,
         claim: &Claim,
     ) -> S3Result<Received> {
-        let room = self.store.claims().room(length)?;
+        let mut room = self.store.claims().room();
         let mut writer = self.store.staging().writer().map_err(StoreError::from)?;
         let mut hasher = Hasher::new(&expected);
         let mut missing = length;
         if let Some(mut body) = body {
             while let Some(bytes) = unless_lost(claim, body.next()).await? {
                 let bytes = bytes.map_err(|error| broken(&error))?;
-                missing = u64::try_from(bytes.len())
-                    .ok()
-                    .and_then(|n| missing.checked_sub(n))
-                    .ok_or_else(wrong_length)?;
+                let came = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                missing = missing.checked_sub(came).ok_or_else(wrong_length)?;
+                room.grow(came)?;
                 hasher.update(&bytes);
                 writer.write(&bytes).await?;
             }

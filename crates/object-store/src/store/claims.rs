@@ -24,7 +24,8 @@ struct State {
     writers: HashMap<String, (u64, CancellationToken)>,
 }
 
-/// Room in staging for what was declared. Given back when dropped.
+/// Room in staging for what has come: what was only declared takes none, or a few slow clients could declare all of it. Given
+/// back when dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
     claims: Arc<Claims>,
@@ -51,11 +52,16 @@ impl Claims {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn room(self: &Arc<Self>, bytes: u64) -> Result<Room, StoreError> {
-        let mut state = self.state();
-        let taken = state.taken.checked_add(bytes).filter(|taken| *taken <= self.most);
-        state.taken = taken.ok_or(StoreError::Busy)?;
-        Ok(Room { claims: Arc::clone(self), bytes })
+    /// Room for what is to come, of which nothing is taken yet.
+    pub(crate) fn room(self: &Arc<Self>) -> Room {
+        Room { claims: Arc::clone(self), bytes: 0 }
+    }
+
+    /// Room for so many bytes, which are there already.
+    pub(crate) fn room_for(self: &Arc<Self>, bytes: u64) -> Result<Room, StoreError> {
+        let mut room = self.room();
+        room.grow(bytes)?;
+        Ok(room)
     }
 
     pub(crate) fn claim(self: &Arc<Self>, name: String) -> Claim {
@@ -68,6 +74,18 @@ impl Claims {
         }
         drop(state);
         Claim { claims: Arc::clone(self), name, id, lost }
+    }
+}
+
+impl Room {
+    /// Takes so many bytes more.
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let mut state = self.claims.state();
+        let taken = state.taken.checked_add(bytes).filter(|taken| *taken <= self.claims.most);
+        state.taken = taken.ok_or(StoreError::Busy)?;
+        drop(state);
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
@@ -114,10 +132,12 @@ mod tests {
     #[test]
     fn room_is_given_back() {
         let claims = Claims::new(10);
-        let kept = claims.room(6).unwrap();
-        assert!(claims.room(5).is_err() && claims.room(u64::MAX).is_err());
-        drop(claims.room(4).unwrap());
+        let (mut kept, mut other) = (claims.room(), claims.room());
+        kept.grow(2).and_then(|()| kept.grow(4)).unwrap();
+        assert!(other.grow(5).is_err() && other.grow(u64::MAX).is_err());
+        other.grow(4).unwrap();
         drop(kept);
-        claims.room(10).unwrap();
+        other.grow(6).unwrap();
+        assert!(other.grow(1).is_err());
     }
 }

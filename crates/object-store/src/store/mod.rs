@@ -147,7 +147,7 @@ impl Store {
     pub(crate) async fn duplicate(&self, source: Sealed<ObjectMeta>) -> Result<Finished, StoreError> {
         let store = self.clone();
         blocking(move || {
-            let _room = store.claims().room(source.size)?;
+            let _room = store.claims().room_for(source.size)?;
             let mut copy = store.staging().create()?;
             source.copy_to(copy.as_file_mut())?;
             Ok(Finished::new(copy)?)

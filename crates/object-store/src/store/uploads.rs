@@ -138,7 +138,7 @@ impl Store {
         source: Sealed<ObjectMeta>,
         range: Range<u64>,
     ) -> Result<(Finished, PartMeta), StoreError> {
-        let _room = self.claims().room(range.end - range.start)?;
+        let _room = self.claims().room_for(range.end - range.start)?;
         let (mut part, mut file) = (self.staging().create()?, source.file);
         file.seek(SeekFrom::Start(range.start))?;
         let mut file = file.take(range.end - range.start);
@@ -252,7 +252,7 @@ impl Store {
     }
 
     fn join(&self, parts: &[Sealed<PartMeta>]) -> Result<Finished, StoreError> {
-        let _room = self.claims().room(parts.iter().map(|part| part.size).sum())?;
+        let _room = self.claims().room_for(parts.iter().map(|part| part.size).sum())?;
         let mut whole = self.staging().create()?;
         for part in parts {
             part.copy_to(whole.as_file_mut())?;

@@ -347,7 +347,7 @@ pub(super) const KEYS: &[Key] = &[
         "storage.embedded_unfinished_bytes",
         Whole(1_048_576, 1_125_899_906_842_624, "bytes"),
         Value("4294967296"),
-        "What unfinished uploads to the embedded store may take on the disk, all together, as they are declared (4 GiB); \
+        "What unfinished uploads to the embedded store may take on the disk, all together (4 GiB); \
          further ones are answered with 503 `SlowDown`.",
     ),
     key(

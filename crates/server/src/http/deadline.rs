@@ -33,7 +33,8 @@ pub async fn deadline<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let context = context(request.request())?.clone();
     let declared = context.contract.deadline(request.method(), request.match_info().as_str());
-    let time = Time::new(declared.unwrap_or(context.request_timeout));
+    // What is declared is a longer time, not a shorter one.
+    let time = Time::new(declared.unwrap_or_default().max(context.request_timeout));
     time.stands_still_for(&mut request);
     tokio::select! {
         // An answer that is there counts, however late.

@@ -158,12 +158,13 @@ impl SessionError {
 }
 
 /// SQLSTATE of what passes (PostgreSQL manual, appendix A).
-const POSTGRES_PASSING: [&str; 9] = [
+const POSTGRES_PASSING: [&str; 10] = [
     // Serialization failure, deadlock.
     "40001", "40P01", // Disk full, out of memory.
     "53100", "53200", // A lock or an object is held by somebody.
     "55P03", "55006", // A time limit, ours or the operator's, or the operator.
-    "57014", "57P04", "25P04",
+    "57014", "57P04", "25P04", // The server has become a standby.
+    "25006",
 ];
 
 /// Primary result codes of SQLite (<https://sqlite.org/rescode.html>).

@@ -334,7 +334,10 @@ fn is_the_end(error: &sqlx::Error) -> bool {
         // The server has closed it: a shutdown, `pg_terminate_backend`, `idle_in_transaction_session_timeout`.
         sqlx::Error::Database(error) => error
             .try_downcast_ref::<PgDatabaseError>()
-            .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
+            // 25006: it is a standby now. Whoever connects anew may find the primary.
+            .is_some_and(|error| {
+                error.code() == "25006" || matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+            }),
         _ => false,
     }
 }

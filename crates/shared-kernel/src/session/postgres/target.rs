@@ -71,7 +71,11 @@ impl Target {
     /// The same with settings of the server. What the URL sets itself stays.
     pub(in crate::session) fn with(&self, settings: &[(&'static str, String)]) -> PgConnectOptions {
         let own = self.0.get_options().unwrap_or_default().to_owned();
-        let missing = settings.iter().filter(|(name, _)| !own.contains(&format!("{name}=")));
+        let sets = |name: &str| {
+            let mut words = own.split_whitespace().map(|word| word.strip_prefix("-c").unwrap_or(word));
+            words.any(|word| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
+        };
+        let missing = settings.iter().filter(|(name, _)| !sets(name));
         self.0.clone().options(missing.map(|(name, value)| (*name, value.as_str())))
     }
 }
@@ -100,11 +104,12 @@ mod tests {
     #[test]
     fn what_the_url_sets_stays() {
         let waits = Waits::within(Duration::from_secs(4));
-        let url =
-            SecretString::from("postgres://ada@db/ashlar?options[lock_timeout]=200&application_name=mine");
+        let url = SecretString::from(
+            "postgres://ada@db/ashlar?options[lock_timeout]=200&options[deadlock_timeout]=900&application_name=mine",
+        );
         let options = Target::parse(&url).unwrap().options(waits);
         let settings = options.get_options().unwrap();
-        assert_eq!(settings.matches("lock_timeout=").count(), 1, "{settings}");
+        assert_eq!(settings.matches(" lock_timeout=").count(), 1, "{settings}");
         assert!(
             settings.contains("lock_timeout=200") && settings.contains("statement_timeout=3500"),
             "{settings}"
