@@ -666,6 +666,15 @@ fn a_store_of_ones_own_needs_both_keys() {
     assert_eq!(setup.config().storage.access_key.expose_secret(), "name");
 }
 
+/// Else a file of the largest size would be told to come back for ever.
+#[test]
+fn the_embedded_store_has_room_for_the_largest_file() {
+    let small = |setup: Setup| setup.var("ASHLAR_STORAGE__EMBEDDED_UNFINISHED_BYTES", "1048576");
+    let sentence = small(setup()).refusal();
+    assert!(sentence.contains("be 67108864 at least, which is `uploads.max_size`"), "{sentence}");
+    small(setup().var("ASHLAR_UPLOADS__MAX_SIZE", "1048576")).loaded();
+}
+
 #[test]
 fn no_secret_is_shown() {
     let canary = "canary-9Zq3vXw8rT1nLk5sYb7cHd2fGj9";

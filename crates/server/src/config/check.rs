@@ -60,6 +60,11 @@ pub(super) fn rules(figment: &Figment, config: &Config, faults: &mut Faults) {
     if config.server.public_url.path() != "/" {
         faults.add(refuse("server.public_url", "have no path: the API needs a host (or a port) to itself"));
     }
+    if config.storage.endpoint.is_none() && config.storage.embedded_unfinished_bytes < config.uploads.max_size
+    {
+        let must = format!("be {} at least, which is `uploads.max_size`", config.uploads.max_size);
+        faults.add(refuse("storage.embedded_unfinished_bytes", &must));
+    }
     if config.auth.require_verified_email {
         faults.add(refuse("auth.require_verified_email", "be false: this version does not have it"));
     }
