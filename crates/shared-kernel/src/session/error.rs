@@ -98,12 +98,7 @@ impl SessionError {
             return true;
         }
         match driver_error(error).map(Arc::as_ref) {
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-            ) => true,
+            Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Some(sqlx::Error::Database(error)) => match sqlite_code(error.as_ref()) {
                 Some(code) => code == sqlite::BUSY,
                 // 57P01 to 57P03: the server shuts down, crashed, or starts up. 57P05, 25P03: it ended a session that was idle,
