@@ -188,7 +188,7 @@ fn http_service(
         .configure(docs::configure)
         .wrap(from_fn(gate))
         .wrap(from_fn(deadline))
-        .wrap(cors::layer(context.origins.clone(), &context.page_headers))
+        .wrap(cors::layer(context.origins.clone(), &context.page_headers, &context.contract))
         .wrap(from_fn(observe));
     HttpService::build()
         .client_request_timeout(patience.head)
