@@ -107,7 +107,6 @@ impl Application {
             files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
             uploads,
-            waker: relay.waker(),
             contract: Contract::new(&contract, docs::PAGES)?,
             edition: etag::digest(document.as_bytes()),
             document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
