@@ -60,7 +60,7 @@ async fn an_error_names_of_a_path_what_routes_know() {
         ("/api", "/api"),
         ("/api/secret", "/api/*"),
         ("/%61pi/v1/secret/users", "/api/v1/*"),
-        ("/api/v1/users/secret", "/api/v1/users/*"),
+        ("/api/v1/users/secret", "/api/v1/users/{user_id}"),
         ("/api/v1/users/me/secret", "/api/v1/users/me/*"),
         ("/api/v1/users/me/", "/api/v1/users/me/*"),
         ("/api/v1/admin/users/secret/secret", "/api/v1/admin/users/{user_id}/*"),
@@ -69,8 +69,9 @@ async fn an_error_names_of_a_path_what_routes_know() {
         ("//api/secret", "/*"),
         ("/secret%0aline", "/*"),
     ] {
-        let problem = server.get(path).await.problem(404, "not_found");
-        assert_eq!(problem["instance"], instance, "{path}");
+        let answer = server.get(path).await;
+        assert!(matches!(answer.status, 401 | 404), "{answer:?}");
+        assert_eq!(answer.json()["instance"], instance, "{path}");
     }
 }
 
