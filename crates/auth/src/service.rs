@@ -163,14 +163,15 @@ pub async fn login(
     for _ in 0..LOGIN_ATTEMPTS {
         let (user, stored, rehashed) = verify_login(auth, reader, &login).await?;
         let key = auth.keys.current().await?;
+        // Before the password, in the order in which an admin's change of both takes them.
+        let user = user::service::hold(&session, user).await?;
+        let user = active(user).ok_or(AuthError::InvalidCredentials)?;
         // Hashing took its time: what was verified must still hold, and does until the session is committed.
         let holds = match rehashed {
-            None => Passwords::is_still(&session, user, &stored).await?,
-            Some(new) => Passwords::replace(&session, user, &stored, new).await?,
+            None => Passwords::is_still(&session, user.id, &stored).await?,
+            Some(new) => Passwords::replace(&session, user.id, &stored, new).await?,
         };
         if holds {
-            let user = user::service::find(&session, user).await?;
-            let user = active(user).ok_or(AuthError::InvalidCredentials)?;
             let opened = open_session(auth, &session, device, user.id).await?;
             let answer = answer(auth, &key, &opened, user)?;
             return Ok(session.commit(answer).await?);
@@ -420,7 +421,8 @@ fn active(user: Option<User>) -> Option<User> {
     user.filter(|user| user.status == UserStatus::Active)
 }
 
-/// A new session: the one place where every way to sign in ends.
+/// A new session: the one place where every way to sign in ends. `session` must [hold](user::service::hold) the account, or
+/// have made it: of two sign-ins at once, the second has to see the session of the first, or together they are too many.
 async fn open_session(
     auth: &Auth,
     session: &WriteSession,

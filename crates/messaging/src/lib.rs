@@ -95,4 +95,4 @@ mod relay;
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
 };
-pub use self::relay::{InvalidSubscribers, Relay, RelaySettings, Waker};
+pub use self::relay::{InvalidSubscribers, Relay, RelaySettings};

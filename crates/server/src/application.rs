@@ -18,6 +18,7 @@ use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
 use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use transport::{Limits, Listener, Patience};
 use upload::files::SignedFiles;
@@ -65,6 +66,9 @@ pub struct Addresses {
 /// How often it is looked whether the database needs tidying, which is one look at a file.
 const TIDY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How long what requests need has to stop, where they took all of `server.shutdown_grace`.
+const LAST_SECONDS: Duration = Duration::from_secs(3);
+
 /// How often deleted uploads and ended sessions are looked for.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -107,7 +111,6 @@ impl Application {
             files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
             uploads,
-            waker: relay.waker(),
             contract: Contract::new(&contract, docs::PAGES)?,
             edition: etag::digest(document.as_bytes()),
             document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
@@ -154,7 +157,8 @@ impl Application {
     }
 
     /// Serves until `stop` is done. Then the requests that have arrived are finished, and only then does stop what they
-    /// need.
+    /// need. That has what is left of `server.shutdown_grace`, and three seconds at least; what hangs longer is left
+    /// behind.
     ///
     /// # Errors
     ///
@@ -170,9 +174,17 @@ impl Application {
         let (context, tidied) = (self.context.clone(), self.context.databases.clone());
         tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&context).await));
         tasks.spawn(every(TIDY_INTERVAL, shutdown.clone(), async move || tidy(&tidied).await));
-        let outcome = serve(self.listener, serving(&self.config), self.context, stop).await;
+        let (serving, mut ends) = (serving(&self.config), Instant::now());
+        let stop = async {
+            stop.await;
+            ends = Instant::now() + serving.drain_delay + serving.grace;
+        };
+        let outcome = serve(self.listener, serving, self.context, stop).await;
         shutdown.cancel();
-        while tasks.join_next().await.is_some() {}
+        let ends = ends.max(Instant::now() + LAST_SECONDS);
+        if timeout_at(ends, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "what hangs is left behind to stop in time");
+        }
         drop(self.claim);
         Ok(outcome?)
     }

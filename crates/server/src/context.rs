@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use auth::Auth;
 use ipnet::IpNet;
-use messaging::Waker;
 use shared_kernel::files::Files;
 use shared_kernel::session::Databases;
 use transport::Stop;
@@ -30,8 +29,6 @@ pub struct Context {
     pub files: Arc<dyn Files>,
     /// The rules of uploads.
     pub uploads: UploadSettings,
-    /// Makes the relay look for events.
-    pub waker: Waker,
     /// What the API allows.
     pub contract: Contract,
     /// The OpenAPI document that the contract is, as it is sent.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use server::cli::{AdminCommand, Cli, Command, CommandError, UploadsCommand, print, print_error};
@@ -12,13 +13,23 @@ use server::logging::{self, Output};
 fn main() -> ExitCode {
     // A wrong usage ends here, with 2.
     let cli = Cli::parse();
-    match actix_web::rt::System::new().block_on(run(cli)) {
+    match block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// How long what was cut off has to end: work on a file, which cannot be cut off, may hang for ever.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    outcome
 }
 
 async fn run(cli: Cli) -> Result<(), CommandError> {

@@ -1,5 +1,6 @@
 //! The queries on `users`.
 
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
@@ -50,6 +51,11 @@ impl Users {
             return Ok(None);
         };
         session.one(Self::live().filter(condition)).await
+    }
+
+    /// The living account, locked until the session ends, though not against those who only refer to it.
+    pub(crate) async fn hold(session: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
+        session.one(Self::live().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
     }
 
     /// The active admins besides `user`, locked until the session ends, so that two admins cannot demote each other at once.

@@ -59,6 +59,15 @@ pub async fn find(session: &impl Reader, id: UserId) -> Result<Option<User>, Use
     Ok(Users::find(session, id).await?.map(User::from))
 }
 
+/// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn hold(session: &WriteSession, id: UserId) -> Result<Option<User>, UserError> {
+    Ok(Users::hold(session, id).await?.map(User::from))
+}
+
 /// The living account that somebody means who types an e-mail address, a user name or a phone number.
 ///
 /// # Errors

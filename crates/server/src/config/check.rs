@@ -112,11 +112,12 @@ fn is_mailbox(text: &str) -> bool {
 
 fn database(figment: &Figment, config: &Config) -> Checked {
     let url = config.database.url.expose_secret();
-    let is_sqlite = url.strip_prefix("sqlite:").is_some_and(|path| !path.trim_start_matches('/').is_empty());
-    if url.starts_with("sqlite:") && (url.contains(":memory:") || url.contains("mode=memory")) {
+    let is_sqlite = config.database.is_sqlite();
+    if is_sqlite && (url.contains(":memory:") || url.contains("mode=memory")) {
         return Err(wrong(figment, "database.url", "name a file: SQLite in memory is not supported"));
     }
-    if !is_sqlite && !is_postgres(&config.database.url) {
+    let names_nothing = url.split_once(':').is_none_or(|(_, rest)| rest.trim_start_matches('/').is_empty());
+    if names_nothing || !(is_sqlite || is_postgres(&config.database.url)) {
         return Err(wrong_form(figment, "database.url"));
     }
     if is_sqlite && !config.database.replica_urls.is_empty() {

@@ -200,7 +200,7 @@ pub(super) const KEYS: &[Key] = &[
         "server.shutdown_grace",
         Whole(0, 3_600, "seconds"),
         Value("20"),
-        "How long a stop then waits for the requests that are under way.",
+        "How long a stop then waits for the requests that are under way; the process has ended 5 s later, whatever hangs.",
     ),
     key(
         "server.client_timeout",

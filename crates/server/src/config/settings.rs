@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
+use sea_orm::DbBackend;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use shared_kernel::session::DatabaseSettings;
+use shared_kernel::session::{DatabaseSettings, engine_of};
 use url::Url;
 
 use super::origin::AllowedOrigin;
@@ -163,7 +164,7 @@ impl Database {
     /// Whether it is a file of this machine.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
-        self.url.expose_secret().starts_with("sqlite:")
+        engine_of(self.url.expose_secret()) == Some(DbBackend::Sqlite)
     }
 
     /// The same, as the kernel takes it.

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use figment::Figment;
 use figment::value::Value;
+use sea_orm::DbBackend;
+use shared_kernel::session::engine_of;
 use url::Url;
 
 use super::keys::{Accepts, KEYS, Key};
@@ -140,7 +142,7 @@ fn redacted(key: &Key, text: &str) -> String {
 /// `url` without its password, for banners, logs and messages.
 #[must_use]
 pub fn redacted_url(url: &str) -> String {
-    if url.is_empty() || (url.starts_with("sqlite:") && !url.contains('@')) {
+    if url.is_empty() || (engine_of(url) == Some(DbBackend::Sqlite) && !url.contains('@')) {
         return url.split_once('?').map_or_else(|| url.to_owned(), |(path, _)| format!("{path}?…"));
     }
     let Ok(mut parsed) = Url::parse(url) else { return REDACTED.to_owned() };

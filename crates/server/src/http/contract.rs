@@ -70,6 +70,9 @@ type Methods = BTreeMap<&'static str, Rule>;
 pub struct Contract {
     paths: matchit::Router<Methods>,
     pages: matchit::Router<()>,
+    /// The templates of all paths and pages.
+    templates: Vec<String>,
+    methods: BTreeSet<&'static str>,
 }
 
 /// What the contract says of a request.
@@ -97,18 +100,29 @@ impl Contract {
     ///
     /// Two of its paths match the same requests.
     pub fn new(document: &OpenApi, pages: &[&str]) -> Result<Self, AmbiguousPath> {
-        let mut paths = matchit::Router::new();
+        let mut contract = Self::default();
         for (path, item) in &document.paths.paths {
             let methods = operations(item)
                 .map(|(method, operation)| (method, rule(path, operation)))
                 .collect::<Methods>();
-            paths.insert(path, methods)?;
+            contract.methods.extend(methods.keys());
+            contract.templates.push(path.clone());
+            contract.paths.insert(path, methods)?;
         }
-        let mut known = matchit::Router::new();
         for page in pages {
-            known.insert(*page, ())?;
+            contract.methods.insert("GET");
+            contract.templates.push((*page).to_owned());
+            contract.pages.insert(*page, ())?;
         }
-        Ok(Self { paths, pages: known })
+        if contract.methods.contains("GET") {
+            contract.methods.insert("HEAD");
+        }
+        Ok(contract)
+    }
+
+    /// The methods that any of the paths has.
+    pub fn methods(&self) -> impl Iterator<Item = &'static str> {
+        self.methods.iter().copied()
     }
 
     /// What it says of a request to `path`, decoded as the router decodes it. `HEAD` is `GET` without a body (RFC 9110, section 9.3.2).
@@ -135,19 +149,37 @@ impl Contract {
 }
 
 impl Contract {
-    /// `path` as errors and the log may have it, if they may not have it as it is: where a parameter stands and no id, there may
-    /// be anything, and the parameter's name takes its place.
+    /// `path`, decoded as the router decodes it, as errors and the log may have it. Somebody may have put a secret where no
+    /// route has anything, so of the path there stay the names that routes have, and ids. What stands where a route has a
+    /// parameter becomes the parameter's name, and what no route goes on to becomes `*`.
     #[must_use]
-    pub fn hidden(&self, path: &str) -> Option<String> {
-        let rule = self.paths.at(path).ok()?.value.values().next()?;
-        let segments = || path.split('/').zip(rule.template.split('/'));
-        let is_hidden = |(segment, template): &(&str, &str)| template.starts_with('{') && !is_id(segment);
-        if !segments().any(|pair| is_hidden(&pair)) {
-            return None;
-        }
-        let told = segments().map(|pair| if is_hidden(&pair) { pair.1 } else { pair.0 });
-        Some(told.collect::<Vec<_>>().join("/"))
+    pub fn disclosed(&self, path: &str) -> String {
+        let segments: Vec<&str> = path.split('/').collect();
+        let known = self.templates.iter().map(|template| template.split('/').collect::<Vec<_>>());
+        // Of two that go equally far, the one that says more of it by name.
+        let nearest = known.max_by_key(|template| {
+            let common = common(template, &segments);
+            let named = template.iter().take(common).filter(|segment| !is_parameter(segment)).count();
+            (common, named)
+        });
+        let nearest = nearest.unwrap_or_default();
+        let common = common(&nearest, &segments);
+        let told = nearest.iter().zip(&segments).take(common);
+        let told = told.map(|(template, &segment)| if is_id(segment) { segment } else { template });
+        told.chain((common < segments.len()).then_some("*")).collect::<Vec<_>>().join("/")
     }
+}
+
+/// How many segments of a path there are in the template from the start.
+fn common(template: &[&str], path: &[&str]) -> usize {
+    let fits = |(template, segment): &(&&str, &&str)| {
+        template == segment || (is_parameter(template) && !segment.is_empty())
+    };
+    template.iter().zip(path).take_while(fits).count()
+}
+
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with('{')
 }
 
 /// Three letters, `_` and a ULID.

@@ -2,9 +2,9 @@
 //! credentials, never `*`.
 
 use actix_cors::Cors;
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
+use super::contract::Contract;
 use crate::config::AllowedOrigin;
 
 /// The configured origins and the API's own.
@@ -46,9 +46,6 @@ pub mod names {
     pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 }
 
-/// The methods that pages may use: those of the contract.
-const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE];
-
 /// The request headers that pages may send: those that the API knows, and the configured ones.
 #[derive(Clone, Debug)]
 pub struct PageHeaders(Vec<HeaderName>);
@@ -75,11 +72,11 @@ impl PageHeaders {
     }
 }
 
-/// The layer that answers preflights and marks answers.
-pub fn layer(origins: Origins, headers: &PageHeaders) -> Cors {
+/// The layer that answers preflights and marks answers. Pages may use the methods of the contract.
+pub fn layer(origins: Origins, headers: &PageHeaders, contract: &Contract) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
-        .allowed_methods(METHODS)
+        .allowed_methods(contract.methods())
         .allowed_headers(headers.0.clone())
         .expose_headers([
             header::ETAG,
@@ -98,7 +95,12 @@ pub fn layer(origins: Origins, headers: &PageHeaders) -> Cors {
 /// Why the [layer](layer()) refuses a preflight: all that it does not allow, and where it could be allowed. A browser shows its
 /// page nothing of it, so the log has it too.
 #[must_use]
-pub fn refusal(origins: &Origins, headers: &PageHeaders, preflight: &HeaderMap) -> String {
+pub fn refusal(
+    origins: &Origins,
+    headers: &PageHeaders,
+    contract: &Contract,
+    preflight: &HeaderMap,
+) -> String {
     let sent =
         |name: HeaderName| preflight.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut reasons = Vec::new();
@@ -107,7 +109,7 @@ pub fn refusal(origins: &Origins, headers: &PageHeaders, preflight: &HeaderMap) 
         reasons.push(format!("the origin \"{}\": see ASHLAR_CORS__ORIGINS", shown(origin)));
     }
     let method = sent(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if !METHODS.iter().any(|known| known.as_str() == method) {
+    if !contract.methods().any(|known| known == method) {
         reasons.push(format!("the method \"{}\", which the API does not have", shown(method)));
     }
     let names = sent(header::ACCESS_CONTROL_REQUEST_HEADERS).split(',').map(str::trim);

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use actix_web::HttpMessage as _;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, web};
 use auth::error::AuthError;
 use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, Invalid};
@@ -53,21 +53,10 @@ pub async fn gate<B: MessageBody + 'static>(
                 request.extensions_mut().insert(AskedForHead);
                 request.head_mut().method = Method::GET;
             }
-            let waker = wakes(&request);
-            let response = next.call(request).await?.map_into_boxed_body();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            Ok(response)
+            Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }
-}
-
-/// What to wake after the request, if it may have left events behind.
-fn wakes(request: &ServiceRequest) -> Option<messaging::Waker> {
-    let writes = request.method() != Method::GET;
-    request.app_data::<web::Data<Context>>().filter(|_| writes).map(|context| context.waker.clone())
 }
 
 /// Who sent the request, if it matters.

@@ -5,7 +5,7 @@ use migration::record;
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
-use shared_kernel::session::{Databases, Reader as _};
+use shared_kernel::session::{Databases, Reader as _, SessionError};
 use utoipa::ToSchema;
 
 use super::problem::ApiError;
@@ -66,6 +66,8 @@ pub(crate) enum State {
     Unavailable,
     /// It is not what this server needs: `ashlar migrate status` tells what is missing.
     Outdated,
+    /// It is a standby, which takes no writes: `database.url` must name the primary.
+    Standby,
     /// There is none.
     NotConfigured,
 }
@@ -110,7 +112,7 @@ async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError
         return Err(ApiError::new(&UNAVAILABLE, "the server is about to stop"));
     }
     let (database, schema, storage) = tokio::join!(
-        bounded(context.databases.ping()),
+        database_state(&context.databases),
         schema_state(&context.databases),
         bounded(context.storage.ping())
     );
@@ -138,6 +140,14 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 async fn bounded<T, E>(answer: impl Future<Output = Result<T, E>>) -> State {
     tokio::time::timeout(PATIENCE, answer).await.map_or(State::Unavailable, State::from)
+}
+
+async fn database_state(databases: &Databases) -> State {
+    match tokio::time::timeout(PATIENCE, databases.ping()).await {
+        Ok(Ok(())) => State::Ok,
+        Ok(Err(SessionError::Standby)) => State::Standby,
+        Ok(Err(_)) | Err(_) => State::Unavailable,
+    }
 }
 
 /// Whether every migration of this server ran in the database, now: a command beside it may have taken one back.

@@ -230,7 +230,8 @@ fn failure_of(response: &HttpResponse) -> Option<ApiError> {
 fn refused_preflight(request: &HttpRequest) -> ApiError {
     match context(request) {
         Ok(context) => {
-            let refusal = cors::refusal(&context.origins, &context.page_headers, request.headers());
+            let refusal =
+                cors::refusal(&context.origins, &context.page_headers, &context.contract, request.headers());
             ApiError::new(&ORIGIN_NOT_ALLOWED, refusal)
         }
         Err(missing) => missing,
@@ -239,8 +240,10 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
 
 /// The request's path without what is in it besides names of ours and ids.
 fn told_path(context: Option<&web::Data<Context>>, request: &ServiceRequest) -> String {
-    let hidden = context.and_then(|context| context.contract.hidden(request.match_info().as_str()));
-    hidden.unwrap_or_else(|| request.path().to_owned())
+    context.map_or_else(
+        || request.path().to_owned(),
+        |context| context.contract.disclosed(request.match_info().as_str()),
+    )
 }
 
 /// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -15,8 +14,11 @@ use actix_service::map_config;
 use actix_web::dev::{AppConfig, Service, ServiceFactory};
 use actix_web::middleware::from_fn;
 use actix_web::{App, rt, web};
+use futures_util::future::join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transport::{Accepted, Connection, Listener, Patience};
 use utoipa_actix_web::AppExt as _;
@@ -42,7 +44,8 @@ pub struct Serving {
 }
 
 /// Serves until `stop` is done. Then the stop is announced (readiness, `Connection: close`), and after
-/// [`drain_delay`](Serving::drain_delay) nothing new is taken; what has arrived is answered.
+/// [`drain_delay`](Serving::drain_delay) nothing new is taken; what has arrived is answered, for at most
+/// [`grace`](Serving::grace). A thread that hangs then is left behind.
 ///
 /// # Errors
 ///
@@ -58,18 +61,23 @@ pub async fn serve(
     let workers = Workers { all: (0..serving.workers).map(start).collect::<io::Result<_>>()?, next: 0 };
     let outcome = until_stopped(listener, workers, serving, stop).await;
     cut.cancel();
-    let threads = outcome?;
-    rt::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await?;
+    if timeout(THREAD_TIMEOUT, join_all(outcome?)).await.is_err() {
+        tracing::warn!("threads that hang are left behind to stop in time");
+    }
     Ok(())
 }
 
-/// The threads, which end by themselves once their connections have.
+/// How long the threads have to end after their connections. They wait for what cannot be cut off: a file that is being
+/// read, a name that is being looked up.
+const THREAD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The ends of the threads, which come by themselves once their connections have ended.
 async fn until_stopped(
     listener: Listener,
     mut workers: Workers,
     serving: Serving,
     stop: impl Future<Output = ()>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+) -> io::Result<Vec<Ended>> {
     tokio::select! {
         refused = workers.feed(&listener) => return Err(refused),
         () = stop => tracing::info!("stopping: requests under way are finished first"),
@@ -83,8 +91,8 @@ async fn until_stopped(
     for accepted in listener.close() {
         workers.give(accepted)?;
     }
-    let threads = workers.all.into_iter().map(|worker| worker.thread).collect();
-    if tokio::time::timeout(serving.grace, connections.finish()).await.is_err() {
+    let threads = workers.all.into_iter().map(|worker| worker.ended).collect();
+    if timeout(serving.grace, connections.finish()).await.is_err() {
         tracing::warn!(connections = connections.connections(), "connections are cut off to stop in time");
     }
     Ok(threads)
@@ -116,8 +124,11 @@ impl Workers {
 struct Worker {
     /// No more are queued than the listener has places.
     connections: UnboundedSender<Accepted>,
-    thread: JoinHandle<()>,
+    ended: Ended,
 }
+
+/// Resolves when a thread has ended, however it ended: its sender is dropped.
+type Ended = oneshot::Receiver<()>;
 
 impl Worker {
     fn start(
@@ -127,17 +138,22 @@ impl Worker {
         cut: CancellationToken,
     ) -> io::Result<Self> {
         let (connections, queue) = unbounded_channel();
-        let work = move || match rt::Runtime::new() {
-            Ok(runtime) => runtime.block_on(async {
-                tokio::select! {
-                    () = cut.cancelled() => {}
-                    () = work(context, serving.patience, queue) => {}
-                }
-            }),
-            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        let (running, ended) = oneshot::channel();
+        let work = move || {
+            // Dropped last, after the runtime.
+            let _running: oneshot::Sender<()> = running;
+            match rt::Runtime::new() {
+                Ok(runtime) => runtime.block_on(async {
+                    tokio::select! {
+                        () = cut.cancelled() => {}
+                        () = work(context, serving.patience, queue) => {}
+                    }
+                }),
+                Err(error) => tracing::error!(%error, "a worker cannot start"),
+            }
         };
-        let thread = std::thread::Builder::new().name(format!("http-{index}")).spawn(work)?;
-        Ok(Self { connections, thread })
+        std::thread::Builder::new().name(format!("http-{index}")).spawn(work)?;
+        Ok(Self { connections, ended })
     }
 }
 
@@ -188,7 +204,7 @@ fn http_service(
         .configure(docs::configure)
         .wrap(from_fn(gate))
         .wrap(from_fn(deadline))
-        .wrap(cors::layer(context.origins.clone(), &context.page_headers))
+        .wrap(cors::layer(context.origins.clone(), &context.page_headers, &context.contract))
         .wrap(from_fn(observe));
     HttpService::build()
         .client_request_timeout(patience.head)

@@ -29,9 +29,9 @@ use sea_orm::{
     ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr,
     Select, Statement,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
-pub use self::connect::DatabaseSettings;
+pub use self::connect::{DatabaseSettings, engine_of};
 pub use self::error::{ConnectError, SessionError};
 use self::postgres::Pool;
 use self::replica::Replicas;
@@ -53,6 +53,7 @@ struct Shared {
     clock: SharedClock,
     cursor_key: MacKey,
     resources: Resources,
+    events: Notify,
 }
 
 enum Engine {
@@ -95,7 +96,7 @@ impl Databases {
     /// A session that reads, from a replica that has seen what `seen` names.
     #[must_use]
     pub fn read(&self, seen: Option<ConsistencyToken>) -> ReadSession {
-        ReadSession { databases: self.clone(), seen, chosen: OnceCell::new() }
+        ReadSession { databases: self.clone(), seen, chosen: OnceCell::new(), moved: AtomicBool::new(false) }
     }
 
     /// A session that reads from the primary.
@@ -113,6 +114,7 @@ impl Databases {
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
             unfinished: AtomicUsize::new(0),
+            has_events: AtomicBool::new(false),
             now: OnceLock::new(),
         }
     }
@@ -145,18 +147,24 @@ impl Databases {
         &self.0.resources
     }
 
-    /// Whether the primary answers; SQLite: whether it takes writes, which it does not while the disk is full.
+    /// Notified when a session that wrote events is committed: what a relay of this process waits for. A notification that
+    /// nobody waits for is kept for the next one who does.
+    #[must_use]
+    pub fn events(&self) -> &Notify {
+        &self.0.events
+    }
+
+    /// Whether the primary answers and takes writes. SQLite does not while the disk is full, a PostgreSQL server not while it
+    /// is a standby.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// [`SessionError::Standby`], and the database's.
     pub async fn ping(&self) -> Result<(), SessionError> {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.takes_writes(self.write()).await,
-            Engine::Postgres(postgres) => {
-                let one = Statement::from_string(DbBackend::Postgres, "SELECT 1");
-                Ok(postgres.primary.fetch(&one).await.map(drop)?)
-            }
+            Engine::Postgres(postgres) if postgres.primary.is_standby().await? => Err(SessionError::Standby),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -275,11 +283,13 @@ struct Counted {
     count: i64,
 }
 
-/// Reads, from a replica where there is one.
+/// Reads, from a replica where there is one. Never goes back in time: what one statement saw, the next one sees too.
 pub struct ReadSession {
     databases: Databases,
     seen: Option<ConsistencyToken>,
     chosen: OnceCell<Option<usize>>,
+    /// The primary has answered in the replica's place. It is ahead of every replica, so from then on it answers all.
+    moved: AtomicBool,
 }
 
 impl Source for ReadSession {
@@ -300,6 +310,7 @@ impl Source for ReadSession {
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
         let engine = &self.databases.0.engine;
         if let Engine::Postgres(Postgres { replicas, .. }) = engine
+            && !self.moved.load(Ordering::Acquire)
             && let Some(index) = *self.chosen.get_or_init(|| replicas.choose(self.seen)).await
             && let Some(replica) = replicas.pool(index)
         {
@@ -309,6 +320,7 @@ impl Source for ReadSession {
                 answered => return answered,
             }
         }
+        self.moved.store(true, Ordering::Release);
         Ok(engine.fetch_current(&statement).await?)
     }
 }
@@ -386,6 +398,8 @@ pub struct WriteSession {
     /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
     /// stays, and with it nothing is committed.
     unfinished: AtomicUsize,
+    /// Something was written into the outbox.
+    has_events: AtomicBool,
     now: OnceLock<Timestamp>,
 }
 
@@ -433,6 +447,7 @@ impl WriteSession {
     }
 
     fn outbox_row(&self, announcement: Announcement) -> event::ActiveModel {
+        self.has_events.store(true, Ordering::Release);
         event::ActiveModel {
             id: ActiveValue::Set(Id::new(self.databases.0.clock.now())),
             name: ActiveValue::Set(announcement.name.to_owned()),
@@ -462,6 +477,8 @@ impl WriteSession {
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_passing).unwrap_or(SessionError::Failed));
         }
+        // Also where this is dropped before the answer has come: the commit may be done all the same.
+        let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
         let consistency = match transaction {
             // Nothing was asked for.
             None => None,
@@ -471,6 +488,7 @@ impl WriteSession {
             }
             Some(Transaction::Postgres(transaction)) => {
                 let connection = transaction.commit().await?;
+                drop(notify);
                 self.databases.position(connection).await
             }
         };
@@ -617,6 +635,15 @@ impl Databases {
         let answer = connection.ask(&sql, POSITION_TIMEOUT).await;
         let position = || answer?.try_get::<String>("", "position").ok()?.parse().ok();
         Some(position().unwrap_or(ConsistencyToken::UNREACHED))
+    }
+}
+
+/// Tells of events when it is dropped.
+struct NotifyOfEvents(Databases);
+
+impl Drop for NotifyOfEvents {
+    fn drop(&mut self) {
+        self.0.events().notify_one();
     }
 }
 

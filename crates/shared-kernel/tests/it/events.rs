@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sea_orm::{
     ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Iterable as _, QueryOrder as _,
 };
@@ -64,6 +65,32 @@ impl DomainEvent for Unwritable {
 
 async fn outbox(databases: &Databases) -> Vec<event::Model> {
     databases.read_primary().all(event::Entity::find().order_by_asc(event::Column::Id)).await.unwrap()
+}
+
+/// Whether there is news of events for who asks now.
+fn is_notified(databases: &Databases) -> bool {
+    databases.events().notified().now_or_never().is_some()
+}
+
+#[tokio::test]
+async fn a_commit_of_events_is_told_also_to_who_comes_later() {
+    let database = database().await;
+    let silent = database.write();
+    insert(&silent, "a").await.unwrap();
+    commit(silent).await;
+    assert!(!is_notified(&database), "there is no event");
+    let session = database.write();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    assert!(!is_notified(&database), "nothing is committed");
+    commit(session).await;
+    assert!(is_notified(&database));
+    assert!(!is_notified(&database), "once is enough");
+    // Who asked for the commit is gone before its answer: it may be done all the same.
+    let session = database.write();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    let cut = session.commit(());
+    assert!(cut.now_or_never().is_none());
+    assert!(is_notified(&database));
 }
 
 #[tokio::test]
