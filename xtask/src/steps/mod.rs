@@ -10,6 +10,7 @@ mod deny;
 pub(crate) mod faults;
 mod generator;
 mod links;
+pub(crate) mod load;
 pub(crate) mod openapi;
 mod postgres;
 mod walkthrough;
