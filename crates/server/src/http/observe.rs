@@ -201,7 +201,7 @@ impl Observed {
         } else if status >= 500 {
             tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
         } else if let Some(failure) = failure {
-            tracing::info!(route, status, duration_ms, user_id, detail = %failure, "request refused");
+            tracing::info!(route, status, duration_ms, user_id, detail = failure.logged(), "request refused");
         } else if docs::PAGES.contains(&route) {
             // A look at the documentation is half a dozen requests, and no news.
             tracing::debug!(route, status, duration_ms, "page served");

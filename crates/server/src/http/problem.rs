@@ -4,6 +4,7 @@
 //! there are the request's id and path at hand. What is an error without being one of ours (actix's own 404, a refusal of the
 //! CORS layer) is rendered there too, by its status.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,16 @@ struct Occurrence {
 }
 
 impl ApiError {
+    /// What the log has of it: the sentence, or the codes of the refused fields. Their names may be what the client made up.
+    pub fn logged(&self) -> String {
+        let Self(occurrence) = self;
+        let codes: BTreeSet<&str> = occurrence.fields.iter().map(|field| field.code.as_ref()).collect();
+        if codes.is_empty() {
+            return occurrence.detail.clone();
+        }
+        format!("{}: {}", occurrence.problem.code, Vec::from_iter(codes).join(", "))
+    }
+
     /// An occurrence of `problem`, with a sentence that is about it.
     pub fn new(problem: &'static Problem, detail: impl Into<String>) -> Self {
         Self(Box::new(Occurrence {

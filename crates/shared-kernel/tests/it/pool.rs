@@ -43,22 +43,22 @@ async fn a_server_has_no_more_sessions_than_the_pool() {
         })
         .await
     };
-    let asleep = async |databases: Databases, seconds| {
+    let asleep = |databases: Databases, seconds| {
         tokio::spawn(async move { databases.read_primary().rows::<Count>(&sleeping(seconds)).await })
     };
 
     let late = pool("late").await;
-    let first = asleep(late.clone(), 2).await;
+    let first = asleep(late.clone(), 2);
     until("the first is asked", async || sessions_named(&database, "late").await == (1, 1)).await;
     // Has two seconds when its turn comes, and takes three.
-    let second = asleep(late.clone(), 3).await;
+    let second = asleep(late.clone(), 3);
     first.await.unwrap().unwrap();
     assert!(second.await.unwrap().unwrap_err().is_unreachable(), "its answer comes too late");
     let counted = sessions_named(&late, "late").await;
     assert_eq!(counted, (1, 0), "the next one had to wait for its end");
 
     let left = pool("left").await;
-    let gone = asleep(left.clone(), 3).await;
+    let gone = asleep(left.clone(), 3);
     until("it is asked", async || sessions_named(&database, "left").await == (1, 1)).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
