@@ -22,42 +22,15 @@ use crate::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
 use crate::error::AuthError;
 use crate::event::RefreshTokenReused;
 use crate::model::session::{self, EndReason};
-use crate::password::{PasswordHasher, PasswordSettings, Verified};
+use crate::password::{PasswordHasher, Verified};
 use crate::repository::{Passwords, Sessions};
+use crate::settings::AuthSettings;
 use crate::token::access::AccessTokens;
 use crate::token::keys::{Keyring, SigningKey};
 use crate::token::refresh::{RefreshClaim, RefreshTokens};
 
 /// What other domains may know of the tables of signing in: nothing.
 pub static RESOURCES: &[Resource] = &[];
-
-/// What an installation decides about signing in.
-#[derive(Clone, Debug)]
-pub struct AuthSettings {
-    /// `iss` of access tokens: the URL of this installation.
-    pub issuer: String,
-    /// `aud` of access tokens.
-    pub audience: String,
-    /// How long an access token is good for.
-    pub access_token_lifetime: Duration,
-    /// How long a session lives that nobody refreshes.
-    pub session_lifetime: Duration,
-    /// How long a session lives at most, however often it is refreshed.
-    pub longest_session: Duration,
-    /// How many sessions a user may have; a further one ends the one that was not used for longest.
-    pub sessions_per_user: u64,
-    /// How long a refresh token that was just used yields the same successor, for a client that lost the answer.
-    pub refresh_grace: Duration,
-    /// How passwords are hashed.
-    pub passwords: PasswordSettings,
-}
-
-impl AuthSettings {
-    /// When a session expires that was opened at `created` and is used `now`.
-    fn expiry(&self, now: Timestamp, created: Timestamp) -> Timestamp {
-        (now + self.session_lifetime).min(created + self.longest_session)
-    }
-}
 
 /// What signing in needs besides a session: keys, threads, caches. One for each process.
 pub struct Auth {

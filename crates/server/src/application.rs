@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use auth::password::PasswordSettings;
-use auth::{Auth, AuthSettings};
+use auth::Auth;
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
 use object_store::{
     CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreLimits, ObjectStoreTimeouts,
@@ -22,8 +21,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use transport::{Limits, Listener, Patience};
 use upload::files::SignedFiles;
-use upload::settings::UploadSettings;
-use upload::storage::{Storage, StorageSettings};
+use upload::settings::StorageSettings;
+use upload::storage::Storage;
 use url::Url;
 
 use crate::claim::{self, Claim};
@@ -95,16 +94,16 @@ impl Application {
         let (store, endpoints) = open_store(&config, &origins).await?;
         let databases = open_databases(&config, clock.clone(), &secret).await?;
         migrate::at_start(&config, databases.primary()).await?;
-        let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
+        let auth = Auth::open(config.auth.clone(), databases.clone(), &secret).await?;
         let relay =
             Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
         let contract = openapi::document(&config);
         let document = contract.to_json()?;
-        let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
+        let storage = Storage::new(&endpoints.settings(&config.storage), clock);
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
         }
-        let uploads = upload_settings(&config);
+        let uploads = config.uploads.clone();
         let context = Context {
             databases,
             auth,
@@ -129,7 +128,7 @@ impl Application {
             json_body_bytes: config.limits.json_body_bytes,
             request_timeout: config.server.request_timeout,
             body_timeout: config.limits.body_seconds,
-            session_lifetime: session_lifetime(&config),
+            session_lifetime: config.auth.session_lifetime,
             origins,
             page_headers: PageHeaders::new(config.cors.headers.clone()),
         };
@@ -257,6 +256,17 @@ struct Endpoints {
     public: Url,
 }
 
+impl Endpoints {
+    /// The settings of this store, embedded or not.
+    fn settings(&self, configured: &StorageSettings) -> StorageSettings {
+        StorageSettings {
+            endpoint: Some(self.own.clone()),
+            public_endpoint: Some(self.public.clone()),
+            ..configured.clone()
+        }
+    }
+}
+
 /// The embedded store, unless another is configured.
 async fn open_store(
     config: &Config,
@@ -274,18 +284,15 @@ async fn open_store(
         access_key: config.storage.access_key.expose_secret().to_owned(),
         secret_key: config.storage.secret_key.clone(),
         cors_origins: CorsOrigins::new(move |origin| origins.allows(origin)),
-        max_object_size: config.uploads.max_size,
+        max_object_size: config.uploads.max_size.unsigned_abs(),
         limits: ObjectStoreLimits {
-            connections: Limits { in_all: config.storage.embedded_connections, ..connection_limits(config) },
-            unfinished: config.storage.embedded_unfinished_bytes,
+            connections: Limits { in_all: config.embedded_store.connections, ..connection_limits(config) },
+            unfinished: config.embedded_store.unfinished_bytes,
         },
         explain: config.environment == config::Environment::Development,
-        timeouts: ObjectStoreTimeouts {
-            rate: config.storage.embedded_rate,
-            ..ObjectStoreTimeouts::default()
-        },
+        timeouts: ObjectStoreTimeouts { rate: config.embedded_store.rate, ..ObjectStoreTimeouts::default() },
     };
-    let store = ObjectStore::bind(settings, config.storage.embedded_bind).await.map_err(|error| {
+    let store = ObjectStore::bind(settings, config.embedded_store.bind).await.map_err(|error| {
         let is_about_the_address = matches!(error, ObjectStoreError::Listen { .. });
         let reason = CommandError::from(error);
         if !is_about_the_address {
@@ -324,59 +331,6 @@ fn subscribers(config: &Config, clock: SharedClock) -> Result<Vec<Arc<dyn Subscr
         mailer,
     };
     Ok(vec![Arc::new(welcome)])
-}
-
-fn session_lifetime(config: &Config) -> Duration {
-    Duration::from_secs(u64::from(config.auth.refresh_token_days) * 24 * 3_600)
-}
-
-fn auth_settings(config: &Config) -> AuthSettings {
-    AuthSettings {
-        issuer: config.auth.issuer.clone(),
-        audience: config.auth.audience.clone(),
-        access_token_lifetime: Duration::from_secs(config.auth.access_token_seconds.into()),
-        session_lifetime: session_lifetime(config),
-        longest_session: Duration::from_hours(24 * u64::from(config.auth.session_days)),
-        sessions_per_user: config.auth.sessions_per_user.into(),
-        refresh_grace: Duration::from_secs(config.auth.refresh_grace_seconds.into()),
-        passwords: password_settings(&config.auth),
-    }
-}
-
-/// How passwords are hashed, also by the command line.
-#[must_use]
-pub fn password_settings(auth: &config::Auth) -> PasswordSettings {
-    PasswordSettings {
-        memory_kib: auth.argon2_memory_kib,
-        iterations: auth.argon2_iterations,
-        parallelism: auth.argon2_parallelism,
-        threads: auth.hash_threads,
-        queue: auth.hash_queue,
-        patience: Duration::from_secs(auth.hash_wait_seconds.into()),
-    }
-}
-
-fn storage_settings(config: &Config, endpoints: &Endpoints) -> StorageSettings {
-    StorageSettings {
-        endpoint: Some(endpoints.own.clone()),
-        public_endpoint: Some(endpoints.public.clone()),
-        region: config.storage.region.clone(),
-        bucket: config.storage.bucket.clone(),
-        access_key: config.storage.access_key.expose_secret().to_owned(),
-        secret_key: config.storage.secret_key.clone(),
-        path_style: config.storage.path_style,
-    }
-}
-
-fn upload_settings(config: &Config) -> UploadSettings {
-    UploadSettings {
-        max_size: i64::try_from(config.uploads.max_size).unwrap_or(i64::MAX),
-        quota: i64::try_from(config.uploads.quota).unwrap_or(i64::MAX),
-        allowed_types: config.uploads.allowed_types.clone(),
-        url_ttl: Duration::from_secs(config.uploads.url_seconds.into()),
-        deleted_grace: Duration::from_secs(u64::from(config.uploads.grace_days) * 24 * 3_600),
-        ..UploadSettings::default()
-    }
 }
 
 /// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.

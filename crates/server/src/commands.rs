@@ -17,7 +17,7 @@ use shared_kernel::session::{Databases, ReadPrimary};
 use shared_kernel::text::Line;
 use user::dto::User;
 
-use crate::application::{Addresses, Application, make_folder, open_databases, password_settings, reachable};
+use crate::application::{Addresses, Application, make_folder, open_databases, reachable};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
 use crate::config::{Config, redacted_url, without_slash};
 use crate::http::observe::panic_text;
@@ -158,7 +158,7 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         }
         (AdminAccount::New { .. }, _) => "was created as an admin",
     };
-    let hasher = PasswordHasher::start(password_settings(&config.auth))?;
+    let hasher = PasswordHasher::start(config.auth.passwords)?;
     let made = auth::service::create_admin(&hasher, &databases, account, password).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
@@ -203,7 +203,7 @@ pub fn openapi(config: &Config, pretty: bool) -> String {
 pub fn credentials(config: &Config) -> String {
     let storage = &config.storage;
     let endpoint = storage.endpoint.clone().map_or_else(
-        || format!("http://{}", reachable(storage.embedded_bind)),
+        || format!("http://{}", reachable(config.embedded_store.bind)),
         |endpoint| without_slash(&endpoint).to_owned(),
     );
     let credentials = serde_json::json!({
@@ -279,7 +279,7 @@ fn raise_file_limit(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
-    let wanted = config.server.connections + config.storage.embedded_connections + OTHERS;
+    let wanted = config.server.connections + config.embedded_store.connections + OTHERS;
     let files = getrlimit(Resource::Nofile).current;
     if let Some(files) = files.filter(|files| u64::try_from(wanted).is_ok_and(|wanted| *files < wanted)) {
         tracing::warn!(

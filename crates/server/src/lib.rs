@@ -6,7 +6,7 @@
 //! | [`application`] | everything wired; [`Application::build`](application::Application::build) and `run` |
 //! | [`routers`] | the one list of domains, and one file for each: extract, one service call, respond |
 //! | [`http`] | what every request passes through, and how answers are made |
-//! | [`config`] | the configuration: read once, checked once |
+//! | [`config`] | the sections of the configuration: read once, checked once |
 //! | [`cli`], [`commands`] | the command line |
 //! | [`subscribers`] | what happens when something happened |
 //! | [`claim`] | one server at a time for a data folder |

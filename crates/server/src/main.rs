@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use server::cli::{AdminCommand, Cli, Command, CommandError, UploadsCommand, print, print_error};
 use server::commands;
-use server::config::{Config, ConfigError, Loaded, Sources, reference};
+use server::config::{self, Config, ConfigError, Loaded, Sources, reference};
 use server::logging::{self, Output};
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ async fn run(cli: Cli) -> Result<(), CommandError> {
 }
 
 fn load(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
-    Config::load(&Sources::of_process(file)?)
+    Config::load(&Sources::of_process(file, &config::table())?)
 }
 
 /// What every command needs that touches data: the whole configuration, and a log.

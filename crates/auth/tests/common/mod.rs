@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use auth::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
 use auth::error::AuthError;
-use auth::password::{PasswordHasher, PasswordSettings};
+use auth::password::PasswordHasher;
 use auth::service::AdminAccount;
-use auth::{Auth, AuthSettings, service};
+use auth::settings::{AuthSettings, PasswordSettings};
+use auth::{Auth, service};
 use garde::Validate;
 use migration::Migrator;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
@@ -74,6 +75,7 @@ pub(crate) fn settings(passwords: PasswordSettings) -> AuthSettings {
         sessions_per_user: SESSIONS_PER_USER,
         refresh_grace: GRACE,
         passwords,
+        link_base: ISSUER.parse().unwrap(),
     }
 }
 

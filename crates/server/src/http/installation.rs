@@ -88,7 +88,7 @@ impl Installation {
     pub fn new(config: &Config) -> Self {
         Self {
             uploads: UploadRules {
-                max_size: config.uploads.max_size,
+                max_size: config.uploads.max_size.unsigned_abs(),
                 types: config.uploads.allowed_types.clone(),
             },
             password: PasswordRules { min_length: Password::MIN_LENGTH, max_length: Password::MAX_LENGTH },

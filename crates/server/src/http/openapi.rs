@@ -4,6 +4,7 @@
 use actix_web::App;
 use actix_web::http::Method;
 use serde_json::Value;
+use upload::settings::UploadSettings;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
@@ -16,7 +17,7 @@ use utoipa_actix_web::AppExt as _;
 use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
 use super::media;
 use super::problem::{CONTENT_TYPE, ProblemDocument};
-use crate::config::{self, Config, without_slash};
+use crate::config::{Config, without_slash};
 use crate::routers;
 
 /// The name of the scheme for access tokens.
@@ -56,9 +57,9 @@ struct Bounded {
     schema: &'static str,
     field: &'static str,
     /// Writes the bounds.
-    bound: fn(&config::Uploads, &mut Object),
+    bound: fn(&UploadSettings, &mut Object),
     /// The example, or one within the bounds in its place.
-    example: fn(&config::Uploads, &Value) -> Value,
+    example: fn(&UploadSettings, &Value) -> Value,
 }
 
 const BOUNDED: [Bounded; 2] = [
@@ -83,12 +84,12 @@ const BOUNDED: [Bounded; 2] = [
         schema: "CreateUpload",
         field: "size",
         bound: |rules, field| field.maximum = Some(rules.max_size.into()),
-        example: |rules, example| example.as_u64().unwrap_or(1).min(rules.max_size).into(),
+        example: |rules, example| example.as_i64().unwrap_or(1).min(rules.max_size).into(),
     },
 ];
 
 /// Writes the operator's bounds into the document.
-fn limit(document: &mut OpenApi, rules: &config::Uploads) {
+fn limit(document: &mut OpenApi, rules: &UploadSettings) {
     for bounded in BOUNDED {
         let schemas = document.components.as_mut().map(|components| &mut components.schemas);
         if let Some(RefOr::T(Schema::Object(schema))) =

@@ -9,6 +9,7 @@ use migration::Migrator;
 use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreLimits, ObjectStoreTimeouts};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query};
 use sea_orm::{Condition, ConnectionTrait as _, DbBackend};
+use secrecy::ExposeSecret as _;
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
 use shared_kernel::crypto::sha256;
@@ -27,8 +28,8 @@ use upload::dto::{
 use upload::error::UploadError;
 use upload::files::SignedFiles;
 use upload::service;
-use upload::settings::UploadSettings;
-use upload::storage::{Reading, Storage, StorageSettings};
+use upload::settings::{StorageSettings, UploadSettings};
+use upload::storage::{Reading, Storage};
 
 pub(crate) struct House {
     pub(crate) database: TestDatabase,
@@ -82,7 +83,7 @@ impl House {
             database: TestDatabase::with_resources::<Migrator>(clock.clone(), resources).await,
             storage: Storage::new(&storage_settings(address), clock.clone()),
             clock,
-            settings: UploadSettings::default(),
+            settings: configuration::defaults(()).unwrap(),
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             _store: store.drop_guard(),
@@ -226,7 +227,7 @@ async fn serve(folder: &TempDir) -> (SocketAddr, CancellationToken) {
         directory: folder.path().to_owned(),
         bucket,
         region,
-        access_key,
+        access_key: access_key.expose_secret().to_owned(),
         secret_key,
         cors_origins: CorsOrigins::none(),
         max_object_size: 1 << 30,

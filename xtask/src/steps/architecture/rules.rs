@@ -8,7 +8,7 @@ use super::house::{House, Member, ROOMS};
 use crate::graph::Featured;
 
 /// What stands below every domain and knows no web framework either.
-const FOUNDATIONS: [&str; 3] = ["shared-kernel", "messaging", "migration"];
+const FOUNDATIONS: [&str; 4] = ["configuration", "shared-kernel", "messaging", "migration"];
 
 /// Who puts the domains together.
 const COMPOSERS: [&str; 2] = ["server", "tests"];
@@ -30,6 +30,11 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
     if name == "migration" && member.links.contains(used) {
         return Some(format!(
             "migration depends on {used}, so a change there would change what an old migration does: write tables and columns out in the migration."
+        ));
+    }
+    if name == "configuration" && member.links.contains(used) {
+        return Some(format!(
+            "configuration depends on {used}, but the engine knows no section and no domain: let {used} describe its keys in a section of its own."
         ));
     }
     if used == "server" && !COMPOSERS.contains(&name) {
@@ -196,10 +201,11 @@ mod tests {
         house(vec![
             member("shared-kernel", &[]),
             member("migration", &[]),
+            member("configuration", &[]),
             domain("user", &["shared-kernel"]),
-            domain("auth", &["shared-kernel", "user"]),
-            domain("upload", &["shared-kernel"]),
-            member("server", &["auth", "upload", "user", "migration"]),
+            domain("auth", &["configuration", "shared-kernel", "user"]),
+            domain("upload", &["configuration", "shared-kernel"]),
+            member("server", &["auth", "upload", "user", "migration", "configuration"]),
             member("tests", &["server", "user"]),
         ])
     }
@@ -254,6 +260,17 @@ mod tests {
         );
         let tested = Member { links: set(&[]), ..member("migration", &["shared-kernel"]) };
         assert!(arrows(&house(vec![tested])).is_empty());
+    }
+
+    #[test]
+    fn the_engine_of_the_configuration_knows_nothing_that_is_configured() {
+        for used in ["auth", "shared-kernel", "server"] {
+            let broken = arrows(&house(vec![domain("auth", &[]), member("configuration", &[used])]));
+            assert!(
+                broken.len() == 1 && broken[0].starts_with(&format!("configuration depends on {used}")),
+                "{broken:?}"
+            );
+        }
     }
 
     #[test]

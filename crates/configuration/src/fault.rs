@@ -30,45 +30,43 @@ impl From<Fault> for ConfigError {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// The key whose value it is about, if it is about one.
-    pub(super) key: Option<&'static str>,
+pub struct Fault {
+    /// Name of the key whose value it is about, if it is about one.
+    key: Option<String>,
     sentence: String,
 }
 
 impl Fault {
     /// A fault of no single key.
-    pub(super) fn new(sentence: impl Into<String>) -> Self {
+    pub fn new(sentence: impl Into<String>) -> Self {
         Self { key: None, sentence: sentence.into() }
     }
 
-    /// A fault of this key's value.
-    pub(super) fn of(key: &'static str, sentence: impl Into<String>) -> Self {
-        Self { key: Some(key), sentence: sentence.into() }
+    /// A fault of the value of the key of this name.
+    pub(crate) fn of(key: &str, sentence: impl Into<String>) -> Self {
+        Self { key: Some(key.to_owned()), sentence: sentence.into() }
     }
 }
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds one, unless its key has one already: what follows from a wrong value helps nobody. True if it was added.
-    pub(super) fn add(&mut self, fault: Fault) -> bool {
-        let is_new = fault.key.is_none_or(|key| self.0.iter().all(|known| known.key != Some(key)));
-        if is_new {
+    /// Adds one, unless its key has one already: what follows from a wrong value helps nobody.
+    pub(crate) fn add(&mut self, fault: Fault) {
+        if fault.key.is_none() || self.0.iter().all(|known| known.key != fault.key) {
             self.0.push(fault);
         }
-        is_new
     }
 
     /// The value, or nothing and one fault more.
-    pub(super) fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
+    pub(crate) fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         outcome.map_err(|fault| self.add(fault)).ok()
     }
 
     /// What was made in the meantime, if there is no fault.
-    pub(super) fn or<T>(self, made: Option<T>) -> Result<T, ConfigError> {
+    pub(crate) fn or<T>(self, made: Option<T>) -> Result<T, ConfigError> {
         match made {
             Some(made) if self.0.is_empty() => Ok(made),
             _ => Err(ConfigError(self.0)),
@@ -77,7 +75,8 @@ impl Faults {
 }
 
 /// `value` as it may stand in a sentence: on one line, and not longer than a reader wants.
-pub(super) fn quoted(value: &str) -> String {
+#[must_use]
+pub fn quoted(value: &str) -> String {
     const LONGEST: usize = 120;
     let escaped = value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'");
     match escaped.char_indices().nth(LONGEST) {
