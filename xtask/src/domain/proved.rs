@@ -24,7 +24,7 @@ const HEAD: &str = "\
 const CALLED: [&str; 12] = [
     "xtask/",
     "crates/shared-kernel/src/",
-    "crates/server/src/http/",
+    "crates/http-kit/src/",
     "crates/server/src/context.rs",
     "crates/server/src/routers/mod.rs",
     "migration/src/columns.rs",

@@ -34,8 +34,8 @@ async fn any_spelling_of_any_identifier_signs_in() {
         let answer = world.login(identifier, PASSWORD).await.unwrap();
         assert_eq!(answer.user.id, ada.user.id, "{identifier}");
         assert_ne!(answer.session_id, ada.session_id, "each sign-in is a session of its own");
-        let actor = world.authenticate(&answer.access_token).await.unwrap();
-        assert_eq!(actor.session_id, answer.session_id);
+        let principal = world.authenticate(&answer.access_token).await.unwrap();
+        assert_eq!(principal.session_id(), Some(answer.session_id));
     }
     assert_eq!(world.count("sessions").await, 2 + 12);
 }

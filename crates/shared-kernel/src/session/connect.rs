@@ -1,5 +1,6 @@
 //! Opens the pools.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgPoolOptions;
@@ -114,7 +115,7 @@ impl Databases {
         };
         let cursor_key = secret.mac_key("cursor");
         let resources = settings.resources.clone();
-        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources })))
+        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources, on_events: OnceLock::new() })))
     }
 }
 

@@ -53,6 +53,8 @@ struct Shared {
     clock: SharedClock,
     cursor_key: MacKey,
     resources: Resources,
+    /// Called after events were committed.
+    on_events: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 enum Engine {
@@ -113,6 +115,7 @@ impl Databases {
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
             unfinished: AtomicUsize::new(0),
+            has_events: AtomicBool::new(false),
             now: OnceLock::new(),
         }
     }
@@ -131,6 +134,12 @@ impl Databases {
             Engine::Sqlite(sqlite) => sqlite.primary(),
             Engine::Postgres(postgres) => &postgres.schema,
         }
+    }
+
+    /// Calls `notify` whenever a session with events was committed, whoever wrote it: what hands events on need not look for
+    /// them all the time. It must not wait. Of several calls of this, the first one counts.
+    pub fn on_events(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.on_events.set(Box::new(notify));
     }
 
     /// The clock that sessions take their instant from.
@@ -386,6 +395,8 @@ pub struct WriteSession {
     /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
     /// stays, and with it nothing is committed.
     unfinished: AtomicUsize,
+    /// Whether it wrote into the outbox.
+    has_events: AtomicBool,
     now: OnceLock<Timestamp>,
 }
 
@@ -433,6 +444,7 @@ impl WriteSession {
     }
 
     fn outbox_row(&self, announcement: Announcement) -> event::ActiveModel {
+        self.has_events.store(true, Ordering::Release);
         event::ActiveModel {
             id: ActiveValue::Set(Id::new(self.databases.0.clock.now())),
             name: ActiveValue::Set(announcement.name.to_owned()),
@@ -474,6 +486,11 @@ impl WriteSession {
                 self.databases.position(connection).await
             }
         };
+        if self.has_events.into_inner()
+            && let Some(notify) = self.databases.0.on_events.get()
+        {
+            notify();
+        }
         Ok(Committed { value, consistency })
     }
 

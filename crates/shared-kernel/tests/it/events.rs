@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
@@ -204,4 +205,29 @@ async fn the_model_of_the_outbox_agrees_with_its_table() {
     let all = sea_orm::Statement::from_string(database.backend(), "SELECT * FROM outbox_events");
     let stored = database.primary().query_one_raw(all).await.unwrap().unwrap();
     assert_eq!(stored.column_names().into_iter().collect::<BTreeSet<_>>(), columns);
+}
+
+#[tokio::test]
+async fn only_events_that_are_committed_are_told_of() {
+    let database = database().await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = told.clone();
+    database.on_events(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let session = database.write();
+    let widget_id = insert(&session, "a").await.unwrap().id;
+    commit(session).await;
+    assert_eq!(told.load(Ordering::SeqCst), 0, "without an event there is nothing to hand on");
+    let session = database.write();
+    session.emit(&WidgetBroken { widget_id }).await.unwrap();
+    drop(session);
+    assert_eq!(told.load(Ordering::SeqCst), 0, "what is rolled back did not happen");
+    let session = database.write();
+    for _ in 0..2 {
+        session.emit(&WidgetBroken { widget_id }).await.unwrap();
+    }
+    assert_eq!(told.load(Ordering::SeqCst), 0, "not before the commit");
+    commit(session).await;
+    assert_eq!(told.load(Ordering::SeqCst), 1, "once for all events of a session");
 }
