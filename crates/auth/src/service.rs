@@ -7,12 +7,12 @@ use std::time::Duration;
 use jsonwebtoken::jwk::JwkSet;
 use moka::future::Cache;
 use sea_orm::ActiveValue::Set;
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
 use shared_kernel::reference::Resource;
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
@@ -40,7 +40,7 @@ pub struct Auth {
     keys: Keyring,
     access: AccessTokens,
     refresh: RefreshTokens,
-    alive: Cache<SessionId, Option<Arc<Actor>>>,
+    alive: Cache<SessionId, Option<Arc<Principal>>>,
 }
 
 impl fmt::Debug for Auth {
@@ -253,12 +253,12 @@ pub async fn session_of_access_token(auth: &Auth, token: &str) -> Result<Session
 /// # Errors
 ///
 /// [`AuthError::InvalidToken`] if it is not ours, not of this time, its session is over, or its user may not be here.
-pub async fn authenticate(auth: &Auth, access_token: &str) -> Result<Arc<Actor>, AuthError> {
+pub async fn authenticate(auth: &Auth, access_token: &str) -> Result<Arc<Principal>, AuthError> {
     let claims = auth.access.verify(&auth.keys, access_token, auth.now()).await?;
     // Boxed where it is begun, which is where nothing is known of the session: the way to the database is a large future.
     let found = async { Box::pin(alive(auth, claims.sid)).await };
-    let actor = auth.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
-    actor.filter(|actor| actor.user_id == claims.sub).ok_or(AuthError::InvalidToken)
+    let principal = auth.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
+    principal.filter(|principal| principal.user() == Some(claims.sub)).ok_or(AuthError::InvalidToken)
 }
 
 /// The public keys that access tokens can be verified with.
@@ -328,6 +328,7 @@ pub enum AdminAccount {
 pub async fn create_admin(
     hasher: &PasswordHasher,
     databases: &Databases,
+    principal: &Principal,
     account: AdminAccount,
     password: Option<Password>,
 ) -> Result<Committed<User>, AuthError> {
@@ -346,7 +347,7 @@ pub async fn create_admin(
     let session = databases.write();
     let exists = matches!(account, AdminAccount::Existing(_));
     let user = match account {
-        AdminAccount::Existing(id) => user::service::promote(&session, id).await?,
+        AdminAccount::Existing(id) => user::service::promote(&session, principal, id).await?,
         AdminAccount::New { email, name } => {
             let new = NewUser { email, name, username: None, phone: None, is_admin: true };
             user::service::register(&session, new).await?
@@ -380,14 +381,21 @@ pub async fn first_sign_in(session: &impl Reader, user: UserId) -> Result<Option
     Ok(first.map(|row| Device { user_agent: row.user_agent, address: row.address }))
 }
 
-async fn alive(auth: &Auth, id: SessionId) -> Result<Option<Arc<Actor>>, AuthError> {
+async fn alive(auth: &Auth, id: SessionId) -> Result<Option<Arc<Principal>>, AuthError> {
     let reader = auth.databases.read_primary();
     let Some(row) = Sessions::find(&reader, id).await? else { return Ok(None) };
     if row.ended_at.is_some() || row.expires_at <= auth.now() {
         return Ok(None);
     }
     let user = user::service::find(&reader, row.user_id).await?;
-    Ok(active(user).map(|user| Arc::new(Actor { user_id: user.id, session_id: id, is_admin: user.is_admin })))
+    Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
+}
+
+/// The user of a session. There is one way to sign in so far, and the sign-in is the only proof of a session.
+fn principal(row: &session::Model, user: &User) -> Principal {
+    let authentication =
+        Authentication { session_id: row.id, at: row.created_at, methods: vec![Method::Password] };
+    Principal::signed_in(user.id, authentication, Scopes::of_user(user.is_admin))
 }
 
 fn active(user: Option<User>) -> Option<User> {

@@ -7,6 +7,12 @@ use std::time::Duration;
 
 use actix_web::web;
 use auth::Auth;
+use http_kit::asset::{Asset, REVALIDATED};
+use http_kit::contract::Contract;
+use http_kit::cors::{Origins, PageHeaders};
+use http_kit::serve::{Api, Serving, serve};
+use http_kit::state::{self, State};
+use http_kit::{docs, etag};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
 use object_store::{
     CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreLimits, ObjectStoreTimeouts,
@@ -19,7 +25,7 @@ use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use transport::{Limits, Listener, Patience};
+use transport::{Limits, Listener, Patience, Stop};
 use upload::files::SignedFiles;
 use upload::settings::StorageSettings;
 use upload::storage::Storage;
@@ -29,19 +35,18 @@ use crate::claim::{self, Claim};
 use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
-use crate::http::contract::Contract;
-use crate::http::cors::{Origins, PageHeaders};
-use crate::http::installation::{self, Installation};
-use crate::http::serve::{Serving, serve};
-use crate::http::{docs, etag, openapi};
+use crate::document::document;
 use crate::logging;
 use crate::migrate;
 use crate::routers;
+use crate::routers::auth::{REFRESH_COOKIE, Recognition};
+use crate::routers::installation::{self, Installation};
 use crate::subscribers::Welcome;
 
 /// The whole product, listening and not yet serving.
 pub struct Application {
     config: Config,
+    state: web::Data<State>,
     context: web::Data<Context>,
     listener: Listener,
     store: Option<ObjectStore>,
@@ -87,54 +92,36 @@ impl Application {
         let config = config.bound_to(api.port());
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
-        let origins = Origins::new(
-            config.server.public_url.origin().ascii_serialization(),
-            config.cors.origins.clone(),
-        );
+        let origins = origins(&config);
         let (store, endpoints) = open_store(&config, &origins).await?;
         let databases = open_databases(&config, clock.clone(), &secret).await?;
         migrate::at_start(&config, databases.primary()).await?;
         let auth = Auth::open(config.auth.clone(), databases.clone(), &secret).await?;
         let relay =
             Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
-        let contract = openapi::document(&config);
-        let document = contract.to_json()?;
         let storage = Storage::new(&endpoints.settings(&config.storage), clock);
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
         }
+        let auth = Arc::new(auth);
+        let state = http_state(&config, &endpoints, origins, &databases, listener.stop(), auth.clone())?;
         let uploads = config.uploads.clone();
         let context = Context {
-            databases,
             auth,
             files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
             uploads,
-            contract: Contract::new(&contract, docs::PAGES)?,
-            edition: etag::digest(document.as_bytes()),
-            document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
-            stop: listener.stop(),
-            installation: docs::Asset::new(
+            installation: Asset::new(
                 "application/json",
                 installation::CACHE_CONTROL,
                 serde_json::to_string(&Installation::new(&config))?.into(),
             ),
-            public_origin: config.server.public_url.origin().ascii_serialization(),
-            storage_origin: endpoints.public.origin().ascii_serialization(),
-            under_tls: config.server.public_url.scheme() == "https",
-            project_name: config.project_name.clone(),
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            url_bytes: config.limits.url_bytes,
-            json_body_bytes: config.limits.json_body_bytes,
-            request_timeout: config.server.request_timeout,
-            body_timeout: config.limits.body_seconds,
             session_lifetime: config.auth.session_lifetime,
-            origins,
-            page_headers: PageHeaders::new(config.cors.headers.clone()),
         };
         let addresses =
             Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
-        Ok(Self { config, context: web::Data::new(context), listener, store, relay, addresses, claim })
+        let (state, context) = (web::Data::new(state), web::Data::new(context));
+        Ok(Self { config, state, context, listener, store, relay, addresses, claim })
     }
 
     /// Where everything is.
@@ -146,7 +133,7 @@ impl Application {
     /// Its databases, for tests that break them.
     #[must_use]
     pub fn databases(&self) -> &Databases {
-        &self.context.databases
+        &self.state.databases
     }
 
     /// The relay of events, for tests that want to see their effects.
@@ -170,15 +157,24 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        let (context, tidied) = (self.context.clone(), self.context.databases.clone());
-        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&context).await));
+        let (context, databases) = (self.context.clone(), self.state.databases.clone());
+        let tidied = databases.clone();
+        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&databases, &context).await));
         tasks.spawn(every(TIDY_INTERVAL, shutdown.clone(), async move || tidy(&tidied).await));
+        let context = self.context;
+        let api = Api {
+            state: self.state,
+            routes: routers::configure,
+            data: Arc::new(move |config| {
+                config.app_data(context.clone());
+            }),
+        };
         let (serving, mut ends) = (serving(&self.config), Instant::now());
         let stop = async {
             stop.await;
             ends = Instant::now() + serving.drain_delay + serving.grace;
         };
-        let outcome = serve(self.listener, serving, self.context, stop).await;
+        let outcome = serve(self.listener, serving, api, stop).await;
         shutdown.cancel();
         let ends = ends.max(Instant::now() + LAST_SECONDS);
         if timeout_at(ends, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
@@ -187,6 +183,51 @@ impl Application {
         drop(self.claim);
         Ok(outcome?)
     }
+}
+
+fn origins(config: &Config) -> Origins {
+    let allowed = config.cors.origins.clone();
+    Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
+        allowed.iter().any(|allowed| allowed.allows(origin))
+    })
+}
+
+/// What HTTP needs to know.
+fn http_state(
+    config: &Config,
+    endpoints: &Endpoints,
+    origins: Origins,
+    databases: &Databases,
+    stop: Stop,
+    auth: Arc<Auth>,
+) -> Result<State, CommandError> {
+    let contract = document(config);
+    let document = contract.to_json()?;
+    Ok(State {
+        databases: databases.clone(),
+        authenticator: Arc::new(Recognition(auth)),
+        contract: Contract::new(&contract, docs::PAGES)?,
+        edition: etag::digest(document.as_bytes()),
+        document: Asset::new("application/json", REVALIDATED, document.into()),
+        problems: routers::problems().collect(),
+        stop,
+        origins,
+        page_headers: PageHeaders::new(config.cors.headers.clone()),
+        connect_origins: [&config.server.public_url, &endpoints.public]
+            .map(|url| url.origin().ascii_serialization())
+            .to_vec(),
+        under_tls: config.server.public_url.scheme() == "https",
+        project_name: config.project_name.clone(),
+        session_cookie: REFRESH_COOKIE,
+        no_store_below: "/api/v1/auth/",
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        limits: state::Limits {
+            url_bytes: config.limits.url_bytes,
+            json_body_bytes: config.limits.json_body_bytes,
+            request_timeout: config.server.request_timeout,
+            body_timeout: config.limits.body_seconds,
+        },
+    })
 }
 
 fn connection_limits(config: &Config) -> Limits {
@@ -234,8 +275,8 @@ async fn tidy(databases: &Databases) {
 }
 
 /// Removes what was deleted, given up or ended long ago.
-async fn purge(context: &Context) {
-    if let Err(error) = upload::service::purge(&context.databases, &context.storage, &context.uploads).await {
+async fn purge(databases: &Databases, context: &Context) {
+    if let Err(error) = upload::service::purge(databases, &context.storage, &context.uploads).await {
         tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
     }
     if let Err(error) = auth::service::purge_sessions(&context.auth).await {

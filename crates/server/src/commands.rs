@@ -5,6 +5,7 @@ use std::io;
 use auth::dto::{Device, Password};
 use auth::password::PasswordHasher;
 use auth::service::AdminAccount;
+use http_kit::request_log::panic_text;
 use migration::record::{self, Standing};
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
@@ -13,6 +14,7 @@ use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
+use shared_kernel::principal::Principal;
 use shared_kernel::session::{Databases, ReadPrimary};
 use shared_kernel::text::Line;
 use user::dto::User;
@@ -20,8 +22,7 @@ use user::dto::User;
 use crate::application::{Addresses, Application, make_folder, open_databases, reachable};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
 use crate::config::{Config, redacted_url, without_slash};
-use crate::http::observe::panic_text;
-use crate::http::openapi as document;
+use crate::document::document;
 use crate::logging::Output;
 use crate::migrate as schema;
 use crate::occupied;
@@ -159,7 +160,8 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         (AdminAccount::New { .. }, _) => "was created as an admin",
     };
     let hasher = PasswordHasher::start(config.auth.passwords)?;
-    let made = auth::service::create_admin(&hasher, &databases, account, password).await?.into_value();
+    let system = Principal::system("admin create");
+    let made = auth::service::create_admin(&hasher, &databases, &system, account, password).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
 
@@ -193,7 +195,7 @@ fn history(user: &User, first: Option<&Device>) -> String {
 /// The OpenAPI document.
 #[must_use]
 pub fn openapi(config: &Config, pretty: bool) -> String {
-    let document = document::document(config);
+    let document = document(config);
     let text = if pretty { document.to_pretty_json() } else { document.to_json() };
     text.unwrap_or_default()
 }

@@ -75,6 +75,28 @@ impl Prefixed for SessionKind {
 /// A signed-in device.
 pub type SessionId = Id<SessionKind>;
 
+/// The kind of [`ApiKeyId`].
+#[derive(Debug)]
+pub enum ApiKeyKind {}
+
+impl Prefixed for ApiKeyKind {
+    const PREFIX: &'static str = "key";
+}
+
+/// A key with which a program acts for a user.
+pub type ApiKeyId = Id<ApiKeyKind>;
+
+/// The kind of [`ServiceAccountId`].
+#[derive(Debug)]
+pub enum ServiceAccountKind {}
+
+impl Prefixed for ServiceAccountKind {
+    const PREFIX: &'static str = "svc";
+}
+
+/// An account of a program.
+pub type ServiceAccountId = Id<ServiceAccountKind>;
+
 /// The identifier of a `K`.
 pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
 
@@ -97,7 +119,7 @@ impl<K> Id<K> {
 
     /// The id that [`to_bytes`](Self::to_bytes) took apart.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::of(Ulid::from_bytes(bytes))
     }
 }

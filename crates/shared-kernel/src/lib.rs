@@ -6,7 +6,7 @@
 //! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
-//! | [`actor`] | who is asking |
+//! | [`principal`] | on whose authority something is done, and what it may |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
@@ -70,7 +70,6 @@
 //! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
 //! another uses) belong here too; the server wires them.
 
-pub mod actor;
 pub mod clock;
 pub mod contact;
 pub mod crypto;
@@ -82,6 +81,7 @@ pub mod id;
 pub mod json;
 pub mod page;
 pub mod patch;
+pub mod principal;
 pub mod random;
 pub mod reference;
 pub mod repository;

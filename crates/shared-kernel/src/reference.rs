@@ -5,7 +5,7 @@
 //! Two things are kept, on both engines and whatever happens at once: **no living row refers to a deleted one**, and nobody
 //! refers to what they may not see.
 //!
-//! - [`refuse_dangling`], before a row is written, asks whether what it points at lives and is visible to the actor, and
+//! - [`refuse_dangling`], before a row is written, asks whether what it points at lives and is visible to the principal, and
 //!   keeps it from being deleted until the session ends. PostgreSQL holds the row `FOR SHARE`, which whoever deletes it
 //!   waits for; SQLite has one writer.
 //! - [`Repository::soft_delete`](crate::repository::Repository::soft_delete) does to the living rows that refer to a
@@ -33,10 +33,10 @@ use std::sync::Arc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{Condition, ConnectionTrait as _, DbErr, EntityTrait, FromQueryResult as _, QueryResult};
 
-use crate::actor::Actor;
 use crate::error::{FieldError, Invalid};
 use crate::event::{Announcement, DomainEvent};
 use crate::id::{Id, Prefixed};
+use crate::principal::Principal;
 use crate::session::{Reader as _, SessionError, WriteSession};
 
 /// What other domains may know of a table. It has the columns of every resource: `id`, `version`, `updated_at` and
@@ -45,8 +45,8 @@ use crate::session::{Reader as _, SessionError, WriteSession};
 pub struct Resource {
     /// Its name.
     pub table: &'static str,
-    /// Which of its living rows an actor may see: a condition on its columns, by which its own domain filters too.
-    pub visible: fn(&Actor) -> Condition,
+    /// Which of its living rows an principal may see: a condition on its columns, by which its own domain filters too.
+    pub visible: fn(&Principal) -> Condition,
     /// Which of its living rows are in use: a condition on its columns. What belongs to one that is not, such as a suspended
     /// account, is no longer shown to everyone: [`Resources::in_use`].
     pub active: fn() -> Condition,
@@ -195,24 +195,28 @@ impl Pointed {
     }
 }
 
-/// Refuses fields that point at what is not there, was deleted, or is not visible to the actor: all of them at once, each
+/// Refuses fields that point at what is not there, was deleted, or is not visible to the principal: all of them at once, each
 /// with the code `reference`, and without telling which of the three it is. What they point at otherwise stays until the
 /// session ends. To be called before the rows are written that refer to it.
 ///
 /// # Errors
 ///
 /// [`Invalid`], and the session's.
-pub async fn refuse_dangling<E>(session: &WriteSession, actor: &Actor, pointed: &[Pointed]) -> Result<(), E>
+pub async fn refuse_dangling<E>(
+    session: &WriteSession,
+    principal: &Principal,
+    pointed: &[Pointed],
+) -> Result<(), E>
 where
     E: From<SessionError> + From<Invalid>,
 {
-    let refused = dangling(session, actor, pointed).await?;
+    let refused = dangling(session, principal, pointed).await?;
     if refused.is_empty() { Ok(()) } else { Err(Invalid(refused).into()) }
 }
 
 async fn dangling(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     pointed: &[Pointed],
 ) -> Result<Vec<FieldError>, SessionError> {
     let resources = session.resources();
@@ -224,7 +228,7 @@ async fn dangling(
     checks.sort_unstable();
     let mut refused = Vec::new();
     for (_, id, field) in checks {
-        if !hold(session, actor, pointed[field].table, id).await? {
+        if !hold(session, principal, pointed[field].table, id).await? {
             refused.push(field);
         }
     }
@@ -234,10 +238,10 @@ async fn dangling(
     Ok(refused.into_iter().map(refusal).collect())
 }
 
-/// Whether the row lives and is visible to the actor; then nobody deletes it until the session ends.
+/// Whether the row lives and is visible to the principal; then nobody deletes it until the session ends.
 async fn hold(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     table: &'static str,
     id: &str,
 ) -> Result<bool, SessionError> {
@@ -253,7 +257,7 @@ async fn hold(
         .from(table)
         .and_where(Expr::col("id").eq(id))
         .and_where(Expr::col("deleted_at").is_null())
-        .cond_where((resource.visible)(actor))
+        .cond_where((resource.visible)(principal))
         .lock_shared()
         .to_owned();
     Ok(session.query_one(&select).await?.is_some())

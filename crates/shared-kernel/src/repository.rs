@@ -19,6 +19,7 @@ use sea_orm::{
 use crate::contact;
 use crate::id::{Id, Prefixed};
 use crate::page::{Order, Page, PageRequest};
+use crate::principal::Principal;
 use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
 use crate::text;
@@ -41,6 +42,13 @@ pub trait SoftDelete: EntityTrait {
 #[must_use]
 pub fn live<E: SoftDelete>() -> Select<E> {
     E::find().filter(E::DELETED_AT.is_null())
+}
+
+/// Rows whose owner, in this column, is the user of `principal`: none where it acts for no user.
+#[must_use]
+pub fn owned_by(principal: &Principal, owner: impl ColumnTrait) -> Expr {
+    // Not `eq` of an `Option`: without a user that would be `IS NULL`, which rows that belong to nobody fulfil.
+    principal.user().map_or_else(|| Expr::val(false), |user| owner.eq(user))
 }
 
 /// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the

@@ -23,13 +23,13 @@ impl DomainEvent for UserRegistered {
     }
 }
 
-/// An account was changed, by its owner or by an admin.
+/// An account was changed: by its owner, by an admin, or from the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUpdated {
     /// Whose.
     pub user_id: UserId,
-    /// By whom.
-    pub changed_by: UserId,
+    /// The principal that changed it, as text: `usr_…`, `system:admin-create`.
+    pub changed_by: String,
 }
 
 impl DomainEvent for UserUpdated {

@@ -5,10 +5,10 @@ use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
 };
-use shared_kernel::actor::Actor;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Repository, contains};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
@@ -25,7 +25,7 @@ impl Repository for Users {
 
 impl Users {
     /// Whom anybody who is signed in may refer to.
-    pub(crate) fn visible_to(_: &Actor) -> Condition {
+    pub(crate) fn visible_to(_: &Principal) -> Condition {
         Self::active()
     }
 

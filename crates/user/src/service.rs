@@ -1,12 +1,12 @@
 //! The rules of accounts.
 
 use sea_orm::ActiveValue::Set;
-use shared_kernel::actor::Actor;
 use shared_kernel::contact::Contact;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::{Patch, set_if_some};
+use shared_kernel::principal::Principal;
 use shared_kernel::reference::Resource;
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::session::{Reader, WriteSession};
@@ -82,8 +82,8 @@ pub async fn find_by_identifier(session: &impl Reader, identifier: &str) -> Resu
 /// # Errors
 ///
 /// [`UserError::NotFound`].
-pub async fn get(session: &impl Reader, actor: &Actor, id: UserId) -> Result<User, UserError> {
-    if !actor.owns(id) && !actor.is_admin {
+pub async fn get(session: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
+    if !principal.owns(id) && !principal.is_admin() {
         return Err(UserError::NotFound);
     }
     find(session, id).await?.ok_or(UserError::NotFound)
@@ -96,7 +96,7 @@ pub async fn get(session: &impl Reader, actor: &Actor, id: UserId) -> Result<Use
 /// [`UserError::UsernameTaken`], [`UserError::PhoneTaken`], and a stale precondition.
 pub async fn update_me(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     precondition: &Precondition,
     changes: UpdateMe,
 ) -> Result<User, UserError> {
@@ -107,7 +107,7 @@ pub async fn update_me(
         phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
         ..renamed(changes.name)
     };
-    change(session, actor.user_id, actor.user_id, precondition, row).await
+    change(session, principal, principal.require_user()?, precondition, row).await
 }
 
 /// Changes an account as an admin.
@@ -117,7 +117,7 @@ pub async fn update_me(
 /// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
 pub async fn admin_update(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     id: UserId,
     precondition: &Precondition,
     changes: AdminUpdateUser,
@@ -131,17 +131,17 @@ pub async fn admin_update(
         is_admin: set_if_some(changes.is_admin),
         ..renamed(changes.name)
     };
-    change(session, actor.user_id, id, precondition, row).await
+    change(session, principal, id, precondition, row).await
 }
 
-/// Makes an account an admin's, if it is not one yet: for the command line, where there is no actor.
+/// Makes an account an admin's, if it is not one yet: for the command line, whose principal is the system.
 ///
 /// # Errors
 ///
 /// [`UserError::NotFound`].
-pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
+pub async fn promote(session: &WriteSession, principal: &Principal, id: UserId) -> Result<User, UserError> {
     let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
-    change(session, id, id, &Precondition::None, row).await
+    change(session, principal, id, &Precondition::None, row).await
 }
 
 /// The accounts that an admin wants to see.
@@ -160,14 +160,14 @@ pub async fn list(
 /// Writes and, if anything is another than it was, tells of it.
 async fn change(
     session: &WriteSession,
-    changed_by: UserId,
+    principal: &Principal,
     id: UserId,
     precondition: &Precondition,
     row: ActiveModel,
 ) -> Result<User, UserError> {
     let update = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
     if update.changed().is_some() {
-        session.emit(&UserUpdated { user_id: id, changed_by }).await?;
+        session.emit(&UserUpdated { user_id: id, changed_by: principal.to_string() }).await?;
     }
     Ok(update.into_row().into())
 }

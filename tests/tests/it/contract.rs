@@ -297,7 +297,7 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
         if operation.is_public() {
             assert_ne!(
                 answer.header("www-authenticate"),
-                Some(r#"Bearer realm="ashlar", error="invalid_token""#)
+                Some(r#"Bearer realm="Ashlar", error="invalid_token""#)
             );
             assert!(answer.status != 403, "{answer:?}");
             if operation.takes_a_token() {

@@ -19,13 +19,13 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait as _, QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::SharedClock;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::{DomainError as _, FieldError, Invalid, Problem};
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::json::{self, JsonError};
+use shared_kernel::principal::Principal;
 use shared_kernel::secrecy::SecretString;
 use shared_kernel::session::{Committed, DatabaseSettings, Databases};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
@@ -167,13 +167,13 @@ impl Instance {
         service::refresh(&self.auth, self.databases.write(), &token).await.map(Committed::into_value)
     }
 
-    pub(crate) async fn logout(&self, actor: &Actor) -> Result<(), AuthError> {
-        service::logout(&self.auth, self.databases.write(), &[actor.session_id])
+    pub(crate) async fn logout(&self, principal: &Principal) -> Result<(), AuthError> {
+        service::logout(&self.auth, self.databases.write(), &[principal.session_id().unwrap()])
             .await
             .map(Committed::into_value)
     }
 
-    pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Actor>, AuthError> {
+    pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Principal>, AuthError> {
         service::authenticate(&self.auth, access_token).await
     }
 
@@ -188,7 +188,10 @@ impl Instance {
             Some(user) => AdminAccount::Existing(user.id),
             None => AdminAccount::New { email, name },
         };
-        service::create_admin(&hasher, &self.databases, account, password).await.map(Committed::into_value)
+        let principal = Principal::system("admin create");
+        service::create_admin(&hasher, &self.databases, &principal, account, password)
+            .await
+            .map(Committed::into_value)
     }
 
     /// Sets columns of `users`, as another domain's routes would.

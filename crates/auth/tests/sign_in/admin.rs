@@ -6,6 +6,7 @@ use auth::password::PasswordHasher;
 use auth::service::{self, AdminAccount};
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
+use shared_kernel::principal::Principal;
 use shared_kernel::text::Line;
 use user::error::UserError;
 
@@ -21,7 +22,7 @@ async fn a_new_account_is_made_an_admins() {
     assert_eq!((grace.email.as_str(), grace.name.as_str()), ("Grace@Example.com", "Grace Hopper"));
     let answer = world.login("grace@example.com", PASSWORD).await.unwrap();
     assert!(answer.user.is_admin);
-    assert!(world.authenticate(&answer.access_token).await.unwrap().is_admin);
+    assert!(world.authenticate(&answer.access_token).await.unwrap().is_admin());
     assert_eq!(world.events("user.registered").await.len(), 1);
     assert_eq!(world.count("sessions").await, 1, "the command line signs nobody in");
 }
@@ -35,9 +36,16 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
         name: Line::new("Ada").unwrap(),
     };
     let hasher = PasswordHasher::start(cheap()).unwrap();
-    let made = service::create_admin(&hasher, &world.databases, account, Some(Password::new(OTHER))).await;
+    let made = service::create_admin(
+        &hasher,
+        &world.databases,
+        &Principal::system("admin create"),
+        account,
+        Some(Password::new(OTHER)),
+    )
+    .await;
     assert!(matches!(made, Err(AuthError::User(UserError::EmailTaken))), "{made:?}");
-    assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin);
+    assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin());
     world.login("ada@example.com", PASSWORD).await.unwrap();
 }
 
@@ -70,8 +78,8 @@ async fn a_password_that_is_given_ends_the_sessions_of_whoever_was_there() {
     let world = World::new().await;
     let first = world.sign_up("ada").await;
     let out = world.login("ada@example.com", PASSWORD).await.unwrap();
-    let actor = world.authenticate(&out.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&out.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     let eve = world.sign_up("eve").await;
     world.create_admin("ada@example.com", Some(OTHER)).await.unwrap();
     let outcome = world.authenticate(&first.access_token).await;
@@ -80,12 +88,12 @@ async fn a_password_that_is_given_ends_the_sessions_of_whoever_was_there() {
     assert!(matches!(outcome, Err(AuthError::InvalidRefreshToken)), "{outcome:?}");
     assert_eq!(world.end_reason(first.session_id).await.as_deref(), Some("password_change"));
     assert_eq!(world.end_reason(out.session_id).await.as_deref(), Some("logout"));
-    assert!(!world.authenticate(&eve.access_token).await.unwrap().is_admin);
+    assert!(!world.authenticate(&eve.access_token).await.unwrap().is_admin());
     assert_eq!(world.end_reason(eve.session_id).await, None);
     // Without a password nobody is signed out.
     let second = world.login("ada@example.com", OTHER).await.unwrap();
     world.create_admin("ada@example.com", None).await.unwrap();
-    assert!(world.authenticate(&second.access_token).await.unwrap().is_admin);
+    assert!(world.authenticate(&second.access_token).await.unwrap().is_admin());
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use auth::dto::{Device, Login};
 use auth::error::AuthError;
-use auth::{Auth, AuthSettings, service};
+use auth::settings::AuthSettings;
+use auth::{Auth, service};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;
@@ -39,8 +40,8 @@ async fn any_spelling_of_any_identifier_signs_in() {
         let answer = world.login(identifier, PASSWORD).await.unwrap();
         assert_eq!(answer.user.id, ada.user.id, "{identifier}");
         assert_ne!(answer.session_id, ada.session_id, "each sign-in is a session of its own");
-        let actor = world.authenticate(&answer.access_token).await.unwrap();
-        assert_eq!(actor.session_id, answer.session_id);
+        let principal = world.authenticate(&answer.access_token).await.unwrap();
+        assert_eq!(principal.session_id(), Some(answer.session_id));
     }
     assert_eq!(world.count("sessions").await, 2 + 12);
 }

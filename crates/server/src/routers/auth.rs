@@ -1,33 +1,39 @@
 //! Signing in and out.
 
+use std::sync::Arc;
+
 use actix_web::body::BoxBody;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::dto::{
-    Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+    Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
 use auth::{Auth, service};
 use base64::Engine as _;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
+use http_kit::headers::{CONSISTENCY_TOKEN, bearer, quoted};
+use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary, Write};
+use http_kit::access_control::refused_token;
+use http_kit::authenticator::Authenticator;
+use http_kit::cookies;
+use http_kit::request_log::CustomErrorBody;
+use http_kit::problem::{ApiError, answers};
+use http_kit::routes::Routes;
+use http_kit::state::{State, state, tag};
 use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::id::SessionId;
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::Representation as _;
 use shared_kernel::session::{Committed, ConsistencyToken};
 use shared_kernel::text::Line;
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::http::cors::names::CONSISTENCY_TOKEN;
-use crate::http::etag::Tag;
-use crate::http::extract::{Body, ClientDevice, FormBytes, OptionalBody, ReadPrimary, Write};
-use crate::http::gate::{bearer, refused_token};
-use crate::http::observe::OwnForm;
-use crate::http::problem::{ApiError, answers};
-use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
@@ -35,6 +41,27 @@ pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
 /// The cookie that carries the refresh token. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`
 /// (RFC 6265bis, section 4.1.3.2).
 pub const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
+
+/// The path of the OAuth 2.0 token endpoint.
+pub const TOKEN_URL: &str = "/api/v1/auth/token";
+
+/// The port by which HTTP recognises access tokens.
+#[derive(Debug)]
+pub struct Recognition(pub Arc<Auth>);
+
+impl Authenticator for Recognition {
+    fn authenticate<'a>(&'a self, token: Option<&'a str>) -> BoxFuture<'a, Result<Arc<Principal>, ApiError>> {
+        Box::pin(async move {
+            let token = token.ok_or(AuthError::InvalidToken)?;
+            Ok(service::authenticate(&self.0, token).await?)
+        })
+    }
+}
+
+/// The client as it is kept with its session.
+fn device(client: ClientInfo) -> Device {
+    Device { user_agent: client.user_agent, address: client.ip }
+}
 
 /// Registers the routes.
 pub fn configure(routes: &mut Routes<'_, '_>) {
@@ -58,12 +85,12 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 #[post("/api/v1/auth/signup")]
 async fn signup(
     context: web::Data<Context>,
-    session: Write,
-    device: ClientDevice,
-    body: Body<Signup>,
+    Write(db): Write,
+    client: ClientInfo,
+    Body(body): Body<Signup>,
 ) -> Result<SignedIn, ApiError> {
-    let transport = body.0.transport;
-    let answer = service::signup(&context.auth, session.0, device.0, body.0).await?;
+    let transport = body.transport;
+    let answer = service::signup(&context.auth, db, device(client), body).await?;
     Ok(SignedIn::new(&context, StatusCode::CREATED, transport, answer))
 }
 
@@ -81,13 +108,13 @@ async fn signup(
 #[post("/api/v1/auth/login")]
 async fn login(
     context: web::Data<Context>,
-    reader: ReadPrimary,
-    session: Write,
-    device: ClientDevice,
-    body: Body<Login>,
+    ReadPrimary(reader): ReadPrimary,
+    Write(db): Write,
+    client: ClientInfo,
+    Body(body): Body<Login>,
 ) -> Result<SignedIn, ApiError> {
-    let transport = body.0.transport;
-    let answer = service::login(&context.auth, &reader.0, session.0, device.0, body.0).await?;
+    let transport = body.transport;
+    let answer = service::login(&context.auth, &reader, db, device(client), body).await?;
     Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
 }
 
@@ -105,15 +132,15 @@ async fn login(
 async fn refresh(
     context: web::Data<Context>,
     request: HttpRequest,
-    session: Write,
-    body: OptionalBody<Refresh>,
+    Write(db): Write,
+    OptionalBody(body): OptionalBody<Refresh>,
 ) -> Result<SignedIn, ApiError> {
-    let (token, transport) = match body.0.refresh_token {
+    let (token, transport) = match body.refresh_token {
         Some(token) => (Some(token), Transport::Body),
-        None => (refresh_cookie_of(request.headers()).map(RefreshToken::new), Transport::Cookie),
+        None => (cookies::only(request.headers(), REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned())), Transport::Cookie),
     };
     let refreshed = match &token {
-        Some(token) => service::refresh(&context.auth, session.0, token).await,
+        Some(token) => service::refresh(&context.auth, db, token).await,
         None => Err(AuthError::InvalidRefreshToken),
     };
     let answer = refreshed.map_err(|error| match transport {
@@ -150,20 +177,21 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
 async fn logout(
     context: web::Data<Context>,
     request: HttpRequest,
-    session: Write,
-    body: OptionalBody<Refresh>,
+    Write(db): Write,
+    OptionalBody(body): OptionalBody<Refresh>,
 ) -> Result<SignedOut, ApiError> {
-    let sessions = sessions_named(&context.auth, request.headers(), body.0.refresh_token).await?;
-    Ok(SignedOut(service::logout(&context.auth, session.0, &sessions).await?))
+    let sessions = sessions_named(&context.auth, &request, body.refresh_token).await?;
+    Ok(SignedOut(service::logout(&context.auth, db, &sessions).await?))
 }
 
 /// The sessions that a request to end them names, in whatever way.
 async fn sessions_named(
     auth: &Auth,
-    headers: &HeaderMap,
+    request: &HttpRequest,
     in_body: Option<RefreshToken>,
 ) -> Result<Vec<SessionId>, ApiError> {
-    let in_cookies = refresh_cookies(headers).map(|value| RefreshToken::new(value.to_owned()));
+    let headers = request.headers();
+    let in_cookies = cookies::named(headers, REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned()));
     let tokens: Vec<RefreshToken> = in_body.into_iter().chain(in_cookies).collect();
     // One that is not ours names no session, and then there is none to end (as RFC 7009, section 2.2).
     let mut sessions: Vec<SessionId> =
@@ -175,7 +203,7 @@ async fn sessions_named(
         Ok(session) => sessions.push(session),
         // Expired, as a rule: the refresh token says which session it was of.
         Err(AuthError::InvalidToken) if !tokens.is_empty() => {}
-        Err(error) => return Err(refused_token(error)),
+        Err(error) => return Err(refused_token(error.into(), state(request)?)),
     }
     Ok(sessions)
 }
@@ -198,22 +226,22 @@ async fn sessions_named(
 async fn get_token(
     context: web::Data<Context>,
     request: HttpRequest,
-    reader: ReadPrimary,
-    session: Write,
-    device: ClientDevice,
-    form: FormBytes,
+    ReadPrimary(reader): ReadPrimary,
+    Write(db): Write,
+    client: ClientInfo,
+    FormBytes(form): FormBytes,
 ) -> Result<Tokens, TokenError> {
-    refuse_secrets(&request)?;
-    let form: TokenForm = serde_urlencoded::from_bytes(&form.0).map_err(|_| {
+    refuse_secrets(&request, state(&request)?)?;
+    let form: TokenForm = serde_urlencoded::from_bytes(&form).map_err(|_| {
         OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;
-            service::login(&context.auth, &reader.0, session.0, device.0, credentials).await
+            service::login(&context.auth, &reader, db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
-            service::refresh(&context.auth, session.0, &token).await
+            service::refresh(&context.auth, db, &token).await
         }
         (Some("password" | "refresh_token"), ..) => {
             return Err(
@@ -240,10 +268,10 @@ fn credentials(username: &str, password: Password) -> Result<Login, TokenError> 
 
 /// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;
 /// an empty name is nobody's. What is of another scheme is not meant for this endpoint, as for every other public one.
-fn refuse_secrets(request: &HttpRequest) -> Result<(), OAuthFailure> {
+fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
     let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
-    if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client()) }
+    if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client(&state.project_name)) }
 }
 
 /// What stands behind `Basic` (RFC 7617, section 2), decoded or not.
@@ -334,7 +362,7 @@ impl Responder for SignedIn {
         }
         if self.status == StatusCode::CREATED {
             response.insert_header((header::LOCATION, "/api/v1/users/me"));
-            response.insert_header(Tag::in_answer_to(request, &self.answer.user.revision()).header());
+            response.insert_header(tag(request, &self.answer.user.revision()).header());
         }
         response.json(self.answer)
     }
@@ -359,24 +387,9 @@ impl Responder for SignedOut {
     }
 }
 
-/// The values of all cookies of exactly this name. Not through a parser that decodes names: `__%48ost-…` is a name that
-/// another host of the domain may set, and a browser guards the real one only.
-pub fn refresh_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let texts = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == REFRESH_COOKIE).map(|(_, value)| value)
-}
-
-/// The refresh token in the cookie. Of two, nobody knows which is ours.
-fn refresh_cookie_of(headers: &HeaderMap) -> Option<String> {
-    let mut cookies = refresh_cookies(headers);
-    let (only, None) = (cookies.next()?, cookies.next()) else { return None };
-    Some(only.to_owned())
-}
-
 /// What takes the cookie back that the request carries.
 fn removal(headers: &HeaderMap) -> Option<Cookie<'static>> {
-    refresh_cookies(headers).next()?;
+    cookies::named(headers, REFRESH_COOKIE).next()?;
     let mut cookie = cookie(String::new());
     cookie.make_removal();
     Some(cookie)
@@ -435,18 +448,25 @@ struct OAuthFailure {
     status: StatusCode,
     error: &'static str,
     description: String,
+    /// What challenges the client.
+    realm: Option<String>,
 }
 
 impl OAuthFailure {
     fn new(error: &'static str, description: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description }
+        Self { status: StatusCode::BAD_REQUEST, error, description, realm: None }
     }
 
     /// Only for one that sent `Basic`: the answer challenges it by the same scheme (RFC 6749, section 5.2), and a browser that sees
     /// such a challenge opens a box of its own.
-    fn unknown_client() -> Self {
+    fn unknown_client(realm: &str) -> Self {
         let description = "no client has a secret here: leave the header Authorization out".into();
-        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "invalid_client",
+            description,
+            realm: Some(quoted(realm)),
+        }
     }
 }
 
@@ -486,15 +506,12 @@ impl actix_web::ResponseError for TokenError {
             Self::Api(error) => return error.error_response(),
         };
         let mut response = HttpResponse::build(failure.status);
-        if failure.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(r#"Basic realm="ashlar""#),
-            ));
+        if let Some(realm) = &failure.realm {
+            response.insert_header((header::WWW_AUTHENTICATE, format!("Basic realm={realm}")));
         }
         let error = OAuthError { error: failure.error, error_description: failure.description.clone() };
         let mut response = response.json(error);
-        response.extensions_mut().insert(OwnForm);
+        response.extensions_mut().insert(CustomErrorBody);
         response
     }
 }

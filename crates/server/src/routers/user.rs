@@ -1,18 +1,19 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
-use shared_kernel::actor::Actor;
+use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
+use http_kit::problem::{ApiError, answers};
+use http_kit::respond::{Resource, Paged, Updated};
+use http_kit::routes::Routes;
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
+use shared_kernel::session::{self, ReadSession};
+use shared_kernel::principal::Principal;
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
 
 use crate::context::Context;
-use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
-use crate::http::problem::{ApiError, answers};
-use crate::http::respond::{Found, Paged, Updated};
-use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("users", "One's own account."), ("admin", "For admins: all accounts.")];
@@ -33,14 +34,19 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/me")]
-async fn get_me(actor: CurrentUser, session: Read, primary: ReadPrimary) -> Result<Found<User>, ApiError> {
-    Ok(Found(read(&actor.0, actor.0.user_id, &session, &primary).await?))
+async fn get_me(CurrentUser(principal): CurrentUser, Read(db): Read, ReadPrimary(primary): ReadPrimary) -> Result<Resource<User>, ApiError> {
+    Ok(Resource(read(&principal, principal.require_user()?, &db, &primary).await?))
 }
 
-/// An account. One's own is there, because the gate has seen it: where a replica has not yet, the primary is asked.
-async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) -> Result<User, UserError> {
-    match service::get(&session.0, actor, id).await {
-        Err(UserError::NotFound) if actor.owns(id) => service::get(&primary.0, actor, id).await,
+/// An account. One's own is there, because access control has seen it: where a replica has not yet, the primary is asked.
+async fn read(
+    principal: &Principal,
+    id: UserId,
+    db: &ReadSession,
+    primary: &session::ReadPrimary,
+) -> Result<User, UserError> {
+    match service::get(db, principal, id).await {
+        Err(UserError::NotFound) if principal.owns(id) => service::get(primary, principal, id).await,
         outcome => outcome,
     }
 }
@@ -57,13 +63,13 @@ async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) 
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
-    actor: CurrentUser,
-    session: Write,
-    precondition: IfMatch,
-    changes: Body<UpdateMe>,
+    CurrentUser(principal): CurrentUser,
+    Write(db): Write,
+    IfMatch(precondition): IfMatch,
+    Body(changes): Body<UpdateMe>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::update_me(&session.0, &actor.0, &precondition.0, changes.0).await?;
-    Ok(Updated(session.0.commit(user).await?))
+    let user = service::update_me(&db, &principal, &precondition, changes).await?;
+    Ok(Updated(db.commit(user).await?))
 }
 
 /// Read an account
@@ -80,12 +86,12 @@ async fn update_me(
     ))]
 #[get("/api/v1/users/{user_id}")]
 async fn get_user(
-    actor: CurrentUser,
-    id: PathId<UserKind>,
-    session: Read,
-    primary: ReadPrimary,
-) -> Result<Found<User>, ApiError> {
-    Ok(Found(read(&actor.0, id.0, &session, &primary).await?))
+    CurrentUser(principal): CurrentUser,
+    PathId(id): PathId<UserKind>,
+    Read(db): Read,
+    ReadPrimary(primary): ReadPrimary,
+) -> Result<Resource<User>, ApiError> {
+    Ok(Resource(read(&principal, id, &db, &primary).await?))
 }
 
 /// List accounts
@@ -99,10 +105,10 @@ async fn get_user(
 #[get("/api/v1/admin/users")]
 async fn list_users(
     _admin: Admin,
-    session: Read,
+    Read(db): Read,
     query: ListQuery<UserFilter>,
 ) -> Result<Paged<User>, ApiError> {
-    Ok(Paged(service::list(&session.0, &query.filter, &query.page).await?))
+    Ok(Paged(service::list(&db, &query.filter, &query.page).await?))
 }
 
 /// Change an account
@@ -122,14 +128,14 @@ async fn list_users(
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
     context: web::Data<Context>,
-    actor: Admin,
-    id: PathId<UserKind>,
-    session: Write,
-    precondition: IfMatch,
-    changes: Body<AdminUpdateUser>,
+    Admin(principal): Admin,
+    PathId(id): PathId<UserKind>,
+    Write(db): Write,
+    IfMatch(precondition): IfMatch,
+    Body(changes): Body<AdminUpdateUser>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::admin_update(&session.0, &actor.0, id.0, &precondition.0, changes.0).await?;
-    let committed = session.0.commit(user).await?;
+    let user = service::admin_update(&db, &principal, id, &precondition, changes).await?;
+    let committed = db.commit(user).await?;
     context.auth.forget_sessions();
     Ok(Updated(committed))
 }

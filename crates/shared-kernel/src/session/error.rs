@@ -8,7 +8,7 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 use crate::error::{
     DomainError, FieldError, INTERNAL, PRECONDITION_FAILED, Problem, STILL_REFERENCED, UNAVAILABLE,
-    VALIDATION_FAILED,
+    USER_REQUIRED, VALIDATION_FAILED,
 };
 use crate::files::FilesError;
 
@@ -38,6 +38,9 @@ pub enum SessionError {
         /// The table of those rows.
         by: &'static str,
     },
+    /// The principal acts for no user, and only a user has rows of their own.
+    #[error("only a user can do this, and the credentials are not a user's")]
+    UserRequired,
     /// The URL of a file that a row refers to cannot be made.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -225,6 +228,7 @@ impl DomainError for SessionError {
             Self::Cursor => &VALIDATION_FAILED,
             Self::Stale => &PRECONDITION_FAILED,
             Self::Referenced { .. } => &STILL_REFERENCED,
+            Self::UserRequired => &USER_REQUIRED,
         }
     }
 

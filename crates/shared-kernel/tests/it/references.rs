@@ -9,15 +9,15 @@ use std::time::Duration;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, Schema};
 use serde::{Deserialize, Serialize};
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, Timestamp};
 use shared_kernel::error::{DomainError as _, Invalid, Kind};
 use shared_kernel::event::DomainEvent;
 use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::principal::Principal;
 use shared_kernel::reference::{self, OnDelete, Pointed, Reference, Resource, Resources};
 use shared_kernel::repository::{Precondition, Repository};
 use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
-use shared_kernel::testing::{FixedClock, TestDatabase, at_once, events};
+use shared_kernel::testing::{FixedClock, TestDatabase, as_admin, at_once, events};
 
 use crate::common::commit;
 
@@ -546,14 +546,14 @@ enum Refused {
     Session(#[from] SessionError),
 }
 
-async fn refer(session: &WriteSession, actor: &Actor, pointed: &[Pointed]) -> Result<(), Refused> {
-    reference::refuse_dangling(session, actor, pointed).await
+async fn refer(session: &WriteSession, principal: &Principal, pointed: &[Pointed]) -> Result<(), Refused> {
+    reference::refuse_dangling(session, principal, pointed).await
 }
 
 /// The pointers that were refused.
-async fn refused(databases: &Databases, actor: &Actor, pointed: &[Pointed]) -> Vec<String> {
+async fn refused(databases: &Databases, principal: &Principal, pointed: &[Pointed]) -> Vec<String> {
     let session = databases.write();
-    match refer(&session, actor, pointed).await {
+    match refer(&session, principal, pointed).await {
         Ok(()) => Vec::new(),
         Err(Refused::Invalid(Invalid(fields))) => {
             for field in &fields {
@@ -572,14 +572,14 @@ async fn refused(databases: &Databases, actor: &Actor, pointed: &[Pointed]) -> V
 async fn only_what_lives_and_may_be_seen_can_be_referred_to() {
     /// Whose it is stands in the second column.
     const SHIPS: Resource = Resource {
-        visible: |actor| Condition::all().add(ship::Column::SecondId.eq(actor.user_id.to_string())),
+        visible: |principal| Condition::all().add(ship::Column::SecondId.eq(principal.to_string())),
         ..Resource::visible_to_all("ships")
     };
     let world = world(&[HARBOURS, SHIPS]).await;
     let (ada, eve) = (world.database.user().await, world.database.user().await);
     let (kiel, brest) = (world.harbour().await, world.harbour().await);
     delete::<Harbours>(&world, brest).await.unwrap();
-    let anna: ShipId = world.stored("ships", None, Some(&ada.user_id.to_string())).await;
+    let anna: ShipId = world.stored("ships", None, Some(&ada.to_string())).await;
     let unknown = HarbourId::new(world.clock.now());
     let harbour = |id| Pointed::new("/harbour_id", "harbours", Some(id));
     let ship = || Pointed::new("/ship_id", "ships", Some(anna));
@@ -611,17 +611,17 @@ async fn what_nobody_registered_is_visible_to_nobody() {
     let ship = Pointed::new("/ship_id", "ships", Some(anna));
     let kiel = Pointed::new("/harbour_id", "harbours", Some(world.harbour().await));
     assert_eq!(refused(&world, &ada, &[kiel, ship.clone()]).await, ["/ship_id"]);
-    let admin = Actor { is_admin: true, ..ada.clone() };
+    let admin = as_admin(&ada);
     assert_eq!(refused(&world, &admin, &[ship]).await, ["/ship_id"]);
-    let user = Pointed::new("/user_id", "users", Some(ada.user_id));
+    let user = Pointed::new("/user_id", "users", ada.user());
     assert_eq!(refused(&world, &ada, &[user]).await, ["/user_id"]);
     assert!(world.resources().find("ships").is_none());
 }
 
 /// Refers to a harbour as a service does.
-async fn put_in(databases: &Databases, actor: &Actor, harbour: HarbourId) -> Result<ShipId, Refused> {
+async fn put_in(databases: &Databases, principal: &Principal, harbour: HarbourId) -> Result<ShipId, Refused> {
     let session = databases.write();
-    refer(&session, actor, &[Pointed::new("/harbour_id", "harbours", Some(harbour))]).await?;
+    refer(&session, principal, &[Pointed::new("/harbour_id", "harbours", Some(harbour))]).await?;
     // Time for others to come in between, if they could.
     tokio::task::yield_now().await;
     let ship = insert(&session, "ships", Some(&harbour.to_string()), None).await?;

@@ -32,16 +32,15 @@ const NESTED: &str = r#"
     responses((status = 200, description = "The item.", body = OrderItem)))]
 #[get("ORDERS/{order_id}/items/{item_id}")]
 async fn get_nested(
-    actor: CurrentUser,
-    ids: crate::http::extract::PathIds<(order_item::dto::OrderId, OrderItemId)>,
-    session: Read,
-) -> Result<Found<OrderItem>, ApiError> {
-    let (of, id) = ids.0;
-    let item = service::get(&session.0, &actor.0, id).await?;
+    CurrentUser(principal): CurrentUser,
+    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order_item::dto::OrderId, OrderItemId)>,
+    Read(db): Read,
+) -> Result<Resource<OrderItem>, ApiError> {
+    let item = service::get(&db, &principal, id).await?;
     if item.order_id == of {
-        return Ok(Found(item));
+        return Ok(Resource(item));
     }
-    Err(ApiError::new(&crate::http::problem::NOT_FOUND, "the order has no such item"))
+    Err(ApiError::new(&http_kit::problem::NOT_FOUND, "the order has no such item"))
 }
 "#;
 

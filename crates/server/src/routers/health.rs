@@ -1,6 +1,10 @@
 //! Whether the server lives, and whether it can work.
 
 use actix_web::{get, web};
+use http_kit::problem::{ApiError, ProblemDocument};
+use http_kit::respond::Json;
+use http_kit::routes::Routes;
+use http_kit::state::State as HttpState;
 use migration::record;
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
@@ -8,9 +12,6 @@ use shared_kernel::error::UNAVAILABLE;
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 use utoipa::ToSchema;
 
-use super::problem::ApiError;
-use super::respond::Plain;
-use super::routes::Routes;
 use crate::context::Context;
 
 /// The tag of these routes.
@@ -84,8 +85,8 @@ impl<T, E> From<Result<T, E>> for State {
 #[utoipa::path(tag = "health", operation_id = "health", security(()),
     responses((status = 200, description = "It does.", body = Health)))]
 #[get("/health")]
-async fn health(context: web::Data<Context>) -> Plain<Health> {
-    Plain(Health { status: "ok", timestamp: context.databases.clock().now() })
+async fn health(http: web::Data<HttpState>) -> Json<Health> {
+    Json(Health { status: "ok", timestamp: http.databases.clock().now() })
 }
 
 /// Whether the process lives
@@ -94,8 +95,8 @@ async fn health(context: web::Data<Context>) -> Plain<Health> {
 #[utoipa::path(tag = "health", operation_id = "live", security(()),
     responses((status = 200, description = "It does.", body = Health)))]
 #[get("/health/live")]
-async fn live(context: web::Data<Context>) -> Plain<Health> {
-    Plain(Health { status: "ok", timestamp: context.databases.clock().now() })
+async fn live(http: web::Data<HttpState>) -> Json<Health> {
+    Json(Health { status: "ok", timestamp: http.databases.clock().now() })
 }
 
 /// Whether the server can work
@@ -107,19 +108,19 @@ async fn live(context: web::Data<Context>) -> Plain<Health> {
         (status = 503, response = inline(NotReady)),
     ))]
 #[get("/health/ready")]
-async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError> {
-    if context.stop.is_announced() {
+async fn ready(http: web::Data<HttpState>, context: web::Data<Context>) -> Result<Json<Readiness>, ApiError> {
+    if http.stop.is_announced() {
         return Err(ApiError::new(&UNAVAILABLE, "the server is about to stop"));
     }
     let (database, schema, storage) = tokio::join!(
-        database_state(&context.databases),
-        schema_state(&context.databases),
+        database_state(&http.databases),
+        schema_state(&http.databases),
         bounded(context.storage.ping())
     );
-    let replicas = replica_state(&context.databases.replicas_in_use());
+    let replicas = replica_state(&http.databases.replicas_in_use());
     let dependencies = Dependencies { database, schema, replicas, storage };
     if [database, schema, storage] == [State::Ok; 3] {
-        return Ok(Plain(Readiness { status: "ok", dependencies }));
+        return Ok(Json(Readiness { status: "ok", dependencies }));
     }
     let states = serde_json::json!({ "dependencies": dependencies });
     Err(ApiError::new(
@@ -133,7 +134,7 @@ async fn ready(context: web::Data<Context>) -> Result<Plain<Readiness>, ApiError
 #[derive(utoipa::ToResponse)]
 #[response(description = "It cannot; `dependencies` says why.", content_type = "application/problem+json")]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
-struct NotReady(super::problem::ProblemDocument);
+struct NotReady(ProblemDocument);
 
 /// A load balancer asks often and does not wait long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);

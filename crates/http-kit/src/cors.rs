@@ -1,50 +1,45 @@
 //! Which pages may call the API from a browser (Fetch standard, CORS protocol): exact origins from the configuration, with
 //! credentials, never `*`.
 
+use std::fmt;
+use std::sync::Arc;
+
 use actix_cors::Cors;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-use super::contract::Contract;
-use crate::config::AllowedOrigin;
+use crate::headers::{
+    CONSISTENCY_TOKEN, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, TRACEPARENT,
+};
 
 /// The configured origins and the API's own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Origins {
     own: String,
-    allowed: Vec<AllowedOrigin>,
+    allowed: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origins").field("own", &self.own).finish_non_exhaustive()
+    }
 }
 
 impl Origins {
-    /// `own` is the origin of the API itself, for the documentation's "Try it out".
+    /// `own` is the origin of the API itself, for the documentation's "Try it out"; `allowed` tells of any other.
     #[must_use]
-    pub fn new(own: String, allowed: Vec<AllowedOrigin>) -> Self {
-        Self { own, allowed }
+    pub fn new(own: String, allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self { own, allowed: Arc::new(allowed) }
     }
 
     /// Whether a page of this origin may call.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
-        origin == self.own || self.allowed.iter().any(|allowed| allowed.allows(origin))
+        origin == self.own || (self.allowed)(origin)
     }
 }
 
 const MAX_AGE_SECONDS: usize = 600;
-
-/// Header names that the API's own contract brings.
-pub mod names {
-    use super::HeaderName;
-
-    /// What a write answers and a read may send back: see `shared_kernel::session::ConsistencyToken`.
-    pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-    /// Makes a POST repeatable.
-    pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-    /// W3C Trace Context.
-    pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-    /// IETF draft `ratelimit-headers`.
-    pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-    /// The same.
-    pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-}
 
 /// The request headers that pages may send: those that the API knows, and the configured ones.
 #[derive(Clone, Debug)]
@@ -57,12 +52,12 @@ impl PageHeaders {
         let own = [
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
-            names::IDEMPOTENCY_KEY,
+            IDEMPOTENCY_KEY,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
-            names::CONSISTENCY_TOKEN,
-            super::observe::REQUEST_ID,
-            names::TRACEPARENT,
+            CONSISTENCY_TOKEN,
+            REQUEST_ID,
+            TRACEPARENT,
         ];
         Self(own.into_iter().chain(configured).collect())
     }
@@ -72,21 +67,21 @@ impl PageHeaders {
     }
 }
 
-/// The layer that answers preflights and marks answers. Pages may use the methods of the contract.
-pub fn layer(origins: Origins, headers: &PageHeaders, contract: &Contract) -> Cors {
+/// The layer that answers preflights and marks answers. Pages may use the `methods` of the contract.
+pub fn layer(origins: Origins, headers: &PageHeaders, methods: impl Iterator<Item = Method>) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
-        .allowed_methods(contract.methods())
+        .allowed_methods(methods)
         .allowed_headers(headers.0.clone())
         .expose_headers([
             header::ETAG,
             header::LOCATION,
             header::LINK,
             header::RETRY_AFTER,
-            names::RATE_LIMIT,
-            names::RATE_LIMIT_POLICY,
-            names::CONSISTENCY_TOKEN,
-            super::observe::REQUEST_ID,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
+            CONSISTENCY_TOKEN,
+            REQUEST_ID,
         ])
         .supports_credentials()
         .max_age(MAX_AGE_SECONDS)
@@ -98,7 +93,7 @@ pub fn layer(origins: Origins, headers: &PageHeaders, contract: &Contract) -> Co
 pub fn refusal(
     origins: &Origins,
     headers: &PageHeaders,
-    contract: &Contract,
+    mut methods: impl Iterator<Item = Method>,
     preflight: &HeaderMap,
 ) -> String {
     let sent =
@@ -106,17 +101,16 @@ pub fn refusal(
     let mut reasons = Vec::new();
     let origin = sent(header::ORIGIN);
     if !origins.allows(origin) {
-        reasons.push(format!("the origin \"{}\": see ASHLAR_CORS__ORIGINS", shown(origin)));
+        reasons.push(format!("the origin \"{}\": see `cors.origins`", shown(origin)));
     }
     let method = sent(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if !contract.methods().any(|known| known == method) {
+    if !methods.any(|known| known.as_str() == method) {
         reasons.push(format!("the method \"{}\", which the API does not have", shown(method)));
     }
     let names = sent(header::ACCESS_CONTROL_REQUEST_HEADERS).split(',').map(str::trim);
     let unknown: Vec<&str> = names.filter(|name| !name.is_empty() && !headers.allow(name)).collect();
     if !unknown.is_empty() {
-        reasons
-            .push(format!("the request header \"{}\": see ASHLAR_CORS__HEADERS", shown(&unknown.join(", "))));
+        reasons.push(format!("the request header \"{}\": see `cors.headers`", shown(&unknown.join(", "))));
     }
     if reasons.is_empty() {
         reasons.push("a preflight that cannot be read".to_owned());

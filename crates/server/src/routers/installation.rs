@@ -1,15 +1,14 @@
 //! What pages need to know of this installation before anybody has signed in. The same rules stand in the OpenAPI document as
 //! the bounds of the fields that they are about.
 
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use auth::dto::Password;
+use http_kit::routes::Routes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::context;
-use super::problem::ApiError;
-use super::routes::Routes;
 use crate::config::Config;
+use crate::context::Context;
 
 /// The tag of these routes.
 pub const TAG: &str = "installation";
@@ -111,6 +110,6 @@ impl Installation {
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/config")]
-async fn get_config(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(context(&request)?.installation.answer(&request))
+async fn get_config(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    context.installation.answer(&request)
 }

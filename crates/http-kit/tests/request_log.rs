@@ -9,7 +9,8 @@ use actix_web::body::to_bytes;
 use actix_web::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, test, web};
-use server::http::observe::{REQUEST_ID, observe};
+use http_kit::headers::REQUEST_ID;
+use http_kit::request_log::request_log;
 
 #[expect(clippy::panic, reason = "what this file is about")]
 async fn explode() -> HttpResponse {
@@ -31,7 +32,7 @@ macro_rules! app {
                 .route("/explode", web::get().to(explode))
                 .route("/plain", web::get().to(plain_error))
                 .route("/unavailable", web::get().to(unavailable))
-                .wrap(from_fn(observe)),
+                .wrap(from_fn(request_log)),
         )
         .await
     };

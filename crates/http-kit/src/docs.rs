@@ -11,13 +11,11 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, Resource, Responder, guard, web};
 use shared_kernel::error::Problem;
 
-use super::etag::Tag;
-use super::extract::context;
-use super::gate::method_not_allowed;
-use super::problem::{ApiError, NOT_FOUND};
-use crate::routers;
+use crate::asset::{Asset, REVALIDATED};
+use crate::problem::{ApiError, NOT_FOUND, method_not_allowed};
+use crate::state::state;
 
-/// The paths of all pages: what the gate lets through besides the API.
+/// The paths of all pages: what is let through besides the API.
 pub const PAGES: &[&str] = &[
     "/",
     "/openapi.json",
@@ -54,13 +52,13 @@ fn root(_: &HttpRequest) -> HttpResponse {
 }
 
 fn openapi(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(context(request)?.document.answer(request))
+    Ok(state(request)?.document.answer(request))
 }
 
 fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let context = context(request)?;
+    let state = state(request)?;
     let html = script_page(
-        &context.project_name,
+        &state.project_name,
         r#"<link rel="stylesheet" href="/docs/swagger-ui.css">"#,
         r#"<div id="swagger-ui"></div>
 <script src="/docs/swagger-ui-bundle.js" charset="utf-8"></script>
@@ -68,8 +66,8 @@ fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     );
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' \
-         data:; connect-src 'self' {} {}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-        context.public_origin, context.storage_origin
+         data:; connect-src 'self' {}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        state.connect_origins.join(" ")
     );
     Ok(html_page(html, policy))
 }
@@ -147,7 +145,7 @@ fn file_of(files: &BTreeMap<&str, Asset>, request: &HttpRequest) -> Result<HttpR
 
 fn redoc_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let html = script_page(
-        &context(request)?.project_name,
+        &state(request)?.project_name,
         "<style>body { margin: 0 }</style>",
         r#"<div id="redoc"></div>
 <script src="/redoc/redoc.standalone.js" charset="utf-8"></script>
@@ -158,7 +156,7 @@ fn redoc_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(html_page(html, policy.to_owned()))
 }
 
-const REDOC: &[u8] = include_bytes!("../../assets/redoc/redoc.standalone.js");
+const REDOC: &[u8] = include_bytes!("../assets/redoc/redoc.standalone.js");
 const REDOC_START: &str = r#"Redoc.init("/openapi.json", { disableSearch: false, nativeScrollbars: true }, document.getElementById("redoc"));
 "#;
 
@@ -171,8 +169,8 @@ fn redoc_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     file_of(&REDOC_FILES, request)
 }
 
-fn problems_page(_: &HttpRequest) -> HttpResponse {
-    let mut problems: Vec<&Problem> = routers::problems().collect();
+fn problems_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let mut problems: Vec<&Problem> = state(request)?.problems.clone();
     problems.sort_unstable_by_key(|problem| problem.code);
     let mut list = String::new();
     for problem in problems {
@@ -180,15 +178,15 @@ fn problems_page(_: &HttpRequest) -> HttpResponse {
         let _ =
             writeln!(list, r#"<dt><a href="/problems/{code}"><code>{code}</code></a></dt><dd>{title}</dd>"#);
     }
-    text_page(
+    Ok(text_page(
         "Problems",
         &format!("<p>Every error of this API has one of these codes.</p>\n<dl>\n{list}</dl>"),
-    )
+    ))
 }
 
 fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let code = request.match_info().get("code").unwrap_or_default();
-    let problem = routers::problems().find(|problem| problem.code == code);
+    let problem = state(request)?.problems.iter().copied().find(|problem| problem.code == code);
     let problem = problem.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no problem of this name"))?;
     let status = ApiError::new(problem, "").status();
     let body = format!(
@@ -232,37 +230,6 @@ fn html_page(html: String, policy: String) -> HttpResponse {
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-pub(crate) const REVALIDATED: &str = "public, no-cache";
-
-/// What is the same for everybody until the next start: shared by all answers and hashed once. 304 where the client has it.
-#[derive(Clone, Debug)]
-pub struct Asset {
-    content_type: String,
-    cache_control: &'static str,
-    bytes: Bytes,
-    tag: Tag,
-}
-
-impl Asset {
-    /// Something of this media type, which caches treat so.
-    #[must_use]
-    pub fn new(content_type: &str, cache_control: &'static str, bytes: Bytes) -> Self {
-        Self { content_type: content_type.to_owned(), cache_control, tag: Tag::of_file(&bytes), bytes }
-    }
-
-    /// The answer to a request for it.
-    #[must_use]
-    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let is_known = self.tag.is_known_to(request);
-        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-        response.insert_header(self.tag.header()).insert_header((header::CACHE_CONTROL, self.cache_control));
-        if is_known {
-            return response.finish();
-        }
-        response.content_type(self.content_type.as_str()).body(self.bytes.clone())
-    }
-}
-
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

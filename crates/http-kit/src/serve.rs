@@ -4,8 +4,10 @@
 //! idle a moment ago; it has no bound on a single address and no deadline for a client that reads nothing. So connections
 //! come from [`transport`], and of actix the part is used that turns them into requests.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -22,13 +24,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transport::{Accepted, Connection, Listener, Patience};
 use utoipa_actix_web::AppExt as _;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::deadline::deadline;
-use super::gate::gate;
-use super::observe::observe;
-use super::{cors, docs};
-use crate::context::Context;
-use crate::routers;
+use crate::access_control::access_control;
+use crate::deadline::deadline;
+use crate::request_log::request_log;
+use crate::state::State;
+use crate::{cors, docs};
 
 /// How requests are served.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,23 @@ pub struct Serving {
     pub grace: Duration,
 }
 
+/// What is behind the listener; each worker makes an application of it.
+#[derive(Clone)]
+pub struct Api {
+    /// The state of the layers and extractors.
+    pub state: web::Data<State>,
+    /// Registers the handlers.
+    pub routes: fn(&mut ServiceConfig<'_>),
+    /// Registers what the handlers find as `web::Data`.
+    pub data: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 /// Serves until `stop` is done. Then the stop is announced (readiness, `Connection: close`), and after
 /// [`drain_delay`](Serving::drain_delay) nothing new is taken; what has arrived is answered, for at most
 /// [`grace`](Serving::grace). A thread that hangs then is left behind.
@@ -53,11 +72,11 @@ pub struct Serving {
 pub async fn serve(
     listener: Listener,
     serving: Serving,
-    context: web::Data<Context>,
+    api: Api,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let cut = CancellationToken::new();
-    let start = |index| Worker::start(index, context.clone(), serving, cut.clone());
+    let start = |index| Worker::start(index, api.clone(), serving, cut.clone());
     let workers = Workers { all: (0..serving.workers).map(start).collect::<io::Result<_>>()?, next: 0 };
     let outcome = until_stopped(listener, workers, serving, stop).await;
     cut.cancel();
@@ -131,12 +150,7 @@ struct Worker {
 type Ended = oneshot::Receiver<()>;
 
 impl Worker {
-    fn start(
-        index: usize,
-        context: web::Data<Context>,
-        serving: Serving,
-        cut: CancellationToken,
-    ) -> io::Result<Self> {
+    fn start(index: usize, api: Api, serving: Serving, cut: CancellationToken) -> io::Result<Self> {
         let (connections, queue) = unbounded_channel();
         let (running, ended) = oneshot::channel();
         let work = move || {
@@ -146,7 +160,7 @@ impl Worker {
                 Ok(runtime) => runtime.block_on(async {
                     tokio::select! {
                         () = cut.cancelled() => {}
-                        () = work(context, serving.patience, queue) => {}
+                        () = work(api, serving.patience, queue) => {}
                     }
                 }),
                 Err(error) => tracing::error!(%error, "a worker cannot start"),
@@ -158,8 +172,8 @@ impl Worker {
 }
 
 /// Answers on connections until there are no more.
-async fn work(context: web::Data<Context>, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
-    let Ok(service) = http_service(&context, patience).new_service(()).await else { return };
+async fn work(api: Api, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
+    let Ok(answering) = http_service(&api, patience).new_service(()).await else { return };
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
@@ -169,7 +183,7 @@ async fn work(context: web::Data<Context>, patience: Patience, mut queue: Unboun
                 let peer = accepted.peer();
                 match accepted.open(patience) {
                     Ok(connection) => {
-                        let answered = service.call((connection, Protocol::Http1, Some(peer)));
+                        let answered = answering.call((connection, Protocol::Http1, Some(peer)));
                         running.spawn_local(async move {
                             if let Err(error) = answered.await {
                                 tracing::debug!(%error, %peer, "a connection ended early");
@@ -185,7 +199,7 @@ async fn work(context: web::Data<Context>, patience: Patience, mut queue: Unboun
 }
 
 fn http_service(
-    context: &web::Data<Context>,
+    api: &Api,
     patience: Patience,
 ) -> impl ServiceFactory<
     (Connection, Protocol, Option<SocketAddr>),
@@ -194,18 +208,20 @@ fn http_service(
     Error = DispatchError,
     InitError = (),
 > + use<> {
+    let state = &api.state;
     let (app, _) = App::new()
-        .app_data(context.clone())
+        .app_data(api.state.clone())
+        .configure(|config| (api.data)(config))
         .into_utoipa_app()
-        .configure(routers::configure)
+        .configure(api.routes)
         .split_for_parts();
     // What is wrapped last runs first.
     let app = app
         .configure(docs::configure)
-        .wrap(from_fn(gate))
+        .wrap(from_fn(access_control))
         .wrap(from_fn(deadline))
-        .wrap(cors::layer(context.origins.clone(), &context.page_headers, &context.contract))
-        .wrap(from_fn(observe));
+        .wrap(cors::layer(state.origins.clone(), &state.page_headers, state.contract.methods()))
+        .wrap(from_fn(request_log));
     HttpService::build()
         .client_request_timeout(patience.head)
         .keep_alive(patience.idle)

@@ -9,18 +9,18 @@ use shared_kernel::page::Page;
 use shared_kernel::repository::Representation;
 use shared_kernel::session::{Committed, ConsistencyToken};
 
-use super::cors::names::CONSISTENCY_TOKEN;
-use super::etag::Tag;
+use crate::headers::CONSISTENCY_TOKEN;
+use crate::state::tag;
 
 /// 200 with a resource and its `ETag`; 304 where the client has this (RFC 9110, section 13.1.2), unless there are signed URLs
 /// in it: the client would go on with some that have expired.
-pub struct Found<T>(pub T);
+pub struct Resource<T>(pub T);
 
-impl<T: Serialize + Representation> Responder for Found<T> {
+impl<T: Serialize + Representation> Responder for Resource<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let tag = Tag::in_answer_to(request, &self.0.revision());
+        let tag = tag(request, &self.0.revision());
         if !T::HOLDS_SIGNED_URLS && tag.is_known_to(request) {
             return HttpResponse::NotModified().insert_header(tag.header()).finish();
         }
@@ -34,7 +34,7 @@ fn shown<T: Serialize + Representation>(
     mut response: HttpResponseBuilder,
     resource: T,
 ) -> HttpResponse {
-    response.insert_header(Tag::in_answer_to(request, &resource.revision()).header());
+    response.insert_header(tag(request, &resource.revision()).header());
     keep_no_urls::<T>(&mut response);
     response.json(resource)
 }
@@ -58,9 +58,9 @@ fn written<T: Serialize + Representation>(
 }
 
 /// 200 with something that has no version.
-pub struct Plain<T>(pub T);
+pub struct Json<T>(pub T);
 
-impl<T: Serialize> Responder for Plain<T> {
+impl<T: Serialize> Responder for Json<T> {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -165,6 +165,7 @@ mod tests {
     use shared_kernel::repository::Revision;
 
     use super::*;
+    use crate::etag::Tag;
 
     #[derive(Serialize)]
     struct Post {
@@ -208,7 +209,7 @@ mod tests {
     async fn a_body_with_presigned_urls_is_always_sent_anew_and_kept_by_nobody() {
         let tag = Tag::of(&POST.revision(), "").header().to_string();
         for known in [tag.as_str(), &format!("W/{tag}"), "*", "\"x\""] {
-            let response = Found(POST).respond_to(&asking(known));
+            let response = Resource(POST).respond_to(&asking(known));
             assert_eq!(response.status(), StatusCode::OK, "{known}");
             assert_eq!(tag_of(&response), tag);
             assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
@@ -224,8 +225,8 @@ mod tests {
     #[actix_web::test]
     async fn only_who_has_this_resource_is_told_so() {
         let mine = Note { text: "a", of: 1 };
-        let tag = tag_of(&Found(mine.clone()).respond_to(&TestRequest::get().to_http_request()));
-        let status = |note: &Note| Found(note.clone()).respond_to(&asking(&tag)).status();
+        let tag = tag_of(&Resource(mine.clone()).respond_to(&TestRequest::get().to_http_request()));
+        let status = |note: &Note| Resource(note.clone()).respond_to(&asking(&tag)).status();
         assert_eq!(status(&mine), StatusCode::NOT_MODIFIED);
         assert_eq!(status(&Note { of: 2, ..mine }), StatusCode::OK);
     }

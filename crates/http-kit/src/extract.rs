@@ -1,4 +1,5 @@
-//! What a router takes out of a request. By the time these run, [`gate`](super::gate) has let the request in.
+//! What a router takes out of a request. By the time these run, [`access_control`](crate::access_control) has let the
+//! request in.
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
@@ -8,36 +9,25 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, Header as _, HeaderValue, IfMatch as IfMatchHeader};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
-use auth::dto::Device;
-use auth::error::AuthError;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use serde::de::DeserializeOwned;
-use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, INTERNAL, Invalid};
 use shared_kernel::id::{Id, Prefixed};
 use shared_kernel::json::{self, JsonError, ShapeError};
 use shared_kernel::page::{PageQuery, PageRequest};
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::Precondition;
 use shared_kernel::session;
 
-use super::cors::names::CONSISTENCY_TOKEN;
-use super::etag::revision_of;
-use super::media;
-use super::problem::{
+use crate::etag::revision_of;
+use crate::headers::CONSISTENCY_TOKEN;
+use crate::media;
+use crate::problem::{
     ADMIN_REQUIRED, ApiError, MALFORMED, NOT_FOUND, REQUEST_TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
 };
-use crate::context::Context;
-
-/// The application's state in a request.
-///
-/// # Errors
-///
-/// It was not registered, which is a bug.
-pub fn context(request: &HttpRequest) -> Result<&web::Data<Context>, ApiError> {
-    request.app_data().ok_or_else(|| ApiError::new(&INTERNAL, "the application's state is missing"))
-}
+use crate::state::{State, state};
 
 macro_rules! from_request_now {
     ($type:ty, $extract:expr) => {
@@ -67,40 +57,45 @@ from_request_now!(Read, |request| {
             )
         })?),
     };
-    Ok(Self(context(request)?.databases.read(seen)))
+    Ok(Self(state(request)?.databases.read(seen)))
 });
 
 /// A session that reads from the primary.
 pub struct ReadPrimary(pub session::ReadPrimary);
 
-from_request_now!(ReadPrimary, |request| Ok(Self(context(request)?.databases.read_primary())));
+from_request_now!(ReadPrimary, |request| Ok(Self(state(request)?.databases.read_primary())));
 
 /// A session that writes. What every other handler takes.
 pub struct Write(pub session::WriteSession);
 
-from_request_now!(Write, |request| Ok(Self(context(request)?.databases.write())));
+from_request_now!(Write, |request| Ok(Self(state(request)?.databases.write())));
 
-/// Who is signed in. The operation must not be public.
-pub struct CurrentUser(pub Arc<Actor>);
+/// The principal of the request. The operation must not be public.
+pub struct CurrentUser(pub Arc<Principal>);
 
-from_request_now!(CurrentUser, |request| {
-    // The gate has seen to this; a handler that is reached some other way is closed all the same.
-    let actor = request.extensions().get::<Arc<Actor>>().cloned();
-    Ok(Self(actor.ok_or(AuthError::InvalidToken)?))
-});
+from_request_now!(CurrentUser, |request| Ok(Self(principal(request)?)));
 
-/// Who is signed in, if anybody is: where the operation is for anyone (`security((), ("bearer" = []), ("oauth2" = []))`).
-pub struct MaybeUser(pub Option<Arc<Actor>>);
+/// Access control has seen to this; a handler that is reached some other way is closed all the same.
+fn principal(request: &HttpRequest) -> Result<Arc<Principal>, ApiError> {
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
+    principal.ok_or_else(|| {
+        ApiError::new(&INTERNAL, "the handler takes a principal, and its operation is one for anybody")
+    })
+}
 
-from_request_now!(MaybeUser, |request| Ok(Self(request.extensions().get::<Arc<Actor>>().cloned())));
+/// The principal of the request, if it has credentials: where the operation is for anyone
+/// (`security((), ("bearer" = []), ("oauth2" = []))`).
+pub struct MaybeUser(pub Option<Arc<Principal>>);
 
-/// An admin. What every handler below `/api/v1/admin/` takes: behind the gate, a second lock on the same door.
-pub struct Admin(pub Arc<Actor>);
+from_request_now!(MaybeUser, |request| Ok(Self(request.extensions().get::<Arc<Principal>>().cloned())));
+
+/// An admin. What every handler below `/api/v1/admin/` takes: behind access control, a second lock on the same door.
+pub struct Admin(pub Arc<Principal>);
 
 from_request_now!(Admin, |request| {
-    let actor = request.extensions().get::<Arc<Actor>>().cloned().ok_or(AuthError::InvalidToken)?;
-    if actor.is_admin {
-        Ok(Self(actor))
+    let principal = principal(request)?;
+    if principal.is_admin() {
+        Ok(Self(principal))
     } else {
         Err(ApiError::new(&ADMIN_REQUIRED, "only admins may do this"))
     }
@@ -122,19 +117,25 @@ from_request_now!(IfMatch, |request| {
     }))
 });
 
-/// The device that a request comes from.
-pub struct ClientDevice(pub Device);
+/// The client that sent a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The header `User-Agent`.
+    pub user_agent: Option<String>,
+    /// The IP address, behind trusted proxies.
+    pub ip: Option<String>,
+}
 
-from_request_now!(ClientDevice, |request| {
+from_request_now!(ClientInfo, |request| {
     let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let address = client_address(context(request)?, request);
-    Ok(Self(Device { user_agent: user_agent.map(str::to_owned), address }))
+    let ip = client_address(state(request)?, request);
+    Ok(Self { user_agent: user_agent.map(str::to_owned), ip })
 });
 
 /// The client's address: the peer's, or, if that is a trusted proxy, the last one in `X-Forwarded-For` that is not.
-fn client_address(context: &Context, request: &HttpRequest) -> Option<String> {
+fn client_address(state: &State, request: &HttpRequest) -> Option<String> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    if !context.trusts(&peer) {
+    if !state.trusts(&peer) {
         return Some(peer.to_string());
     }
     let listed: Vec<u8> = request
@@ -144,7 +145,7 @@ fn client_address(context: &Context, request: &HttpRequest) -> Option<String> {
         .collect::<Vec<_>>()
         .join(&b',');
     let client =
-        listed.rsplit(|byte| *byte == b',').map_while(forwarded).find(|address| !context.trusts(address));
+        listed.rsplit(|byte| *byte == b',').map_while(forwarded).find(|address| !state.trusts(address));
     Some(client.unwrap_or(peer).to_string())
 }
 
@@ -250,8 +251,8 @@ impl FromRequest for FormBytes {
 
 /// The whole body, if it is of one of those types, not compressed, not too large and not too slow.
 async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result<Bytes, ApiError> {
-    let context = context(request)?;
-    let limit = context.json_body_bytes;
+    let limits = state(request)?.limits;
+    let limit = limits.json_body_bytes;
     let too_large = || ApiError::new(&TOO_LARGE, format!("the body may have at most {limit} bytes"));
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -280,7 +281,7 @@ async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result
         Ok(bytes.freeze())
     };
     let late = |_| ApiError::new(&REQUEST_TIMEOUT, "the body did not arrive in time");
-    tokio::time::timeout(context.body_timeout, collect).await.map_err(late)?
+    tokio::time::timeout(limits.body_timeout, collect).await.map_err(late)?
 }
 
 /// Which items of a list, and which page of them.
@@ -303,9 +304,8 @@ impl<F: DeserializeOwned + Validate<Context = ()>> FromRequest for ListQuery<F> 
 /// The query parameters of a list: those of the page, and the rest.
 fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<ListQuery<F>, Invalid> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
-    let (page, filter): (Vec<_>, Vec<_>) = pairs
-        .into_iter()
-        .partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "offset" | "include"));
+    let (page, filter): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(name, _)| PageQuery::NAMES.contains(&name.as_str()));
     let page: PageQuery = parse_pairs(&page)?;
     let filter: F = parse_pairs(&filter)?;
     json::validate(&filter)?;

@@ -1,6 +1,6 @@
 //! The only place that knows status codes: domain errors become `application/problem+json` (RFC 9457).
 //!
-//! A handler fails with an [`ApiError`]; it travels inside the response until [`observe`](super::observe) renders it, because only
+//! A handler fails with an [`ApiError`]; it travels inside the response until [`request_log`](crate::request_log) renders it, because only
 //! there are the request's id and path at hand. What is an error without being one of ours (actix's own 404, a refusal of the
 //! CORS layer) is rendered there too, by its status.
 
@@ -10,12 +10,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use shared_kernel::error::{DomainError, FieldError, Kind, Problem};
 use utoipa::ToSchema;
+
+use crate::headers::quoted;
+use crate::media;
 
 /// The media type of every error.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -76,6 +79,12 @@ impl ApiError {
         self
     }
 
+    /// The kind of the problem.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.problem.kind
+    }
+
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -122,9 +131,9 @@ impl ApiError {
         body
     }
 
-    /// The headers of the answer besides the content type.
+    /// The headers of the answer besides the content type. `realm` is what a challenge names (RFC 9110, section 11.5).
     #[must_use]
-    pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+    pub fn headers(&self, realm: &str) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = self.0.headers.clone();
         // The contract promises it with every 503, also where nobody knows better.
         let unknown = (self.0.problem.kind == Kind::Unavailable).then_some(RETRY_AFTER);
@@ -138,7 +147,8 @@ impl ApiError {
         if self.0.problem.kind == Kind::Unauthenticated
             && !headers.iter().any(|(name, _)| name == header::WWW_AUTHENTICATE)
         {
-            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="ashlar""#)));
+            let challenge = HeaderValue::try_from(format!("Bearer realm={}", quoted(realm)));
+            headers.extend(challenge.ok().map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
         }
         headers
     }
@@ -224,6 +234,21 @@ fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
+/// The answer to a method that a path does not have.
+#[must_use]
+pub fn method_not_allowed(allow: &str) -> ApiError {
+    let mut error = ApiError::new(&METHOD_NOT_ALLOWED, format!("the path has these methods: {allow}"));
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        error = error.with_header(header::ALLOW, allow);
+    }
+    // RFC 5789, section 3.1: whoever asks what the path takes learns in which form it takes a patch.
+    let takes_patches = allow.split(", ").any(|method| method == Method::PATCH.as_str());
+    match media::accepted(&Method::PATCH, media::json(&Method::PATCH)).filter(|_| takes_patches) {
+        Some((name, value)) => error.with_header(name, value),
+        None => error,
+    }
+}
+
 /// The problem for an error that somebody else made: all we know is its status.
 #[must_use]
 pub fn of_status(status: StatusCode) -> ApiError {
@@ -294,8 +319,24 @@ pub static ADMIN_REQUIRED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "admin_required",
     title: "Only admins may do this",
-    help: "You are signed in, but not as an admin. An admin can give you the right; the first one is made with `ashlar admin \
-           create`.",
+    help: "You are signed in, but not as an admin. An admin can give you the right; the first one is made with the command \
+           `admin create`.",
+};
+/// Authenticated, but not for this (RFC 6750, section 3.1).
+pub static INSUFFICIENT_SCOPE: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "insufficient_scope",
+    title: "The credentials are not good for this",
+    help: "The credentials are genuine, but the operation needs a scope that they do not have; `detail` names it. Use \
+           credentials that were given this scope.",
+};
+/// Authenticated too long ago.
+pub static REAUTHENTICATION_REQUIRED: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "reauthentication_required",
+    title: "Prove again who you are",
+    help: "The operation needs a recent sign-in, and yours is older, or the credentials are a program's. Sign in again; \
+           `methods` names the ways.",
 };
 /// A browser sent the cookie from a page that is not ours.
 pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
@@ -303,8 +344,8 @@ pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
     code: "origin_not_allowed",
     title: "The page may not do this",
     help: "The request is a CORS preflight, or goes where the session cookie is looked at and carries it, and comes from a page \
-           whose origin is not configured: add the origin to `ASHLAR_CORS__ORIGINS`. Or the preflight asks for a request header \
-           that pages may not send: add it to `ASHLAR_CORS__HEADERS`. `detail` and the log say which it is.",
+           whose origin is not configured: add the origin to the setting `cors.origins`. Or the preflight asks for a request header \
+           that pages may not send: add it to the setting `cors.headers`. `detail` and the log say which it is.",
 };
 /// The body took too long.
 pub static REQUEST_TIMEOUT: Problem = Problem {
@@ -344,6 +385,8 @@ pub static PROBLEMS: &[&Problem] = &[
     &NOT_FOUND,
     &METHOD_NOT_ALLOWED,
     &ADMIN_REQUIRED,
+    &INSUFFICIENT_SCOPE,
+    &REAUTHENTICATION_REQUIRED,
     &ORIGIN_NOT_ALLOWED,
     &REQUEST_TIMEOUT,
     &TOO_LARGE,
@@ -352,7 +395,7 @@ pub static PROBLEMS: &[&Problem] = &[
 ];
 
 /// The answers that operations name in their documentation; the others follow from what an operation is (see
-/// [`openapi`](super::openapi)).
+/// [`openapi`](crate::openapi)).
 pub mod answers {
     #![expect(dead_code, reason = "only their shape is used, by the document")]
 

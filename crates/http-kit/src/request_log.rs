@@ -2,33 +2,29 @@
 //! that every answer has, whatever its status.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use actix_http::ConnectionType;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt as _;
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Stopwatch;
 use shared_kernel::error::INTERNAL;
 use shared_kernel::id::{Id, Prefixed};
-use std::sync::Arc;
+use shared_kernel::principal::Principal;
 use tracing::Instrument as _;
 
-use super::contract::{Credential, Found};
-use super::cors::{self, Origins};
-use super::docs;
-use super::exchange::Exchange;
-use super::extract::context;
-use super::gate::Route;
-use super::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
-use crate::context::Context;
-
-/// The header that carries the request's id in and out.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::contract::{Credential, MatchedPath, RouteMatch};
+use crate::cors::{self, Origins};
+use crate::docs;
+use crate::exchange::Exchange;
+use crate::headers::REQUEST_ID;
+use crate::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
+use crate::state::{State, state};
 
 /// The kind of a request's id.
 #[derive(Debug)]
@@ -38,17 +34,18 @@ impl Prefixed for RequestKind {
     const PREFIX: &'static str = "req";
 }
 
-/// Marks an error that has a form of its own: RFC 6749 prescribes that of the token endpoint.
+/// Marks an error response whose body the handler made: RFC 6749 prescribes that of a token endpoint. It is sent as it is.
 #[derive(Clone, Copy, Debug)]
-pub struct OwnForm;
+pub struct CustomErrorBody;
 
 /// What is known of a request before it is handled, kept for the answer.
 struct Observed {
     request_id: String,
     path: String,
-    is_sign_in: bool,
+    no_store: bool,
     is_preflight: bool,
     under_tls: bool,
+    realm: String,
     /// The page that asked, if it may: a panic passes the CORS layer by.
     origin: Option<HeaderValue>,
     /// Where the operation looks to learn who asks.
@@ -60,21 +57,23 @@ struct Observed {
 ///
 /// # Errors
 ///
-/// [`Rendered`], where there is no response to write into: after a panic.
-pub async fn observe<B: MessageBody + 'static>(
+/// [`PrebuiltResponse`], where there is no response to write into: after a panic.
+pub async fn request_log<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let context = request.app_data::<web::Data<Context>>().cloned();
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let state = state.as_ref().map(web::Data::get_ref);
     let observed = Observed {
-        request_id: request_id(context.as_ref(), request.headers()),
-        path: told_path(context.as_ref(), &request),
-        is_sign_in: request.match_info().as_str().starts_with("/api/v1/auth/"),
+        request_id: request_id(state, request.headers()),
+        path: told_path(state, &request),
+        no_store: state.is_some_and(|state| request.match_info().as_str().starts_with(state.no_store_below)),
         is_preflight: request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
-        under_tls: context.as_ref().is_some_and(|context| context.under_tls),
-        origin: context.as_ref().and_then(|context| allowed_origin(&context.origins, request.headers())),
-        credentials: context.as_ref().map(|context| credentials(context, &request)).unwrap_or_default(),
+        under_tls: state.is_some_and(|state| state.under_tls),
+        realm: state.map_or_else(String::new, |state| state.project_name.clone()),
+        origin: state.and_then(|state| allowed_origin(&state.origins, request.headers())),
+        credentials: state.map(|state| credentials(state, &request)).unwrap_or_default(),
         stopwatch: Stopwatch::start(),
     };
     let exchange = Exchange::begin(&mut request);
@@ -94,12 +93,12 @@ pub async fn observe<B: MessageBody + 'static>(
         }
         Ok(Err(error)) => {
             let failed = observed.fail(&error.as_response_error().error_response(), &error.to_string());
-            Err(Rendered { exchange: Some(exchange), ..failed }.into())
+            Err(PrebuiltResponse { exchange: Some(exchange), ..failed }.into())
         }
         Err(panic) => {
             let cause = format!("a handler panicked: {}", panic_text(&*panic));
             let failed = observed.fail(&HttpResponse::InternalServerError().finish(), &cause);
-            Err(Rendered { exchange: Some(exchange), ..failed }.into())
+            Err(PrebuiltResponse { exchange: Some(exchange), ..failed }.into())
         }
     }
 }
@@ -121,7 +120,7 @@ impl Observed {
     }
 
     /// For what never became a response of a handler: a middleware's error, or a panic.
-    fn fail(&self, response: &HttpResponse, cause: &str) -> Rendered {
+    fn fail(&self, response: &HttpResponse, cause: &str) -> PrebuiltResponse {
         let error = failure_of(response).unwrap_or_else(|| ApiError::new(&INTERNAL, cause));
         let status = error.status();
         let (code, duration_ms) = (status.as_u16(), self.milliseconds());
@@ -131,7 +130,7 @@ impl Observed {
             tracing::error!(status = code, duration_ms, cause, "request failed");
         }
         let mut headers = HeaderMap::new();
-        for (name, value) in error.headers() {
+        for (name, value) in error.headers(&self.realm) {
             headers.insert(name, value);
         }
         if let Some(origin) = &self.origin {
@@ -143,7 +142,7 @@ impl Observed {
         }
         self.set_headers(&mut headers);
         let body = error.body(&self.request_id, &self.path).to_string();
-        Rendered { status, headers, body, exchange: None }
+        PrebuiltResponse { status, headers, body, exchange: None }
     }
 
     /// The problem document, with the headers that layers further in had set (those of CORS).
@@ -154,7 +153,7 @@ impl Observed {
                 response.append_header((name.clone(), value.clone()));
             }
         }
-        for (name, value) in error.headers() {
+        for (name, value) in error.headers(&self.realm) {
             response.insert_header((name, value));
         }
         response
@@ -168,7 +167,7 @@ impl Observed {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
-        let cache = if self.is_sign_in { "no-store" } else { "private, no-cache" };
+        let cache = if self.no_store { "no-store" } else { "private, no-cache" };
         let hsts = self
             .under_tls
             .then_some((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"));
@@ -191,8 +190,9 @@ impl Observed {
         let extensions = request.extensions();
         let pattern = request.match_pattern();
         let pattern = pattern.as_deref();
-        let route = extensions.get::<Route>().map(|route| route.0.as_str()).or(pattern).unwrap_or("-");
-        let user_id = extensions.get::<Arc<Actor>>().map(|actor| tracing::field::display(actor.user_id));
+        let route = extensions.get::<MatchedPath>().map(|path| path.0.as_str()).or(pattern).unwrap_or("-");
+        let user_id = extensions.get::<Arc<Principal>>().and_then(|principal| principal.user());
+        let user_id = user_id.map(tracing::field::display);
         let (status, duration_ms) = (status.as_u16(), self.milliseconds());
         let cause = failure.and_then(ApiError::cause);
         if status == 503 {
@@ -222,16 +222,16 @@ fn failure_of(response: &HttpResponse) -> Option<ApiError> {
         return Some(error.clone());
     }
     let is_error = response.status().is_client_error() || response.status().is_server_error();
-    (is_error && response.extensions().get::<OwnForm>().is_none())
+    (is_error && response.extensions().get::<CustomErrorBody>().is_none())
         .then(|| problem::of_status(response.status()))
 }
 
 /// What the CORS layer does not allow of a preflight.
 fn refused_preflight(request: &HttpRequest) -> ApiError {
-    match context(request) {
-        Ok(context) => {
-            let refusal =
-                cors::refusal(&context.origins, &context.page_headers, &context.contract, request.headers());
+    match state(request) {
+        Ok(state) => {
+            let (methods, headers) = (state.contract.methods(), request.headers());
+            let refusal = cors::refusal(&state.origins, &state.page_headers, methods, headers);
             ApiError::new(&ORIGIN_NOT_ALLOWED, refusal)
         }
         Err(missing) => missing,
@@ -239,32 +239,32 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
 }
 
 /// The request's path without what is in it besides names of ours and ids.
-fn told_path(context: Option<&web::Data<Context>>, request: &ServiceRequest) -> String {
-    context.map_or_else(
+fn told_path(state: Option<&State>, request: &ServiceRequest) -> String {
+    state.map_or_else(
         || request.path().to_owned(),
-        |context| context.contract.disclosed(request.match_info().as_str()),
+        |state| state.contract.disclosed(request.match_info().as_str()),
     )
 }
 
 /// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.
-fn request_id(context: Option<&web::Data<Context>>, headers: &HeaderMap) -> String {
+fn request_id(state: Option<&State>, headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let fit = |id: &&str| {
         (1..=100).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    match (given.filter(fit), context) {
+    match (given.filter(fit), state) {
         (Some(id), _) => id.to_owned(),
-        (None, Some(context)) => Id::<RequestKind>::new(context.databases.clock().now()).to_string(),
+        (None, Some(state)) => Id::<RequestKind>::new(state.databases.clock().now()).to_string(),
         (None, None) => String::new(),
     }
 }
 
 /// Also for a refusal: that one is refused is about one person too.
-fn credentials(context: &Context, request: &ServiceRequest) -> Vec<Credential> {
-    match context.contract.find(request.method(), request.match_info().as_str()) {
-        Found::Rule(rule) => rule.credentials.clone(),
-        Found::OtherMethods(_) | Found::Page | Found::Nothing => Vec::new(),
+fn credentials(state: &State, request: &ServiceRequest) -> Vec<Credential> {
+    match state.contract.find(request.method(), request.match_info().as_str()) {
+        RouteMatch::Operation(rule) => rule.credentials.clone(),
+        RouteMatch::OtherMethods(_) | RouteMatch::Page | RouteMatch::Nothing => Vec::new(),
     }
 }
 
@@ -292,7 +292,7 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &'static str {
 
 /// An answer that is complete before actix makes a response of it.
 #[derive(Debug)]
-pub struct Rendered {
+pub struct PrebuiltResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
@@ -300,13 +300,13 @@ pub struct Rendered {
     exchange: Option<Exchange>,
 }
 
-impl std::fmt::Display for Rendered {
+impl std::fmt::Display for PrebuiltResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "answered with {}", self.status)
     }
 }
 
-impl ResponseError for Rendered {
+impl ResponseError for PrebuiltResponse {
     fn status_code(&self) -> StatusCode {
         self.status
     }
@@ -333,16 +333,17 @@ mod tests {
 
     /// The headers of the answer after a panic, to a page of this origin.
     fn after_a_panic(origin: &'static str) -> HeaderMap {
-        let allowed = vec!["https://app.example.com".parse().unwrap()];
+        let allowed = |origin: &str| origin == "https://app.example.com";
         let origins = Origins::new("https://api.example.com".to_owned(), allowed);
         let mut sent = HeaderMap::new();
         sent.insert(header::ORIGIN, HeaderValue::from_static(origin));
         let observed = Observed {
             request_id: "the-panic".to_owned(),
             path: "/panics".to_owned(),
-            is_sign_in: false,
+            no_store: false,
             is_preflight: false,
             under_tls: true,
+            realm: "Test".to_owned(),
             origin: allowed_origin(&origins, &sent),
             credentials: vec![Credential::Authorization],
             stopwatch: Stopwatch::start(),

@@ -1,24 +1,22 @@
 //! The OpenAPI document: collected from the routers, and completed with what holds for every operation, so that no router
-//! has to say it, and with what the configuration says of this installation.
+//! has to say it.
 
 use actix_web::App;
 use actix_web::http::Method;
-use serde_json::Value;
-use upload::settings::UploadSettings;
+use shared_kernel::principal::Scope;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
 use utoipa::openapi::{
-    Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Server, Tag,
+    ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Server, Tag,
 };
 use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
-use super::media;
-use super::problem::{CONTENT_TYPE, ProblemDocument};
-use crate::config::{Config, without_slash};
-use crate::routers;
+use crate::contract::{self, Access, Contract, Credential, RouteMatch, Rule, operations_mut};
+use crate::media;
+use crate::problem::{CONTENT_TYPE, ProblemDocument};
 
 /// The name of the scheme for access tokens.
 const BEARER: &str = "bearer";
@@ -29,112 +27,42 @@ const OAUTH2: &str = "oauth2";
 #[openapi(components(schemas(ProblemDocument)))]
 struct Base;
 
-/// The whole document, for an installation of this configuration.
+/// What a document says of the API as a whole.
+#[derive(Debug)]
+pub struct Description {
+    /// The name of the API.
+    pub title: String,
+    /// What a client has to know before the first request, in Markdown.
+    pub text: &'static str,
+    /// The version of the API.
+    pub version: &'static str,
+    /// The URL that paths are put behind, without a slash at its end.
+    pub server: String,
+    /// The tags, each with its description.
+    pub tags: Vec<(&'static str, &'static str)>,
+    /// The path of the OAuth 2.0 token endpoint.
+    pub token_url: &'static str,
+}
+
+/// The whole document of these routes.
 #[must_use]
-pub fn document(config: &Config) -> OpenApi {
+pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) -> OpenApi {
     let mut base = Base::openapi();
-    base.info.title = format!("{} API", config.project_name);
-    base.info.description = Some(DESCRIPTION.to_owned());
-    env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
-    // As a whole URL: clients put it and the path together as they are.
-    base.servers = Some(vec![Server::new(without_slash(&config.server.public_url))]);
+    base.info.title = description.title;
+    base.info.description = Some(description.text.to_owned());
+    description.version.clone_into(&mut base.info.version);
+    base.servers = Some(vec![Server::new(description.server)]);
     base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
-    base.tags = Some(routers::tags().iter().map(|(name, text)| described(name, text)).collect());
-    let (_, mut document) =
-        App::new().into_utoipa_app().openapi(base).configure(routers::configure).split_for_parts();
+    base.tags = Some(description.tags.iter().map(|(name, text)| described(name, text)).collect());
+    let (_, mut document) = App::new().into_utoipa_app().openapi(base).configure(routes).split_for_parts();
     if let Some(components) = &mut document.components {
         components.add_security_scheme(BEARER, bearer());
-        components.add_security_scheme(OAUTH2, oauth2());
+        components.add_security_scheme(OAUTH2, oauth2(description.token_url));
         components.responses.extend(shared_responses());
     }
     complete(&mut document);
-    limit(&mut document, &config.uploads);
     document
 }
-
-/// A field of a body whose bounds are the operator's.
-struct Bounded {
-    schema: &'static str,
-    field: &'static str,
-    /// Writes the bounds.
-    bound: fn(&UploadSettings, &mut Object),
-    /// The example, or one within the bounds in its place.
-    example: fn(&UploadSettings, &Value) -> Value,
-}
-
-const BOUNDED: [Bounded; 2] = [
-    Bounded {
-        schema: "CreateUpload",
-        field: "content_type",
-        bound: |rules, field| {
-            let types: Vec<Value> = rules.allowed_types.iter().map(|name| name.as_str().into()).collect();
-            // An empty `enum` is no schema.
-            field.enum_values = (!types.is_empty()).then_some(types);
-            (field.min_length, field.max_length) = (None, None);
-        },
-        example: |rules, example| {
-            let is_taken = |name: &str| rules.allowed_types.iter().any(|taken| taken == name);
-            if example.as_str().is_some_and(is_taken) {
-                return example.clone();
-            }
-            rules.allowed_types.first().map_or(Value::Null, |name| name.as_str().into())
-        },
-    },
-    Bounded {
-        schema: "CreateUpload",
-        field: "size",
-        bound: |rules, field| field.maximum = Some(rules.max_size.into()),
-        example: |rules, example| example.as_i64().unwrap_or(1).min(rules.max_size).into(),
-    },
-];
-
-/// Writes the operator's bounds into the document.
-fn limit(document: &mut OpenApi, rules: &UploadSettings) {
-    for bounded in BOUNDED {
-        let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-        if let Some(RefOr::T(Schema::Object(schema))) =
-            schemas.and_then(|schemas| schemas.get_mut(bounded.schema))
-            && let Some(RefOr::T(Schema::Object(field))) = schema.properties.get_mut(bounded.field)
-        {
-            (bounded.bound)(rules, field);
-            field.examples.iter_mut().for_each(|example| *example = (bounded.example)(rules, example));
-        }
-        for content in bodies(document, bounded.schema) {
-            let example = content.example.as_mut().and_then(|example| example.get_mut(bounded.field));
-            if let Some(example) = example {
-                *example = (bounded.example)(rules, example);
-            }
-        }
-    }
-}
-
-/// The request bodies that are of this schema.
-fn bodies<'d>(document: &'d mut OpenApi, schema: &str) -> impl Iterator<Item = &'d mut Content> {
-    let schema = Some(RefOr::Ref(Ref::from_schema_name(schema)));
-    let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
-    let bodies = operations.filter_map(|operation| match &mut operation.request_body {
-        Some(RefOr::T(body)) => Some(body),
-        Some(RefOr::Ref(_)) | None => None,
-    });
-    bodies.flat_map(|body| body.content.values_mut()).filter_map(move |content| match content {
-        RefOr::T(content) if content.schema == schema => Some(content),
-        RefOr::T(_) | RefOr::Ref(_) => None,
-    })
-}
-
-const DESCRIPTION: &str = "\
-Sign up or log in at `/api/v1/auth`, then send the access token as `Authorization: Bearer …`.
-
-- Ids are opaque strings with a prefix. Times are RFC 3339 in UTC.
-- Unknown body fields and unknown query parameters are refused.
-- `PATCH` is a JSON merge patch (RFC 7396): absent keeps, `null` clears. It may be called `application/json` or \
-`application/merge-patch+json`.
-- Lists come in pages: follow `next_cursor`, or the `Link` header.
-- An answer takes 5 seconds at most, or as long as the operation's `x-deadline-seconds` says; what takes longer is a 503 with \
-`Retry-After`. The time in which you send the body does not count.
-- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
-- Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
-somebody else changed meanwhile.";
 
 fn described(name: &str, text: &str) -> Tag {
     let mut tag = Tag::new(name);
@@ -153,9 +81,10 @@ fn bearer() -> SecurityScheme {
     SecurityScheme::Http(scheme)
 }
 
-fn oauth2() -> SecurityScheme {
-    let scopes = Scopes::from_iter([(ADMIN, "The admin routes, if the account is an admin's.")]);
-    let flow = Flow::Password(Password::new("/api/v1/auth/token", scopes));
+fn oauth2(token_url: &str) -> SecurityScheme {
+    let scopes =
+        Scopes::from_iter([(Scope::ADMIN.as_str(), "The admin routes, if the account is an admin's.")]);
+    let flow = Flow::Password(Password::new(token_url, scopes));
     SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign in with e-mail address and password."))
 }
 
@@ -191,18 +120,11 @@ fn shared_responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
 fn complete(document: &mut OpenApi) {
     let Ok(contract) = Contract::new(document, &[]) else { return };
     for (path, item) in &mut document.paths.paths {
-        let methods = [
-            (Method::DELETE, &mut item.delete),
-            (Method::GET, &mut item.get),
-            (Method::PATCH, &mut item.patch),
-            (Method::POST, &mut item.post),
-            (Method::PUT, &mut item.put),
-        ];
-        for (method, operation) in methods {
-            let Some(operation) = operation else { continue };
+        for (name, operation) in operations_mut(item) {
+            let Ok(method) = Method::from_bytes(name.as_bytes()) else { continue };
             take_null_out_of(operation);
             name_json(operation, &method);
-            let Found::Rule(rule) = contract.find(&method, path) else { continue };
+            let RouteMatch::Operation(rule) = contract.find(&method, path) else { continue };
             for status in errors_of(path, operation, rule) {
                 add_error(operation, status);
             }
@@ -268,7 +190,7 @@ fn errors_of(path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static str
         errors.push("401");
     }
     // What looks at the session cookie refuses it from a foreign page.
-    if rule.access == Access::Admin || rule.credentials.contains(&Credential::Cookie) {
+    if rule.access.is_restricted() || rule.credentials.contains(&Credential::Cookie) {
         errors.push("403");
     }
     if path.contains('{') {

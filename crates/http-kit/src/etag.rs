@@ -12,8 +12,6 @@ use actix_web::http::header::{self, ETag, EntityTag, Header as _, IfNoneMatch};
 use shared_kernel::crypto::sha256;
 use shared_kernel::repository::Revision;
 
-use super::extract::context;
-
 /// The strong tag of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(String);
@@ -24,12 +22,6 @@ impl Tag {
     #[must_use]
     pub fn of(revision: &Revision, edition: &str) -> Self {
         Self(format!("{revision}.{edition}"))
-    }
-
-    /// The same in the edition of the server that answers `request`.
-    #[must_use]
-    pub fn in_answer_to(request: &HttpRequest, revision: &Revision) -> Self {
-        Self::of(revision, context(request).map_or("", |context| &context.edition))
     }
 
     /// Of a file that is no resource.

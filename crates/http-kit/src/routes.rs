@@ -1,6 +1,6 @@
 //! How handlers are registered: by the operation that each one is, and not by the order in which they stand.
 //!
-//! The [`gate`](super::gate) has found the operation of a request in the contract when routing begins, and judged by it who
+//! [`access_control`](crate::access_control) has found the operation of a request in the contract when routing begins, and judged by it who
 //! may. Here each handler takes exactly the requests of its own operation. So what was judged is what runs, a path with words
 //! of its own (`/users/me`) wins against one with a parameter (`/users/{user_id}`) wherever the two stand, and any router may
 //! have a path below another's (`/orders/{order_id}/items`).
@@ -12,8 +12,7 @@ use actix_web::guard::{GuardContext, fn_guard};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{OpenApiFactory, scope};
 
-use super::contract::operations;
-use super::gate::Route;
+use crate::contract::{MatchedPath, operations};
 
 /// Where routers register their handlers.
 pub struct Routes<'c, 's>(&'c mut ServiceConfig<'s>);
@@ -38,7 +37,7 @@ impl<'c, 's> Routes<'c, 's> {
         let is_own = move |request: &GuardContext<'_>| {
             let method = request.head().method.as_str();
             let data = request.req_data();
-            let found = data.get::<Route>().map(|route| route.0.as_str());
+            let found = data.get::<MatchedPath>().map(|path| path.0.as_str());
             own.iter().any(|(path, of)| found == Some(path) && *of == method)
         };
         self.0.service(scope("").guard(fn_guard(is_own)).service(handler));
@@ -57,8 +56,8 @@ mod tests {
     use utoipa_actix_web::AppExt as _;
 
     use super::*;
-    use crate::http::contract::{Contract, Found};
-    use crate::http::extract::{PathId, PathIds};
+    use crate::contract::{Contract, RouteMatch};
+    use crate::extract::{PathId, PathIds};
 
     #[utoipa::path]
     #[get("/users/{user_id}")]
@@ -109,14 +108,14 @@ mod tests {
         routes.handle(get_me).handle(in_order).handle(by_name);
     }
 
-    /// What the gate does, without asking who.
+    /// What access control does, without asking who.
     async fn find<B: MessageBody + 'static>(
         contract: web::Data<Contract>,
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<B>, actix_web::Error> {
-        if let Found::Rule(rule) = contract.find(request.method(), request.path()) {
-            request.extensions_mut().insert(Route(rule.template.clone()));
+        if let RouteMatch::Operation(rule) = contract.find(request.method(), request.path()) {
+            request.extensions_mut().insert(MatchedPath(rule.template.clone()));
         }
         next.call(request).await
     }

@@ -1,7 +1,7 @@
 //! Answers each request in time: with 503, if what it waits for does not come.
 //!
-//! The time is that of the [contract](super::contract), or the configured one. It stands still while the client is to send
-//! more of its body, for which [there is a time of its own](super::extract).
+//! The time is that of the [contract](crate::contract), or the configured one. It stands still while the client is to send
+//! more of its body, for which [there is a time of its own](crate::extract).
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ use futures_util::Stream;
 use shared_kernel::error::UNAVAILABLE;
 use tokio::time::{Instant, sleep_until};
 
-use super::extract::context;
-use super::problem::ApiError;
+use crate::problem::ApiError;
+use crate::state::state;
 
 /// The middleware.
 ///
@@ -31,10 +31,10 @@ pub async fn deadline<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let context = context(request.request())?.clone();
-    let declared = context.contract.deadline(request.method(), request.match_info().as_str());
+    let state = state(request.request())?.clone();
+    let declared = state.contract.deadline(request.method(), request.match_info().as_str());
     // What is declared is a longer time, not a shorter one.
-    let time = Time::new(declared.unwrap_or_default().max(context.request_timeout));
+    let time = Time::new(declared.unwrap_or_default().max(state.limits.request_timeout));
     time.stands_still_for(&mut request);
     tokio::select! {
         // An answer that is there counts, however late.
