@@ -65,11 +65,6 @@ pub struct ReadPrimary(pub session::ReadPrimary);
 
 from_request_now!(ReadPrimary, |request| Ok(Self(state(request)?.databases.read_primary())));
 
-/// A session that writes. What every other handler takes.
-pub struct Write(pub session::WriteSession);
-
-from_request_now!(Write, |request| Ok(Self(state(request)?.databases.write())));
-
 /// The principal of the request. The operation must not be public.
 pub struct CurrentUser(pub Arc<Principal>);
 

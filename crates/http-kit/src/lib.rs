@@ -9,7 +9,7 @@
 //! - [`access_control`] holds it against the [`contract`]: path, method, who may, which query parameters. Only then is a body
 //!   read;
 //! - [`routes`] gives it to the handler of the operation that was found;
-//! - the router [extracts](extract), makes one service call, and [responds](respond).
+//! - the router [extracts](extract), makes one service call, and [responds](respond), or [ends its write](write).
 
 pub mod access_control;
 pub mod asset;
@@ -31,3 +31,4 @@ pub mod respond;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod write;

@@ -14,7 +14,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
-use shared_kernel::error::{DomainError, FieldError, Kind, Problem};
+use shared_kernel::error::{DomainError, FieldError, INTERNAL, Kind, Problem};
 use utoipa::ToSchema;
 
 use crate::headers::quoted;
@@ -63,6 +63,13 @@ impl ApiError {
             extra: None,
             cause: None,
         }))
+    }
+
+    /// A failure that is nobody's but ours.
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        let mut error = Self::new(&INTERNAL, cause.to_string());
+        error.0.cause = Some(Arc::new(cause));
+        error
     }
 
     /// The same with a header in the answer.
@@ -258,7 +265,7 @@ pub fn of_status(status: StatusCode) -> ApiError {
         .find(|problem| status_of(problem.kind) == status);
     let problem = match known {
         Some(problem) => problem,
-        None if status.is_server_error() => &shared_kernel::error::INTERNAL,
+        None if status.is_server_error() => &INTERNAL,
         None => &MALFORMED,
     };
     ApiError::new(problem, problem.title)

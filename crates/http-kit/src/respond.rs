@@ -1,15 +1,12 @@
-//! How answers are made. What tells of a write is built from a [`Committed`], so a forgotten commit does not compile.
+//! How answers to reads are made; those to writes are made by [`Write`](crate::write::Write).
 
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use serde::Serialize;
 use shared_kernel::page::Page;
 use shared_kernel::repository::Representation;
-use shared_kernel::session::{Committed, ConsistencyToken};
 
-use crate::headers::CONSISTENCY_TOKEN;
 use crate::state::tag;
 
 /// 200 with a resource and its `ETag`; 304 where the client has this (RFC 9110, section 13.1.2), unless there are signed URLs
@@ -46,17 +43,6 @@ fn keep_no_urls<T: Representation>(response: &mut HttpResponseBuilder) {
     }
 }
 
-/// The same after a write.
-fn written<T: Serialize + Representation>(
-    request: &HttpRequest,
-    mut response: HttpResponseBuilder,
-    outcome: Committed<T>,
-) -> HttpResponse {
-    let (resource, seen) = outcome.into_parts();
-    with_token(&mut response, seen);
-    shown(request, response, resource)
-}
-
 /// 200 with something that has no version.
 pub struct Json<T>(pub T);
 
@@ -65,59 +51,6 @@ impl<T: Serialize> Responder for Json<T> {
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         HttpResponse::Ok().json(self.0)
-    }
-}
-
-/// 201 with what was made, its `ETag`, and where it is.
-pub struct Created<T> {
-    /// The path of the new resource.
-    pub location: String,
-    /// The new resource.
-    pub made: Committed<T>,
-}
-
-impl<T: Serialize + Representation> Responder for Created<T> {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(StatusCode::CREATED);
-        response.insert_header((header::LOCATION, self.location));
-        written(request, response, self.made)
-    }
-}
-
-/// 200 with what was changed and its new `ETag`.
-pub struct Updated<T>(pub Committed<T>);
-
-impl<T: Serialize + Representation> Responder for Updated<T> {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        written(request, HttpResponse::Ok(), self.0)
-    }
-}
-
-/// 200 with the outcome of a write that is no resource.
-pub struct Done<T>(pub Committed<T>);
-
-impl<T: Serialize> Responder for Done<T> {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let (outcome, seen) = self.0.into_parts();
-        with_token(&mut HttpResponse::Ok(), seen).json(outcome)
-    }
-}
-
-/// 204 after a write that leaves nothing to show.
-pub struct NoContent(pub Committed<()>);
-
-impl Responder for NoContent {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let ((), seen) = self.0.into_parts();
-        with_token(&mut HttpResponse::NoContent(), seen).finish()
     }
 }
 
@@ -147,19 +80,10 @@ fn next_link(request: &HttpRequest, cursor: &str) -> String {
     format!("{}?{}", request.path(), query.finish())
 }
 
-fn with_token(
-    response: &mut HttpResponseBuilder,
-    seen: Option<ConsistencyToken>,
-) -> &mut HttpResponseBuilder {
-    if let Some(seen) = seen {
-        response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use actix_web::http::StatusCode;
     use actix_web::test::TestRequest;
     use shared_kernel::id::{UploadId, UserId};
     use shared_kernel::repository::Revision;

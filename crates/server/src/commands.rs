@@ -160,8 +160,9 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         (AdminAccount::New { .. }, _) => "was created as an admin",
     };
     let hasher = PasswordHasher::start(config.auth.passwords)?;
-    let system = Principal::system("admin create");
-    let made = auth::service::create_admin(&hasher, &databases, &system, account, password).await?.into_value();
+    let (db, principal) = (databases.write(), Principal::system("admin create"));
+    let made = auth::service::create_admin(&hasher, &reader, &db, &principal, account, password).await?;
+    let made = db.commit(made).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
 

@@ -7,7 +7,7 @@ use shared_kernel::principal::Principal;
 use shared_kernel::random;
 use shared_kernel::reference::{self, OnDelete, Reference, Resource};
 use shared_kernel::repository::{Precondition, Repository as _};
-use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
+use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
@@ -96,25 +96,24 @@ pub async fn create(
 /// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
 /// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
 pub async fn complete(
-    read: &ReadPrimary,
-    write: WriteSession,
+    reader: &ReadPrimary,
+    session: &WriteSession,
     storage: &Storage,
     principal: &Principal,
     id: UploadId,
-) -> Result<Committed<Upload>, UploadError> {
-    let row = owned(read, principal, id).await?;
-    let upload = match row.status {
-        UploadStatus::Completed => row.into(),
+) -> Result<Upload, UploadError> {
+    let row = owned(reader, principal, id).await?;
+    match row.status {
+        UploadStatus::Completed => Ok(row.into()),
         UploadStatus::Pending => {
             // On the heap: what waits for the SDK is large, and this waits inside a handler.
             let findings = match Box::pin(inspect(storage, &row)).await {
-                Err(UploadError::Incomplete) if row.expires_at <= write.now() => Err(UploadError::Expired),
+                Err(UploadError::Incomplete) if row.expires_at <= session.now() => Err(UploadError::Expired),
                 inspected => inspected,
             }?;
-            finish(&write, principal, id, findings).await?
+            finish(session, principal, id, findings).await
         }
-    };
-    Ok(write.commit(upload).await?)
+    }
 }
 
 /// An upload, for its owner; what everyone may see of it for anyone else, if it is public.

@@ -38,7 +38,8 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
     let hasher = PasswordHasher::start(cheap()).unwrap();
     let made = service::create_admin(
         &hasher,
-        &world.databases,
+        &world.databases.read_primary(),
+        &world.databases.write(),
         &Principal::system("admin create"),
         account,
         Some(Password::new(OTHER)),

@@ -104,8 +104,9 @@ async fn a_session_remembers_its_device_in_the_room_there_is() {
     world.sign_up("ada").await;
     let login = read::<Login>(&json!({"identifier": "ada@example.com", "password": PASSWORD})).unwrap();
     let device = Device { user_agent: Some("ü".repeat(1_000)), address: Some("f".repeat(100)) };
-    let (reader, session) = (world.databases.read_primary(), world.databases.write());
-    let answer = service::login(&world.auth, &reader, session, device, login).await.unwrap().into_value();
+    let (reader, mut db) = (world.databases.read_primary(), world.databases.write());
+    let answer = service::login(&world.auth, &reader, &mut db, device, login).await.unwrap();
+    let answer = db.commit(answer).await.unwrap().into_value();
     let user_agent: String = world.column("sessions", "user_agent", ("id", answer.session_id)).await;
     assert_eq!(user_agent, "ü".repeat(300));
     let address: String = world.column("sessions", "address", ("id", answer.session_id)).await;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::body::BoxBody;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
@@ -12,24 +11,24 @@ use auth::dto::{
     Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
-use auth::{Auth, service};
+use auth::service::{self, Refreshed};
+use auth::Auth;
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use http_kit::headers::{CONSISTENCY_TOKEN, bearer, quoted};
-use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary, Write};
+use http_kit::headers::{bearer, quoted};
+use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary};
 use http_kit::access_control::refused_token;
 use http_kit::authenticator::Authenticator;
 use http_kit::cookies;
 use http_kit::request_log::CustomErrorBody;
 use http_kit::problem::{ApiError, answers};
 use http_kit::routes::Routes;
-use http_kit::state::{State, state, tag};
+use http_kit::state::{State, state};
+use http_kit::write::{Answer, Finished, Write};
 use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::id::SessionId;
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::Representation as _;
-use shared_kernel::session::{Committed, ConsistencyToken};
 use shared_kernel::text::Line;
 use utoipa::ToSchema;
 
@@ -85,13 +84,13 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 #[post("/api/v1/auth/signup")]
 async fn signup(
     context: web::Data<Context>,
-    Write(db): Write,
+    db: Write,
     client: ClientInfo,
     Body(body): Body<Signup>,
-) -> Result<SignedIn, ApiError> {
+) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::signup(&context.auth, db, device(client), body).await?;
-    Ok(SignedIn::new(&context, StatusCode::CREATED, transport, answer))
+    let answer = service::signup(&context.auth, &db, device(client), body).await?;
+    signed_in(db, &context, StatusCode::CREATED, transport, answer).await
 }
 
 /// Log in
@@ -109,13 +108,13 @@ async fn signup(
 async fn login(
     context: web::Data<Context>,
     ReadPrimary(reader): ReadPrimary,
-    Write(db): Write,
+    mut db: Write,
     client: ClientInfo,
     Body(body): Body<Login>,
-) -> Result<SignedIn, ApiError> {
+) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::login(&context.auth, &reader, db, device(client), body).await?;
-    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+    let answer = service::login(&context.auth, &reader, &mut db, device(client), body).await?;
+    signed_in(db, &context, StatusCode::OK, transport, answer).await
 }
 
 /// Refresh
@@ -132,22 +131,25 @@ async fn login(
 async fn refresh(
     context: web::Data<Context>,
     request: HttpRequest,
-    Write(db): Write,
+    db: Write,
     OptionalBody(body): OptionalBody<Refresh>,
-) -> Result<SignedIn, ApiError> {
+) -> Result<Finished, ApiError> {
     let (token, transport) = match body.refresh_token {
         Some(token) => (Some(token), Transport::Body),
         None => (cookies::only(request.headers(), REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned())), Transport::Cookie),
     };
-    let refreshed = match &token {
-        Some(token) => service::refresh(&context.auth, db, token).await,
-        None => Err(AuthError::InvalidRefreshToken),
-    };
-    let answer = refreshed.map_err(|error| match transport {
-        Transport::Body => error.into(),
+    let refusal = |error| match transport {
+        Transport::Body => ApiError::from(error),
         Transport::Cookie => without_cookie(request.headers(), error),
-    })?;
-    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+    };
+    let token = token.ok_or_else(|| refusal(AuthError::InvalidRefreshToken))?;
+    match service::refresh(&context.auth, &db, &token).await.map_err(refusal)? {
+        Refreshed::Session(answer) => {
+            signed_in(db, &context, StatusCode::OK, transport, *answer).await
+        }
+        // The end of the session is committed, although the answer is an error.
+        Refreshed::Reused => Err(db.refused(refusal(AuthError::RefreshTokenReused)).await),
+    }
 }
 
 /// The refusal of a refresh token that came in the cookie. One that is worth nothing is taken back, or the page would send it for
@@ -177,11 +179,17 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
 async fn logout(
     context: web::Data<Context>,
     request: HttpRequest,
-    Write(db): Write,
+    db: Write,
     OptionalBody(body): OptionalBody<Refresh>,
-) -> Result<SignedOut, ApiError> {
+) -> Result<Finished, ApiError> {
     let sessions = sessions_named(&context.auth, &request, body.refresh_token).await?;
-    Ok(SignedOut(service::logout(&context.auth, db, &sessions).await?))
+    service::logout(&context.auth, &db, &sessions).await?;
+    let answer = Answer::new(StatusCode::NO_CONTENT);
+    let answer = match removal(request.headers()) {
+        Some(cookie) => with_cookie(answer, &cookie)?,
+        None => answer,
+    };
+    db.finish(answer).await
 }
 
 /// The sessions that a request to end them names, in whatever way.
@@ -227,10 +235,10 @@ async fn get_token(
     context: web::Data<Context>,
     request: HttpRequest,
     ReadPrimary(reader): ReadPrimary,
-    Write(db): Write,
+    mut db: Write,
     client: ClientInfo,
     FormBytes(form): FormBytes,
-) -> Result<Tokens, TokenError> {
+) -> Result<Finished, TokenError> {
     refuse_secrets(&request, state(&request)?)?;
     let form: TokenForm = serde_urlencoded::from_bytes(&form).map_err(|_| {
         OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
@@ -238,10 +246,17 @@ async fn get_token(
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;
-            service::login(&context.auth, &reader, db, device(client), credentials).await
+            service::login(&context.auth, &reader, &mut db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
-            service::refresh(&context.auth, db, &token).await
+            match service::refresh(&context.auth, &db, &token).await {
+                Ok(Refreshed::Session(answer)) => Ok(*answer),
+                Ok(Refreshed::Reused) => {
+                    // The end of the session is committed, although the answer is an error.
+                    return Err(db.refused(refused_grant(AuthError::RefreshTokenReused)).await);
+                }
+                Err(error) => Err(error),
+            }
         }
         (Some("password" | "refresh_token"), ..) => {
             return Err(
@@ -255,7 +270,15 @@ async fn get_token(
         }
         (None, ..) => return Err(OAuthFailure::new("invalid_request", "grant_type is missing".into()).into()),
     };
-    Ok(Tokens(granted.map_err(refused_grant)?))
+    let granted = granted.map_err(refused_grant)?;
+    let tokens = TokenAnswer {
+        access_token: granted.access_token,
+        token_type: granted.token_type,
+        expires_in: granted.expires_in,
+        refresh_token: granted.refresh_token.unwrap_or_default(),
+    };
+    let answer = Answer::json(StatusCode::OK, &tokens)?.with((header::PRAGMA, "no-cache"))?;
+    Ok(db.finish(answer).await?)
 }
 
 fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
@@ -325,66 +348,30 @@ struct PublicKey {
     x: String,
 }
 
-/// A session answer, with the refresh token in the body or in the cookie.
-struct SignedIn {
+/// Commits and answers with a session, whose refresh token is in the body or in the cookie.
+async fn signed_in(
+    db: Write,
+    context: &Context,
     status: StatusCode,
-    answer: SessionAnswer,
-    cookie: Option<Cookie<'static>>,
-    seen: Option<ConsistencyToken>,
+    transport: Transport,
+    mut session: SessionAnswer,
+) -> Result<Finished, ApiError> {
+    let cookie = match transport {
+        Transport::Body => None,
+        Transport::Cookie => session.refresh_token.take().map(|token| refresh_cookie(context, token)),
+    };
+    let mut answer = Answer::json(status, &session)?;
+    if let Some(cookie) = cookie {
+        answer = with_cookie(answer, &cookie)?;
+    }
+    if status == StatusCode::CREATED {
+        answer = answer.with((header::LOCATION, "/api/v1/users/me"))?.with(db.tag(&session.user).header())?;
+    }
+    db.finish(answer).await
 }
 
-impl SignedIn {
-    fn new(
-        context: &Context,
-        status: StatusCode,
-        transport: Transport,
-        answer: Committed<SessionAnswer>,
-    ) -> Self {
-        let (mut answer, seen) = answer.into_parts();
-        let cookie = match transport {
-            Transport::Body => None,
-            Transport::Cookie => answer.refresh_token.take().map(|token| refresh_cookie(context, token)),
-        };
-        Self { status, answer, cookie, seen }
-    }
-}
-
-impl Responder for SignedIn {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if let Some(cookie) = self.cookie {
-            response.cookie(cookie);
-        }
-        if let Some(seen) = self.seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        if self.status == StatusCode::CREATED {
-            response.insert_header((header::LOCATION, "/api/v1/users/me"));
-            response.insert_header(tag(request, &self.answer.user.revision()).header());
-        }
-        response.json(self.answer)
-    }
-}
-
-/// 204, and the cookie is taken back.
-struct SignedOut(Committed<()>);
-
-impl Responder for SignedOut {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let ((), seen) = self.0.into_parts();
-        let mut response = HttpResponse::NoContent();
-        if let Some(removal) = removal(request.headers()) {
-            response.cookie(removal);
-        }
-        if let Some(seen) = seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        response.finish()
-    }
+fn with_cookie(answer: Answer, cookie: &Cookie<'_>) -> Result<Answer, ApiError> {
+    answer.with((header::SET_COOKIE, cookie.encoded().to_string()))
 }
 
 /// What takes the cookie back that the request carries.
@@ -409,27 +396,6 @@ fn cookie(value: String) -> Cookie<'static> {
         .http_only(true)
         .same_site(SameSite::Strict)
         .finish()
-}
-
-/// The answer of the token endpoint.
-struct Tokens(Committed<SessionAnswer>);
-
-impl Responder for Tokens {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let (answer, seen) = self.0.into_parts();
-        let mut response = HttpResponse::Ok();
-        if let Some(seen) = seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        response.insert_header((header::PRAGMA, "no-cache")).json(TokenAnswer {
-            access_token: answer.access_token,
-            token_type: answer.token_type,
-            expires_in: answer.expires_in,
-            refresh_token: answer.refresh_token.unwrap_or_default(),
-        })
-    }
 }
 
 /// An error of the token endpoint (RFC 6749, section 5.2).

@@ -2,14 +2,13 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
-use http_kit::extract::{
-    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
-};
+use http_kit::extract::{Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary};
 use http_kit::access_control::AskedForHead;
 use http_kit::media;
 use http_kit::problem::{ApiError, answers};
-use http_kit::respond::{Created, Resource, NoContent, Paged, Updated};
+use http_kit::respond::{Resource, Paged};
 use http_kit::routes::Routes;
+use http_kit::write::{Created, NoContent, Updated, Write};
 use shared_kernel::page::{Page, PageQuery};
 use upload::dto::{
     CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, ShownUpload, Upload, UploadFilter,
@@ -51,12 +50,11 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 async fn create_upload(
     context: web::Data<Context>,
     CurrentUser(principal): CurrentUser,
-    Write(db): Write,
+    db: Write,
     Body(body): Body<CreateUpload>,
 ) -> Result<Created<CreatedUpload>, ApiError> {
     let made = service::create(&db, &context.storage, &context.uploads, &principal, body).await?;
-    let location = format!("/api/v1/uploads/{}", made.upload.id);
-    Ok(Created { location, made: db.commit(made).await? })
+    db.created(format!("/api/v1/uploads/{}", made.upload.id), made).await
 }
 
 /// List uploads
@@ -119,10 +117,11 @@ async fn complete_upload(
     CurrentUser(principal): CurrentUser,
     PathId(id): PathId<UploadKind>,
     ReadPrimary(reader): ReadPrimary,
-    Write(db): Write,
+    db: Write,
     _body: OptionalBody<CompleteUpload>,
 ) -> Result<Updated<Upload>, ApiError> {
-    Ok(Updated(service::complete(&reader, db, &context.storage, &principal, id).await?))
+    let upload = service::complete(&reader, &db, &context.storage, &principal, id).await?;
+    db.updated(upload).await
 }
 
 /// Download an upload
@@ -172,11 +171,11 @@ async fn download_upload(
 async fn delete_upload(
     CurrentUser(principal): CurrentUser,
     PathId(id): PathId<UploadKind>,
-    Write(db): Write,
+    db: Write,
     IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
     service::delete(&db, &principal, id, &precondition).await?;
-    Ok(NoContent(db.commit(()).await?))
+    db.no_content().await
 }
 
 /// One's own upload with its `ETag`, or what everyone sees of a public one, without: the two are not the same, and who may not

@@ -1,10 +1,11 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
-use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
+use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
 use http_kit::problem::{ApiError, answers};
-use http_kit::respond::{Resource, Paged, Updated};
+use http_kit::respond::{Resource, Paged};
 use http_kit::routes::Routes;
+use http_kit::write::{Updated, Write};
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
 use shared_kernel::session::{self, ReadSession};
@@ -64,12 +65,12 @@ async fn read(
 #[patch("/api/v1/users/me")]
 async fn update_me(
     CurrentUser(principal): CurrentUser,
-    Write(db): Write,
+    db: Write,
     IfMatch(precondition): IfMatch,
     Body(changes): Body<UpdateMe>,
 ) -> Result<Updated<User>, ApiError> {
     let user = service::update_me(&db, &principal, &precondition, changes).await?;
-    Ok(Updated(db.commit(user).await?))
+    db.updated(user).await
 }
 
 /// Read an account
@@ -130,12 +131,11 @@ async fn admin_update_user(
     context: web::Data<Context>,
     Admin(principal): Admin,
     PathId(id): PathId<UserKind>,
-    Write(db): Write,
+    db: Write,
     IfMatch(precondition): IfMatch,
     Body(changes): Body<AdminUpdateUser>,
 ) -> Result<Updated<User>, ApiError> {
     let user = service::admin_update(&db, &principal, id, &precondition, changes).await?;
-    let committed = db.commit(user).await?;
-    context.auth.forget_sessions();
-    Ok(Updated(committed))
+    context.auth.forget_sessions_after(&db);
+    db.updated(user).await
 }

@@ -20,9 +20,10 @@ mod sqlite;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
@@ -115,6 +116,7 @@ impl Databases {
             ended_by: OnceLock::new(),
             unfinished: AtomicUsize::new(0),
             has_events: AtomicBool::new(false),
+            after_commit: Mutex::default(),
             now: OnceLock::new(),
         }
     }
@@ -400,6 +402,8 @@ pub struct WriteSession {
     unfinished: AtomicUsize,
     /// Something was written into the outbox.
     has_events: AtomicBool,
+    /// What follows from it, in order.
+    after_commit: Mutex<Vec<BoxFuture<'static, ()>>>,
     now: OnceLock<Timestamp>,
 }
 
@@ -461,7 +465,20 @@ impl WriteSession {
         }
     }
 
-    /// Makes what was written durable. `value` is what the answer is built from.
+    /// Does `hook` once this session is committed, before the answer is sent, in the order in which hooks were given: forgetting
+    /// what a cache believes, for one. It is dropped with a session that is rolled back. What must not be lost when the process
+    /// dies is an event.
+    pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
+        self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(hook));
+    }
+
+    /// Begins anew: what was written is rolled back, its hooks are dropped, and the next statement begins another transaction
+    /// at another instant. For work that failed because of others and has to look again.
+    pub fn restart(&mut self) {
+        *self = self.databases.write();
+    }
+
+    /// Makes what was written durable, and does what was to be done [after that](Self::after_commit). `value` is what the answer is built from.
     ///
     /// # Errors
     ///
@@ -492,6 +509,9 @@ impl WriteSession {
                 self.databases.position(connection).await
             }
         };
+        for hook in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            hook.await;
+        }
         Ok(Committed { value, consistency })
     }
 

@@ -144,7 +144,8 @@ impl House {
         id: UploadId,
     ) -> Result<Upload, UploadError> {
         let (read, write) = (self.database.read_primary(), self.database.write());
-        Ok(service::complete(&read, write, storage, principal, id).await?.into_value())
+        let upload = service::complete(&read, &write, storage, principal, id).await?;
+        Ok(write.commit(upload).await?.into_value())
     }
 
     /// One's own.
