@@ -43,6 +43,7 @@ struct Occurrence {
 
 impl ApiError {
     /// What the log has of it: the sentence, or the codes of the refused fields. Their names may be what the client made up.
+    #[must_use]
     pub fn logged(&self) -> String {
         let Self(occurrence) = self;
         let codes: BTreeSet<&str> = occurrence.fields.iter().map(|field| field.code.as_ref()).collect();
