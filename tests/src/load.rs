@@ -177,10 +177,12 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: ashlar.test\r\n\r\n")
 }
 
-/// Ends the load by going away.
-async fn dropped(clients: Vec<Raw>) -> BTreeMap<u16, usize> {
-    drop(clients);
-    BTreeMap::new()
+/// Ends the load by going away, when it is polled.
+fn dropped(clients: Vec<Raw>) -> impl Future<Output = BTreeMap<u16, usize>> {
+    async move {
+        drop(clients);
+        BTreeMap::new()
+    }
 }
 
 /// Nobody but the one who signs in.

@@ -290,7 +290,7 @@ impl Process {
         fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
     }
 
-    /// A line of proc_pid_status(5) that is in kibibytes, in bytes.
+    /// A line of `proc_pid_status(5)` that is in kibibytes, in bytes.
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
