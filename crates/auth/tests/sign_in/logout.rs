@@ -112,7 +112,7 @@ async fn who_asks_is_read_once_for_many_requests() {
     assert_eq!(told(&first), expected);
     // Another token of the same session is another token and the same session.
     let refreshed = world.refresh(refresh_token(&ada)).await.unwrap();
-    assert_eq!(told(&*world.authenticate(&refreshed.access_token).await.unwrap()), expected);
+    assert_eq!(told(&world.authenticate(&refreshed.access_token).await.unwrap()), expected);
     world.auth.forget_sessions();
     let again = world.authenticate(&ada.access_token).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &again), "forgetting asks the database again");

@@ -7,25 +7,25 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use auth::Auth;
 use auth::dto::{
     Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
 use auth::service::{self, Refreshed};
-use auth::Auth;
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
-use serde::Serialize;
-use http_kit::headers::{bearer, quoted};
-use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary};
 use http_kit::access_control::refused_token;
 use http_kit::authenticator::Authenticator;
 use http_kit::cookies;
-use http_kit::request_log::CustomErrorBody;
+use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary};
+use http_kit::headers::{bearer, quoted};
 use http_kit::problem::{ApiError, answers};
+use http_kit::request_log::CustomErrorBody;
 use http_kit::routes::Routes;
 use http_kit::state::{State, state};
 use http_kit::write::{Answer, Finished, Write};
+use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::id::SessionId;
 use shared_kernel::principal::Principal;
@@ -136,7 +136,10 @@ async fn refresh(
 ) -> Result<Finished, ApiError> {
     let (token, transport) = match body.refresh_token {
         Some(token) => (Some(token), Transport::Body),
-        None => (cookies::only(request.headers(), REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned())), Transport::Cookie),
+        None => (
+            cookies::only(request.headers(), REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned())),
+            Transport::Cookie,
+        ),
     };
     let refusal = |error| match transport {
         Transport::Body => ApiError::from(error),
@@ -144,9 +147,7 @@ async fn refresh(
     };
     let token = token.ok_or_else(|| refusal(AuthError::InvalidRefreshToken))?;
     match service::refresh(&context.auth, &db, &token).await.map_err(refusal)? {
-        Refreshed::Session(answer) => {
-            signed_in(db, &context, StatusCode::OK, transport, *answer).await
-        }
+        Refreshed::Session(answer) => signed_in(db, &context, StatusCode::OK, transport, *answer).await,
         // The end of the session is committed, although the answer is an error.
         Refreshed::Reused => Err(db.refused(refusal(AuthError::RefreshTokenReused)).await),
     }
@@ -294,7 +295,11 @@ fn credentials(username: &str, password: Password) -> Result<Login, TokenError> 
 fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
     let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
-    if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client(&state.project_name)) }
+    if decoded.as_deref() == Some(b":") {
+        Ok(())
+    } else {
+        Err(OAuthFailure::unknown_client(&state.project_name))
+    }
 }
 
 /// What stands behind `Basic` (RFC 7617, section 2), decoded or not.

@@ -2,11 +2,13 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
-use http_kit::extract::{Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary};
 use http_kit::access_control::AskedForHead;
+use http_kit::extract::{
+    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary,
+};
 use http_kit::media;
 use http_kit::problem::{ApiError, answers};
-use http_kit::respond::{Resource, Paged};
+use http_kit::respond::{Paged, Resource};
 use http_kit::routes::Routes;
 use http_kit::write::{Created, NoContent, Updated, Write};
 use shared_kernel::page::{Page, PageQuery};
@@ -150,8 +152,7 @@ async fn download_upload(
     let reading = if head.is_some() { Reading::Head } else { Reading::Get };
     let how = (reading, query.disposition);
     let principal = principal.as_deref();
-    let download =
-        service::download(&db, &context.storage, &context.uploads, principal, id, how).await?;
+    let download = service::download(&db, &context.storage, &context.uploads, principal, id, how).await?;
     Ok(Downloaded(download))
 }
 

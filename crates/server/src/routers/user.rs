@@ -3,13 +3,13 @@
 use actix_web::{get, patch, web};
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
 use http_kit::problem::{ApiError, answers};
-use http_kit::respond::{Resource, Paged};
+use http_kit::respond::{Paged, Resource};
 use http_kit::routes::Routes;
 use http_kit::write::{Updated, Write};
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
-use shared_kernel::session::{self, ReadSession};
 use shared_kernel::principal::Principal;
+use shared_kernel::session::{self, ReadSession};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
@@ -35,7 +35,11 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/me")]
-async fn get_me(CurrentUser(principal): CurrentUser, Read(db): Read, ReadPrimary(primary): ReadPrimary) -> Result<Resource<User>, ApiError> {
+async fn get_me(
+    CurrentUser(principal): CurrentUser,
+    Read(db): Read,
+    ReadPrimary(primary): ReadPrimary,
+) -> Result<Resource<User>, ApiError> {
     Ok(Resource(read(&principal, principal.require_user()?, &db, &primary).await?))
 }
 
