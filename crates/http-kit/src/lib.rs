@@ -9,7 +9,7 @@
 //! - [`access_control`] holds it against the [`contract`]: path, method, who may, which query parameters. Only then is a body
 //!   read;
 //! - [`routes`] gives it to the handler of the operation that was found;
-//! - the router [extracts](extract), makes one service call, and [responds](respond), or [ends its write](write).
+//! - the router [extracts](extract), makes one service call, and [responds](respond), or [ends its write](mod@write).
 
 pub mod access_control;
 pub mod asset;
