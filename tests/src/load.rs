@@ -206,7 +206,8 @@ async fn idle_at_the_store(binary: &Path) -> Cost {
     let site = Site::quiet(binary).await;
     let port = Url::parse(&site.server.storage).unwrap().port_or_known_default().unwrap();
     let clients = connect((Ipv4Addr::LOCALHOST, port).into(), COUNT).await;
-    site.is_connected(COUNT).await;
+    // More than the store takes: new ones get the places of idle ones, so not all of them stay.
+    site.is_connected(COUNT / 2).await;
     site.cost("1,100 idle connections to the embedded object store", dropped(clients)).await
 }
 
@@ -223,7 +224,6 @@ async fn passwords(
         let request = request(&site, &(unique("flood") + "@example.com"), &expensive_password(number));
         flood.spawn(async move { request.await.status });
     }
-    site.is_connected(COUNT).await;
     let answers = async move {
         let mut answers = BTreeMap::new();
         while let Some(status) = flood.join_next().await {
