@@ -12,6 +12,7 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
+use shared_kernel::event::Origin;
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::reference::Resource;
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
@@ -176,7 +177,7 @@ pub async fn login(
             return Ok(session.commit(answer).await?);
         }
         // Either another sign-in has replaced an outdated hash of the same password, or the password is another now.
-        session = auth.databases.write();
+        session = session.another();
     }
     Err(AuthError::Busy)
 }
@@ -371,6 +372,7 @@ pub async fn create_admin(
     };
     let session = databases.write();
     let exists = matches!(account, AdminAccount::Existing(_));
+    session.set_origin(Origin::system(if exists { "admin-promote" } else { "admin-create" }));
     let user = match account {
         AdminAccount::Existing(id) => user::service::promote(&session, id).await?,
         AdminAccount::New { email, name } => {

@@ -93,7 +93,7 @@ impl Application {
         migrate::at_start(&config, databases.primary()).await?;
         let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
         let relay =
-            Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
+            Relay::new(databases.clone(), subscribers(&config, &databases)?, RelaySettings::default())?;
         let contract = openapi::document(&config);
         let document = contract.to_json()?;
         let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
@@ -107,7 +107,7 @@ impl Application {
             files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
             uploads,
-            waker: relay.waker(),
+            relay: relay.notifier(),
             contract: Contract::new(&contract, docs::PAGES)?,
             edition: etag::digest(document.as_bytes()),
             document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
@@ -302,16 +302,18 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn subscribers(config: &Config, clock: SharedClock) -> Result<Vec<Arc<dyn Subscriber>>, CommandError> {
+fn subscribers(config: &Config, databases: &Databases) -> Result<Vec<Subscriber>, CommandError> {
     let from: Mailbox = config.mail.from.parse()?;
-    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(config.data_dir.join("mail"), from, clock));
+    let folder = config.data_dir.join("mail");
+    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(folder, from, databases.clock().clone()));
     let welcome = Welcome {
+        databases: databases.clone(),
         project_name: config.project_name.clone(),
         sign_in_page: (config.auth.link_base != config.server.public_url)
             .then(|| without_slash(&config.auth.link_base).to_owned()),
         mailer,
     };
-    Ok(vec![Arc::new(welcome)])
+    Ok(vec![welcome.subscriber()])
 }
 
 fn session_lifetime(config: &Config) -> Duration {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use auth::Auth;
 use ipnet::IpNet;
-use messaging::Waker;
+use messaging::RelayNotifier;
 use shared_kernel::files::Files;
 use shared_kernel::session::Databases;
 use transport::Stop;
@@ -31,7 +31,7 @@ pub struct Context {
     /// The rules of uploads.
     pub uploads: UploadSettings,
     /// Makes the relay look for events.
-    pub waker: Waker,
+    pub relay: RelayNotifier,
     /// What the API allows.
     pub contract: Contract,
     /// The OpenAPI document that the contract is, as it is sent.

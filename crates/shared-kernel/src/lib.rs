@@ -8,6 +8,7 @@
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
 //! | [`actor`] | who is asking |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
+//! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
 //! | [`files`] | the port to uploads: URLs of the files that rows refer to |
@@ -86,6 +87,7 @@ pub mod random;
 pub mod reference;
 pub mod repository;
 pub mod session;
+pub mod soft_delete;
 pub mod text;
 
 #[cfg(feature = "testing")]

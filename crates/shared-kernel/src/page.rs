@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::clock::{Date, Timestamp};
 use crate::crypto::MacKey;
 use crate::error::Invalid;
-use crate::repository::SoftDelete;
 use crate::session::{Reader, SessionError};
+use crate::soft_delete::SoftDelete;
 
 /// How a client asks for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate, IntoParams)]

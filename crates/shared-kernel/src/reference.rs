@@ -31,12 +31,12 @@
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
-use sea_orm::{Condition, ConnectionTrait as _, DbErr, EntityTrait, FromQueryResult as _, QueryResult};
+use sea_orm::{Condition, ConnectionTrait as _, DbErr, QueryResult};
 
 use crate::actor::Actor;
 use crate::error::{FieldError, Invalid};
-use crate::event::{Announcement, DomainEvent};
-use crate::id::{Id, Prefixed};
+use crate::event::PendingEvent;
+use crate::id::{Id, IdKind};
 use crate::session::{Reader as _, SessionError, WriteSession};
 
 /// What other domains may know of a table. It has the columns of every resource: `id`, `version`, `updated_at` and
@@ -52,9 +52,9 @@ pub struct Resource {
     pub active: fn() -> Condition,
     /// What its rows refer to.
     pub references: &'static [Reference],
-    /// The event that tells of the deletion of a row, from the row as it is then: [`deletion`]. It is told when the row goes
-    /// with another; where the domain deletes the row itself, it tells by itself.
-    pub deleted: Option<Deletion>,
+    /// The event of the deletion of a row, from the row as it is then: [`repository::deletion`](crate::repository::deletion). It
+    /// is emitted when the row goes with another; where the domain deletes the row itself, its repository emits it.
+    pub deleted: Option<DeletionEvent>,
 }
 
 impl Resource {
@@ -66,22 +66,8 @@ impl Resource {
     }
 }
 
-/// Makes the event that tells of the deletion of a row, from the row. [`deletion`] is one.
-pub type Deletion = fn(&QueryResult) -> Result<Announcement, DbErr>;
-
-/// For [`Resource::deleted`]: the event `D` of a row of `E`.
-///
-/// # Errors
-///
-/// The row is not one of `E`, or the event cannot be written as JSON.
-pub fn deletion<E, D>(row: &QueryResult) -> Result<Announcement, DbErr>
-where
-    E: EntityTrait,
-    D: DomainEvent + for<'a> From<&'a E::Model>,
-{
-    let row = E::Model::from_query_result(row, "")?;
-    Announcement::of(&D::from(&row)).map_err(|error| DbErr::Json(error.to_string()))
-}
+/// Makes the event of the deletion of a row, from the row as it is then.
+pub type DeletionEvent = fn(&QueryResult) -> Result<PendingEvent, DbErr>;
 
 /// A column that holds the ids of rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +176,7 @@ pub struct Pointed {
 impl Pointed {
     /// The field at `pointer` (RFC 6901) points at that row of `table`; `None`: at nothing, which is always right.
     #[must_use]
-    pub fn new<K: Prefixed>(pointer: &'static str, table: &'static str, id: Option<Id<K>>) -> Self {
+    pub fn new<K: IdKind>(pointer: &'static str, table: &'static str, id: Option<Id<K>>) -> Self {
         Self { pointer, table, id: id.map(|id| id.to_string()) }
     }
 }
@@ -265,7 +251,7 @@ async fn hold(
 /// # Errors
 ///
 /// [`SessionError::Referenced`], and the database's. The session does not commit then.
-pub async fn follow<K: Prefixed>(
+pub async fn follow<K: IdKind>(
     session: &WriteSession,
     table: &'static str,
     deleted: &[Id<K>],
@@ -340,7 +326,7 @@ async fn delete_referring(
             deleted.ids.push(row.try_get("", "id")?);
         }
         if let Some(tell) = resource.deleted {
-            session.announce_all(rows.iter().map(tell).collect::<Result<_, DbErr>>()?).await?;
+            session.emit_all(rows.iter().map(tell).collect::<Result<_, DbErr>>()?).await?;
         }
     }
     Ok(deleted)

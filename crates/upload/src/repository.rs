@@ -7,9 +7,10 @@ use sea_orm::{
 };
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::event::Deletion;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Order, Page, PageRequest};
-use shared_kernel::repository::Repository;
+use shared_kernel::repository::{self, Repository};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::content::Found;
@@ -22,6 +23,8 @@ pub(crate) struct Uploads;
 impl Repository for Uploads {
     type Entity = Entity;
     type Row = ActiveModel;
+    const EMITS_EVENTS: bool = true;
+    const OWNER_ID: Option<Column> = Some(Column::OwnerId);
 }
 
 /// What an owner's uploads take up, the deleted ones that are not purged yet included: as long as there is a row there
@@ -137,7 +140,11 @@ impl Uploads {
             .filter(Column::Id.is_in(ids))
             .filter(Column::DeletedAt.is_null())
             .filter(pending);
-        Ok(update.exec_with_returning(session).await?)
+        let abandoned = update.exec_with_returning(session).await?;
+        for row in &abandoned {
+            repository::emit::<Self, Deletion>(session, row).await?;
+        }
+        Ok(abandoned)
     }
 
     /// What is known of the files among `ids`, for other domains.

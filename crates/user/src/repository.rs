@@ -20,6 +20,7 @@ pub(crate) struct Users;
 impl Repository for Users {
     type Entity = Entity;
     type Row = ActiveModel;
+    const EMITS_EVENTS: bool = true;
 }
 
 impl Users {

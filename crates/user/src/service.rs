@@ -15,7 +15,6 @@ use shared_kernel::text::Line;
 use crate::contact::{Phone, Username};
 use crate::dto::{AdminUpdateUser, NewUser, SettableStatus, UpdateMe, User, UserFilter};
 use crate::error::UserError;
-use crate::event::{UserRegistered, UserUpdated};
 use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
 
@@ -44,10 +43,7 @@ pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, User
         is_admin: Set(new.is_admin),
         ..ActiveModel::default().named(new.name)
     };
-    let user = User::from(Users::insert(session, row).await?);
-    let registered = UserRegistered { user_id: user.id, email: user.email.clone(), name: user.name.clone() };
-    session.emit(&registered).await?;
-    Ok(user)
+    Ok(Users::insert(session, row).await?.into())
 }
 
 /// The living account of that id, for other domains: they have their own reasons to ask.
@@ -98,7 +94,7 @@ pub async fn update_me(
         phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
         ..renamed(changes.name)
     };
-    change(session, actor.user_id, actor.user_id, precondition, row).await
+    change(session, actor.user_id, precondition, row).await
 }
 
 /// Changes an account as an admin.
@@ -108,7 +104,7 @@ pub async fn update_me(
 /// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
 pub async fn admin_update(
     session: &WriteSession,
-    actor: &Actor,
+    _admin: &Actor,
     id: UserId,
     precondition: &Precondition,
     changes: AdminUpdateUser,
@@ -122,7 +118,7 @@ pub async fn admin_update(
         is_admin: set_if_some(changes.is_admin),
         ..renamed(changes.name)
     };
-    change(session, actor.user_id, id, precondition, row).await
+    change(session, id, precondition, row).await
 }
 
 /// Makes an account an admin's, if it is not one yet: for the command line, where there is no actor.
@@ -132,7 +128,7 @@ pub async fn admin_update(
 /// [`UserError::NotFound`].
 pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
     let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
-    change(session, id, id, &Precondition::None, row).await
+    change(session, id, &Precondition::None, row).await
 }
 
 /// The accounts that an admin wants to see.
@@ -148,19 +144,14 @@ pub async fn list(
     Ok(Users::list(session, filter, request).await?.map(User::from))
 }
 
-/// Writes and, if anything is another than it was, tells of it.
 async fn change(
     session: &WriteSession,
-    changed_by: UserId,
     id: UserId,
     precondition: &Precondition,
     row: ActiveModel,
 ) -> Result<User, UserError> {
-    let update = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
-    if update.changed().is_some() {
-        session.emit(&UserUpdated { user_id: id, changed_by }).await?;
-    }
-    Ok(update.into_row().into())
+    let row = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
+    Ok(row.into())
 }
 
 async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {

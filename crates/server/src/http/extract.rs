@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, Header as _, HeaderValue, IfMatch as IfMatchHeader};
+use actix_web::http::header::{self, Header as _, HeaderMap, HeaderValue, IfMatch as IfMatchHeader};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use auth::dto::Device;
@@ -16,13 +16,14 @@ use garde::Validate;
 use serde::de::DeserializeOwned;
 use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, INTERNAL, Invalid};
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::event::{Origin, Traceparent};
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::json::{self, JsonError, ShapeError};
 use shared_kernel::page::{PageQuery, PageRequest};
 use shared_kernel::repository::Precondition;
 use shared_kernel::session;
 
-use super::cors::names::CONSISTENCY_TOKEN;
+use super::cors::names::{CONSISTENCY_TOKEN, TRACEPARENT};
 use super::etag::revision_of;
 use super::media;
 use super::problem::{
@@ -78,7 +79,27 @@ from_request_now!(ReadPrimary, |request| Ok(Self(context(request)?.databases.rea
 /// A session that writes. What every other handler takes.
 pub struct Write(pub session::WriteSession);
 
-from_request_now!(Write, |request| Ok(Self(context(request)?.databases.write())));
+from_request_now!(Write, |request| {
+    let session = context(request)?.databases.write();
+    session.set_origin(origin(request));
+    Ok(Self(session))
+});
+
+/// Who sent the request, and the trace that it is part of.
+fn origin(request: &HttpRequest) -> Origin {
+    let actor = request.extensions().get::<Arc<Actor>>().cloned();
+    Origin {
+        principal: actor.map(|actor| actor.user_id.to_string()),
+        traceparent: traceparent(request.headers()),
+    }
+}
+
+/// The one header `traceparent`. One that is not valid is as good as none, and so are two (W3C Trace Context, section 3.2).
+fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
+    let mut values = headers.get_all(TRACEPARENT);
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    value.to_str().ok()?.parse().ok()
+}
 
 /// Who is signed in. The operation must not be public.
 pub struct CurrentUser(pub Arc<Actor>);
@@ -160,7 +181,7 @@ fn forwarded(entry: &[u8]) -> Option<IpAddr> {
 /// The id in a path that has one. One that cannot be an id is not found, like any other that is not there.
 pub struct PathId<K>(pub Id<K>);
 
-impl<K: Prefixed> FromRequest for PathId<K> {
+impl<K: IdKind> FromRequest for PathId<K> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

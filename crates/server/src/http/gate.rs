@@ -53,10 +53,10 @@ pub async fn gate<B: MessageBody + 'static>(
                 request.extensions_mut().insert(AskedForHead);
                 request.head_mut().method = Method::GET;
             }
-            let waker = wakes(&request);
+            let relay = notified(&request);
             let response = next.call(request).await?.map_into_boxed_body();
-            if let Some(waker) = waker {
-                waker.wake();
+            if let Some(relay) = relay {
+                relay.notify();
             }
             Ok(response)
         }
@@ -64,10 +64,10 @@ pub async fn gate<B: MessageBody + 'static>(
     }
 }
 
-/// What to wake after the request, if it may have left events behind.
-fn wakes(request: &ServiceRequest) -> Option<messaging::Waker> {
+/// The relay to notify after the request, if it may have left events behind.
+fn notified(request: &ServiceRequest) -> Option<messaging::RelayNotifier> {
     let writes = request.method() != Method::GET;
-    request.app_data::<web::Data<Context>>().filter(|_| writes).map(|context| context.waker.clone())
+    request.app_data::<web::Data<Context>>().filter(|_| writes).map(|context| context.relay.clone())
 }
 
 /// Who sent the request, if it matters.

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Stopwatch;
 use shared_kernel::error::INTERNAL;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -34,8 +34,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub enum RequestKind {}
 
-impl Prefixed for RequestKind {
+impl IdKind for RequestKind {
     const PREFIX: &'static str = "req";
+    const NAME: &'static str = "request";
 }
 
 /// Marks an error that has a form of its own: RFC 6749 prescribes that of the token endpoint.

@@ -25,9 +25,8 @@ use std::time::Duration;
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr,
-    Select, Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
+    ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
 };
 use tokio::sync::OnceCell;
 
@@ -38,11 +37,11 @@ use self::replica::Replicas;
 use self::sqlite::Sqlite;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
-use crate::event::{self, Announcement, DomainEvent, EventId};
-use crate::id::{Id, Prefixed};
+use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
+use crate::id::{Id, IdKind};
 use crate::page::{self, Order, Page, PageRequest};
 use crate::reference::Resources;
-use crate::repository::SoftDelete;
+use crate::soft_delete::SoftDelete;
 
 /// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -114,6 +113,7 @@ impl Databases {
             ended_by: OnceLock::new(),
             unfinished: AtomicUsize::new(0),
             now: OnceLock::new(),
+            origin: OnceLock::new(),
         }
     }
 
@@ -387,6 +387,7 @@ pub struct WriteSession {
     /// stays, and with it nothing is committed.
     unfinished: AtomicUsize,
     now: OnceLock<Timestamp>,
+    origin: OnceLock<Origin>,
 }
 
 impl WriteSession {
@@ -396,7 +397,7 @@ impl WriteSession {
     }
 
     /// A new id of this session's instant.
-    pub fn new_id<K: Prefixed>(&self) -> Id<K> {
+    pub fn new_id<K: IdKind>(&self) -> Id<K> {
         Id::new(self.now())
     }
 
@@ -408,8 +409,8 @@ impl WriteSession {
     ///
     /// The database's, and an event that cannot be written as JSON.
     pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
-        let announcement = Announcement::of(event).map_err(|error| DbErr::Json(error.to_string()));
-        self.announce(self.watch(announcement)?).await
+        let pending = PendingEvent::of(event).map_err(|error| DbErr::Json(error.to_string()));
+        self.emit_raw(self.watch(pending)?).await
     }
 
     /// The same for an event whose type is not known here.
@@ -417,33 +418,42 @@ impl WriteSession {
     /// # Errors
     ///
     /// The database's.
-    pub async fn announce(&self, announcement: Announcement) -> Result<EventId, SessionError> {
-        let row = self.outbox_row(announcement);
-        Ok(row.insert(self).await?.id)
+    pub async fn emit_raw(&self, pending: PendingEvent) -> Result<EventId, SessionError> {
+        let envelope = self.sealed(pending);
+        let id = envelope.id;
+        self.execute(&outbox::insert([envelope])).await?;
+        Ok(id)
     }
 
     /// The same for many, in order and in few statements.
-    pub(crate) async fn announce_all(&self, announcements: Vec<Announcement>) -> Result<(), SessionError> {
-        let mut rows = announcements.into_iter().map(|announcement| self.outbox_row(announcement)).peekable();
-        while rows.peek().is_some() {
-            let some = rows.by_ref().take(EVENTS_AT_ONCE);
-            event::Entity::insert_many(some).exec_without_returning(self).await?;
+    pub(crate) async fn emit_all(&self, pending: Vec<PendingEvent>) -> Result<(), SessionError> {
+        let mut envelopes = pending.into_iter().map(|pending| self.sealed(pending)).peekable();
+        while envelopes.peek().is_some() {
+            self.execute(&outbox::insert(envelopes.by_ref().take(EVENTS_AT_ONCE))).await?;
         }
         Ok(())
     }
 
-    fn outbox_row(&self, announcement: Announcement) -> event::ActiveModel {
-        event::ActiveModel {
-            id: ActiveValue::Set(Id::new(self.databases.0.clock.now())),
-            name: ActiveValue::Set(announcement.name.to_owned()),
-            aggregate_id: ActiveValue::Set(announcement.aggregate_id),
-            payload: ActiveValue::Set(announcement.payload),
-            occurred_at: ActiveValue::Set(self.now()),
-            attempts: ActiveValue::Set(0),
-            available_at: ActiveValue::Set(self.now()),
-            delivered_at: ActiveValue::Set(None),
-            last_error: ActiveValue::Set(None),
+    fn sealed(&self, pending: PendingEvent) -> Envelope {
+        let id = Id::new(self.databases.0.clock.now());
+        pending.sealed(id, self.now(), self.origin.get().cloned().unwrap_or_default())
+    }
+
+    /// Says who causes the changes of this session, and in which trace: each event that it emits from now on carries it. Only
+    /// the first call counts.
+    pub fn set_origin(&self, origin: Origin) {
+        // Whoever opened the session for somebody knows better than what is called with it.
+        let _ = self.origin.set(origin);
+    }
+
+    /// Another session on the same databases with the same origin, for work that has to begin again.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let session = self.databases.write();
+        if let Some(origin) = self.origin.get() {
+            session.set_origin(origin.clone());
         }
+        session
     }
 
     /// Makes what was written durable. `value` is what the answer is built from.
@@ -672,7 +682,7 @@ pub struct ConsistencyToken(u64);
 #[error("not a consistency token")]
 pub struct InvalidConsistencyToken;
 
-/// How many events go into one statement: nine values each, of the 32 766 that SQLite takes.
+/// How many events go into one statement: eleven values each, of the 32 766 that SQLite takes.
 const EVENTS_AT_ONCE: usize = 500;
 
 /// How long a request waits for the position of what it committed.

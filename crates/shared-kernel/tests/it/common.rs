@@ -17,14 +17,15 @@ use shared_kernel::testing::{TestDatabase, secret_key};
 pub(crate) mod widget {
     use sea_orm::entity::prelude::*;
     use shared_kernel::clock::Timestamp;
-    use shared_kernel::id::{Id, Prefixed};
+    use shared_kernel::id::{Id, IdKind};
     use shared_kernel::repository::SoftDelete;
 
     #[derive(Debug)]
     pub enum WidgetKind {}
 
-    impl Prefixed for WidgetKind {
+    impl IdKind for WidgetKind {
         const PREFIX: &'static str = "wid";
+        const NAME: &'static str = "widget";
     }
 
     #[sea_orm::model]

@@ -456,7 +456,7 @@ async fn a_column_of_nothing_but_nulls_or_values_is_an_order_too() {
         let changes =
             gadget::ActiveModel { maybe_day: Set(None), maybe_rank: Set(Some(1)), ..Default::default() };
         let update = types::Gadgets::update(&session, row.id, &Precondition::None, changes).await;
-        update.unwrap().unwrap().into_row();
+        update.unwrap().unwrap();
     }
     commit(session).await;
     for column in [gadget::Column::MaybeDay, gadget::Column::MaybeRank] {

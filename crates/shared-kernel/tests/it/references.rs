@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, Schema};
-use serde::{Deserialize, Serialize};
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, Timestamp};
 use shared_kernel::error::{DomainError as _, Invalid, Kind};
-use shared_kernel::event::DomainEvent;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::event::Deleted;
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::reference::{self, OnDelete, Pointed, Reference, Resource, Resources};
-use shared_kernel::repository::{Precondition, Repository};
+use shared_kernel::repository::{self, Precondition, Repository};
 use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, at_once, events};
 
@@ -28,14 +27,15 @@ macro_rules! table {
         mod $module {
             use sea_orm::entity::prelude::*;
             use shared_kernel::clock::Timestamp;
-            use shared_kernel::id::{Id, Prefixed};
+            use shared_kernel::id::{Id, IdKind};
             use shared_kernel::repository::{Repository, SoftDelete};
 
             #[derive(Debug)]
             pub enum RowKind {}
 
-            impl Prefixed for RowKind {
+            impl IdKind for RowKind {
                 const PREFIX: &'static str = $prefix;
+                const NAME: &'static str = $table;
             }
 
             #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -83,25 +83,7 @@ type HarbourId = Id<harbour::RowKind>;
 type ShipId = Id<ship::RowKind>;
 type CargoId = Id<cargo::RowKind>;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct ShipSank {
-    ship_id: ShipId,
-    home: Option<String>,
-}
-
-impl DomainEvent for ShipSank {
-    const NAME: &'static str = "ship.sank";
-
-    fn aggregate_id(&self) -> String {
-        self.ship_id.to_string()
-    }
-}
-
-impl From<&ship::Model> for ShipSank {
-    fn from(row: &ship::Model) -> Self {
-        Self { ship_id: row.id, home: row.first_id.clone() }
-    }
-}
+type ShipSank = Deleted<ship::RowKind>;
 
 const fn first(to: &'static str, on_delete: OnDelete) -> Reference {
     Reference { column: "first_id", to, on_delete }
@@ -114,7 +96,7 @@ const fn second(to: &'static str, on_delete: OnDelete) -> Reference {
 const HARBOURS: Resource = Resource::visible_to_all("harbours");
 
 const fn ships(references: &'static [Reference]) -> Resource {
-    let deleted = Some(reference::deletion::<ship::Entity, ShipSank> as _);
+    let deleted = Some(repository::deletion::<Ships> as _);
     Resource { references, deleted, ..Resource::visible_to_all("ships") }
 }
 
@@ -158,7 +140,7 @@ struct Row {
 }
 
 /// Makes a row of a table by its name.
-async fn insert<K: Prefixed>(
+async fn insert<K: IdKind>(
     session: &WriteSession,
     table: &'static str,
     first: Option<&str>,
@@ -180,7 +162,7 @@ async fn insert<K: Prefixed>(
 }
 
 impl World {
-    async fn stored<K: Prefixed>(
+    async fn stored<K: IdKind>(
         &self,
         table: &'static str,
         first: Option<&str>,
@@ -205,7 +187,7 @@ impl World {
     }
 
     /// A row as it is now, deleted or not. Its table is told by its id.
-    async fn row<K: Prefixed>(&self, id: Id<K>) -> Row {
+    async fn row<K: IdKind>(&self, id: Id<K>) -> Row {
         let table = match K::PREFIX {
             "hrb" => "harbours",
             "shp" => "ships",
@@ -224,7 +206,7 @@ impl World {
         }
     }
 
-    async fn lives<K: Prefixed>(&self, id: Id<K>) -> bool {
+    async fn lives<K: IdKind>(&self, id: Id<K>) -> bool {
         self.row(id).await.deleted_at.is_none()
     }
 
@@ -240,7 +222,7 @@ impl World {
 
 async fn delete<R: Repository>(
     databases: &Databases,
-    id: Id<<R::Entity as shared_kernel::repository::SoftDelete>::Kind>,
+    id: Id<<R::Entity as repository::SoftDelete>::Kind>,
 ) -> Result<(), SessionError> {
     let session = databases.write();
     R::soft_delete(&session, id, &Precondition::None).await?.unwrap();
@@ -274,7 +256,7 @@ async fn what_goes_with_another_goes_as_far_as_that_leads_and_is_told() {
     assert_eq!(world.row(tea).await, gone(Some(anna.to_string())));
     assert_eq!([world.row(berta).await, world.row(elsewhere).await], before, "deleted before, or elsewhere");
     assert_eq!([world.row(brest).await, world.row(other).await], untouched);
-    let sank = ShipSank { ship_id: anna, home: Some(kiel.to_string()) };
+    let sank = ShipSank::new(anna, 2, None);
     assert_eq!(events::<ShipSank>(&world).await, [sank], "who deletes a row itself tells by itself");
 }
 

@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait as _;
 use shared_kernel::clock::Clock as _;
 use shared_kernel::page::{Order, PageRequest};
-use shared_kernel::repository::{Precondition, Repository as _, Revision, Update};
+use shared_kernel::repository::{Precondition, Repository as _, Revision};
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 use shared_kernel::testing::{FixedClock, at_once};
 
@@ -47,14 +47,14 @@ async fn a_change_counts_the_version_up_and_touches_nothing_else() {
     };
     let first = update(named("new")).await;
     let changed = widget::Model { name: "new".into(), version: 2, updated_at: clock.now(), ..before.clone() };
-    assert_eq!(first, Update::Changed(changed.clone()));
+    assert_eq!(first, changed);
     // Nothing is set, or nothing that was not so already.
     clock.advance(Duration::from_mins(1));
     for nothing in [widget::ActiveModel::default(), named("new")] {
-        assert_eq!(update(nothing).await, Update::Unchanged(changed.clone()));
+        assert_eq!(update(nothing).await, changed);
     }
     let both = widget::ActiveModel { label: Set("c".into()), ..named("new") };
-    let Update::Changed(second) = update(both).await else { panic!("the label is another") };
+    let second = update(both).await;
     assert_eq!((second.version, &*second.label, &*second.name), (3, "c", "new"));
     commit(session).await;
     assert_eq!(found(&database, second.id).await, Some(second));
@@ -104,7 +104,6 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
     }
     let current = at(before.id, &[7, 1]);
     let changed = Widgets::update(&session, before.id, &current, named("x")).await.unwrap().unwrap();
-    let changed = changed.into_row();
     assert_eq!((changed.version, &*changed.name), (2, "x"));
     // What is to be set is so already, and was not when the client looked.
     for stale in [at(before.id, &[1]), at(other.id, &[2])] {
@@ -112,7 +111,7 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
         assert!(matches!(same, Err(SessionError::Stale)), "{stale:?}: {same:?}");
     }
     let same = Widgets::update(&session, before.id, &at(before.id, &[2]), named("x")).await.unwrap();
-    assert_eq!(same, Some(Update::Unchanged(changed)));
+    assert_eq!(same, Some(changed));
     let gone = Widgets::soft_delete(&session, before.id, &at(before.id, &[2])).await.unwrap().unwrap();
     assert_eq!(gone.version, 3);
     // A refused precondition is no failed statement.
@@ -133,7 +132,7 @@ async fn of_two_changes_of_one_version_one_wins() {
             // Both ways to change a row are under the same guard.
             let changed = if number % 2 == 0 {
                 let update = Widgets::update(&session, before.id, &precondition, named(&number.to_string()));
-                update.await.map(|update| update.map(Update::into_row))
+                update.await
             } else {
                 Widgets::soft_delete(&session, before.id, &precondition).await
             };

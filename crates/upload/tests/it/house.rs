@@ -210,7 +210,7 @@ impl House {
     /// The events of that name about that upload.
     pub(crate) async fn events<E: DomainEvent>(&self, id: UploadId) -> Vec<E> {
         let mut events = testing::events::<E>(&self.database).await;
-        events.retain(|event| event.aggregate_id() == id.to_string());
+        events.retain(|event| event.aggregate_id().to_string() == id.to_string());
         events
     }
 

@@ -34,8 +34,8 @@ async fn an_admin_changes_an_account() {
         let kept = admin_update(&database, &root, ada.id, nothing).await.unwrap();
         assert_eq!((kept, 3), (back.clone(), version(&back)), "nothing is another than it was");
     }
-    let told = UserUpdated { user_id: ada.id, changed_by: root.id };
-    assert_eq!(events::<UserUpdated>(&database).await, vec![told; 2]);
+    let versions = [2, 3].map(|version| UserUpdated::new(ada.id, version, None));
+    assert_eq!(events::<UserUpdated>(&database).await, versions);
 }
 
 #[tokio::test]
@@ -173,8 +173,7 @@ async fn promotion_makes_an_admin_and_is_told() {
     assert_eq!(service::promote(&session, ada.id).await.unwrap(), promoted);
     commit(session).await;
     assert!(promoted.is_admin && found(&database, ada.id).await.unwrap().is_admin);
-    let told = UserUpdated { user_id: ada.id, changed_by: ada.id };
-    assert_eq!(events::<UserUpdated>(&database).await, [told]);
+    assert_eq!(events::<UserUpdated>(&database).await, [UserUpdated::new(ada.id, 2, None)]);
     delete(&database, &ada).await;
     let session = database.write();
     assert!(matches!(service::promote(&session, ada.id).await, Err(UserError::NotFound)));
