@@ -111,7 +111,12 @@ async fn events_that_are_there_name_people_by_id() {
     let before = names.take_while(|name| name != "m20261128_000007_describe_events").count();
     Migrator::up(database, Some(before.try_into().unwrap())).await.unwrap();
     for (id, name, aggregate_id, payload) in [
-        ("evt_1", "user.registered", "usr_1", r#"{"user_id": "usr_1", "email": "a@a.example", "name": "Ada"}"#),
+        (
+            "evt_1",
+            "user.registered",
+            "usr_1",
+            r#"{"user_id": "usr_1", "email": "a@a.example", "name": "Ada"}"#,
+        ),
         ("evt_2", "upload.deleted", "upl_1", r#"{"upload_id": "upl_1"}"#),
     ] {
         let moment = "'2026-01-01 00:00:00.000000001+00:00'";
@@ -123,9 +128,12 @@ async fn events_that_are_there_name_people_by_id() {
     }
     Migrator::up(database, Some(1)).await.unwrap();
     let sql = "SELECT name, aggregate_type, CAST(version AS text), CAST(payload AS text) FROM outbox_events ORDER BY id";
-    let rows = rows(database, sql).await.into_iter().map(|row| row.join(" ").replace(": ", ":").replace(", ", ","));
-    let expected =
-        [r#"user.created user 1 {"id":"usr_1","version":1}"#, r#"upload.deleted upload 1 {"upload_id":"upl_1"}"#];
+    let rows =
+        rows(database, sql).await.into_iter().map(|row| row.join(" ").replace(": ", ":").replace(", ", ","));
+    let expected = [
+        r#"user.created user 1 {"id":"usr_1","version":1}"#,
+        r#"upload.deleted upload 1 {"upload_id":"upl_1"}"#,
+    ];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
     Migrator::down(database, Some(1)).await.unwrap();
 }

@@ -14,7 +14,7 @@ use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::event::Origin;
 use shared_kernel::id::{SessionId, UserId};
-use shared_kernel::reference::Resource;
+use shared_kernel::resource::Resource;
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 use user::dto::{NewUser, User, UserStatus};

@@ -33,8 +33,8 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
-use crate::json::Refused;
 use crate::random;
+use crate::refused::Refused;
 
 /// A kind of thing that has ids.
 pub trait IdKind: 'static {

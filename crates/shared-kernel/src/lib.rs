@@ -10,10 +10,12 @@
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
+//! | [`resource`] | what domains may know of each other's tables |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
 //! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
 //! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
+//! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
@@ -81,11 +83,14 @@ pub mod event;
 pub mod files;
 pub mod id;
 pub mod json;
+pub mod kernel_error;
 pub mod page;
 pub mod patch;
 pub mod random;
 pub mod reference;
+pub mod refused;
 pub mod repository;
+pub mod resource;
 pub mod session;
 pub mod soft_delete;
 pub mod text;

@@ -20,7 +20,8 @@ use sea_orm::{
 use crate::contact;
 use crate::event::{self, Creation, Deletion, Lifecycle, LifecycleStep, PendingEvent};
 use crate::id::{Id, IdKind, UserId};
-use crate::page::{Order, Page, PageRequest};
+use crate::kernel_error::KernelError;
+use crate::page::{self, Order, Page, PageRequest};
 use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
@@ -155,8 +156,8 @@ pub trait Repository {
         select: Select<Self::Entity>,
         request: &PageRequest,
         order: Order<Self::Entity>,
-    ) -> impl Future<Output = Result<Page<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        session.page(select, request, order)
+    ) -> impl Future<Output = Result<Page<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        page::fetch(session, select, request, order)
     }
 
     /// Adds a row.
@@ -175,14 +176,14 @@ pub trait Repository {
     /// which all of it is so already, or of which nothing is set, is left alone: it stays at its version, and there is no event.
     ///
     /// The precondition is part of the one `UPDATE`, so two clients that read the same version cannot both win;
-    /// [`SessionError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
+    /// [`KernelError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
     /// something is; the engine has to be able to compare the columns (PostgreSQL can't with `json`, but with `jsonb`).
     fn update(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
         changes: Self::Row,
-    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
         async move {
             if let Some(differs) = differs::<Self::Entity>(&changes) {
                 let update = guarded::<Self::Entity>(session, id, precondition).filter(differs).set(changes);
@@ -202,18 +203,18 @@ pub trait Repository {
 
     /// Deletes the living row of that id; its last state. `None`: there is none. What the living rows that refer to it
     /// said for this case happens to them in the same transaction (see [`crate::reference`]);
-    /// [`SessionError::Referenced`] if one of them keeps it.
+    /// [`KernelError::Referenced`] if one of them keeps it.
     fn soft_delete(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
-    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        session.as_one(async move {
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        session.atomically(async move {
             let update = guarded::<Self::Entity>(session, id, precondition)
                 .col_expr(Self::Entity::DELETED_AT, Expr::val(session.now()));
             let deleted = update.exec_with_returning(session).await?.pop();
             if let Some(row) = &deleted {
-                reference::follow(session, Self::Entity::default().table_name(), &[id]).await?;
+                reference::apply_on_delete(session, Self::Entity::default().table_name(), &[id]).await?;
                 emit::<Self, Deletion>(session, row).await?;
             } else {
                 refuse_stale::<Self>(session, id, precondition).await?;
@@ -242,7 +243,7 @@ where
     Ok(())
 }
 
-/// For [`Resource::deleted`](reference::Resource::deleted): the event [`Deleted`](event::Deleted) of a row.
+/// For [`Resource::deletion_event`](crate::resource::Resource::deletion_event): the event [`Deleted`](event::Deleted) of a row.
 ///
 /// # Errors
 ///
@@ -308,9 +309,9 @@ async fn refuse_stale<R: Repository + ?Sized>(
     session: &WriteSession,
     id: Id<<R::Entity as SoftDelete>::Kind>,
     precondition: &Precondition,
-) -> Result<(), SessionError> {
+) -> Result<(), KernelError> {
     if *precondition != Precondition::None && R::find(session, id).await?.is_some() {
-        return Err(SessionError::Stale);
+        return Err(KernelError::Stale);
     }
     Ok(())
 }

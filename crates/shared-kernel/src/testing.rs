@@ -24,7 +24,7 @@ use crate::event::{DomainEvent, Envelope};
 use crate::files::{Files, FilesError, StoredFile};
 use crate::id::{Id, IdKind as _, UploadId, UserId};
 use crate::random;
-use crate::reference::Resources;
+use crate::resource::Resources;
 use crate::session::{DatabaseSettings, Databases, Reader as _};
 
 /// A clock that moves when it is told to.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared_kernel::error::{DomainError, FieldError, INTERNAL, Invalid, Kind, Problem, UNAVAILABLE};
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::session::SessionError;
 
 use crate::storage::StorageError;
@@ -45,15 +46,24 @@ pub enum UploadError {
         /// How many there may be.
         max_pending: i64,
     },
-    /// A field breaks a rule.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
     /// The object store's.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The session's.
+    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Kernel(#[from] KernelError),
+}
+
+impl From<SessionError> for UploadError {
+    fn from(error: SessionError) -> Self {
+        KernelError::from(error).into()
+    }
+}
+
+impl From<Invalid> for UploadError {
+    fn from(error: Invalid) -> Self {
+        KernelError::from(error).into()
+    }
 }
 
 /// In what an object differs from what was declared of it.
@@ -124,18 +134,16 @@ impl DomainError for UploadError {
             Self::Expired => &EXPIRED,
             Self::Mismatch(_) => &CONTENT_MISMATCH,
             Self::QuotaExceeded { .. } | Self::TooManyPending { .. } => &QUOTA_EXCEEDED,
-            Self::Invalid(error) => error.problem(),
             Self::Storage(StorageError::Unavailable(_)) => &UNAVAILABLE,
             Self::Storage(StorageError::Refused(_)) => &INTERNAL,
-            Self::Session(error) => error.problem(),
+            Self::Kernel(error) => error.problem(),
         }
     }
 
     fn fields(&self) -> Vec<FieldError> {
         match self {
             Self::QuotaExceeded { .. } => vec![FieldError::new("/size", "quota_exceeded", self.to_string())],
-            Self::Invalid(error) => error.fields(),
-            Self::Session(error) => error.fields(),
+            Self::Kernel(error) => error.fields(),
             _ => Vec::new(),
         }
     }
@@ -143,7 +151,7 @@ impl DomainError for UploadError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Storage(StorageError::Unavailable(_)) => Some(RETRY_AFTER),
-            Self::Session(error) => error.retry_after(),
+            Self::Kernel(error) => error.retry_after(),
             _ => None,
         }
     }

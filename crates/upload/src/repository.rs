@@ -9,6 +9,7 @@ use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Deletion;
 use shared_kernel::id::UserId;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, Page, PageRequest};
 use shared_kernel::repository::{self, Repository};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
@@ -65,7 +66,7 @@ impl Uploads {
         owner: UserId,
         filter: &UploadFilter,
         request: &PageRequest,
-    ) -> Result<Page<Model>, SessionError> {
+    ) -> Result<Page<Model>, KernelError> {
         let conditions = Condition::all()
             .add(Column::OwnerId.eq(owner))
             .add_option(filter.status.map(|status| Column::Status.eq(status)))

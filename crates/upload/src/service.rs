@@ -6,8 +6,8 @@ use shared_kernel::error::{FieldError, Invalid};
 use shared_kernel::event::Origin;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::random;
-use shared_kernel::reference::{OnDelete, Reference, Resource};
 use shared_kernel::repository::{self, Precondition, Repository as _};
+use shared_kernel::resource::{OnDelete, Reference, Resource};
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 
@@ -26,9 +26,9 @@ use crate::storage::{Declared, Reading, Storage, StorageError, StoredObject, Wan
 
 /// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
 pub static RESOURCES: &[Resource] = &[Resource {
-    visible: Uploads::visible_to,
+    referable: Uploads::visible_to,
     references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
-    deleted: Some(repository::deletion::<Uploads>),
+    deletion_event: Some(repository::deletion::<Uploads>),
     ..Resource::visible_to_all("uploads")
 }];
 

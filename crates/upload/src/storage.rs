@@ -9,6 +9,8 @@
 //! the SHA-256 on HEAD (AWS, the embedded store). On AWS the key needs `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject`
 //! and `s3:ListBucket`: without the last, AWS answers 403 and not 404 for what is not there.
 
+mod presign;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -28,8 +30,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::clock::{SharedClock, Timestamp};
 use url::Url;
 
+use self::presign::{GetSigner, Window};
 use crate::dto::{Disposition, PresignedRequest};
-use crate::presign::{GetSigner, Window};
 
 /// Where the store is and who we are there.
 #[derive(Clone, Debug)]

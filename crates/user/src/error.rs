@@ -1,6 +1,7 @@
 //! Every way in which something about accounts can fail.
 
 use shared_kernel::error::{DomainError, FieldError, Invalid, Kind, Problem};
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::session::SessionError;
 
 /// What went wrong.
@@ -21,23 +22,32 @@ pub enum UserError {
     /// Nobody would be left to administer.
     #[error("the last admin cannot be demoted or suspended; make another user an admin first")]
     LastAdmin,
-    /// A field breaks a rule.
+    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.
     #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The session's.
-    #[error(transparent)]
-    Session(SessionError),
+    Kernel(KernelError),
 }
 
-impl From<SessionError> for UserError {
+impl From<KernelError> for UserError {
     /// A row that would have broken a unique constraint has a name of its own.
-    fn from(error: SessionError) -> Self {
+    fn from(error: KernelError) -> Self {
         match error.violated_unique().as_deref() {
             Some("users_email_normalized_key") => Self::EmailTaken,
             Some("users_username_key") => Self::UsernameTaken,
             Some("users_phone_key") => Self::PhoneTaken,
-            _ => Self::Session(error),
+            _ => Self::Kernel(error),
         }
+    }
+}
+
+impl From<SessionError> for UserError {
+    fn from(error: SessionError) -> Self {
+        KernelError::from(error).into()
+    }
+}
+
+impl From<Invalid> for UserError {
+    fn from(error: Invalid) -> Self {
+        KernelError::from(error).into()
     }
 }
 
@@ -83,8 +93,7 @@ impl DomainError for UserError {
             Self::UsernameTaken => &USERNAME_TAKEN,
             Self::PhoneTaken => &PHONE_TAKEN,
             Self::LastAdmin => &LAST_ADMIN,
-            Self::Invalid(error) => error.problem(),
-            Self::Session(error) => error.problem(),
+            Self::Kernel(error) => error.problem(),
         }
     }
 
@@ -94,15 +103,14 @@ impl DomainError for UserError {
             Self::EmailTaken => taken("/email"),
             Self::UsernameTaken => taken("/username"),
             Self::PhoneTaken => taken("/phone"),
-            Self::Invalid(error) => error.fields(),
-            Self::Session(error) => error.fields(),
+            Self::Kernel(error) => error.fields(),
             Self::NotFound | Self::LastAdmin => Vec::new(),
         }
     }
 
     fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
-            Self::Session(error) => error.retry_after(),
+            Self::Kernel(error) => error.retry_after(),
             _ => None,
         }
     }

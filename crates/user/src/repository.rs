@@ -7,6 +7,7 @@ use sea_orm::{
 use shared_kernel::actor::Actor;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::id::UserId;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
 use shared_kernel::repository::{Repository, contains};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
@@ -67,7 +68,7 @@ impl Users {
         session: &impl Reader,
         filter: &UserFilter,
         request: &PageRequest,
-    ) -> Result<Page<Model>, SessionError> {
+    ) -> Result<Page<Model>, KernelError> {
         Self::page(session, select(filter), request, order(filter.sort.unwrap_or_default())).await
     }
 }

@@ -7,8 +7,8 @@ use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::{Patch, set_if_some};
-use shared_kernel::reference::Resource;
 use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::resource::Resource;
 use shared_kernel::session::{Reader, WriteSession};
 use shared_kernel::text::Line;
 
@@ -20,7 +20,7 @@ use crate::repository::Users;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
 pub static RESOURCES: &[Resource] =
-    &[Resource { visible: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
+    &[Resource { referable: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///

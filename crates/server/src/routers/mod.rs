@@ -13,7 +13,7 @@
 //! admins whatever they say.
 
 use shared_kernel::error::Problem;
-use shared_kernel::reference::Resources;
+use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::http::routes::Routes;

@@ -15,6 +15,7 @@ mod connect;
 mod error;
 mod postgres;
 mod replica;
+mod settings;
 mod sqlite;
 
 use std::fmt;
@@ -26,22 +27,20 @@ use std::time::Duration;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
-    ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
+    QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
 };
 use tokio::sync::OnceCell;
 
-pub use self::connect::DatabaseSettings;
 pub use self::error::{ConnectError, SessionError};
 use self::postgres::Pool;
 use self::replica::Replicas;
+pub use self::settings::DatabaseSettings;
 use self::sqlite::Sqlite;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
 use crate::id::{Id, IdKind};
-use crate::page::{self, Order, Page, PageRequest};
-use crate::reference::Resources;
-use crate::soft_delete::SoftDelete;
+use crate::resource::Resources;
 
 /// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -111,7 +110,7 @@ impl Databases {
             transaction: OnceCell::new(),
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
-            unfinished: AtomicUsize::new(0),
+            open_scopes: AtomicUsize::new(0),
             now: OnceLock::new(),
             origin: OnceLock::new(),
         }
@@ -254,20 +253,6 @@ pub trait Reader: Source {
             Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, DbErr>>()?)
         }
     }
-
-    /// The page of `select` that `request` asks for.
-    fn page<E>(
-        &self,
-        select: Select<E>,
-        request: &PageRequest,
-        order: Order<E>,
-    ) -> impl Future<Output = Result<Page<E::Model>, SessionError>> + Send
-    where
-        E: SoftDelete,
-        E::Model: ModelTrait<Entity = E>,
-    {
-        page::fetch(self, select, request, order)
-    }
 }
 
 #[derive(FromQueryResult)]
@@ -385,7 +370,7 @@ pub struct WriteSession {
     ended_by: OnceLock<DbErr>,
     /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
     /// stays, and with it nothing is committed.
-    unfinished: AtomicUsize,
+    open_scopes: AtomicUsize,
     now: OnceLock<Timestamp>,
     origin: OnceLock<Origin>,
 }
@@ -410,7 +395,7 @@ impl WriteSession {
     /// The database's, and an event that cannot be written as JSON.
     pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
         let pending = PendingEvent::of(event).map_err(|error| DbErr::Json(error.to_string()));
-        self.emit_raw(self.watch(pending)?).await
+        self.emit_raw(self.record_failure(pending)?).await
     }
 
     /// The same for an event whose type is not known here.
@@ -463,14 +448,14 @@ impl WriteSession {
     /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was given
     /// up half-way, and the database's. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
-        let failed = self.failed.into_inner() || self.unfinished.into_inner() > 0;
+        let failed = self.failed.into_inner() || self.open_scopes.into_inner() > 0;
         let transaction = self.transaction.into_inner();
         if failed {
             if let Some(transaction) = transaction {
                 transaction.give_up().await;
             }
             let cause = self.ended_by.into_inner().map(SessionError::Database);
-            return Err(cause.filter(SessionError::is_passing).unwrap_or(SessionError::Failed));
+            return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
         }
         let consistency = match transaction {
             // Nothing was asked for.
@@ -498,7 +483,7 @@ impl WriteSession {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<Result<T, E>, SessionError> {
         let failed_before = self.failed.load(Ordering::Acquire);
-        self.unfinished.fetch_add(1, Ordering::AcqRel);
+        self.open_scopes.fetch_add(1, Ordering::AcqRel);
         self.execute_unprepared("SAVEPOINT expected").await?;
         let outcome = work.await;
         if outcome.is_err() {
@@ -509,16 +494,16 @@ impl WriteSession {
         }
         self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
         // Not on the way out with an error of the database: that session has failed.
-        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         Ok(outcome)
     }
 
     /// Does `work`, which is several statements and one change: if this is dropped before it ends, the session does not
     /// commit.
-    pub(crate) async fn as_one<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.unfinished.fetch_add(1, Ordering::AcqRel);
+    pub(crate) async fn atomically<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.open_scopes.fetch_add(1, Ordering::AcqRel);
         let outcome = work.await;
-        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         outcome
     }
 
@@ -533,7 +518,7 @@ impl WriteSession {
                 }
             }
         };
-        self.watch(self.transaction.get_or_try_init(begin).await)
+        self.record_failure(self.transaction.get_or_try_init(begin).await)
     }
 
     /// Sends one statement.
@@ -542,14 +527,14 @@ impl WriteSession {
         F: Future<Output = Result<T, DbErr>>,
     {
         let transaction = self.transaction().await?;
-        let outcome = self.as_one(statement(transaction)).await;
+        let outcome = self.atomically(statement(transaction)).await;
         if let Err(error) = &outcome
             && error::leaves_doubt(error)
         {
             // Only the first one: what fails after it fails because of it.
             let _ = self.ended_by.set(error.clone());
         }
-        self.watch(outcome)
+        self.record_failure(outcome)
     }
 
     /// The failure that may have ended the transaction, if there was one.
@@ -558,7 +543,7 @@ impl WriteSession {
     }
 
     /// Remembers a failure, after which nothing is committed.
-    pub(crate) fn watch<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
+    pub(crate) fn record_failure<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
         if outcome.is_err() {
             self.failed.store(true, Ordering::Release);
         }

@@ -11,6 +11,7 @@ use shared_kernel::clock::Clock as _;
 use shared_kernel::event::{
     Created, Deleted, DomainEvent, Envelope, Origin, PendingEvent, UnreadableEvent, Updated,
 };
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::repository::{Precondition, Repository};
 use shared_kernel::session::SessionError;
 use shared_kernel::testing::{FixedClock, envelopes, events};
@@ -200,7 +201,7 @@ async fn an_event_goes_with_its_change() {
     let outcome = undone
         .savepoint(async {
             undone.emit(&WidgetBroken { widget_id: widget.id }).await?;
-            Err::<(), SessionError>(SessionError::Stale)
+            Err::<(), KernelError>(KernelError::Stale)
         })
         .await
         .unwrap();

@@ -6,9 +6,10 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait as _;
 use shared_kernel::clock::Clock as _;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, PageRequest};
 use shared_kernel::repository::{Precondition, Repository as _, Revision};
-use shared_kernel::session::{Databases, Reader as _, SessionError};
+use shared_kernel::session::{Databases, Reader as _};
 use shared_kernel::testing::{FixedClock, at_once};
 
 use crate::common::{
@@ -94,11 +95,11 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
     // The version that another row has says nothing of this one.
     for stale in [at(before.id, &[2]), at(before.id, &[]), at(before.id, &[0, 7]), at(other.id, &[1])] {
         let update = Widgets::update(&session, before.id, &stale, named("x")).await;
-        assert!(matches!(update, Err(SessionError::Stale)), "{stale:?}: {update:?}");
+        assert!(matches!(update, Err(KernelError::Stale)), "{stale:?}: {update:?}");
         let delete = Widgets::soft_delete(&session, before.id, &stale).await;
-        assert!(matches!(delete, Err(SessionError::Stale)), "{stale:?}: {delete:?}");
+        assert!(matches!(delete, Err(KernelError::Stale)), "{stale:?}: {delete:?}");
         let nothing = Widgets::update(&session, before.id, &stale, widget::ActiveModel::default()).await;
-        assert!(matches!(nothing, Err(SessionError::Stale)), "{stale:?}: {nothing:?}");
+        assert!(matches!(nothing, Err(KernelError::Stale)), "{stale:?}: {nothing:?}");
         assert_eq!(Widgets::update(&session, session.new_id(), &stale, named("x")).await.unwrap(), None);
         assert_eq!(Widgets::soft_delete(&session, session.new_id(), &stale).await.unwrap(), None);
     }
@@ -108,7 +109,7 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
     // What is to be set is so already, and was not when the client looked.
     for stale in [at(before.id, &[1]), at(other.id, &[2])] {
         let same = Widgets::update(&session, before.id, &stale, named("x")).await;
-        assert!(matches!(same, Err(SessionError::Stale)), "{stale:?}: {same:?}");
+        assert!(matches!(same, Err(KernelError::Stale)), "{stale:?}: {same:?}");
     }
     let same = Widgets::update(&session, before.id, &at(before.id, &[2]), named("x")).await.unwrap();
     assert_eq!(same, Some(changed));
@@ -137,7 +138,7 @@ async fn of_two_changes_of_one_version_one_wins() {
                 Widgets::soft_delete(&session, before.id, &precondition).await
             };
             let changed = changed?;
-            session.commit(changed).await.map(shared_kernel::session::Committed::into_value)
+            Ok::<_, KernelError>(session.commit(changed).await?.into_value())
         }
     })
     .await;
@@ -146,7 +147,7 @@ async fn of_two_changes_of_one_version_one_wins() {
         match outcome {
             Ok(Some(widget)) => won.push(widget),
             // The winner may have deleted it.
-            Ok(None) | Err(SessionError::Stale) => {}
+            Ok(None) | Err(KernelError::Stale) => {}
             Err(error) => panic!("{error:?}"),
         }
     }

@@ -184,7 +184,7 @@ async fn the_uploads_of_a_deleted_account_go_with_it() {
     let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
     let other = house.publish(&eve, declare("c.png", "image/png", &bytes), &bytes).await;
     let session = house.database.write();
-    reference::follow(&session, "users", &[ada.user_id]).await.unwrap();
+    reference::apply_on_delete(&session, "users", &[ada.user_id]).await.unwrap();
     session.commit(()).await.unwrap().into_value();
     for id in [published.id, pending.id] {
         assert_eq!(code(house.get(&ada, id).await), "upload_not_found");

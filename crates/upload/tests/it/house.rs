@@ -16,7 +16,7 @@ use shared_kernel::error::DomainError as _;
 use shared_kernel::event::DomainEvent;
 use shared_kernel::json;
 use shared_kernel::page::{Page, PageRequest};
-use shared_kernel::reference::{OnDelete, Reference, Resource, Resources};
+use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};

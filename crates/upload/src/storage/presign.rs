@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::Timestamp;
 use url::Url;
 
-use crate::storage::{Reading, StorageSettings};
+use super::{Reading, StorageSettings};
 
 /// Why a URL cannot be made.
 pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
