@@ -228,7 +228,8 @@ async fn delete<R: Repository>(
 ) -> Result<(), KernelError> {
     let session = databases.write();
     R::soft_delete(&session, id, &Precondition::None).await?.unwrap();
-    Ok(session.commit(()).await?.into_value())
+    session.commit(()).await?.into_value();
+    Ok(())
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ pub(super) type ModulePath = Vec<String>;
 #[derive(Debug, Default, Clone)]
 pub(super) struct Modules {
     pub(super) known: BTreeSet<ModulePath>,
-    pub(super) imports: BTreeSet<(ModulePath, ModulePath)>,
+    imports: BTreeSet<(ModulePath, ModulePath)>,
+    /// Those that are declared for tests and written in files of their own.
+    for_tests: BTreeSet<ModulePath>,
 }
 
 impl Modules {
@@ -34,6 +36,12 @@ impl Modules {
         Ok(modules)
     }
 
+    /// What the modules import, those for tests left out.
+    pub(super) fn imports(&self) -> impl Iterator<Item = &(ModulePath, ModulePath)> {
+        let is_for_tests = |from: &ModulePath| self.for_tests.iter().any(|tests| from.starts_with(tests));
+        self.imports.iter().filter(move |(from, _)| !is_for_tests(from))
+    }
+
     /// Adds the module of that path, whose source is `text`.
     pub(super) fn add(&mut self, path: &ModulePath, text: &str) -> Result<()> {
         self.known.insert(path.clone());
@@ -47,7 +55,9 @@ impl Modules {
     fn add_items(&mut self, file: &ModulePath, place: &ModulePath, items: &[Item], text: &str) {
         for item in items {
             match item {
-                Item::Mod(module) if is_for_tests(&module.attrs) => {}
+                Item::Mod(module) if is_for_tests(&module.attrs) => {
+                    self.for_tests.insert([place.as_slice(), &[module.ident.to_string()]].concat());
+                }
                 Item::Mod(module) => {
                     if let Some((_, items)) = &module.content {
                         let inside = [place.as_slice(), &[module.ident.to_string()]].concat();
