@@ -10,6 +10,7 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
+pub use kernel_derive::SoftDelete;
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityName as _, EntityTrait, IntoActiveModel,
@@ -23,7 +24,8 @@ use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
 use crate::text;
 
-/// An entity whose rows are deleted softly and versioned.
+/// An entity whose rows are deleted softly and versioned. [Derived](derive@SoftDelete) on the model, whose fields have the names of
+/// the columns.
 pub trait SoftDelete: EntityTrait {
     /// What its ids are ids of.
     type Kind: Prefixed;

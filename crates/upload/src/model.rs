@@ -5,10 +5,10 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
 
-use crate::dto::{UploadId, UploadKind, UploadStatus, UploadVisibility};
+use crate::dto::{UploadId, UploadStatus, UploadVisibility};
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
 #[sea_orm(table_name = "uploads")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -35,11 +35,3 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
-
-impl SoftDelete for Entity {
-    type Kind = UploadKind;
-    const ID: Column = Column::Id;
-    const VERSION: Column = Column::Version;
-    const UPDATED_AT: Column = Column::UpdatedAt;
-    const DELETED_AT: Column = Column::DeletedAt;
-}

@@ -223,7 +223,7 @@ async fn a_cursor_of_one_list_is_none_of_another() {
         use shared_kernel::repository::SoftDelete;
 
         #[sea_orm::model]
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
         #[sea_orm(table_name = "users")]
         pub struct Model {
             #[sea_orm(primary_key, auto_increment = false)]
@@ -234,14 +234,6 @@ async fn a_cursor_of_one_list_is_none_of_another() {
         }
 
         impl ActiveModelBehavior for ActiveModel {}
-
-        impl SoftDelete for Entity {
-            type Kind = UserKind;
-            const ID: Column = Column::Id;
-            const VERSION: Column = Column::Version;
-            const UPDATED_AT: Column = Column::UpdatedAt;
-            const DELETED_AT: Column = Column::DeletedAt;
-        }
     }
     let database = database().await;
     fill(&database).await;

@@ -1,5 +1,6 @@
 //! What admins do to accounts, and that one is left.
 
+use shared_kernel::error::KernelError;
 use shared_kernel::json;
 use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::{Databases, SessionError};
@@ -61,7 +62,7 @@ async fn a_stale_change_is_refused() {
     // The state of another account is none of this one's.
     let stale = Precondition::OneOf(vec![Revision::new(ada.id, 7), Revision::new(root.id, 1)]);
     let error = service::admin_update(&session, &actor(&root), ada.id, &stale, changes).await.unwrap_err();
-    assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+    assert!(matches!(error, UserError::Kernel(KernelError::Session(SessionError::Stale))), "{error:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared_kernel::actor::Actor;
 use shared_kernel::clock::Clock as _;
-use shared_kernel::error::DomainError as _;
+use shared_kernel::error::{DomainError as _, KernelError};
 use shared_kernel::json;
 use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::{Databases, SessionError};
@@ -179,10 +179,10 @@ async fn a_stale_change_is_refused() {
         let session = database.write();
         let error =
             service::update_me(&session, &actor(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
-        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        assert!(matches!(error, UserError::Kernel(KernelError::Session(SessionError::Stale))), "{error:?}");
         drop(session);
         let error = change(stale).await.unwrap_err();
-        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        assert!(matches!(error, UserError::Kernel(KernelError::Session(SessionError::Stale))), "{error:?}");
         assert_eq!(told(&error), ("precondition_failed", vec![]));
     }
     delete(&database, &ada).await;
