@@ -507,7 +507,7 @@ mod tests {
         use sea_orm::entity::prelude::*;
 
         use crate::clock::Timestamp;
-        use crate::id::{UserId, UserKind};
+        use crate::id::UserId;
         use crate::repository::SoftDelete;
 
         #[sea_orm::model]

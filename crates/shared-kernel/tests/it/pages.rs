@@ -219,7 +219,7 @@ async fn a_cursor_of_one_list_is_none_of_another() {
     mod user_row {
         use sea_orm::entity::prelude::*;
         use shared_kernel::clock::Timestamp;
-        use shared_kernel::id::{UserId, UserKind};
+        use shared_kernel::id::UserId;
         use shared_kernel::repository::SoftDelete;
 
         #[sea_orm::model]
