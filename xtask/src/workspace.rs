@@ -11,8 +11,15 @@ use crate::process::Invocation;
 /// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
 ///
 /// Any other crate there is a domain, with everything that follows.
-pub(crate) const NO_DOMAINS: [&str; 6] =
-    ["messaging", "object-store", "server", "shared-kernel", "transport", "workspace-features"];
+pub(crate) const NO_DOMAINS: [&str; 7] = [
+    "kernel-derive",
+    "messaging",
+    "object-store",
+    "server",
+    "shared-kernel",
+    "transport",
+    "workspace-features",
+];
 
 /// The workspace that the tool was called in.
 #[derive(Debug, Deserialize)]

@@ -122,7 +122,7 @@ impl Auth {
 ///
 /// # Errors
 ///
-/// [`AuthError::User`] if the address, name or number is taken; [`AuthError::Invalid`] if the password is not acceptable.
+/// [`AuthError::User`] if the address, name or number is taken; [`Invalid`] if the password is not acceptable.
 pub async fn signup(
     auth: &Auth,
     session: WriteSession,
@@ -350,7 +350,7 @@ pub enum AdminAccount {
 ///
 /// # Errors
 ///
-/// [`AuthError::Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
+/// [`Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
 /// no such account, or a new one's address is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,

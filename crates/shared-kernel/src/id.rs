@@ -83,6 +83,16 @@ pub type SessionId = Id<SessionKind>;
 /// The identifier of a `K`.
 pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
 
+/// What an id says of itself, where code has the type of the id and not its kind.
+pub trait Typed {
+    /// The kind of the id.
+    type Kind: IdKind;
+}
+
+impl<K: IdKind> Typed for Id<K> {
+    type Kind = K;
+}
+
 impl<K> Id<K> {
     const fn of(ulid: Ulid) -> Self {
         Self(ulid, PhantomData)

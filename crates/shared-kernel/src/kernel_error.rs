@@ -9,7 +9,8 @@ use crate::error::{
 };
 use crate::session::SessionError;
 
-/// A failure that every domain can have: its error has one transparent variant for all of them.
+/// A failure that every domain can have and none looks into: its error has one variant for all of them, marked `#[problem(kernel)]`. A
+/// violated unique constraint seldom gets there: the [derive](derive@DomainError) makes a variant of those that it is told of.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// Fields of the request break a rule.

@@ -14,7 +14,7 @@
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
 //! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
-//! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
+//! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
@@ -72,6 +72,10 @@
 //!
 //! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
 //! another uses) belong here too; the server wires them.
+
+// The derives name this crate as a domain does; only its tests derive.
+#[cfg(test)]
+extern crate self as shared_kernel;
 
 pub mod actor;
 pub mod clock;

@@ -512,11 +512,11 @@ mod tests {
         use sea_orm::entity::prelude::*;
 
         use crate::clock::Timestamp;
-        use crate::id::{UserId, UserKind};
+        use crate::id::UserId;
         use crate::repository::SoftDelete;
 
         #[sea_orm::model]
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
         #[sea_orm(table_name = "uploads")]
         pub struct Model {
             #[sea_orm(primary_key, auto_increment = false)]
@@ -529,14 +529,6 @@ mod tests {
         }
 
         impl ActiveModelBehavior for ActiveModel {}
-
-        impl SoftDelete for Entity {
-            type Kind = UserKind;
-            const ID: Column = Column::Id;
-            const VERSION: Column = Column::Version;
-            const UPDATED_AT: Column = Column::UpdatedAt;
-            const DELETED_AT: Column = Column::DeletedAt;
-        }
     }
 
     /// The plan of the database for these rows, and the statement.

@@ -1,10 +1,12 @@
 //! Rows that are deleted softly and versioned: what is known of every resource's table.
 
+pub use kernel_derive::SoftDelete;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, Select};
 
 use crate::id::IdKind;
 
-/// An entity whose rows are deleted softly and versioned.
+/// An entity whose rows are deleted softly and versioned. [Derived](derive@SoftDelete) on the model, whose fields have the names of
+/// the columns.
 pub trait SoftDelete: EntityTrait {
     /// What its ids are ids of.
     type Kind: IdKind;

@@ -28,6 +28,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::clock::{SharedClock, Timestamp};
+use shared_kernel::error::{DomainError, INTERNAL, UNAVAILABLE};
 use url::Url;
 
 use self::presign::{GetSigner, Window};
@@ -53,13 +54,15 @@ pub struct StorageSettings {
 }
 
 /// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, DomainError)]
 pub enum StorageError {
     /// It was not reached, or is overloaded; the same request may work later.
     #[error("the object store does not answer")]
+    #[problem(is = UNAVAILABLE, retry_after = 5)]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// It refused: the configuration does not fit it.
     #[error("the object store refused a request")]
+    #[problem(is = INTERNAL)]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }
 

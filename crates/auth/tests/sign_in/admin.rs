@@ -6,6 +6,7 @@ use auth::password::PasswordHasher;
 use auth::service::{self, AdminAccount};
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::text::Line;
 use user::error::UserError;
 
@@ -97,7 +98,7 @@ async fn a_new_account_needs_an_acceptable_password() {
         (Some("grace@example.com"), "password_is_identifier"),
     ] {
         let error = world.create_admin("grace@example.com", password).await.unwrap_err();
-        assert!(matches!(error, AuthError::Invalid(_)), "{error:?}");
+        assert!(matches!(error, AuthError::Kernel(KernelError::Invalid(_))), "{error:?}");
         assert_eq!(pointers(&error.fields()), [("/password".to_owned(), code.to_owned())]);
     }
     assert_eq!((world.count("users").await, world.count("passwords").await), (0, 0));

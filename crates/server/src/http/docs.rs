@@ -195,7 +195,7 @@ fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
         "<p><code>{}</code> · status {}</p>\n<p>{}</p>\n<p><a href=\"/problems\">All problems</a></p>",
         problem.code,
         status.as_u16(),
-        escape(problem.help)
+        marked(problem.help)
     );
     Ok(text_page(problem.title, &body))
 }
@@ -261,6 +261,15 @@ impl Asset {
         }
         response.content_type(self.content_type.as_str()).body(self.bytes.clone())
     }
+}
+
+/// A text of ours, with code between backticks.
+fn marked(text: &str) -> String {
+    let text = escape(text);
+    let parts = text.split('`').enumerate();
+    parts
+        .map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() })
+        .collect()
 }
 
 fn escape(text: &str) -> String {

@@ -7,6 +7,7 @@
 //! - [`routes`] gives it to the handler of the operation that was found;
 //! - the router extracts, makes one service call, and responds.
 
+mod answers;
 pub mod contract;
 pub mod cors;
 pub mod deadline;

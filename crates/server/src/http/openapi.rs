@@ -4,18 +4,18 @@
 use actix_web::App;
 use actix_web::http::Method;
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use shared_kernel::error::Problem;
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
-use utoipa::openapi::{
-    Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Server, Tag,
-};
-use utoipa::{OpenApi as _, ToSchema as _};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, SecurityRequirement, Server, Tag};
 use utoipa_actix_web::AppExt as _;
 
-use super::contract::{self, ADMIN, Access, Contract, Credential, Found, Rule};
+use super::answers::{self, Answers};
+use super::contract::{ADMIN, Contract, Found};
 use super::media;
-use super::problem::{CONTENT_TYPE, ProblemDocument};
+use super::problem::ProblemDocument;
 use crate::config::{self, Config, without_slash};
 use crate::routers;
 
@@ -39,14 +39,15 @@ pub fn document(config: &Config) -> OpenApi {
     base.servers = Some(vec![Server::new(without_slash(&config.server.public_url))]);
     base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
     base.tags = Some(routers::tags().iter().map(|(name, text)| described(name, text)).collect());
+    let catalogue: Vec<&Problem> = routers::problems().collect();
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(base).configure(routers::configure).split_for_parts();
     if let Some(components) = &mut document.components {
         components.add_security_scheme(BEARER, bearer());
         components.add_security_scheme(OAUTH2, oauth2());
-        components.responses.extend(shared_responses());
+        components.schemas.extend([answers::codes(&catalogue)]);
     }
-    complete(&mut document);
+    complete(&mut document, &catalogue);
     limit(&mut document, &config.uploads);
     document
 }
@@ -131,7 +132,8 @@ Sign up or log in at `/api/v1/auth`, then send the access token as `Authorizatio
 - Lists come in pages: follow `next_cursor`, or the `Link` header.
 - An answer takes 5 seconds at most, or as long as the operation's `x-deadline-seconds` says; what takes longer is a 503 with \
 `Retry-After`. The time in which you send the body does not count.
-- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
+- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means. Each operation \
+lists the codes that it can answer with, with an example of each.
 - Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
 somebody else changed meanwhile.";
 
@@ -158,37 +160,11 @@ fn oauth2() -> SecurityScheme {
     SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign in with e-mail address and password."))
 }
 
-/// The answers that many operations share: (name, status, description).
-const SHARED: &[(&str, &str, &str)] = &[
-    ("Malformed", "400", "The body or the query string cannot be read."),
-    ("Unauthenticated", "401", "No access token, or one that is worth nothing."),
-    ("Forbidden", "403", "Signed in, but this is not allowed."),
-    ("NotFound", "404", "There is no such thing, or not for this user."),
-    ("RequestTimeout", "408", "The body did not arrive in time."),
-    ("Conflict", "409", "It contradicts what is there."),
-    ("Gone", "410", "It was there, and is no longer."),
-    ("PreconditionFailed", "412", "The resource was changed since it was read."),
-    ("TooLarge", "413", "The body is too large."),
-    ("UriTooLong", "414", "The URL is too long."),
-    ("UnsupportedMediaType", "415", "The body is of a type that is not read here."),
-    ("Invalid", "422", "A field or a parameter breaks a rule."),
-    ("Internal", "500", "Our own fault; the log has the cause under the request id."),
-    ("Unavailable", "503", "Something that the answer needs is away or busy."),
-];
-
-fn shared_responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
-    SHARED.iter().map(|(name, _, description)| {
-        let schema = Ref::from_schema_name(ProblemDocument::name());
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response =
-            ResponseBuilder::new().description(*description).content(CONTENT_TYPE, content).build();
-        ((*name).to_owned(), response.into())
-    })
-}
-
-/// Adds the errors that follow from what an operation is: it takes a body, it has an id in its path, it needs a sign-in.
-fn complete(document: &mut OpenApi) {
+/// Adds what holds for every operation, and every error that each can answer with.
+fn complete(document: &mut OpenApi, catalogue: &[&'static Problem]) {
     let Ok(contract) = Contract::new(document, &[]) else { return };
+    let components = document.components.clone().unwrap_or_default();
+    let answers = Answers::new(catalogue, &components);
     for (path, item) in &mut document.paths.paths {
         let methods = [
             (Method::DELETE, &mut item.delete),
@@ -202,9 +178,7 @@ fn complete(document: &mut OpenApi) {
             take_null_out_of(operation);
             name_json(operation, &method);
             let Found::Rule(rule) = contract.find(&method, path) else { continue };
-            for status in errors_of(path, operation, rule) {
-                add_error(operation, status);
-            }
+            answers.add_to(path, operation, rule);
         }
     }
 }
@@ -256,39 +230,4 @@ fn name_json(operation: &mut Operation, method: &Method) {
     for name in media::json(method) {
         body.content.entry((*name).to_owned()).or_insert_with(|| json.clone());
     }
-}
-
-fn errors_of(path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static str> {
-    let mut errors = vec!["414"];
-    if path.starts_with("/api/") {
-        errors.extend(["400", "422", "500", "503"]);
-    }
-    if rule.access != Access::Public {
-        errors.push("401");
-    }
-    // What looks at the session cookie refuses it from a foreign page.
-    if rule.access == Access::Admin || rule.credentials.contains(&Credential::Cookie) {
-        errors.push("403");
-    }
-    if path.contains('{') {
-        errors.push("404");
-    }
-    if operation.request_body.is_some() {
-        errors.extend(["408", "413", "415"]);
-    }
-    let takes_if_match = |name: &str| name.eq_ignore_ascii_case("if-match");
-    let mut headers = contract::parameters(operation, &ParameterIn::Header);
-    if headers.any(|parameter| takes_if_match(&parameter.name)) {
-        errors.push("412");
-    }
-    errors
-}
-
-fn add_error(operation: &mut Operation, status: &str) {
-    let Some((name, _, _)) = SHARED.iter().find(|(_, of, _)| *of == status) else { return };
-    operation
-        .responses
-        .responses
-        .entry(status.to_owned())
-        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(*name)));
 }

@@ -10,7 +10,7 @@ use user::service;
 
 use crate::context::Context;
 use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
-use crate::http::problem::{ApiError, answers};
+use crate::http::problem::ApiError;
 use crate::http::respond::{Found, Paged, Updated};
 use crate::http::routes::Routes;
 
@@ -28,6 +28,9 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 /// One's own account.
 #[utoipa::path(tag = "users", operation_id = "getMe",
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+    ]))),
     responses(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
@@ -51,9 +54,13 @@ async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) 
 #[utoipa::path(tag = "users", operation_id = "updateMe",
     params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+        UserError::USERNAME_TAKEN,
+        UserError::PHONE_TAKEN,
+    ]))),
     responses(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 409, response = answers::Conflict),
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
@@ -74,6 +81,9 @@ async fn update_me(
         ("user_id" = UserId, Path, description = "The account."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+    ]))),
     responses(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
@@ -115,9 +125,12 @@ async fn list_users(
         ("If-Match" = Option<String>, Header, description = "Change only this version."),
     ),
     request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+        UserError::LAST_ADMIN,
+    ]))),
     responses(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 409, response = answers::Conflict),
     ))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(

@@ -29,7 +29,7 @@ pub(crate) mod widget {
     }
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
     #[sea_orm(table_name = "widgets")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -46,14 +46,6 @@ pub(crate) mod widget {
     }
 
     impl ActiveModelBehavior for ActiveModel {}
-
-    impl SoftDelete for Entity {
-        type Kind = WidgetKind;
-        const ID: Column = Column::Id;
-        const VERSION: Column = Column::Version;
-        const UPDATED_AT: Column = Column::UpdatedAt;
-        const DELETED_AT: Column = Column::DeletedAt;
-    }
 }
 
 pub(crate) type WidgetId = Id<widget::WidgetKind>;

@@ -220,11 +220,11 @@ async fn a_cursor_of_one_list_is_none_of_another() {
     mod user_row {
         use sea_orm::entity::prelude::*;
         use shared_kernel::clock::Timestamp;
-        use shared_kernel::id::{UserId, UserKind};
+        use shared_kernel::id::UserId;
         use shared_kernel::repository::SoftDelete;
 
         #[sea_orm::model]
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
         #[sea_orm(table_name = "users")]
         pub struct Model {
             #[sea_orm(primary_key, auto_increment = false)]
@@ -235,14 +235,6 @@ async fn a_cursor_of_one_list_is_none_of_another() {
         }
 
         impl ActiveModelBehavior for ActiveModel {}
-
-        impl SoftDelete for Entity {
-            type Kind = UserKind;
-            const ID: Column = Column::Id;
-            const VERSION: Column = Column::Version;
-            const UPDATED_AT: Column = Column::UpdatedAt;
-            const DELETED_AT: Column = Column::DeletedAt;
-        }
     }
     let database = database().await;
     fill(&database).await;

@@ -40,7 +40,7 @@ macro_rules! table {
                 const NAME: &'static str = $table;
             }
 
-            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
             #[sea_orm(table_name = $table)]
             pub struct Model {
                 #[sea_orm(primary_key, auto_increment = false)]
@@ -57,14 +57,6 @@ macro_rules! table {
             pub enum Relation {}
 
             impl ActiveModelBehavior for ActiveModel {}
-
-            impl SoftDelete for Entity {
-                type Kind = RowKind;
-                const ID: Column = Column::Id;
-                const VERSION: Column = Column::Version;
-                const UPDATED_AT: Column = Column::UpdatedAt;
-                const DELETED_AT: Column = Column::DeletedAt;
-            }
 
             pub(crate) struct $Repository;
 

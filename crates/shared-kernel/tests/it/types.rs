@@ -41,7 +41,7 @@ pub(crate) mod gadget {
     }
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SoftDelete)]
     #[sea_orm(table_name = "gadgets")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -75,14 +75,6 @@ pub(crate) mod gadget {
     }
 
     impl ActiveModelBehavior for ActiveModel {}
-
-    impl SoftDelete for Entity {
-        type Kind = GadgetKind;
-        const ID: Column = Column::Id;
-        const VERSION: Column = Column::Version;
-        const UPDATED_AT: Column = Column::UpdatedAt;
-        const DELETED_AT: Column = Column::DeletedAt;
-    }
 }
 
 pub(crate) struct Gadgets;
