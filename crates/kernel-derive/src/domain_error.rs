@@ -214,12 +214,14 @@ impl Own {
     fn constant(&self, variant: &Variant, visibility: &syn::Visibility) -> TokenStream {
         let Self { kind, code, title, help, example, .. } = self;
         let name = variant.constant();
+        // As `///` is read.
+        let doc = format!(" {}", title.value());
         let field = match self.refuses() {
             Some((pointer, code)) => quote!(::core::option::Option::Some((#pointer, #code))),
             None => quote!(::core::option::Option::None),
         };
         quote! {
-            #[doc = #title]
+            #[doc = #doc]
             #visibility const #name: &'static ::shared_kernel::error::Problem = &::shared_kernel::error::Problem {
                 kind: ::shared_kernel::error::Kind::#kind,
                 code: #code,
