@@ -15,6 +15,9 @@ use sea_orm_migration::{MigratorTrait as _, SchemaManager, seaql_migrations};
 
 use crate::{Migrator, SOURCES};
 
+/// Where sea-orm writes down which migrations ran: other programs that use sea-orm have it too.
+pub const RECORD: &str = "seaql_migrations";
+
 /// The table with the contents.
 pub const CONTENTS: &str = "migration_contents";
 
@@ -150,7 +153,7 @@ pub async fn repair(database: &DatabaseExecutor<'_>) -> Result<Standing, DbErr> 
     make_table(database).await?;
     let standing = standing(database).await?;
     for name in &standing.unknown {
-        forget(database, "seaql_migrations", "version", name).await?;
+        forget(database, RECORD, "version", name).await?;
         forget(database, CONTENTS, "name", name).await?;
     }
     for name in &standing.changed {
@@ -180,7 +183,7 @@ fn shared<'c>(database: &'c DatabaseExecutor<'_>) -> DatabaseExecutor<'c> {
 }
 
 async fn recorded_names(database: &DatabaseExecutor<'_>) -> Result<BTreeSet<String>, DbErr> {
-    if !SchemaManager::new(shared(database)).has_table("seaql_migrations").await? {
+    if !SchemaManager::new(shared(database)).has_table(RECORD).await? {
         return Ok(BTreeSet::new());
     }
     let rows = recorded().all(database).await?;

@@ -5,6 +5,7 @@
 //! | [`server`] | the application in this process, on free ports, with a database of its own |
 //! | [`contract`] | the OpenAPI document, as a source of requests |
 //! | [`faults`] | what happens while something that the server needs is broken |
+//! | [`load`] | what many clients at once cost |
 //! | [`client`] | requests, and what holds for every answer whatever the test is about |
 //! | [`raw`] | HTTP by hand, for requests that no client would send |
 //! | [`proxy`] | a way to a server that can break |
@@ -27,6 +28,7 @@
 pub mod client;
 pub mod contract;
 pub mod faults;
+pub mod load;
 pub mod process;
 pub mod proxy;
 pub mod raw;

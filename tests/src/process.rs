@@ -26,6 +26,8 @@ pub struct Installation {
     /// That of PostgreSQL, to be removed in the end. SQLite is where it is by default: below the data folder.
     database: Option<TestDatabase>,
     variables: Vec<(String, String)>,
+    /// What is run; by default the binary of the tests' own profile, of today's sources.
+    binary: Option<PathBuf>,
 }
 
 /// A running server. Killed when dropped.
@@ -33,6 +35,8 @@ pub struct Process {
     client: Client,
     /// Where the API listens.
     pub address: SocketAddr,
+    /// Where the object store is, as its clients know it.
+    pub storage: String,
     child: Child,
     log: Log,
 }
@@ -70,7 +74,7 @@ impl Installation {
     /// One in a folder below this one, with a database of its own there whatever the engine of the tests is.
     pub fn below(parent: &Path) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
-        let mut installation = Self { folder, database: None, variables: Vec::new() };
+        let mut installation = Self { folder, database: None, variables: Vec::new(), binary: None };
         for (name, value) in ENVIRONMENT {
             installation.set(name, value);
         }
@@ -88,6 +92,15 @@ impl Installation {
     /// Removes a variable.
     pub fn unset(&mut self, name: &str) {
         self.variables.retain(|(other, _)| other != name);
+    }
+
+    /// Takes another binary than the one of the tests' own profile.
+    pub fn use_binary(&mut self, binary: &Path) {
+        self.binary = Some(binary.to_owned());
+    }
+
+    fn binary(&self) -> &Path {
+        self.binary.as_deref().unwrap_or_else(|| binary())
     }
 
     /// The working directory; the data is below it in `data`.
@@ -112,7 +125,7 @@ impl Installation {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.binary());
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -153,7 +166,7 @@ impl Installation {
     /// Runs a command at a terminal, where somebody types this line; what is to be seen there. `script` of util-linux is the
     /// terminal.
     pub async fn at_terminal(&self, arguments: &[&str], line: &str) -> String {
-        let command = format!("{} {}", binary().display(), arguments.join(" "));
+        let command = format!("{} {}", self.binary().display(), arguments.join(" "));
         let mut script = Command::new("script");
         script
             .args(["-qec", &command, "/dev/null"])
@@ -182,7 +195,13 @@ impl Installation {
         let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
         let child = self.command(&[]).stdout(full()).stderr(full()).spawn().unwrap();
         eventually("the server answers", async || tokio::net::TcpStream::connect(address).await.ok()).await;
-        Process { client: Client::new(format!("http://{address}")), address, child, log: Log::default() }
+        Process {
+            client: Client::new(format!("http://{address}")),
+            address,
+            storage: String::new(),
+            child,
+            log: Log::default(),
+        }
     }
 
     /// Starts the server and waits until it is ready.
@@ -191,25 +210,34 @@ impl Installation {
         let log = Log::default();
         collect(child.stdout.take().unwrap(), &log);
         collect(child.stderr.take().unwrap(), &log);
-        let address = eventually("the server is ready", async || {
+        let ready = eventually("the server is ready", async || {
             let text = log.lock().unwrap().clone();
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the server ended with {status}:\n{text}");
             }
-            text.lines().find_map(address_in)
+            text.lines().find_map(Ready::read)
         })
         .await;
-        Process { client: Client::new(format!("http://{address}")), address, child, log }
+        let Ready { address, storage } = ready;
+        Process { client: Client::new(format!("http://{address}")), address, storage, child, log }
     }
 }
 
-/// The address in the event that tells that the server is ready.
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let event: Value = serde_json::from_str(line).ok()?;
-    if event["message"] != "ready" {
-        return None;
+/// The event that tells that the server is ready.
+struct Ready {
+    address: SocketAddr,
+    storage: String,
+}
+
+impl Ready {
+    fn read(line: &str) -> Option<Self> {
+        let event: Value = serde_json::from_str(line).ok()?;
+        if event["message"] != "ready" {
+            return None;
+        }
+        let address = event["address"].as_str()?.parse().ok()?;
+        Some(Self { address, storage: event["storage"].as_str()?.to_owned() })
     }
-    event["address"].as_str()?.parse().ok()
 }
 
 fn collect(output: impl AsyncRead + Unpin + Send + 'static, log: &Log) {
@@ -249,8 +277,23 @@ impl Process {
 
     /// How much memory it holds, in bytes (Linux).
     pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        self.status("VmRSS")
+    }
+
+    /// The most memory that it held since the start, or since [`Process::forget_peak`], in bytes (Linux).
+    pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM")
+    }
+
+    /// Lets the peak begin anew, at what it holds now (Linux).
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
+    }
+
+    /// A line of `proc_pid_status(5)` that is in kibibytes, in bytes.
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 

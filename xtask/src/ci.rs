@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::steps::{Outcome, STEPS, Step};
+use crate::steps::{Outcome, STEPS, Step, When};
 use crate::workspace::Workspace;
 
 /// Which steps to run.
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct Options {
     /// Only these steps, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// All but these steps, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     skip: Vec<String>,
+    /// The steps too that take too long for every run.
+    #[arg(long)]
+    full: bool,
     /// Stop at the first step that fails, instead of running the others.
     #[arg(long)]
     fail_fast: bool,
@@ -34,13 +37,14 @@ struct Report {
 
 /// Runs what the options ask for; true when nothing failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
-    let chosen = choose(&options.only, &options.skip)?;
     if options.list {
-        for step in chosen {
-            crate::output::say!("{:<13} {}", step.name, step.about);
+        // All there are, and not only those of a run without `--full`.
+        for step in choose(&Options { full: true, ..options.clone() })? {
+            crate::output::say!("{:<13} {:<7} {}", step.name, mark(step.when), step.about);
         }
         return Ok(true);
     }
+    let chosen = choose(options)?;
     let mut reports = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
         crate::output::say!("\n==> [{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
@@ -68,14 +72,27 @@ fn run_one(workspace: &Workspace, step: &'static Step) -> Report {
     Report { step, result, took }
 }
 
-fn choose(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>> {
+/// How the list shows when a step runs.
+fn mark(when: When) -> &'static str {
+    match when {
+        When::Always => "",
+        When::Full => "--full",
+    }
+}
+
+/// The steps to run. One that is asked for by its name runs, whenever it would run otherwise.
+fn choose(options: &Options) -> Result<Vec<&'static Step>> {
+    let Options { only, skip, full, .. } = options;
     for name in only.iter().chain(skip) {
         if !STEPS.iter().any(|step| step.name == name) {
             bail!("there is no step `{name}`; `cargo xtask ci --list` prints them");
         }
     }
-    let asked = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
-    let refused = |step: &&Step| skip.iter().any(|name| name == step.name);
+    let is_due = |step: &Step| *full || step.when == When::Always;
+    let asked = |step: &Step| {
+        if only.is_empty() { is_due(step) } else { only.iter().any(|name| name == step.name) }
+    };
+    let refused = |step: &Step| skip.iter().any(|name| name == step.name);
     Ok(STEPS.iter().filter(|step| asked(step) && !refused(step)).collect())
 }
 
@@ -112,24 +129,29 @@ fn first_words(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn names(only: &[&str], skip: &[&str]) -> Vec<&'static str> {
+    fn names(only: &[&str], skip: &[&str], full: bool) -> Vec<&'static str> {
         let owned = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        choose(&owned(only), &owned(skip)).unwrap().iter().map(|step| step.name).collect()
+        let options = Options { only: owned(only), skip: owned(skip), full, ..Options::default() };
+        choose(&options).unwrap().iter().map(|step| step.name).collect()
     }
 
     #[test]
-    fn without_a_choice_every_step_runs() {
-        assert_eq!(names(&[], &[]).len(), STEPS.len());
+    fn without_a_choice_every_step_runs_but_the_long_ones() {
+        let (quick, full) = (names(&[], &[], false), names(&[], &[], true));
+        assert_eq!(full.len(), STEPS.len());
+        let left_out: Vec<_> = full.into_iter().filter(|name| !quick.contains(name)).collect();
+        assert_eq!(left_out, ["domains"]);
     }
 
     #[test]
     fn only_and_skip_choose() {
-        assert_eq!(names(&["test", "fmt"], &["test"]), ["fmt"]);
-        assert!(!names(&[], &["fmt"]).contains(&"fmt"));
+        assert_eq!(names(&["test", "fmt"], &["test"], false), ["fmt"]);
+        assert_eq!(names(&["domains"], &[], false), ["domains"]);
+        assert!(!names(&[], &["fmt"], true).contains(&"fmt"));
     }
 
     #[test]
     fn a_misspelt_step_is_refused() {
-        assert!(choose(&["tset".to_owned()], &[]).is_err());
+        assert!(choose(&Options { only: vec!["tset".to_owned()], ..Options::default() }).is_err());
     }
 }

@@ -48,6 +48,8 @@ enum Task {
     Openapi,
     /// Break what the server needs, one thing after the other, and write docs/faults.md again.
     Faults,
+    /// Burden the server with many clients at once, and write docs/load.md again.
+    Load,
     /// Make a new domain: its crate, migration, routes, tests and documentation.
     NewDomain(new_domain::Options),
     /// Add fields to a domain that was generated.
@@ -77,6 +79,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
         Task::Ci(options) => ci::run(workspace, &options),
         Task::Openapi => steps::openapi::write(workspace).map(|()| true),
         Task::Faults => steps::faults::write(workspace),
+        Task::Load => steps::load::write(workspace).map(|()| true),
         Task::NewDomain(options) => new_domain::run(workspace, &options),
         Task::AddField(options) => add_field::run(workspace, &options),
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),

@@ -1,8 +1,9 @@
 //! How users sign in: passwords, signed-in devices, access and refresh tokens.
 //!
-//! The six rooms of every domain (`model`, `repository`, [`dto`], [`service`], [`error`], [`event`]) and two more:
+//! The six rooms of every domain (`model`, `repository`, [`dto`], [`service`], [`error`], [`event`]) and three more:
 //!
 //! - [`password`]: Argon2id on threads of its own, and what makes a password acceptable;
+//! - [`settings`]: what the operator decides, read from the configuration;
 //! - [`token`]: access tokens (JWT, `EdDSA`), the keys that sign them, and refresh tokens, which are derived and never stored.
 //!
 //! A session is one row for one device. Its refresh token names the session and a generation; using it counts the
@@ -20,6 +21,7 @@ mod model;
 pub mod password;
 mod repository;
 pub mod service;
+pub mod settings;
 pub mod token;
 
-pub use service::{Auth, AuthSettings};
+pub use service::Auth;

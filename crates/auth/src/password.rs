@@ -23,23 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::dto::Password;
 use crate::error::AuthError;
-
-/// How passwords are hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PasswordSettings {
-    /// Memory of one hash in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes of one hash.
-    pub parallelism: u32,
-    /// Hashes at a time.
-    pub threads: usize,
-    /// Passwords to be verified that may wait, and new ones that may; one more is answered with 503.
-    pub queue: usize,
-    /// How long each may wait for a thread; then it is answered with 503.
-    pub patience: Duration,
-}
+use crate::settings::PasswordSettings;
 
 /// A password of the million likeliest guesses is refused: whoever has the hash tries them in a day, and NIST SP 800-63B
 /// (5.1.1.2) asks for a list of common ones.

@@ -7,15 +7,15 @@ use std::time::Duration;
 use jsonwebtoken::jwk::JwkSet;
 use moka::future::Cache;
 use sea_orm::ActiveValue::Set;
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::event::Origin;
 use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
 use shared_kernel::resource::Resource;
-use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
+use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 use user::dto::{NewUser, User, UserStatus};
 
@@ -23,42 +23,15 @@ use crate::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
 use crate::error::AuthError;
 use crate::event::RefreshTokenReused;
 use crate::model::session::{self, EndReason};
-use crate::password::{PasswordHasher, PasswordSettings, Verified};
+use crate::password::{PasswordHasher, Verified};
 use crate::repository::{Passwords, Sessions};
+use crate::settings::AuthSettings;
 use crate::token::access::AccessTokens;
 use crate::token::keys::{Keyring, SigningKey};
 use crate::token::refresh::{RefreshClaim, RefreshTokens};
 
 /// What other domains may know of the tables of signing in: nothing.
 pub static RESOURCES: &[Resource] = &[];
-
-/// What an installation decides about signing in.
-#[derive(Clone, Debug)]
-pub struct AuthSettings {
-    /// `iss` of access tokens: the URL of this installation.
-    pub issuer: String,
-    /// `aud` of access tokens.
-    pub audience: String,
-    /// How long an access token is good for.
-    pub access_token_lifetime: Duration,
-    /// How long a session lives that nobody refreshes.
-    pub session_lifetime: Duration,
-    /// How long a session lives at most, however often it is refreshed.
-    pub longest_session: Duration,
-    /// How many sessions a user may have; a further one ends the one that was not used for longest.
-    pub sessions_per_user: u64,
-    /// How long a refresh token that was just used yields the same successor, for a client that lost the answer.
-    pub refresh_grace: Duration,
-    /// How passwords are hashed.
-    pub passwords: PasswordSettings,
-}
-
-impl AuthSettings {
-    /// When a session expires that was opened at `created` and is used `now`.
-    fn expiry(&self, now: Timestamp, created: Timestamp) -> Timestamp {
-        (now + self.session_lifetime).min(created + self.longest_session)
-    }
-}
 
 /// What signing in needs besides a session: keys, threads, caches. One for each process.
 pub struct Auth {
@@ -68,7 +41,7 @@ pub struct Auth {
     keys: Keyring,
     access: AccessTokens,
     refresh: RefreshTokens,
-    alive: Cache<SessionId, Option<Arc<Actor>>>,
+    alive: Cache<SessionId, Option<Arc<Principal>>>,
 }
 
 impl fmt::Debug for Auth {
@@ -107,10 +80,21 @@ impl Auth {
         })
     }
 
-    /// Forgets who is signed in, so that the next request of each session asks the database. Called after a change of
-    /// an account; other instances follow within a second.
+    /// Forgets who is signed in, so that the next request of each session asks the database.
     pub fn forget_sessions(&self) {
         self.alive.invalidate_all();
+    }
+
+    /// The same once `db` is committed: for a change of an account. Other instances follow within a second.
+    pub fn forget_sessions_after(&self, db: &WriteSession) {
+        let alive = self.alive.clone();
+        db.after_commit(async move { alive.invalidate_all() });
+    }
+
+    /// Forgets one of them once `db` is committed.
+    fn forget_after(&self, db: &WriteSession, id: SessionId) {
+        let alive = self.alive.clone();
+        db.after_commit(async move { alive.invalidate(&id).await });
     }
 
     fn now(&self) -> Timestamp {
@@ -125,10 +109,10 @@ impl Auth {
 /// [`AuthError::User`] if the address, name or number is taken; [`Invalid`] if the password is not acceptable.
 pub async fn signup(
     auth: &Auth,
-    session: WriteSession,
+    db: &WriteSession,
     device: Device,
     signup: Signup,
-) -> Result<Committed<SessionAnswer>, AuthError> {
+) -> Result<SessionAnswer, AuthError> {
     let new = NewUser {
         email: contact(Some(&signup.email), "/email")?.ok_or_else(|| missing("/email"))?,
         name: signup.name,
@@ -139,11 +123,10 @@ pub async fn signup(
     // Before the transaction: nothing but its own statements is awaited while one is open, and nothing fails after it.
     let hash = auth.hasher.hash(signup.password, own_words(&new, signup.username.as_ref())).await?;
     let key = auth.keys.current().await?;
-    let user = user::service::register(&session, new).await?;
-    Passwords::set(&session, user.id, hash).await?;
-    let opened = open_session(auth, &session, device, user.id).await?;
-    let answer = answer(auth, &key, &opened, user)?;
-    Ok(session.commit(answer).await?)
+    let user = user::service::register(db, new).await?;
+    Passwords::set(db, user.id, hash).await?;
+    let opened = open_session(auth, db, device, user.id).await?;
+    answer(auth, &key, &opened, user)
 }
 
 /// How often a sign-in verifies the password, while others replace its hash at the same time.
@@ -157,27 +140,27 @@ const LOGIN_ATTEMPTS: u32 = 3;
 pub async fn login(
     auth: &Auth,
     reader: &ReadPrimary,
-    mut session: WriteSession,
+    db: &mut WriteSession,
     device: Device,
     login: Login,
-) -> Result<Committed<SessionAnswer>, AuthError> {
+) -> Result<SessionAnswer, AuthError> {
     for _ in 0..LOGIN_ATTEMPTS {
         let (user, stored, rehashed) = verify_login(auth, reader, &login).await?;
         let key = auth.keys.current().await?;
+        // Before the password, in the order in which an admin's change of both takes them.
+        let user = user::service::hold(db, user).await?;
+        let user = active(user).ok_or(AuthError::InvalidCredentials)?;
         // Hashing took its time: what was verified must still hold, and does until the session is committed.
         let holds = match rehashed {
-            None => Passwords::is_still(&session, user, &stored).await?,
-            Some(new) => Passwords::replace(&session, user, &stored, new).await?,
+            None => Passwords::is_still(db, user.id, &stored).await?,
+            Some(new) => Passwords::replace(db, user.id, &stored, new).await?,
         };
         if holds {
-            let user = user::service::find(&session, user).await?;
-            let user = active(user).ok_or(AuthError::InvalidCredentials)?;
-            let opened = open_session(auth, &session, device, user.id).await?;
-            let answer = answer(auth, &key, &opened, user)?;
-            return Ok(session.commit(answer).await?);
+            let opened = open_session(auth, db, device, user.id).await?;
+            return answer(auth, &key, &opened, user);
         }
         // Either another sign-in has replaced an outdated hash of the same password, or the password is another now.
-        session = session.another();
+        db.restart();
     }
     Err(AuthError::Busy)
 }
@@ -203,6 +186,15 @@ async fn verify_login(
     Ok((user.id, stored, rehashed))
 }
 
+/// What becomes of a genuine refresh token. Either way the session is to be committed.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// The session goes on.
+    Session(Box<SessionAnswer>),
+    /// The token had been used before: the session was ended, and the answer is [`AuthError::RefreshTokenReused`].
+    Reused,
+}
+
 /// Trades a refresh token for the next one and an access token.
 ///
 /// Within the grace period, while the successor is unused, the same token yields the same successor: an answer that got
@@ -210,34 +202,29 @@ async fn verify_login(
 ///
 /// # Errors
 ///
-/// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`].
-pub async fn refresh(
-    auth: &Auth,
-    session: WriteSession,
-    token: &RefreshToken,
-) -> Result<Committed<SessionAnswer>, AuthError> {
+/// [`AuthError::InvalidRefreshToken`].
+pub async fn refresh(auth: &Auth, db: &WriteSession, token: &RefreshToken) -> Result<Refreshed, AuthError> {
     let claim = auth.refresh.read(token.expose()).ok_or(AuthError::InvalidRefreshToken)?;
     let key = auth.keys.current().await?;
-    let found = Sessions::find(&session, claim.session_id).await?.ok_or(AuthError::InvalidRefreshToken)?;
-    let expires_at = auth.settings.expiry(session.now(), found.created_at);
-    if expires_at <= session.now() {
+    let found = Sessions::find(db, claim.session_id).await?.ok_or(AuthError::InvalidRefreshToken)?;
+    let expires_at = auth.settings.expiry(db.now(), found.created_at);
+    if expires_at <= db.now() {
         return Err(AuthError::InvalidRefreshToken);
     }
-    let row = match Sessions::rotate(&session, claim, expires_at).await? {
+    let row = match Sessions::rotate(db, claim, expires_at).await? {
         Some(rotated) => rotated,
-        None => match judge(auth, &session, claim).await? {
+        None => match judge(auth, db, claim).await? {
             Judgement::SameSuccessor(row) => row,
             Judgement::Reuse(row) => {
-                end_reused(auth, session, &row).await?;
-                return Err(AuthError::RefreshTokenReused);
+                end_reused(auth, db, &row).await?;
+                return Ok(Refreshed::Reused);
             }
             Judgement::Worthless => return Err(AuthError::InvalidRefreshToken),
         },
     };
-    let user = user::service::find(&session, row.user_id).await?;
+    let user = user::service::find(db, row.user_id).await?;
     let user = active(user).ok_or(AuthError::InvalidRefreshToken)?;
-    let answer = answer(auth, &key, &row, user)?;
-    Ok(session.commit(answer).await?)
+    Ok(Refreshed::Session(Box::new(answer(auth, &key, &row, user)?)))
 }
 
 /// Ends sessions. One that is over stays as it is, so it does not matter who comes first.
@@ -245,19 +232,12 @@ pub async fn refresh(
 /// # Errors
 ///
 /// The session's.
-pub async fn logout(
-    auth: &Auth,
-    session: WriteSession,
-    sessions: &[SessionId],
-) -> Result<Committed<()>, AuthError> {
+pub async fn logout(auth: &Auth, db: &WriteSession, sessions: &[SessionId]) -> Result<(), AuthError> {
     for id in sessions {
-        Sessions::end(&session, *id, EndReason::Logout).await?;
+        Sessions::end(db, *id, EndReason::Logout).await?;
+        auth.forget_after(db, *id);
     }
-    let committed = session.commit(()).await?;
-    for id in sessions {
-        auth.alive.invalidate(id).await;
-    }
-    Ok(committed)
+    Ok(())
 }
 
 /// The session that a refresh token belongs to, whether it is spent or the session is over. `None`: we did not make it.
@@ -280,12 +260,12 @@ pub async fn session_of_access_token(auth: &Auth, token: &str) -> Result<Session
 /// # Errors
 ///
 /// [`AuthError::InvalidToken`] if it is not ours, not of this time, its session is over, or its user may not be here.
-pub async fn authenticate(auth: &Auth, access_token: &str) -> Result<Arc<Actor>, AuthError> {
+pub async fn authenticate(auth: &Auth, access_token: &str) -> Result<Arc<Principal>, AuthError> {
     let claims = auth.access.verify(&auth.keys, access_token, auth.now()).await?;
     // Boxed where it is begun, which is where nothing is known of the session: the way to the database is a large future.
     let found = async { Box::pin(alive(auth, claims.sid)).await };
-    let actor = auth.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
-    actor.filter(|actor| actor.user_id == claims.sub).ok_or(AuthError::InvalidToken)
+    let principal = auth.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
+    principal.filter(|principal| principal.user() == Some(claims.sub)).ok_or(AuthError::InvalidToken)
 }
 
 /// The public keys that access tokens can be verified with.
@@ -354,40 +334,41 @@ pub enum AdminAccount {
 /// no such account, or a new one's address is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,
-    databases: &Databases,
+    reader: &ReadPrimary,
+    db: &WriteSession,
+    principal: &Principal,
     account: AdminAccount,
     password: Option<Password>,
-) -> Result<Committed<User>, AuthError> {
+) -> Result<User, AuthError> {
     if password.is_none() && matches!(account, AdminAccount::New { .. }) {
         return Err(Invalid::field("/password", "required", "a new account needs a password").into());
     }
     let own_words = match &account {
         AdminAccount::New { email, .. } => vec![email.to_string()],
-        AdminAccount::Existing(id) => known_words(user::service::find(&databases.read_primary(), *id).await?),
+        AdminAccount::Existing(id) => known_words(user::service::find(reader, *id).await?),
     };
-    // Hashed before the first statement of the session: no transaction is open meanwhile.
+    // Hashed before the first statement of `db`: no transaction is open meanwhile.
     let hash = match password {
         Some(password) => Some(hasher.hash(password, own_words).await?),
         None => None,
     };
-    let session = databases.write();
     let exists = matches!(account, AdminAccount::Existing(_));
-    session.set_origin(Origin::system(if exists { "admin-promote" } else { "admin-create" }));
+    db.set_origin(Origin { principal: Some(principal.to_string()), traceparent: None });
     let user = match account {
-        AdminAccount::Existing(id) => user::service::promote(&session, id).await?,
+        AdminAccount::Existing(id) => user::service::promote(db, id).await?,
         AdminAccount::New { email, name } => {
             let new = NewUser { email, name, username: None, phone: None, is_admin: true };
-            user::service::register(&session, new).await?
+            user::service::register(db, new).await?
         }
     };
     if let Some(hash) = hash {
-        Passwords::set(&session, user.id, hash).await?;
+        Passwords::set(db, user.id, hash).await?;
         if exists {
             // After the password: a sign-in with the old one is through by now and its session is seen, or it fails.
-            Sessions::end_all(&session, user.id, EndReason::PasswordChange).await?;
+            Sessions::end_all(db, user.id, EndReason::PasswordChange).await?;
         }
     }
-    Ok(session.commit(user).await?)
+    Ok(user)
 }
 
 /// What a new password of that account must not consist of.
@@ -408,45 +389,53 @@ pub async fn first_sign_in(session: &impl Reader, user: UserId) -> Result<Option
     Ok(first.map(|row| Device { user_agent: row.user_agent, address: row.address }))
 }
 
-async fn alive(auth: &Auth, id: SessionId) -> Result<Option<Arc<Actor>>, AuthError> {
+async fn alive(auth: &Auth, id: SessionId) -> Result<Option<Arc<Principal>>, AuthError> {
     let reader = auth.databases.read_primary();
     let Some(row) = Sessions::find(&reader, id).await? else { return Ok(None) };
     if row.ended_at.is_some() || row.expires_at <= auth.now() {
         return Ok(None);
     }
     let user = user::service::find(&reader, row.user_id).await?;
-    Ok(active(user).map(|user| Arc::new(Actor { user_id: user.id, session_id: id, is_admin: user.is_admin })))
+    Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
+}
+
+/// The user of a session. There is one way to sign in so far, and the sign-in is the only proof of a session.
+fn principal(row: &session::Model, user: &User) -> Principal {
+    let authentication =
+        Authentication { session_id: row.id, at: row.created_at, methods: vec![Method::Password] };
+    Principal::signed_in(user.id, authentication, Scopes::of_user(user.is_admin))
 }
 
 fn active(user: Option<User>) -> Option<User> {
     user.filter(|user| user.status == UserStatus::Active)
 }
 
-/// A new session: the one place where every way to sign in ends.
+/// A new session: the one place where every way to sign in ends. `session` must [hold](user::service::hold) the account, or
+/// have made it: of two sign-ins at once, the second has to see the session of the first, or together they are too many.
 async fn open_session(
     auth: &Auth,
-    session: &WriteSession,
+    db: &WriteSession,
     device: Device,
     user_id: UserId,
 ) -> Result<session::Model, AuthError> {
-    Sessions::displace(session, user_id, auth.settings.sessions_per_user.saturating_sub(1)).await?;
+    Sessions::displace(db, user_id, auth.settings.sessions_per_user.saturating_sub(1)).await?;
     let short = |text: String, length: usize| text.chars().take(length).collect::<String>();
     let row = session::ActiveModel {
-        id: Set(session.new_id()),
+        id: Set(db.new_id()),
         user_id: Set(user_id),
         generation: Set(0),
-        rotated_at: Set(session.now()),
-        created_at: Set(session.now()),
-        expires_at: Set(auth.settings.expiry(session.now(), session.now())),
+        rotated_at: Set(db.now()),
+        created_at: Set(db.now()),
+        expires_at: Set(auth.settings.expiry(db.now(), db.now())),
         ended_at: Set(None),
         end_reason: Set(None),
         user_agent: Set(device.user_agent.map(|text| short(text, 300))),
         address: Set(device.address.map(|text| short(text, 45))),
     };
-    Ok(Sessions::insert(session, row).await?)
+    Ok(Sessions::insert(db, row).await?)
 }
 
-/// What is told once the session is committed. Made before, because it may fail.
+/// What is answered once the session is committed. Made before, because it may fail.
 fn answer(
     auth: &Auth,
     key: &SigningKey,
@@ -476,9 +465,9 @@ enum Judgement {
     Worthless,
 }
 
-async fn judge(auth: &Auth, session: &impl Reader, claim: RefreshClaim) -> Result<Judgement, AuthError> {
+async fn judge(auth: &Auth, db: &impl Reader, claim: RefreshClaim) -> Result<Judgement, AuthError> {
     let now = auth.now();
-    let Some(row) = Sessions::find(session, claim.session_id).await? else { return Ok(Judgement::Worthless) };
+    let Some(row) = Sessions::find(db, claim.session_id).await? else { return Ok(Judgement::Worthless) };
     let generation = i64::from(claim.generation);
     if row.ended_at.is_some() || row.expires_at <= now || generation >= row.generation {
         return Ok(Judgement::Worthless);
@@ -491,13 +480,12 @@ async fn judge(auth: &Auth, session: &impl Reader, claim: RefreshClaim) -> Resul
     })
 }
 
-/// Ends the session and commits that, although the answer is an error.
-async fn end_reused(auth: &Auth, session: WriteSession, row: &session::Model) -> Result<(), AuthError> {
-    if Sessions::end(&session, row.id, EndReason::Reuse).await? {
-        session.emit(&RefreshTokenReused { user_id: row.user_id, session_id: row.id }).await?;
+/// Ends the session of a token that came back.
+async fn end_reused(auth: &Auth, db: &WriteSession, row: &session::Model) -> Result<(), AuthError> {
+    if Sessions::end(db, row.id, EndReason::Reuse).await? {
+        db.emit(&RefreshTokenReused { user_id: row.user_id, session_id: row.id }).await?;
     }
-    session.commit(()).await?.into_value();
-    auth.alive.invalidate(&row.id).await;
+    auth.forget_after(db, row.id);
     Ok(())
 }
 

@@ -117,6 +117,12 @@ fn conversions(name: &Ident, variants: &[Variant]) -> Result<Option<TokenStream>
                 ::shared_kernel::kernel_error::KernelError::from(error).into()
             }
         }
+        #[automatically_derived]
+        impl ::core::convert::From<::shared_kernel::principal::UserRequired> for #name {
+            fn from(error: ::shared_kernel::principal::UserRequired) -> Self {
+                ::shared_kernel::kernel_error::KernelError::from(error).into()
+            }
+        }
     }))
 }
 

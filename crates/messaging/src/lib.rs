@@ -81,4 +81,4 @@ mod relay;
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
 };
-pub use self::relay::{InvalidSubscribers, Relay, RelayNotifier, RelaySettings};
+pub use self::relay::{InvalidSubscribers, Relay, RelaySettings};

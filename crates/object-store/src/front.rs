@@ -13,7 +13,6 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use s3s::service::S3Service;
 use s3s::{Body, S3Error, S3ErrorCode, StdError};
-use tokio::sync::oneshot;
 use transport::{BodyLength, Line, Turn};
 
 use crate::access;
@@ -116,21 +115,33 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         access::forget_unsigned_cache_control(&parts.uri, &mut parts.headers);
         let brought = self.explain.then(|| Brought::by(&parts.uri, &parts.headers));
-        let (body, rest) = PacedBody::new(body, self.timeouts.body, self.timeouts.rate, Arc::clone(&line));
+        let (body, mut rest) =
+            PacedBody::new(body, self.timeouts.body, self.timeouts.rate, Arc::clone(&line));
         let response = if form {
             drop(body);
             refuse(reply(S3ErrorCode::NotImplemented, "Uploads by form are not implemented."))
         } else {
             self.call_s3(Request::from_parts(parts, Body::http_body(body))).await
         };
-        let response = match brought {
+        let mut response = match brought {
             Some(brought) => brought.explain(response).await,
             None => response,
         };
         // The query is left out: it can hold a signature.
         tracing::debug!(%method, path, status = response.status().as_u16(), "object store answered");
-        if !response.status().is_success() && !waits {
-            discard(rest, line).await;
+        if response.status().is_success() {
+            return response;
+        }
+        let is_at_its_end = match rest.try_recv() {
+            Ok(body) if body.is_end_stream() => true,
+            // It is still to be asked for, and nobody will.
+            Ok(_) if waits => false,
+            Ok(body) => discard(body, line).await,
+            Err(_) => true,
+        };
+        if !is_at_its_end {
+            // hyper closes it, and the client had better know (RFC 9112, section 9.6).
+            response.headers_mut().insert(CONNECTION, CLOSE);
         }
         response
     }
@@ -161,13 +172,21 @@ fn refuse(error: S3Error) -> Response<Body> {
     })
 }
 
-/// Reads what is left of a refused body, within limits; without a known end not at all.
-async fn discard(mut rest: oneshot::Receiver<Incoming>, line: Arc<Line>) {
-    let Ok(body) = rest.try_recv() else { return };
-    if body.size_hint().exact().is_none_or(|length| length == 0 || length > MAX_DISCARD) {
-        return;
+/// Reads what is left of a refused body, within limits; without a known end not at all. Whether it came to its end.
+async fn discard(body: Incoming, line: Arc<Line>) -> bool {
+    let length = body.size_hint().exact();
+    if length.is_none_or(|length| length > MAX_DISCARD) {
+        return false;
     }
     let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1, line);
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
+    let all = async {
+        loop {
+            match body.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+                None => return true,
+            }
+        }
+    };
+    tokio::time::timeout(DISCARD_TIME, all).await.unwrap_or(false)
 }

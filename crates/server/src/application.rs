@@ -6,8 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use auth::password::PasswordSettings;
-use auth::{Auth, AuthSettings};
+use auth::Auth;
+use http_kit::asset::{Asset, REVALIDATED};
+use http_kit::contract::Contract;
+use http_kit::cors::{Origins, PageHeaders};
+use http_kit::serve::{Api, Serving, serve};
+use http_kit::state::{self, State};
+use http_kit::{docs, etag};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
 use object_store::{
     CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreLimits, ObjectStoreTimeouts,
@@ -18,30 +23,30 @@ use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
 use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use transport::{Limits, Listener, Patience};
+use transport::{Limits, Listener, Patience, Stop};
 use upload::files::SignedFiles;
-use upload::settings::UploadSettings;
-use upload::storage::{Storage, StorageSettings};
+use upload::settings::StorageSettings;
+use upload::storage::Storage;
 use url::Url;
 
 use crate::claim::{self, Claim};
 use crate::cli::CommandError;
 use crate::config::{self, Config, without_slash};
 use crate::context::Context;
-use crate::http::contract::Contract;
-use crate::http::cors::{Origins, PageHeaders};
-use crate::http::installation::{self, Installation};
-use crate::http::serve::{Serving, serve};
-use crate::http::{docs, etag, openapi};
+use crate::document::document;
 use crate::logging;
 use crate::migrate;
 use crate::routers;
+use crate::routers::auth::{REFRESH_COOKIE, Recognition};
+use crate::routers::installation::{self, Installation};
 use crate::subscribers::Welcome;
 
 /// The whole product, listening and not yet serving.
 pub struct Application {
     config: Config,
+    state: web::Data<State>,
     context: web::Data<Context>,
     listener: Listener,
     store: Option<ObjectStore>,
@@ -65,6 +70,9 @@ pub struct Addresses {
 /// How often it is looked whether the database needs tidying, which is one look at a file.
 const TIDY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How long what requests need has to stop, where they took all of `server.shutdown_grace`.
+const LAST_SECONDS: Duration = Duration::from_secs(3);
+
 /// How often deleted uploads and ended sessions are looked for.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -84,55 +92,36 @@ impl Application {
         let config = config.bound_to(api.port());
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
-        let origins = Origins::new(
-            config.server.public_url.origin().ascii_serialization(),
-            config.cors.origins.clone(),
-        );
+        let origins = origins(&config);
         let (store, endpoints) = open_store(&config, &origins).await?;
         let databases = open_databases(&config, clock.clone(), &secret).await?;
         migrate::at_start(&config, databases.primary()).await?;
-        let auth = Auth::open(auth_settings(&config), databases.clone(), &secret).await?;
+        let auth = Auth::open(config.auth.clone(), databases.clone(), &secret).await?;
         let relay =
             Relay::new(databases.clone(), subscribers(&config, &databases)?, RelaySettings::default())?;
-        let contract = openapi::document(&config);
-        let document = contract.to_json()?;
-        let storage = Storage::new(&storage_settings(&config, &endpoints), clock);
+        let storage = Storage::new(&endpoints.settings(&config.storage), clock);
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
         }
-        let uploads = upload_settings(&config);
+        let auth = Arc::new(auth);
+        let state = http_state(&config, &endpoints, origins, &databases, listener.stop(), auth.clone())?;
+        let uploads = config.uploads.clone();
         let context = Context {
-            databases,
             auth,
             files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
             storage,
             uploads,
-            relay: relay.notifier(),
-            contract: Contract::new(&contract, docs::PAGES)?,
-            edition: etag::digest(document.as_bytes()),
-            document: docs::Asset::new("application/json", docs::REVALIDATED, document.into()),
-            stop: listener.stop(),
-            installation: docs::Asset::new(
+            installation: Asset::new(
                 "application/json",
                 installation::CACHE_CONTROL,
                 serde_json::to_string(&Installation::new(&config))?.into(),
             ),
-            public_origin: config.server.public_url.origin().ascii_serialization(),
-            storage_origin: endpoints.public.origin().ascii_serialization(),
-            under_tls: config.server.public_url.scheme() == "https",
-            project_name: config.project_name.clone(),
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            url_bytes: config.limits.url_bytes,
-            json_body_bytes: config.limits.json_body_bytes,
-            request_timeout: config.server.request_timeout,
-            body_timeout: config.limits.body_seconds,
-            session_lifetime: session_lifetime(&config),
-            origins,
-            page_headers: PageHeaders::new(config.cors.headers.clone()),
+            session_lifetime: config.auth.session_lifetime,
         };
         let addresses =
             Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
-        Ok(Self { config, context: web::Data::new(context), listener, store, relay, addresses, claim })
+        let (state, context) = (web::Data::new(state), web::Data::new(context));
+        Ok(Self { config, state, context, listener, store, relay, addresses, claim })
     }
 
     /// Where everything is.
@@ -144,7 +133,7 @@ impl Application {
     /// Its databases, for tests that break them.
     #[must_use]
     pub fn databases(&self) -> &Databases {
-        &self.context.databases
+        &self.state.databases
     }
 
     /// The relay of events, for tests that want to see their effects.
@@ -154,7 +143,8 @@ impl Application {
     }
 
     /// Serves until `stop` is done. Then the requests that have arrived are finished, and only then does stop what they
-    /// need.
+    /// need. That has what is left of `server.shutdown_grace`, and three seconds at least; what hangs longer is left
+    /// behind.
     ///
     /// # Errors
     ///
@@ -167,15 +157,77 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        let (context, tidied) = (self.context.clone(), self.context.databases.clone());
-        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&context).await));
+        let (context, databases) = (self.context.clone(), self.state.databases.clone());
+        let tidied = databases.clone();
+        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&databases, &context).await));
         tasks.spawn(every(TIDY_INTERVAL, shutdown.clone(), async move || tidy(&tidied).await));
-        let outcome = serve(self.listener, serving(&self.config), self.context, stop).await;
+        let context = self.context;
+        let api = Api {
+            state: self.state,
+            routes: routers::configure,
+            data: Arc::new(move |config| {
+                config.app_data(context.clone());
+            }),
+        };
+        let (serving, mut ends) = (serving(&self.config), Instant::now());
+        let stop = async {
+            stop.await;
+            ends = Instant::now() + serving.drain_delay + serving.grace;
+        };
+        let outcome = serve(self.listener, serving, api, stop).await;
         shutdown.cancel();
-        while tasks.join_next().await.is_some() {}
+        let ends = ends.max(Instant::now() + LAST_SECONDS);
+        if timeout_at(ends, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "what hangs is left behind to stop in time");
+        }
         drop(self.claim);
         Ok(outcome?)
     }
+}
+
+fn origins(config: &Config) -> Origins {
+    let allowed = config.cors.origins.clone();
+    Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
+        allowed.iter().any(|allowed| allowed.allows(origin))
+    })
+}
+
+/// What HTTP needs to know.
+fn http_state(
+    config: &Config,
+    endpoints: &Endpoints,
+    origins: Origins,
+    databases: &Databases,
+    stop: Stop,
+    auth: Arc<Auth>,
+) -> Result<State, CommandError> {
+    let contract = document(config);
+    let document = contract.to_json()?;
+    Ok(State {
+        databases: databases.clone(),
+        authenticator: Arc::new(Recognition(auth)),
+        contract: Contract::new(&contract, docs::PAGES)?,
+        edition: etag::digest(document.as_bytes()),
+        document: Asset::new("application/json", REVALIDATED, document.into()),
+        problems: routers::problems().collect(),
+        stop,
+        origins,
+        page_headers: PageHeaders::new(config.cors.headers.clone()),
+        connect_origins: [&config.server.public_url, &endpoints.public]
+            .map(|url| url.origin().ascii_serialization())
+            .to_vec(),
+        under_tls: config.server.public_url.scheme() == "https",
+        project_name: config.project_name.clone(),
+        session_cookie: REFRESH_COOKIE,
+        no_store_below: "/api/v1/auth/",
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        limits: state::Limits {
+            url_bytes: config.limits.url_bytes,
+            json_body_bytes: config.limits.json_body_bytes,
+            request_timeout: config.server.request_timeout,
+            body_timeout: config.limits.body_seconds,
+        },
+    })
 }
 
 fn connection_limits(config: &Config) -> Limits {
@@ -223,8 +275,8 @@ async fn tidy(databases: &Databases) {
 }
 
 /// Removes what was deleted, given up or ended long ago.
-async fn purge(context: &Context) {
-    if let Err(error) = upload::service::purge(&context.databases, &context.storage, &context.uploads).await {
+async fn purge(databases: &Databases, context: &Context) {
+    if let Err(error) = upload::service::purge(databases, &context.storage, &context.uploads).await {
         tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
     }
     if let Err(error) = auth::service::purge_sessions(&context.auth).await {
@@ -245,6 +297,17 @@ struct Endpoints {
     public: Url,
 }
 
+impl Endpoints {
+    /// The settings of this store, embedded or not.
+    fn settings(&self, configured: &StorageSettings) -> StorageSettings {
+        StorageSettings {
+            endpoint: Some(self.own.clone()),
+            public_endpoint: Some(self.public.clone()),
+            ..configured.clone()
+        }
+    }
+}
+
 /// The embedded store, unless another is configured.
 async fn open_store(
     config: &Config,
@@ -262,18 +325,15 @@ async fn open_store(
         access_key: config.storage.access_key.expose_secret().to_owned(),
         secret_key: config.storage.secret_key.clone(),
         cors_origins: CorsOrigins::new(move |origin| origins.allows(origin)),
-        max_object_size: config.uploads.max_size,
+        max_object_size: config.uploads.max_size.unsigned_abs(),
         limits: ObjectStoreLimits {
-            connections: Limits { in_all: config.storage.embedded_connections, ..connection_limits(config) },
-            unfinished: config.storage.embedded_unfinished_bytes,
+            connections: Limits { in_all: config.embedded_store.connections, ..connection_limits(config) },
+            unfinished: config.embedded_store.unfinished_bytes,
         },
         explain: config.environment == config::Environment::Development,
-        timeouts: ObjectStoreTimeouts {
-            rate: config.storage.embedded_rate,
-            ..ObjectStoreTimeouts::default()
-        },
+        timeouts: ObjectStoreTimeouts { rate: config.embedded_store.rate, ..ObjectStoreTimeouts::default() },
     };
-    let store = ObjectStore::bind(settings, config.storage.embedded_bind).await.map_err(|error| {
+    let store = ObjectStore::bind(settings, config.embedded_store.bind).await.map_err(|error| {
         let is_about_the_address = matches!(error, ObjectStoreError::Listen { .. });
         let reason = CommandError::from(error);
         if !is_about_the_address {
@@ -314,59 +374,6 @@ fn subscribers(config: &Config, databases: &Databases) -> Result<Vec<Subscriber>
         mailer,
     };
     Ok(vec![welcome.subscriber()])
-}
-
-fn session_lifetime(config: &Config) -> Duration {
-    Duration::from_secs(u64::from(config.auth.refresh_token_days) * 24 * 3_600)
-}
-
-fn auth_settings(config: &Config) -> AuthSettings {
-    AuthSettings {
-        issuer: config.auth.issuer.clone(),
-        audience: config.auth.audience.clone(),
-        access_token_lifetime: Duration::from_secs(config.auth.access_token_seconds.into()),
-        session_lifetime: session_lifetime(config),
-        longest_session: Duration::from_hours(24 * u64::from(config.auth.session_days)),
-        sessions_per_user: config.auth.sessions_per_user.into(),
-        refresh_grace: Duration::from_secs(config.auth.refresh_grace_seconds.into()),
-        passwords: password_settings(&config.auth),
-    }
-}
-
-/// How passwords are hashed, also by the command line.
-#[must_use]
-pub fn password_settings(auth: &config::Auth) -> PasswordSettings {
-    PasswordSettings {
-        memory_kib: auth.argon2_memory_kib,
-        iterations: auth.argon2_iterations,
-        parallelism: auth.argon2_parallelism,
-        threads: auth.hash_threads,
-        queue: auth.hash_queue,
-        patience: Duration::from_secs(auth.hash_wait_seconds.into()),
-    }
-}
-
-fn storage_settings(config: &Config, endpoints: &Endpoints) -> StorageSettings {
-    StorageSettings {
-        endpoint: Some(endpoints.own.clone()),
-        public_endpoint: Some(endpoints.public.clone()),
-        region: config.storage.region.clone(),
-        bucket: config.storage.bucket.clone(),
-        access_key: config.storage.access_key.expose_secret().to_owned(),
-        secret_key: config.storage.secret_key.clone(),
-        path_style: config.storage.path_style,
-    }
-}
-
-fn upload_settings(config: &Config) -> UploadSettings {
-    UploadSettings {
-        max_size: i64::try_from(config.uploads.max_size).unwrap_or(i64::MAX),
-        quota: i64::try_from(config.uploads.quota).unwrap_or(i64::MAX),
-        allowed_types: config.uploads.allowed_types.clone(),
-        url_ttl: Duration::from_secs(config.uploads.url_seconds.into()),
-        deleted_grace: Duration::from_secs(u64::from(config.uploads.grace_days) * 24 * 3_600),
-        ..UploadSettings::default()
-    }
 }
 
 /// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.

@@ -5,6 +5,7 @@ use std::io;
 use auth::dto::{Device, Password};
 use auth::password::PasswordHasher;
 use auth::service::AdminAccount;
+use http_kit::request_log::panic_text;
 use migration::record::{self, Standing};
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
@@ -13,15 +14,15 @@ use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
+use shared_kernel::principal::Principal;
 use shared_kernel::session::{Databases, ReadPrimary};
 use shared_kernel::text::Line;
 use user::dto::User;
 
-use crate::application::{Addresses, Application, make_folder, open_databases, password_settings, reachable};
+use crate::application::{Addresses, Application, make_folder, open_databases, reachable};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
 use crate::config::{Config, redacted_url, without_slash};
-use crate::http::observe::panic_text;
-use crate::http::openapi as document;
+use crate::document::document;
 use crate::logging::Output;
 use crate::migrate as schema;
 use crate::occupied;
@@ -158,8 +159,10 @@ pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), Comm
         }
         (AdminAccount::New { .. }, _) => "was created as an admin",
     };
-    let hasher = PasswordHasher::start(password_settings(&config.auth))?;
-    let made = auth::service::create_admin(&hasher, &databases, account, password).await?.into_value();
+    let hasher = PasswordHasher::start(config.auth.passwords)?;
+    let (db, principal) = (databases.write(), Principal::system("admin create"));
+    let made = auth::service::create_admin(&hasher, &reader, &db, &principal, account, password).await?;
+    let made = db.commit(made).await?.into_value();
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
 
@@ -193,7 +196,7 @@ fn history(user: &User, first: Option<&Device>) -> String {
 /// The OpenAPI document.
 #[must_use]
 pub fn openapi(config: &Config, pretty: bool) -> String {
-    let document = document::document(config);
+    let document = document(config);
     let text = if pretty { document.to_pretty_json() } else { document.to_json() };
     text.unwrap_or_default()
 }
@@ -203,7 +206,7 @@ pub fn openapi(config: &Config, pretty: bool) -> String {
 pub fn credentials(config: &Config) -> String {
     let storage = &config.storage;
     let endpoint = storage.endpoint.clone().map_or_else(
-        || format!("http://{}", reachable(storage.embedded_bind)),
+        || format!("http://{}", reachable(config.embedded_store.bind)),
         |endpoint| without_slash(&endpoint).to_owned(),
     );
     let credentials = serde_json::json!({
@@ -279,7 +282,7 @@ fn raise_file_limit(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
-    let wanted = config.server.connections + config.storage.embedded_connections + OTHERS;
+    let wanted = config.server.connections + config.embedded_store.connections + OTHERS;
     let files = getrlimit(Resource::Nofile).current;
     if let Some(files) = files.filter(|files| u64::try_from(wanted).is_ok_and(|wanted| *files < wanted)) {
         tracing::warn!(

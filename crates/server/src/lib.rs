@@ -5,8 +5,9 @@
 //! |---|---|
 //! | [`application`] | everything wired; [`Application::build`](application::Application::build) and `run` |
 //! | [`routers`] | the one list of domains, and one file for each: extract, one service call, respond |
-//! | [`http`] | what every request passes through, and how answers are made |
-//! | [`config`] | the configuration: read once, checked once |
+//! | [`document`] | the OpenAPI document |
+//! | [`context`] | the state of the domains |
+//! | [`config`] | the sections of the configuration: read once, checked once |
 //! | [`cli`], [`commands`] | the command line |
 //! | [`subscribers`] | what happens when something happened |
 //! | [`claim`] | one server at a time for a data folder |
@@ -20,7 +21,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod context;
-pub mod http;
+pub mod document;
 pub mod logging;
 pub mod migrate;
 pub mod occupied;

@@ -2,23 +2,34 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use server::cli::{AdminCommand, Cli, Command, CommandError, UploadsCommand, print, print_error};
 use server::commands;
-use server::config::{Config, ConfigError, Loaded, Sources, reference};
+use server::config::{self, Config, ConfigError, Loaded, Sources, reference};
 use server::logging::{self, Output};
 
 fn main() -> ExitCode {
     // A wrong usage ends here, with 2.
     let cli = Cli::parse();
-    match actix_web::rt::System::new().block_on(run(cli)) {
+    match block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// How long what was cut off has to end: work on a file, which cannot be cut off, may hang for ever.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    outcome
 }
 
 async fn run(cli: Cli) -> Result<(), CommandError> {
@@ -42,7 +53,7 @@ async fn run(cli: Cli) -> Result<(), CommandError> {
 }
 
 fn load(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
-    Config::load(&Sources::of_process(file)?)
+    Config::load(&Sources::of_process(file, &config::table())?)
 }
 
 /// What every command needs that touches data: the whole configuration, and a log.

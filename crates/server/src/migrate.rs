@@ -130,7 +130,7 @@ const FROM_SOURCES: &str = "(from the sources: `cargo run -- migrate …`)";
 
 /// How a developer begins with an empty database.
 fn start_over(config: &Config) -> String {
-    if config.database.url.expose_secret().starts_with("sqlite:") {
+    if config.database.is_sqlite() {
         format!("To start over, delete {}", sqlite_file(config))
     } else {
         "To start over, drop the database and make an empty one".to_owned()

@@ -1,16 +1,13 @@
 //! Whether a database is another program's. `DATABASE_URL` is a name that many projects use: a start in a shell that has one
 //! must not write its tables between theirs.
 
-use migration::record::CONTENTS;
+use migration::record::{CONTENTS, RECORD};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::CommandError;
 use crate::config::{Config, redacted_url};
-
-/// Where sea-orm writes down which migrations ran: other programs that use sea-orm have it too.
-const RECORD: &str = "seaql_migrations";
 
 /// How many tables a refusal names.
 const NAMED: usize = 5;
@@ -60,7 +57,7 @@ struct Other {
 async fn other_program(primary: &impl ConnectionTrait) -> Result<Option<Other>, DbErr> {
     let mut tables = tables(primary).await?;
     let applied = if tables.iter().any(|table| table == RECORD) {
-        names(primary, "SELECT version AS name FROM seaql_migrations").await?
+        names(primary, &format!("SELECT version AS name FROM {RECORD}")).await?
     } else {
         Vec::new()
     };

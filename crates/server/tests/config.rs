@@ -105,7 +105,7 @@ fn nothing_has_to_be_configured_in_development() {
     assert_eq!(config.server.public_url.as_str(), "http://localhost:8000/");
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(20));
     assert_eq!(config.server.drain_delay, Duration::ZERO);
-    assert!(config.server.workers >= 1 && config.auth.hash_threads >= 1);
+    assert!(config.server.workers >= 1 && config.auth.passwords.threads >= 1);
     assert_eq!(config.auth.issuer, "http://localhost:8000");
     assert_eq!(config.auth.link_base.as_str(), "http://localhost:8000/");
     assert_eq!(config.mail.from, "Ashlar <no-reply@localhost>");

@@ -292,6 +292,17 @@ pub static STILL_REFERENCED: Problem = Problem {
     field: None,
 };
 
+/// The credentials are a program's, and only a user can do this.
+pub static USER_REQUIRED: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "user_required",
+    title: "Only a user can do this",
+    help: "The operation is about what belongs to a user, and the credentials are those of a service account, which has nothing \
+           of its own. Sign in as a user, or use an API key of a user.",
+    example: "only a user can do this, and the credentials are not a user's",
+    field: None,
+};
+
 /// An unexpected failure of the server.
 pub static INTERNAL: Problem = Problem {
     kind: Kind::Internal,
@@ -316,4 +327,4 @@ pub static UNAVAILABLE: Problem = Problem {
 
 /// The problems that the kernel itself can answer with.
 pub static PROBLEMS: &[&Problem] =
-    &[&VALIDATION_FAILED, &PRECONDITION_FAILED, &STILL_REFERENCED, &INTERNAL, &UNAVAILABLE];
+    &[&VALIDATION_FAILED, &PRECONDITION_FAILED, &STILL_REFERENCED, &USER_REQUIRED, &INTERNAL, &UNAVAILABLE];

@@ -3,7 +3,7 @@
 //! A row keeps the id of an upload, and who reads the row gets a URL that is good for a short time. Domains do not know the
 //! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`.
 //!
-//! Whoever may see a row may have its files: nothing is asked about the actor here. That the file was one's own when the row
+//! Whoever may see a row may have its files: nothing is asked about the principal here. That the file was one's own when the row
 //! was written is what [`check_references`](crate::reference::check_references) takes care of.
 //!
 //! Making a URL is a computation that waits for nobody, because it is done while a transaction may be open.

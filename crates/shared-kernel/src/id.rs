@@ -80,6 +80,30 @@ impl IdKind for SessionKind {
 /// A signed-in device.
 pub type SessionId = Id<SessionKind>;
 
+/// The kind of [`ApiKeyId`].
+#[derive(Debug)]
+pub enum ApiKeyKind {}
+
+impl IdKind for ApiKeyKind {
+    const PREFIX: &'static str = "key";
+    const NAME: &'static str = "api_key";
+}
+
+/// A key with which a program acts for a user.
+pub type ApiKeyId = Id<ApiKeyKind>;
+
+/// The kind of [`ServiceAccountId`].
+#[derive(Debug)]
+pub enum ServiceAccountKind {}
+
+impl IdKind for ServiceAccountKind {
+    const PREFIX: &'static str = "svc";
+    const NAME: &'static str = "service_account";
+}
+
+/// An account of a program.
+pub type ServiceAccountId = Id<ServiceAccountKind>;
+
 /// The identifier of a `K`.
 pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
 
@@ -112,7 +136,7 @@ impl<K> Id<K> {
 
     /// The id that [`to_bytes`](Self::to_bytes) took apart.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::of(Ulid::from_bytes(bytes))
     }
 }

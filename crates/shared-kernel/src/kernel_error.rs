@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::error::{
     DomainError, FieldError, INTERNAL, Invalid, PRECONDITION_FAILED, Problem, STILL_REFERENCED,
-    VALIDATION_FAILED,
+    USER_REQUIRED, VALIDATION_FAILED,
 };
+use crate::principal::UserRequired;
 use crate::session::SessionError;
 
 /// A failure that every domain can have and none looks into: its error has one variant for all of them, marked `#[problem(kernel)]`. A
@@ -31,6 +32,9 @@ pub enum KernelError {
         /// The table of those rows.
         by: &'static str,
     },
+    /// The principal acts for no user, and only a user has rows of their own.
+    #[error(transparent)]
+    UserRequired(#[from] UserRequired),
     /// The URL of a file that a row refers to cannot be made.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -59,6 +63,7 @@ impl DomainError for KernelError {
             Self::Cursor => &VALIDATION_FAILED,
             Self::Stale => &PRECONDITION_FAILED,
             Self::Referenced { .. } => &STILL_REFERENCED,
+            Self::UserRequired(error) => error.problem(),
             Self::Files(_) => &INTERNAL,
         }
     }
@@ -74,6 +79,12 @@ impl DomainError for KernelError {
     fn retry_after(&self) -> Option<Duration> {
         let Self::Session(error) = self else { return None };
         error.retry_after()
+    }
+}
+
+impl DomainError for UserRequired {
+    fn problem(&self) -> &'static Problem {
+        &USER_REQUIRED
     }
 }
 

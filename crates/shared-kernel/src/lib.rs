@@ -6,7 +6,7 @@
 //! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
-//! | [`actor`] | who is asking |
+//! | [`principal`] | on whose authority something is done, and what it may |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
@@ -77,7 +77,6 @@
 #[cfg(test)]
 extern crate self as shared_kernel;
 
-pub mod actor;
 pub mod clock;
 pub mod contact;
 pub mod crypto;
@@ -90,6 +89,7 @@ pub mod json;
 pub mod kernel_error;
 pub mod page;
 pub mod patch;
+pub mod principal;
 pub mod random;
 pub mod reference;
 pub mod refused;

@@ -56,6 +56,11 @@ pub struct PageQuery {
     pub include: Option<Include>,
 }
 
+impl PageQuery {
+    /// The names of its parameters, which no filter of a list may have.
+    pub const NAMES: [&'static str; 4] = ["limit", "cursor", "offset", "include"];
+}
+
 /// What a page can carry besides its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@
 //! Two things are kept, on both engines and whatever happens at once: **no living row refers to a deleted one**, and nobody
 //! refers to what they may not see.
 //!
-//! - [`check_references`], before a row is written, asks whether what it points at lives and is visible to the actor, and
+//! - [`check_references`], before a row is written, asks whether what it points at lives and is visible to the principal, and
 //!   keeps it from being deleted until the session ends. PostgreSQL holds the row `FOR SHARE`, which whoever deletes it
 //!   waits for; SQLite has one writer.
 //! - [`Repository::soft_delete`](crate::repository::Repository::soft_delete) does to the living rows that refer to a
@@ -31,10 +31,10 @@
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{Condition, ConnectionTrait as _, DbErr};
 
-use crate::actor::Actor;
 use crate::error::{FieldError, Invalid};
 use crate::id::{Id, IdKind};
 use crate::kernel_error::KernelError;
+use crate::principal::Principal;
 use crate::resource::{OnDelete, Resource};
 use crate::session::{Reader as _, SessionError, WriteSession};
 
@@ -54,7 +54,7 @@ impl ReferenceField {
     }
 }
 
-/// Refuses fields that point at what is not there, was deleted, or is not visible to the actor: all of them at once, each
+/// Refuses fields that point at what is not there, was deleted, or is not visible to the principal: all of them at once, each
 /// with the code `reference`, and without telling which of the three it is. What they point at otherwise stays until the
 /// session ends. To be called before the rows are written that refer to it.
 ///
@@ -63,16 +63,16 @@ impl ReferenceField {
 /// [`KernelError::Invalid`], and the session's.
 pub async fn check_references(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     fields: &[ReferenceField],
 ) -> Result<(), KernelError> {
-    let refused = invalid_references(session, actor, fields).await?;
+    let refused = invalid_references(session, principal, fields).await?;
     if refused.is_empty() { Ok(()) } else { Err(Invalid(refused).into()) }
 }
 
 async fn invalid_references(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     fields: &[ReferenceField],
 ) -> Result<Vec<FieldError>, SessionError> {
     let resources = session.resources();
@@ -84,7 +84,7 @@ async fn invalid_references(
     checks.sort_unstable();
     let mut refused = Vec::new();
     for (_, id, field) in checks {
-        if !lock_for_share(session, actor, fields[field].table, id).await? {
+        if !lock_for_share(session, principal, fields[field].table, id).await? {
             refused.push(field);
         }
     }
@@ -94,10 +94,10 @@ async fn invalid_references(
     Ok(refused.into_iter().map(refusal).collect())
 }
 
-/// Whether the row lives and is visible to the actor; then nobody deletes it until the session ends.
+/// Whether the row lives and is visible to the principal; then nobody deletes it until the session ends.
 async fn lock_for_share(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     table: &'static str,
     id: &str,
 ) -> Result<bool, SessionError> {
@@ -113,7 +113,7 @@ async fn lock_for_share(
         .from(table)
         .and_where(Expr::col("id").eq(id))
         .and_where(Expr::col("deleted_at").is_null())
-        .cond_where((resource.referable)(actor))
+        .cond_where((resource.referable)(principal))
         .lock_shared()
         .to_owned();
     Ok(session.query_one(&select).await?.is_some())

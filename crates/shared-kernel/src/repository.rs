@@ -22,10 +22,18 @@ use crate::event::{self, Creation, Deletion, Lifecycle, LifecycleStep, PendingEv
 use crate::id::{Id, IdKind, UserId};
 use crate::kernel_error::KernelError;
 use crate::page::{self, Order, Page, PageRequest};
+use crate::principal::Principal;
 use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
 use crate::text;
+
+/// Rows whose owner, in this column, is the user of `principal`: none where it acts for no user.
+#[must_use]
+pub fn owned_by(principal: &Principal, owner: impl ColumnTrait) -> Expr {
+    // Not `eq` of an `Option`: without a user that would be `IS NULL`, which rows that belong to nobody fulfil.
+    principal.user().map_or_else(|| Expr::val(false), |user| owner.eq(user))
+}
 
 /// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the
 /// [`folded`](text::folded) form of texts, or addresses as they are [compared](crate::contact::Email::comparable): of those

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{Condition, DbErr, QueryResult};
 
-use crate::actor::Actor;
 use crate::event::PendingEvent;
+use crate::principal::Principal;
 
 /// What other domains may know of a table. It has the columns of every resource: `id`, `version`, `updated_at` and
 /// `deleted_at`.
@@ -15,8 +15,8 @@ use crate::event::PendingEvent;
 pub struct Resource {
     /// Its name.
     pub table: &'static str,
-    /// Which of its living rows an actor may refer to: a condition on its columns.
-    pub referable: fn(&Actor) -> Condition,
+    /// Which of its living rows a principal may refer to: a condition on its columns.
+    pub referable: fn(&Principal) -> Condition,
     /// Which of its living rows are in use: a condition on its columns. What belongs to one that is not, such as a suspended
     /// account, is no longer shown to everyone: [`Resources::in_use`].
     pub active: fn() -> Condition,

@@ -17,12 +17,12 @@ use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
-use crate::actor::Actor;
 use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::crypto::SecretKey;
 use crate::event::{DomainEvent, Envelope};
 use crate::files::{Files, FilesError, StoredFile};
 use crate::id::{Id, IdKind as _, UploadId, UserId};
+use crate::principal::{Authentication, Method, Principal, Scopes};
 use crate::random;
 use crate::resource::Resources;
 use crate::session::{DatabaseSettings, Databases, Reader as _};
@@ -54,6 +54,28 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The principal of a user who signed in with a password at that time, in a session of their own.
+#[must_use]
+pub fn principal(user: UserId, at: Timestamp) -> Principal {
+    let authentication = Authentication { session_id: Id::new(at), at, methods: vec![Method::Password] };
+    Principal::signed_in(user, authentication, Scopes::of_user(false))
+}
+
+/// The same principal, if its user were an admin.
+///
+/// # Panics
+///
+/// Nobody signed in.
+#[must_use]
+pub fn as_admin(principal: &Principal) -> Principal {
+    match (principal.user(), principal.authentication()) {
+        (Some(user), Some(authentication)) => {
+            Principal::signed_in(user, authentication.clone(), Scopes::of_user(true))
+        }
+        _ => panic!("not the principal of a session: {principal}"),
     }
 }
 
@@ -124,7 +146,7 @@ impl TestDatabase {
     }
 
     /// A new user, signed in: an active account, no admin.
-    pub async fn user(&self) -> Actor {
+    pub async fn user(&self) -> Principal {
         let now = self.clock().now();
         let user_id = UserId::new(now);
         let email = format!("{user_id}@example.com");
@@ -149,11 +171,11 @@ impl TestDatabase {
         ]);
         let inserted = self.primary().execute(&insert).await;
         inserted.unwrap_or_else(|error| panic!("insert a user: {error}"));
-        Actor { user_id, session_id: Id::new(now), is_admin: false }
+        principal(user_id, now)
     }
 
     /// A completed upload of that user: its row; there is no object.
-    pub async fn upload_of(&self, owner: &Actor) -> UploadId {
+    pub async fn upload_of(&self, owner: &Principal) -> UploadId {
         let now = self.clock().now();
         let upload_id = UploadId::new(now);
         let mut insert = Query::insert();
@@ -175,7 +197,7 @@ impl TestDatabase {
             upload_id.into(),
             now.into(),
             now.into(),
-            owner.user_id.into(),
+            owner.user().into(),
             format!("uploads/{upload_id}").into(),
             "harbour.png".into(),
             "image/png".into(),

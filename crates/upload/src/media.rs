@@ -225,7 +225,8 @@ mod tests {
             }
             assert!(!media.extensions.is_empty(), "{}", media.name);
         }
-        for content_type in UploadSettings::default().allowed_types {
+        let settings: UploadSettings = configuration::defaults(()).unwrap();
+        for content_type in settings.allowed_types {
             assert_eq!(canonical(&content_type), Some(content_type));
         }
     }

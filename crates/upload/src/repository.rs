@@ -5,13 +5,13 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Deletion;
 use shared_kernel::id::UserId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, Page, PageRequest};
-use shared_kernel::repository::{self, Repository};
+use shared_kernel::principal::Principal;
+use shared_kernel::repository::{self, Repository, owned_by};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::content::Found;
@@ -63,12 +63,12 @@ fn is_of_type(declared: &str) -> Condition {
 impl Uploads {
     pub(crate) async fn list(
         session: &impl Reader,
-        owner: UserId,
+        principal: &Principal,
         filter: &UploadFilter,
         request: &PageRequest,
     ) -> Result<Page<Model>, KernelError> {
         let conditions = Condition::all()
-            .add(Column::OwnerId.eq(owner))
+            .add(owned_by(principal, Column::OwnerId))
             .add_option(filter.status.map(|status| Column::Status.eq(status)))
             .add_option(filter.content_type.as_deref().map(is_of_type));
         Self::page(session, Self::live().filter(conditions), request, Order::newest_first()).await
@@ -159,11 +159,11 @@ impl Uploads {
             .into_query()
     }
 
-    /// What `actor` may read and download: one's own, and from its completion on what its owner made public, as long as the
+    /// What `principal` may read and download: one's own, and from its completion on what its owner made public, as long as the
     /// owner's account is in use.
     pub(crate) async fn find_readable(
         session: &impl Reader,
-        actor: Option<&Actor>,
+        principal: Option<&Principal>,
         id: UploadId,
     ) -> Result<Option<Model>, SessionError> {
         let public = session
@@ -171,15 +171,16 @@ impl Uploads {
             .in_use("users", Expr::col((Entity, Column::OwnerId)))
             .add(Column::Visibility.eq(UploadVisibility::Public))
             .add(Column::Status.eq(UploadStatus::Completed));
-        let readable =
-            Condition::any().add(public).add_option(actor.map(|actor| Column::OwnerId.eq(actor.user_id)));
+        let readable = Condition::any()
+            .add(public)
+            .add_option(principal.map(|principal| owned_by(principal, Column::OwnerId)));
         session.one(Self::live().filter(Column::Id.eq(id)).filter(readable)).await
     }
 
     /// What a user may refer to: one's own, when its bytes are there.
-    pub(crate) fn visible_to(actor: &Actor) -> Condition {
+    pub(crate) fn visible_to(principal: &Principal) -> Condition {
         Condition::all()
-            .add(Column::OwnerId.eq(actor.user_id))
+            .add(owned_by(principal, Column::OwnerId))
             .add(Column::Status.eq(UploadStatus::Completed))
     }
 

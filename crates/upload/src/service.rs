@@ -1,14 +1,14 @@
 //! The rules of uploads.
 
 use sea_orm::ActiveValue::Set;
-use shared_kernel::actor::Actor;
 use shared_kernel::error::{FieldError, Invalid};
 use shared_kernel::event::Origin;
 use shared_kernel::page::{Page, PageRequest};
+use shared_kernel::principal::Principal;
 use shared_kernel::random;
 use shared_kernel::repository::{self, Precondition, Repository as _};
 use shared_kernel::resource::{OnDelete, Reference, Resource};
-use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
+use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
@@ -42,9 +42,10 @@ pub async fn create(
     session: &WriteSession,
     storage: &Storage,
     settings: &UploadSettings,
-    actor: &Actor,
+    principal: &Principal,
     new: CreateUpload,
 ) -> Result<CreatedUpload, UploadError> {
+    let owner_id = principal.require_user()?;
     let content_type = fit(settings, &new)?;
     // Signed before the first statement: no transaction is open yet.
     let key = new_object_key();
@@ -55,7 +56,7 @@ pub async fn create(
         checksum_sha256: new.checksum_sha256.as_deref(),
     };
     let presigned = storage.presign_put(declared, settings.url_ttl).await?;
-    let used = Uploads::lock_used_space(session, actor.user_id).await?;
+    let used = Uploads::lock_used_space(session, owner_id).await?;
     if used.bytes.saturating_add(new.size) > settings.quota {
         return Err(UploadError::QuotaExceeded { size: new.size, used: used.bytes, quota: settings.quota });
     }
@@ -68,7 +69,7 @@ pub async fn create(
         created_at: Set(session.now()),
         updated_at: Set(session.now()),
         deleted_at: Set(None),
-        owner_id: Set(actor.user_id),
+        owner_id: Set(owner_id),
         object_key: Set(key),
         filename: Set(new.filename.into_string()),
         content_type: Set(content_type),
@@ -96,25 +97,24 @@ pub async fn create(
 /// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
 /// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
 pub async fn complete(
-    read: &ReadPrimary,
-    write: WriteSession,
+    reader: &ReadPrimary,
+    session: &WriteSession,
     storage: &Storage,
-    actor: &Actor,
+    principal: &Principal,
     id: UploadId,
-) -> Result<Committed<Upload>, UploadError> {
-    let row = owned(read, actor, id).await?;
-    let upload = match row.status {
-        UploadStatus::Completed => row.into(),
+) -> Result<Upload, UploadError> {
+    let row = owned(reader, principal, id).await?;
+    match row.status {
+        UploadStatus::Completed => Ok(row.into()),
         UploadStatus::Pending => {
             // On the heap: what waits for the SDK is large, and this waits inside a handler.
             let findings = match Box::pin(inspect(storage, &row)).await {
-                Err(UploadError::Incomplete) if row.expires_at <= write.now() => Err(UploadError::Expired),
+                Err(UploadError::Incomplete) if row.expires_at <= session.now() => Err(UploadError::Expired),
                 inspected => inspected,
             }?;
-            finish(&write, actor, id, findings).await?
+            finish(session, principal, id, findings).await
         }
-    };
-    Ok(write.commit(upload).await?)
+    }
 }
 
 /// An upload, for its owner; what everyone may see of it for anyone else, if it is public.
@@ -126,11 +126,11 @@ pub async fn complete(
 /// [`UploadError::NotFound`].
 pub async fn get(
     session: &impl Reader,
-    actor: Option<&Actor>,
+    principal: Option<&Principal>,
     id: UploadId,
 ) -> Result<ShownUpload, UploadError> {
-    let row = readable(session, actor, id).await?;
-    let is_own = actor.is_some_and(|actor| actor.owns(row.owner_id));
+    let row = readable(session, principal, id).await?;
+    let is_own = principal.is_some_and(|principal| principal.owns(row.owner_id));
     Ok(if is_own { ShownUpload::Own(row.into()) } else { ShownUpload::Public(row.into()) })
 }
 
@@ -141,11 +141,11 @@ pub async fn get(
 /// A cursor that is none.
 pub async fn list(
     session: &impl Reader,
-    actor: &Actor,
+    principal: &Principal,
     filter: &UploadFilter,
     request: &PageRequest,
 ) -> Result<Page<Upload>, UploadError> {
-    Ok(Uploads::list(session, actor.user_id, filter, request).await?.map(Upload::from))
+    Ok(Uploads::list(session, principal, filter, request).await?.map(Upload::from))
 }
 
 /// Where an upload's bytes can be had for a short time: by its owner, and by anyone if it is public. What a browser could
@@ -158,11 +158,11 @@ pub async fn download(
     session: &impl Reader,
     storage: &Storage,
     settings: &UploadSettings,
-    actor: Option<&Actor>,
+    principal: Option<&Principal>,
     id: UploadId,
     (reading, disposition): (Reading, Disposition),
 ) -> Result<Download, UploadError> {
-    let row = readable(session, actor, id).await?;
+    let row = readable(session, principal, id).await?;
     if row.status == UploadStatus::Pending {
         return Err(UploadError::Incomplete);
     }
@@ -183,11 +183,11 @@ pub async fn download(
 /// [`UploadError::NotFound`], a stale precondition, and something that refers to it and may not lose it.
 pub async fn delete(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     id: UploadId,
     precondition: &Precondition,
 ) -> Result<(), UploadError> {
-    owned(session, actor, id).await?;
+    owned(session, principal, id).await?;
     Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
     Ok(())
 }
@@ -268,14 +268,18 @@ async fn remove(databases: &Databases, storage: &Storage, doomed: &[Model]) -> R
     unreachable.map_or(Ok(removed), |error| Err(error.into()))
 }
 
-/// The actor's own living upload. Anybody else's is not there.
-async fn owned(session: &impl Reader, actor: &Actor, id: UploadId) -> Result<Model, UploadError> {
-    let row = Uploads::find(session, id).await?.filter(|row| actor.owns(row.owner_id));
+/// The principal's own living upload. Anybody else's is not there.
+async fn owned(session: &impl Reader, principal: &Principal, id: UploadId) -> Result<Model, UploadError> {
+    let row = Uploads::find(session, id).await?.filter(|row| principal.owns(row.owner_id));
     row.ok_or(UploadError::NotFound)
 }
 
-async fn readable(session: &impl Reader, actor: Option<&Actor>, id: UploadId) -> Result<Model, UploadError> {
-    Uploads::find_readable(session, actor, id).await?.ok_or(UploadError::NotFound)
+async fn readable(
+    session: &impl Reader,
+    principal: Option<&Principal>,
+    id: UploadId,
+) -> Result<Model, UploadError> {
+    Uploads::find_readable(session, principal, id).await?.ok_or(UploadError::NotFound)
 }
 
 /// The one name of the declared type, unless the settings refuse something: all of it at once.
@@ -325,12 +329,12 @@ fn agreed_checksum(row: &Model, stored: StoredObject) -> Result<Option<String>, 
 /// Publishes it, unless somebody just did: then theirs is the answer, and theirs the event.
 async fn finish(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     id: UploadId,
     findings: Findings,
 ) -> Result<Upload, UploadError> {
     let Some(completed) = Uploads::complete(session, id, findings).await? else {
-        return Ok(owned(session, actor, id).await?.into());
+        return Ok(owned(session, principal, id).await?.into());
     };
     session.emit(&UploadCompleted::from(&completed)).await?;
     Ok(completed.into())

@@ -1,31 +1,40 @@
-//! What the operator decides about uploads.
+//! What the operator decides about uploads: the section `uploads` of the configuration, and of the section `storage` what every
+//! object store needs.
 
 use std::time::Duration;
 
-/// Limits and periods. Sizes are in bytes.
+use configuration::{
+    Environment, Keys, Section, bytes, days, empty, key, list, optional, parsed, seconds, secret, switch,
+    text, web_url,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+/// Limits and periods of uploads. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadSettings {
-    /// The largest file that is sent with a single PUT.
+    /// Largest file that is sent with a single PUT.
     pub max_size: i64,
-    /// How much all uploads of one user may have together. Deleted ones count until [`purge`](crate::service::purge)
+    /// Presigned URLs work for so long. S3 signs for a week at most.
+    pub url_ttl: Duration,
+    /// Sum of the sizes of all uploads of one user. Deleted ones count until [`purge`](crate::service::purge)
     /// has removed their objects: till then they take up space, and a URL handed out before still puts.
     pub quota: i64,
-    /// How many uploads of one user may be pending at a time; deleted ones count as for the quota.
-    pub max_pending: i64,
-    /// The content types that are taken, without parameters, each by any of its names.
+    /// Content types that are taken, without parameters, each by any of its names.
     pub allowed_types: Vec<String>,
-    /// How long a presigned URL works. At most a week: S3 signs no longer.
-    pub url_ttl: Duration,
-    /// An upload that was not completed so long after its URL expired is given up. Longer than the slowest PUT takes.
-    pub pending_grace: Duration,
-    /// A deleted upload's object stays for so long.
+    /// Time that the object of a deleted upload stays.
     pub deleted_grace: Duration,
-    /// How many uploads [`purge`](crate::service::purge) takes on in one transaction.
+    /// Number of uploads of one user that may be pending at a time; deleted ones count as for the quota.
+    pub max_pending: i64,
+    /// Time after the expiry of its URL at which an upload that was not completed is given up. Longer than the slowest PUT takes.
+    pub pending_grace: Duration,
+    /// Number of uploads that [`purge`](crate::service::purge) takes on in one transaction.
     pub purge_batch: u64,
 }
 
 const MIB: i64 = 1024 * 1024;
-const HOUR: Duration = Duration::from_hours(1);
+const GIB: i64 = 1024 * MIB;
+const PIB: i64 = 1024 * 1024 * GIB;
 
 const ALLOWED_TYPES: [&str; 12] = [
     "image/jpeg",
@@ -42,19 +51,161 @@ const ALLOWED_TYPES: [&str; 12] = [
     "application/zip",
 ];
 
-impl Default for UploadSettings {
-    /// 64 MiB in one file, 10 GiB in all, 100 pending at a time, URLs for a quarter of an hour; a day for what is pending, a week for what was
-    /// deleted.
-    fn default() -> Self {
-        Self {
-            max_size: 64 * MIB,
-            quota: 10 * 1024 * MIB,
+impl Section for UploadSettings {
+    const NAME: &'static str = "uploads";
+    type Given<'a> = ();
+
+    fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
+        Some(Self {
+            max_size: keys.read(key(
+                "max_size",
+                bytes(1..=64 * MIB),
+                64 * MIB,
+                "Size of the largest file. This version uploads in one request, hence the bound.",
+            ))?,
+            url_ttl: keys.read(key(
+                "url_seconds",
+                seconds(10..=604_800),
+                900,
+                "Lifetime of a presigned URL.",
+            ))?,
+            quota: keys.read(key(
+                "quota",
+                bytes(0..=PIB),
+                10 * GIB,
+                "Sum of the sizes of all files of one user; deleted ones count until their object is gone.",
+            ))?,
+            allowed_types: keys.read(key(
+                "allowed_types",
+                list("media types in lower case and without parameters, such as image/png", media_type),
+                ALLOWED_TYPES.join(","),
+                "Types of files that are taken, each by any of its names.",
+            ))?,
+            deleted_grace: keys.read(key(
+                "grace_days",
+                days(0..=365),
+                7,
+                "Time for which the object of a deleted upload is kept.",
+            ))?,
             max_pending: 100,
-            allowed_types: ALLOWED_TYPES.map(str::to_owned).into(),
-            url_ttl: HOUR / 4,
-            pending_grace: 24 * HOUR,
-            deleted_grace: 7 * 24 * HOUR,
+            pending_grace: Duration::from_hours(24),
             purge_batch: 100,
+        })
+    }
+}
+
+/// RFC 6838, section 4.2.
+fn media_type(text: &str) -> Option<String> {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&-^_.+".contains(&b))
+    };
+    let (kind, subtype) = text.split_once('/')?;
+    (is_name(kind) && is_name(subtype)).then(|| text.to_owned())
+}
+
+/// Address of the object store, and the account there.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// URL of the store for the server; AWS when absent.
+    pub endpoint: Option<Url>,
+    /// URL of the store for clients, if that is another: presigned URLs begin with it.
+    pub public_endpoint: Option<Url>,
+    /// Region that requests are signed for.
+    pub region: String,
+    /// Bucket that everything lies in.
+    pub bucket: String,
+    /// Access key id.
+    pub access_key: SecretString,
+    /// Secret access key.
+    pub secret_key: SecretString,
+    /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
+    pub path_style: bool,
+}
+
+impl Section for StorageSettings {
+    const NAME: &'static str = "storage";
+    type Given<'a> = ();
+
+    fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
+        const DERIVED: &str = "derived from `secret_key` for the embedded store, required for another";
+        let settings = Self {
+            endpoint: keys.read(key(
+                "endpoint",
+                optional(web_url()),
+                empty("the embedded store"),
+                "URL of the S3 service that keeps the files, as the server reaches it.",
+            ))?,
+            public_endpoint: keys.read(key(
+                "public_endpoint",
+                optional(web_url()),
+                empty("`storage.endpoint`, or the embedded store's own address"),
+                "URL of the same service as browsers reach it: presigned URLs begin with it.",
+            ))?,
+            region: keys.read(key(
+                "region",
+                text("the name of a region"),
+                "us-east-1",
+                "Region that requests are signed for.",
+            ))?,
+            bucket: keys.read(key(
+                "bucket",
+                parsed("a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", bucket),
+                "ashlar",
+                "Bucket of all files.",
+            ))?,
+            access_key: keys.read(key(
+                "access_key",
+                secret("the name of the key that may read and write the bucket"),
+                empty(DERIVED),
+                "Access key id.",
+            ))?,
+            secret_key: keys.read(key(
+                "secret_key",
+                secret("the secret that belongs to `storage.access_key`"),
+                empty(DERIVED),
+                "Secret access key.",
+            ))?,
+            path_style: keys.read(key(
+                "path_style",
+                switch(),
+                true,
+                "Whether the bucket stands in the path (MinIO, the embedded store) or in the host name.",
+            ))?,
+        };
+        settings.check_account(keys);
+        Some(settings)
+    }
+}
+
+impl StorageSettings {
+    fn check_account(&self, keys: &mut Keys<'_>) {
+        // Access keys are names and may be short; neither may be the one of everybody's first try.
+        let account = [("access_key", &self.access_key, 0), ("secret_key", &self.secret_key, 16)];
+        let is_set = |key: &SecretString| !key.expose_secret().is_empty();
+        let because = match self.endpoint {
+            Some(_) => "`storage.endpoint` is set",
+            None => "the other key of the store is set",
+        };
+        let is_needed = self.endpoint.is_some() || account.iter().any(|(_, key, _)| is_set(key));
+        if let Some((name, ..)) = account.iter().find(|(_, key, _)| is_needed && !is_set(key)) {
+            keys.missing(name, because);
+        }
+        if keys.environment() == Environment::Development {
+            return;
+        }
+        for (name, key, length) in account.into_iter().filter(|(_, key, _)| is_set(key)) {
+            keys.must_be_strong(name, key, length);
         }
     }
+}
+
+fn bucket(name: &str) -> Option<String> {
+    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let is_name = (3..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+        && is_end(name.chars().next())
+        && is_end(name.chars().last())
+        && !name.contains("..");
+    is_name.then(|| name.to_owned())
 }

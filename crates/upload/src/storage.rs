@@ -26,32 +26,14 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, Timestamp};
 use shared_kernel::error::{DomainError, INTERNAL, UNAVAILABLE};
 use url::Url;
 
 use self::presign::{GetSigner, Window};
 use crate::dto::{Disposition, PresignedRequest};
-
-/// Where the store is and who we are there.
-#[derive(Clone, Debug)]
-pub struct StorageSettings {
-    /// Where the server reaches it; AWS when absent.
-    pub endpoint: Option<Url>,
-    /// Where clients reach it, if that is elsewhere: presigned URLs begin with it.
-    pub public_endpoint: Option<Url>,
-    /// The region that requests are signed for.
-    pub region: String,
-    /// The bucket that everything lies in.
-    pub bucket: String,
-    /// The access key.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: SecretString,
-    /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
-    pub path_style: bool,
-}
+use crate::settings::StorageSettings;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error, DomainError)]
@@ -344,7 +326,13 @@ pub(crate) fn config(settings: &StorageSettings, endpoint: Option<&Url>) -> Conf
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.region.clone()))
         .force_path_style(settings.path_style)
-        .credentials_provider(Credentials::new(&settings.access_key, secret, None, None, "ashlar"))
+        .credentials_provider(Credentials::new(
+            settings.access_key.expose_secret(),
+            secret,
+            None,
+            None,
+            "ashlar",
+        ))
         // Else a CRC32 of the empty body would be signed into every presigned PUT.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)

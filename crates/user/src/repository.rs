@@ -1,14 +1,15 @@
 //! The queries on `users`.
 
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
 };
-use shared_kernel::actor::Actor;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::id::UserId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Repository, contains};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
@@ -26,7 +27,7 @@ impl Repository for Users {
 
 impl Users {
     /// Whom anybody who is signed in may refer to.
-    pub(crate) fn visible_to(_: &Actor) -> Condition {
+    pub(crate) fn visible_to(_: &Principal) -> Condition {
         Self::active()
     }
 
@@ -52,6 +53,11 @@ impl Users {
             return Ok(None);
         };
         session.one(Self::live().filter(condition)).await
+    }
+
+    /// The living account, locked until the session ends, though not against those who only refer to it.
+    pub(crate) async fn hold(session: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
+        session.one(Self::live().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
     }
 
     /// The active admins besides `user`, locked until the session ends, so that two admins cannot demote each other at once.

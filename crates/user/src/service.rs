@@ -1,12 +1,12 @@
 //! The rules of accounts.
 
 use sea_orm::ActiveValue::Set;
-use shared_kernel::actor::Actor;
 use shared_kernel::contact::Contact;
 use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::{Patch, set_if_some};
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::resource::Resource;
 use shared_kernel::session::{Reader, WriteSession};
@@ -55,6 +55,15 @@ pub async fn find(session: &impl Reader, id: UserId) -> Result<Option<User>, Use
     Ok(Users::find(session, id).await?.map(User::from))
 }
 
+/// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn hold(session: &WriteSession, id: UserId) -> Result<Option<User>, UserError> {
+    Ok(Users::hold(session, id).await?.map(User::from))
+}
+
 /// The living account that somebody means who types an e-mail address, a user name or a phone number.
 ///
 /// # Errors
@@ -69,8 +78,8 @@ pub async fn find_by_identifier(session: &impl Reader, identifier: &str) -> Resu
 /// # Errors
 ///
 /// [`UserError::NotFound`].
-pub async fn get(session: &impl Reader, actor: &Actor, id: UserId) -> Result<User, UserError> {
-    if !actor.owns(id) && !actor.is_admin {
+pub async fn get(session: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
+    if !principal.owns(id) && !principal.is_admin() {
         return Err(UserError::NotFound);
     }
     find(session, id).await?.ok_or(UserError::NotFound)
@@ -83,7 +92,7 @@ pub async fn get(session: &impl Reader, actor: &Actor, id: UserId) -> Result<Use
 /// [`UserError::UsernameTaken`], [`UserError::PhoneTaken`], and a stale precondition.
 pub async fn update_me(
     session: &WriteSession,
-    actor: &Actor,
+    principal: &Principal,
     precondition: &Precondition,
     changes: UpdateMe,
 ) -> Result<User, UserError> {
@@ -94,7 +103,7 @@ pub async fn update_me(
         phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
         ..renamed(changes.name)
     };
-    change(session, actor.user_id, precondition, row).await
+    change(session, principal.require_user()?, precondition, row).await
 }
 
 /// Changes an account as an admin.
@@ -104,7 +113,7 @@ pub async fn update_me(
 /// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
 pub async fn admin_update(
     session: &WriteSession,
-    _admin: &Actor,
+    _admin: &Principal,
     id: UserId,
     precondition: &Precondition,
     changes: AdminUpdateUser,
@@ -121,7 +130,7 @@ pub async fn admin_update(
     change(session, id, precondition, row).await
 }
 
-/// Makes an account an admin's, if it is not one yet: for the command line, where there is no actor.
+/// Makes an account an admin's, if it is not one yet: for the command line.
 ///
 /// # Errors
 ///

@@ -1,11 +1,14 @@
 //! The server as an operator has it: healthy or not, stopped, killed, started again.
 
+use std::path::{Path, PathBuf};
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::Installation;
 use tests::store::png;
 use tests::{Client, PASSWORD, Raw, TestServer, eventually, unique};
+use url::Url;
 
 fn signup(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ada Lovelace"})
@@ -126,6 +129,55 @@ async fn a_stop_finishes_what_was_begun() {
     again.stop().await;
 }
 
+/// Uploads these bytes. The path of the upload.
+async fn uploaded(client: &Client, token: &str, bytes: &[u8]) -> String {
+    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
+    let created = client.post("/api/v1/uploads").bearer(token).json(&body).await.expect(201).json();
+    let mut put = client.request(Method::PUT, created["request"]["url"].as_str().unwrap()).unchecked();
+    for (name, value) in created["request"]["headers"].as_object().unwrap() {
+        if name != "content-length" {
+            put = put.header(name, value.as_str().unwrap());
+        }
+    }
+    put.bytes(bytes).await.expect(200);
+    let upload = format!("/api/v1/uploads/{}", created["upload"]["id"].as_str().unwrap());
+    client.post(&format!("{upload}/complete")).bearer(token).await.expect(200);
+    upload
+}
+
+/// The files below a folder that begin so.
+fn files_with(folder: &Path, begin: &[u8]) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|path| std::fs::read(path).unwrap().starts_with(begin));
+    files.chain(folders.iter().flat_map(|folder| files_with(folder, begin))).collect()
+}
+
+/// Work on a file cannot be cut off. A pipe in the file's place is one that hangs for ever, as a dead disk does.
+#[tokio::test]
+async fn a_stop_leaves_behind_what_hangs() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let session =
+        process.post("/api/v1/auth/signup").json(&signup("ada@example.com")).await.expect(201).json();
+    let token = session["access_token"].as_str().unwrap();
+    let bytes = png(12, 9);
+    let upload = uploaded(&process, token, &bytes).await;
+    let redirect = process.get(&format!("{upload}/download")).bearer(token).await.expect(302);
+    let url = Url::parse(redirect.header("location").unwrap()).unwrap();
+
+    let stored = files_with(&installation.folder().join("data/objects"), &bytes);
+    let [stored] = stored.as_slice() else { panic!("{stored:?}") };
+    std::fs::remove_file(stored).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(stored).status().unwrap().success());
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    let mut raw = Raw::connect(address).await;
+    let target = &url[url::Position::BeforePath..];
+    raw.send(format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n")).await;
+    let log = process.stop().await;
+    assert!(log.contains("the object store cuts requests off to stop in time"), "{log}");
+}
+
 #[tokio::test]
 async fn after_a_stop_and_a_start_everything_is_there() {
     let installation = Installation::new().await;
@@ -134,17 +186,8 @@ async fn after_a_stop_and_a_start_everything_is_there() {
         process.post("/api/v1/auth/signup").json(&signup("ada@example.com")).await.expect(201).json();
     let token = session["access_token"].as_str().unwrap();
     let bytes = png(12, 9);
-    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
-    let created = process.post("/api/v1/uploads").bearer(token).json(&body).await.expect(201).json();
-    let mut put = process.request(Method::PUT, created["request"]["url"].as_str().unwrap()).unchecked();
-    for (name, value) in created["request"]["headers"].as_object().unwrap() {
-        if name != "content-length" {
-            put = put.header(name, value.as_str().unwrap());
-        }
-    }
-    put.bytes(bytes.clone()).await.expect(200);
-    let upload = format!("/api/v1/uploads/{}", created["upload"]["id"].as_str().unwrap());
-    let complete = process.post(&format!("{upload}/complete")).bearer(token).await.expect(200).json();
+    let upload = uploaded(&process, token, &bytes).await;
+    let complete = process.get(&upload).bearer(token).await.expect(200).json();
     process.stop().await;
 
     let process = installation.start().await;

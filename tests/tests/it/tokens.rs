@@ -11,7 +11,7 @@ const ME: &str = "/api/v1/users/me";
 fn refused(answer: Answer) {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
     answer.problem(401, "invalid_token");
-    assert_eq!(challenge.as_deref(), Some(r#"Bearer realm="ashlar", error="invalid_token""#));
+    assert_eq!(challenge.as_deref(), Some(r#"Bearer realm="Ashlar", error="invalid_token""#));
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn a_token_stands_in_one_header_and_nowhere_else() {
     let without = server.get(ME).await;
     assert_eq!(
         without.header("www-authenticate"),
-        Some(r#"Bearer realm="ashlar""#),
+        Some(r#"Bearer realm="Ashlar""#),
         "no error without a token"
     );
     server.get(ME).header("authorization", &format!("bEARER {}", ada.token)).await.expect(200);

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     const CANON: &str =
-        "pub static RESOURCES: u8 = 1;\npub async fn get(session: &S, files: &F, actor: &A, id: I) {}\n";
+        "pub static RESOURCES: u8 = 1;\npub async fn get(session: &S, files: &F, principal: &A, id: I) {}\n";
 
     fn told(own: &str) -> Vec<String> {
         differences("service.rs", &face(CANON).unwrap(), &face(own).unwrap())
@@ -104,18 +104,19 @@ mod tests {
 
     #[test]
     fn a_domain_may_take_less_and_more_in_the_same_order() {
-        let own = "pub static RESOURCES: u8 = 0;\npub fn get(session: &S, storage: T, actor: &A, id: I, more: M) {}\npub fn other(id: I, session: S) {}\n";
+        let own = "pub static RESOURCES: u8 = 0;\npub fn get(session: &S, storage: T, principal: &A, id: I, more: M) {}\npub fn other(id: I, session: S) {}\n";
         assert_eq!(told(own), Vec::<String>::new());
     }
 
     #[test]
     fn another_order_and_a_missing_list_are_told() {
-        let sentences = told("pub fn get(actor: &A, session: &S, id: I) {}\n");
+        let sentences = told("pub fn get(principal: &A, session: &S, id: I) {}\n");
         assert_eq!(sentences.len(), 2, "{sentences:?}");
         assert!(sentences[0].contains("no `pub static RESOURCES`"), "{sentences:?}");
         assert!(
-            sentences[1]
-                .contains("takes actor, session, id, and in generated domains it takes session, actor, id"),
+            sentences[1].contains(
+                "takes principal, session, id, and in generated domains it takes session, principal, id"
+            ),
             "{sentences:?}"
         );
     }

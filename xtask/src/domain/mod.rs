@@ -20,7 +20,6 @@ mod names;
 mod plan;
 mod plural;
 mod prefix;
-pub(crate) mod proved;
 mod refusal;
 mod render;
 mod rules;

@@ -33,6 +33,7 @@ const TAKEN: &[&str] = &[
     "common",
     "con",
     "config",
+    "configuration",
     "context",
     "core",
     "crates",

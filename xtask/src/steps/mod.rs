@@ -10,6 +10,7 @@ mod deny;
 pub(crate) mod faults;
 mod generator;
 mod links;
+pub(crate) mod load;
 pub(crate) mod openapi;
 mod postgres;
 mod walkthrough;
@@ -26,57 +27,62 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
+/// When a step runs that nobody asked for by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// In every run.
+    Always,
+    /// With `--full`: it takes too long for every run.
+    Full,
+}
+
 /// One check.
 pub(crate) struct Step {
     /// What `--only` and `--skip` call it.
     pub(crate) name: &'static str,
     /// What it shows, in a few words.
     pub(crate) about: &'static str,
+    /// When it runs.
+    pub(crate) when: When,
     /// The check itself.
     pub(crate) run: fn(&Workspace) -> Result<Outcome>,
 }
 
+const fn step(name: &'static str, about: &'static str, run: fn(&Workspace) -> Result<Outcome>) -> Step {
+    Step { name, about, when: When::Always, run }
+}
+
 /// Every step, the quick ones first.
-pub(crate) const STEPS: [Step; 15] = [
-    Step { name: "fmt", about: "the code is formatted", run: cargo::fmt },
-    Step { name: "links", about: "relative links in the documents lead somewhere", run: links::run },
+pub(crate) const STEPS: [Step; 16] = [
+    step("fmt", "the code is formatted", cargo::fmt),
+    step("links", "relative links in the documents lead somewhere", links::run),
+    step("architecture", "the arrows between the crates, bans, licences, sources", architecture::run),
+    step("deny", "the same bans for every target, by cargo-deny", deny::run),
+    step("test", "the tests, on SQLite", cargo::test),
+    step("clippy", "no warning", cargo::clippy),
+    step("docs", "the documentation builds without a warning", cargo::docs),
+    step("postgres", "the tests again, on PostgreSQL", postgres::run),
+    step("openapi", "docs/openapi.json is what the code says, valid, and can be met", openapi::run),
+    step("walkthrough", "the README's walkthrough works as it is written", walkthrough::run),
+    step("contract", "the server keeps its OpenAPI document under generated requests", contract::run),
+    step(
+        "clients",
+        "linters and clients of other people's making have nothing to complain about",
+        clients::run,
+    ),
+    step("browser", "/docs and /redoc work in a browser with no internet", browser::run),
+    step(
+        "generator",
+        "a generated domain works unedited, on both engines, and goes without a trace",
+        generator::sample,
+    ),
+    step("coverage", "enough lines are run by the tests", coverage::run),
     Step {
-        name: "architecture",
-        about: "the arrows between the crates, bans, licences, sources",
-        run: architecture::run,
+        name: "domains",
+        about: "a house that keeps every kind of generated domain passes every other step unedited",
+        when: When::Full,
+        run: generator::full,
     },
-    Step { name: "deny", about: "the same bans for every target, by cargo-deny", run: deny::run },
-    Step { name: "test", about: "the tests, on SQLite", run: cargo::test },
-    Step { name: "clippy", about: "no warning", run: cargo::clippy },
-    Step { name: "docs", about: "the documentation builds without a warning", run: cargo::docs },
-    Step { name: "postgres", about: "the tests again, on PostgreSQL", run: postgres::run },
-    Step {
-        name: "openapi",
-        about: "docs/openapi.json is what the code says, valid, and can be met",
-        run: openapi::run,
-    },
-    Step {
-        name: "walkthrough",
-        about: "the README's walkthrough works as it is written",
-        run: walkthrough::run,
-    },
-    Step {
-        name: "contract",
-        about: "the server keeps its OpenAPI document under generated requests",
-        run: contract::run,
-    },
-    Step {
-        name: "clients",
-        about: "linters and clients of other people's making have nothing to complain about",
-        run: clients::run,
-    },
-    Step { name: "browser", about: "/docs and /redoc work in a browser with no internet", run: browser::run },
-    Step {
-        name: "generator",
-        about: "generated domains pass every check unedited, and go without a trace",
-        run: generator::run,
-    },
-    Step { name: "coverage", about: "enough lines are run by the tests", run: coverage::run },
 ];
 
 /// For a tool that is not here: a failure in CI, where `.ci/run` installs what is needed, else a reason to skip.

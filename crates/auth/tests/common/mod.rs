@@ -9,24 +9,25 @@ use std::time::Duration;
 
 use auth::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
 use auth::error::AuthError;
-use auth::password::{PasswordHasher, PasswordSettings};
-use auth::service::AdminAccount;
-use auth::{Auth, AuthSettings, service};
+use auth::password::PasswordHasher;
+use auth::service::{AdminAccount, Refreshed};
+use auth::settings::{AuthSettings, PasswordSettings};
+use auth::{Auth, service};
 use garde::Validate;
 use migration::Migrator;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait as _, QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::SharedClock;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::{DomainError as _, FieldError, Invalid, Problem};
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::json::{self, JsonError};
+use shared_kernel::principal::Principal;
 use shared_kernel::secrecy::SecretString;
-use shared_kernel::session::{Committed, DatabaseSettings, Databases};
+use shared_kernel::session::{DatabaseSettings, Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
 use shared_kernel::text::Line;
 use user::dto::User;
@@ -74,6 +75,7 @@ pub(crate) fn settings(passwords: PasswordSettings) -> AuthSettings {
         sessions_per_user: SESSIONS_PER_USER,
         refresh_grace: GRACE,
         passwords,
+        link_base: ISSUER.parse().unwrap(),
     }
 }
 
@@ -144,8 +146,9 @@ impl Instance {
 
     pub(crate) async fn signup(&self, body: &Value) -> Result<SessionAnswer, AuthError> {
         let signup = read::<Signup>(body).unwrap();
-        let answer = service::signup(&self.auth, self.databases.write(), Device::default(), signup).await;
-        answer.map(Committed::into_value)
+        let db = self.databases.write();
+        let answer = service::signup(&self.auth, &db, Device::default(), signup).await?;
+        committed(db, answer).await
     }
 
     /// Signs `name@example.com` up.
@@ -155,23 +158,28 @@ impl Instance {
 
     pub(crate) async fn login(&self, identifier: &str, password: &str) -> Result<SessionAnswer, AuthError> {
         let login = read::<Login>(&json!({"identifier": identifier, "password": password})).unwrap();
-        let (reader, session) = (self.databases.read_primary(), self.databases.write());
-        let answer = service::login(&self.auth, &reader, session, Device::default(), login).await;
-        answer.map(Committed::into_value)
+        let (reader, mut db) = (self.databases.read_primary(), self.databases.write());
+        let answer = service::login(&self.auth, &reader, &mut db, Device::default(), login).await?;
+        committed(db, answer).await
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<SessionAnswer, AuthError> {
         let token = RefreshToken::new(token.to_owned());
-        service::refresh(&self.auth, self.databases.write(), &token).await.map(Committed::into_value)
+        let db = self.databases.write();
+        let outcome = match service::refresh(&self.auth, &db, &token).await? {
+            Refreshed::Session(answer) => Ok(*answer),
+            Refreshed::Reused => Err(AuthError::RefreshTokenReused),
+        };
+        committed(db, outcome).await?
     }
 
-    pub(crate) async fn logout(&self, actor: &Actor) -> Result<(), AuthError> {
-        service::logout(&self.auth, self.databases.write(), &[actor.session_id])
-            .await
-            .map(Committed::into_value)
+    pub(crate) async fn logout(&self, principal: &Principal) -> Result<(), AuthError> {
+        let db = self.databases.write();
+        service::logout(&self.auth, &db, &[principal.session_id().unwrap()]).await?;
+        committed(db, ()).await
     }
 
-    pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Actor>, AuthError> {
+    pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Principal>, AuthError> {
         service::authenticate(&self.auth, access_token).await
     }
 
@@ -186,7 +194,10 @@ impl Instance {
             Some(user) => AdminAccount::Existing(user.id),
             None => AdminAccount::New { email, name },
         };
-        service::create_admin(&hasher, &self.databases, account, password).await.map(Committed::into_value)
+        let principal = Principal::system("admin create");
+        let (reader, db) = (self.databases.read_primary(), self.databases.write());
+        let made = service::create_admin(&hasher, &reader, &db, &principal, account, password).await?;
+        committed(db, made).await
     }
 
     /// Sets columns of `users`, as another domain's routes would.
@@ -292,4 +303,9 @@ pub(crate) fn told(
     error: &AuthError,
 ) -> (String, &'static Problem, String, Vec<FieldError>, Option<Duration>) {
     (format!("{error:?}"), error.problem(), error.to_string(), error.fields(), error.retry_after())
+}
+
+/// Commits, as a router does.
+pub(crate) async fn committed<T>(db: WriteSession, value: T) -> Result<T, AuthError> {
+    Ok(db.commit(value).await?.into_value())
 }

@@ -7,6 +7,7 @@ use auth::service::{self, AdminAccount};
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
 use shared_kernel::kernel_error::KernelError;
+use shared_kernel::principal::Principal;
 use shared_kernel::text::Line;
 use user::error::UserError;
 
@@ -22,7 +23,7 @@ async fn a_new_account_is_made_an_admins() {
     assert_eq!((grace.email.as_str(), grace.name.as_str()), ("Grace@Example.com", "Grace Hopper"));
     let answer = world.login("grace@example.com", PASSWORD).await.unwrap();
     assert!(answer.user.is_admin);
-    assert!(world.authenticate(&answer.access_token).await.unwrap().is_admin);
+    assert!(world.authenticate(&answer.access_token).await.unwrap().is_admin());
     assert_eq!(world.principals("user.created").await, [Some("system:admin-create".to_owned())]);
     assert_eq!(world.count("sessions").await, 1, "the command line signs nobody in");
 }
@@ -36,9 +37,17 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
         name: Line::new("Ada").unwrap(),
     };
     let hasher = PasswordHasher::start(cheap()).unwrap();
-    let made = service::create_admin(&hasher, &world.databases, account, Some(Password::new(OTHER))).await;
+    let made = service::create_admin(
+        &hasher,
+        &world.databases.read_primary(),
+        &world.databases.write(),
+        &Principal::system("admin create"),
+        account,
+        Some(Password::new(OTHER)),
+    )
+    .await;
     assert!(matches!(made, Err(AuthError::User(UserError::EmailTaken))), "{made:?}");
-    assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin);
+    assert!(!world.authenticate(&ada.access_token).await.unwrap().is_admin());
     world.login("ada@example.com", PASSWORD).await.unwrap();
 }
 
@@ -51,7 +60,7 @@ async fn an_account_that_is_there_is_promoted_and_keeps_its_password() {
     assert_eq!((promoted.email, promoted.name), (ada.user.email, ada.user.name), "nothing else is changed");
     world.login("ada@example.com", PASSWORD).await.unwrap();
     assert_eq!(world.count("users").await, 1);
-    assert_eq!(world.principals("user.updated").await, [Some("system:admin-promote".to_owned())]);
+    assert_eq!(world.principals("user.updated").await, [Some("system:admin-create".to_owned())]);
 }
 
 #[tokio::test]
@@ -71,8 +80,8 @@ async fn a_password_that_is_given_ends_the_sessions_of_whoever_was_there() {
     let world = World::new().await;
     let first = world.sign_up("ada").await;
     let out = world.login("ada@example.com", PASSWORD).await.unwrap();
-    let actor = world.authenticate(&out.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&out.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     let eve = world.sign_up("eve").await;
     world.create_admin("ada@example.com", Some(OTHER)).await.unwrap();
     let outcome = world.authenticate(&first.access_token).await;
@@ -81,12 +90,12 @@ async fn a_password_that_is_given_ends_the_sessions_of_whoever_was_there() {
     assert!(matches!(outcome, Err(AuthError::InvalidRefreshToken)), "{outcome:?}");
     assert_eq!(world.end_reason(first.session_id).await.as_deref(), Some("password_change"));
     assert_eq!(world.end_reason(out.session_id).await.as_deref(), Some("logout"));
-    assert!(!world.authenticate(&eve.access_token).await.unwrap().is_admin);
+    assert!(!world.authenticate(&eve.access_token).await.unwrap().is_admin());
     assert_eq!(world.end_reason(eve.session_id).await, None);
     // Without a password nobody is signed out.
     let second = world.login("ada@example.com", OTHER).await.unwrap();
     world.create_admin("ada@example.com", None).await.unwrap();
-    assert!(world.authenticate(&second.access_token).await.unwrap().is_admin);
+    assert!(world.authenticate(&second.access_token).await.unwrap().is_admin());
 }
 
 #[tokio::test]

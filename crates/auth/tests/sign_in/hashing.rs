@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auth::error::AuthError;
-use auth::password::{PasswordHasher, PasswordSettings};
+use auth::password::PasswordHasher;
+use auth::settings::PasswordSettings;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use shared_kernel::error::{DomainError as _, Kind};
 use tokio::task::JoinSet;

@@ -45,8 +45,8 @@ async fn instances_that_start_at_once_make_one_key_between_them() {
     assert_eq!(first.count("signing_keys").await, 1);
     let ada = first.sign_up("ada").await;
     for other in others {
-        let actor = other.authenticate(&ada.access_token).await.unwrap();
-        assert_eq!(actor.session_id, ada.session_id);
+        let principal = other.authenticate(&ada.access_token).await.unwrap();
+        assert_eq!(principal.session_id(), Some(ada.session_id));
         let there = other.login("ada@example.com", PASSWORD).await.unwrap();
         assert_eq!(kid(&there.access_token), kid(&ada.access_token));
         first.authenticate(&there.access_token).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_key_outlives_the_process() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;
     let restarted = world.another_instance().await;
-    assert_eq!(restarted.authenticate(&ada.access_token).await.unwrap().user_id, ada.user.id);
+    assert_eq!(restarted.authenticate(&ada.access_token).await.unwrap().user(), Some(ada.user.id));
     assert_eq!(world.count("signing_keys").await, 1);
 }
 

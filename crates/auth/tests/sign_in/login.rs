@@ -1,13 +1,19 @@
 //! Signing in with a password.
 
+use std::sync::Arc;
+
 use auth::dto::{Device, Login};
 use auth::error::AuthError;
-use auth::service;
+use auth::settings::AuthSettings;
+use auth::{Auth, service};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::testing::secret_key;
+use tokio::task::JoinSet;
 
-use crate::common::{PASSWORD, WRONG, World, read, refresh_token, told};
+use crate::common::{Instance, PASSWORD, WRONG, World, cheap, connect, read, refresh_token, settings, told};
 
 #[tokio::test]
 async fn any_spelling_of_any_identifier_signs_in() {
@@ -34,8 +40,8 @@ async fn any_spelling_of_any_identifier_signs_in() {
         let answer = world.login(identifier, PASSWORD).await.unwrap();
         assert_eq!(answer.user.id, ada.user.id, "{identifier}");
         assert_ne!(answer.session_id, ada.session_id, "each sign-in is a session of its own");
-        let actor = world.authenticate(&answer.access_token).await.unwrap();
-        assert_eq!(actor.session_id, answer.session_id);
+        let principal = world.authenticate(&answer.access_token).await.unwrap();
+        assert_eq!(principal.session_id(), Some(answer.session_id));
     }
     assert_eq!(world.count("sessions").await, 2 + 12);
 }
@@ -98,14 +104,57 @@ async fn a_session_remembers_its_device_in_the_room_there_is() {
     world.sign_up("ada").await;
     let login = read::<Login>(&json!({"identifier": "ada@example.com", "password": PASSWORD})).unwrap();
     let device = Device { user_agent: Some("ü".repeat(1_000)), address: Some("f".repeat(100)) };
-    let (reader, session) = (world.databases.read_primary(), world.databases.write());
-    let answer = service::login(&world.auth, &reader, session, device, login).await.unwrap().into_value();
+    let (reader, mut db) = (world.databases.read_primary(), world.databases.write());
+    let answer = service::login(&world.auth, &reader, &mut db, device, login).await.unwrap();
+    let answer = db.commit(answer).await.unwrap().into_value();
     let user_agent: String = world.column("sessions", "user_agent", ("id", answer.session_id)).await;
     assert_eq!(user_agent, "ü".repeat(300));
     let address: String = world.column("sessions", "address", ("id", answer.session_id)).await;
     assert_eq!(address, "f".repeat(45));
     assert_eq!(world.generation(answer.session_id).await, 0);
     assert!(refresh_token(&answer).starts_with("ashr_"));
+}
+
+/// Sign-ins that do not see each other's sessions are too many together.
+#[tokio::test]
+async fn simultaneous_sign_ins_keep_the_limit_of_sessions() {
+    const AT_ONCE: i64 = 3;
+    let world = World::new().await;
+    let ada = world.sign_up("ada").await.user.id;
+    let databases = connect(&world.database, world.clock.clone()).await;
+    let settings = AuthSettings { sessions_per_user: 1, ..settings(cheap()) };
+    let auth = Auth::open(settings, databases.clone(), &secret_key()).await.unwrap();
+    let instance = Instance { databases, auth: Arc::new(auth) };
+    // On PostgreSQL all of them get as far as they get without the password; SQLite lets one in at a time anyway.
+    let postgres = world.databases.backend() == DbBackend::Postgres;
+    let holder = world.databases.write();
+    if postgres {
+        let hold = "SELECT 1 FROM passwords FOR UPDATE";
+        holder.query_one_raw(Statement::from_string(DbBackend::Postgres, hold)).await.unwrap();
+    }
+    let mut logins = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let instance = instance.clone();
+        logins.spawn(async move { instance.login("ada@example.com", PASSWORD).await.unwrap() });
+    }
+    let waiting = Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "count")
+        .from("pg_stat_activity")
+        .and_where(Expr::cust("datname = current_database() AND wait_event_type = 'Lock'"))
+        .to_owned();
+    let waiting = async || world.rows(&waiting).await[0].try_get::<i64>("", "count").unwrap();
+    while postgres && waiting().await < AT_ONCE {
+        tokio::task::yield_now().await;
+    }
+    holder.commit(()).await.unwrap().into_value();
+    logins.join_all().await;
+    let living = Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "count")
+        .from("sessions")
+        .and_where(Expr::col("user_id").eq(ada))
+        .and_where(Expr::col("ended_at").is_null())
+        .to_owned();
+    assert_eq!(world.rows(&living).await[0].try_get::<i64>("", "count").unwrap(), 1);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use auth::error::AuthError;
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::principal::Principal;
 
 use crate::common::{Instance, PASSWORD, SECOND, SESSION_LIFETIME, World, refresh_token, short_of};
 
@@ -18,18 +18,18 @@ async fn logging_out_is_in_force_at_once() {
     let world = World::new().await;
     let here = world.sign_up("ada").await;
     let there = world.login("ada@example.com", PASSWORD).await.unwrap();
-    let actor = world.authenticate(&here.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&here.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     assert_signed_out(&world, &here.access_token).await;
     let refreshed = world.refresh(refresh_token(&here)).await;
     assert!(matches!(refreshed, Err(AuthError::InvalidRefreshToken)), "{refreshed:?}");
     // The other device stays signed in.
     let other = world.authenticate(&there.access_token).await.unwrap();
-    assert_eq!(other.session_id, there.session_id);
+    assert_eq!(other.session_id(), Some(there.session_id));
     // Twice is once.
     let ended: Timestamp = world.column("sessions", "ended_at", ("id", here.session_id)).await;
     world.clock.advance(SECOND);
-    world.logout(&actor).await.unwrap();
+    world.logout(&principal).await.unwrap();
     let still: Timestamp = world.column("sessions", "ended_at", ("id", here.session_id)).await;
     assert_eq!(still, ended);
     world.login("ada@example.com", PASSWORD).await.unwrap();
@@ -43,11 +43,11 @@ async fn logging_out_is_in_force_on_another_instance() {
     let elsewhere = world.another_instance().await;
     let here = world.sign_up("ada").await;
     let there = elsewhere.login("ada@example.com", PASSWORD).await.unwrap();
-    let actor = world.authenticate(&here.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&here.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     assert_signed_out(&elsewhere, &here.access_token).await;
-    let actor = elsewhere.authenticate(&there.access_token).await.unwrap();
-    elsewhere.logout(&actor).await.unwrap();
+    let principal = elsewhere.authenticate(&there.access_token).await.unwrap();
+    elsewhere.logout(&principal).await.unwrap();
     assert_signed_out(&world, &there.access_token).await;
 }
 
@@ -75,7 +75,7 @@ async fn a_suspended_or_deleted_user_is_signed_out_once_sessions_are_forgotten()
 async fn the_admin_flag_follows_the_database_and_not_the_token() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;
-    let is_admin = async || world.authenticate(&ada.access_token).await.unwrap().is_admin;
+    let is_admin = async || world.authenticate(&ada.access_token).await.unwrap().is_admin();
     assert!(!is_admin().await);
     for flag in [true, false, true] {
         world.set_user(ada.user.id, "is_admin", flag).await;
@@ -107,11 +107,12 @@ async fn who_asks_is_read_once_for_many_requests() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;
     let first = world.authenticate(&ada.access_token).await.unwrap();
-    let expected = Actor { user_id: ada.user.id, session_id: ada.session_id, is_admin: false };
-    assert_eq!(*first, expected);
+    let expected = (Some(ada.user.id), Some(ada.session_id), false);
+    let told = |principal: &Principal| (principal.user(), principal.session_id(), principal.is_admin());
+    assert_eq!(told(&first), expected);
     // Another token of the same session is another token and the same session.
     let refreshed = world.refresh(refresh_token(&ada)).await.unwrap();
-    assert_eq!(*world.authenticate(&refreshed.access_token).await.unwrap(), expected);
+    assert_eq!(told(&*world.authenticate(&refreshed.access_token).await.unwrap()), expected);
     world.auth.forget_sessions();
     let again = world.authenticate(&ada.access_token).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &again), "forgetting asks the database again");

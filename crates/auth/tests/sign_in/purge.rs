@@ -19,8 +19,8 @@ async fn purged(instance: &Instance) -> u64 {
 async fn a_session_that_is_over_is_deleted_after_its_retention() {
     let world = World::new().await;
     let ended = world.sign_up("ada").await;
-    let actor = world.authenticate(&ended.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&ended.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     let expiring = world.login("ada@example.com", PASSWORD).await.unwrap();
     assert_eq!(purged(&world).await, 0);
     world.clock.advance(RETENTION);

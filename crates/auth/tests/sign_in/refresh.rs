@@ -97,8 +97,8 @@ async fn refreshing_rotates() {
     assert_ne!(third.refresh_token, second.refresh_token);
     assert_eq!(world.generation(first.session_id).await, 2);
     for answer in [&first, &second, &third] {
-        let actor = world.authenticate(&answer.access_token).await.unwrap();
-        assert_eq!(actor.session_id, first.session_id);
+        let principal = world.authenticate(&answer.access_token).await.unwrap();
+        assert_eq!(principal.session_id(), Some(first.session_id));
     }
     assert_eq!(world.count("sessions").await, 1);
     assert_eq!(world.events(REUSED).await.len(), 0);
@@ -225,8 +225,8 @@ async fn a_session_that_was_ended_stays_so() {
     let world = World::new().await;
     let first = world.sign_up("ada").await;
     let second = world.refresh(refresh_token(&first)).await.unwrap();
-    let actor = world.authenticate(&second.access_token).await.unwrap();
-    world.logout(&actor).await.unwrap();
+    let principal = world.authenticate(&second.access_token).await.unwrap();
+    world.logout(&principal).await.unwrap();
     assert_over(&world, &[&second, &first]).await;
     assert_eq!(world.end_reason(first.session_id).await.as_deref(), Some("logout"));
     assert_eq!(world.events(REUSED).await.len(), 0);

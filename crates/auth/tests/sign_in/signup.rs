@@ -36,8 +36,11 @@ async fn whoever_signs_up_is_signed_in() {
     assert!(!answer.user.is_admin);
     assert!(!answer.user.email_verified);
     assert_eq!((answer.token_type, answer.expires_in), ("Bearer", 900));
-    let actor = world.authenticate(&answer.access_token).await.unwrap();
-    assert_eq!((actor.user_id, actor.session_id, actor.is_admin), (answer.user.id, answer.session_id, false));
+    let principal = world.authenticate(&answer.access_token).await.unwrap();
+    assert_eq!(
+        (principal.user(), principal.session_id(), principal.is_admin()),
+        (Some(answer.user.id), Some(answer.session_id), false)
+    );
     world.refresh(refresh_token(&answer)).await.unwrap();
     assert_eq!(counts(&world).await, [1, 1, 1, 1]);
     assert_eq!(world.events("user.created").await.len(), 1);

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use shared_kernel::event::Subscriber;
 use shared_kernel::session::{Databases, SessionError};
-use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -41,24 +40,13 @@ const LONGEST_NAME: usize = 100;
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
-    notifier: RelayNotifier,
 }
 
 struct Shared {
+    databases: Databases,
     outbox: Outbox,
     subscribers: Vec<Subscriber>,
     settings: RelaySettings,
-}
-
-/// Makes the relay of this process look for events at once instead of at its next poll. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct RelayNotifier(Arc<Notify>);
-
-impl RelayNotifier {
-    /// Call it after a commit. It costs next to nothing, never waits, and many calls are as good as one.
-    pub fn notify(&self) {
-        self.0.notify_one();
-    }
 }
 
 /// The subscribers do not fit together.
@@ -86,21 +74,15 @@ impl Relay {
         let names: Vec<_> = subscribers.iter().map(Subscriber::name).collect();
         check(&names)?;
         let settings = settings.bounded();
-        let outbox = Outbox::new(databases, names, &settings);
-        Ok(Self {
-            shared: Arc::new(Shared { outbox, subscribers, settings }),
-            notifier: RelayNotifier::default(),
-        })
-    }
-
-    /// Notifies this relay and its clones.
-    #[must_use]
-    pub fn notifier(&self) -> RelayNotifier {
-        self.notifier.clone()
+        let outbox = Outbox::new(databases.clone(), names, &settings);
+        Ok(Self { shared: Arc::new(Shared { databases, outbox, subscribers, settings }) })
     }
 
     /// Delivers events and deletes old ones until `shutdown` is cancelled, then finishes the events in flight for at most
     /// [`shutdown_grace`](RelaySettings::shutdown_grace). A failure of the database is logged and tried again.
+    ///
+    /// It looks for events when a session of this process has [committed some](Databases::events), and every
+    /// [`poll_interval`](RelaySettings::poll_interval) for those of other processes.
     ///
     /// Dropping the future drops the events in flight: they are handed on again after their lease.
     pub async fn run(&self, shutdown: CancellationToken) {
@@ -149,7 +131,7 @@ impl Relay {
             rested = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(ended) = queue.in_flight.join_next() => { note_end(ended); false }
-                () = self.notifier.0.notified() => false,
+                () = self.shared.databases.events().notified() => false,
                 () = sleep(self.shared.settings.poll_interval) => true,
             };
         }

@@ -267,19 +267,18 @@ async fn an_event_is_due_in_the_second_in_which_it_happened() {
 }
 
 #[tokio::test]
-async fn a_notification_ends_the_rest_of_the_relay() {
+async fn a_commit_ends_the_rest_of_the_relay() {
     let database = TestDatabase::new::<Migrator>().await;
     let (recorder, mut calls) = Recorder::observed("recorder", |_, _| Deed::Succeed);
     let settings = RelaySettings { poll_interval: Duration::MAX, ..RelaySettings::default() };
     let relay = relay_with(&database, &[&recorder], settings);
-    let (notifier, shutdown) = (relay.notifier(), CancellationToken::new());
+    let shutdown = CancellationToken::new();
     let run = tokio::spawn({
         let shutdown = shutdown.clone();
         async move { relay.run(shutdown).await }
     });
     for number in 0..3 {
         emit(&database, "a", number).await;
-        notifier.notify();
         assert_eq!(tokio::time::timeout(Duration::from_secs(30), calls.recv()).await.unwrap(), Some(number));
     }
     shutdown.cancel();

@@ -8,6 +8,9 @@ use super::timestamp;
 use crate::error::reply;
 use crate::store::{ObjectMeta, Publish};
 
+const COPY_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
+const COPY_SOURCE_IF_NONE_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-none-match");
+
 /// The conditions of a read, or on the source of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
@@ -71,14 +74,6 @@ fn read_tags(list: &str) -> Vec<Tag> {
     }
 }
 
-/// The one tag that s3s has read.
-pub(super) fn tags(condition: Option<ETagCondition>) -> Option<Tags> {
-    condition.map(|condition| match condition.as_etag() {
-        None => Tags::Any,
-        Some(tag) => Tags::These(vec![Tag { weak: tag.as_weak().is_some(), value: tag.value().to_owned() }]),
-    })
-}
-
 /// Whether a range is to be sent (RFC 9110, section 13.1.5): only of the very bytes that the client has a part of.
 pub(super) fn range_holds(headers: &HeaderMap, meta: &ObjectMeta) -> bool {
     let Some(condition) = headers.get(header::IF_RANGE) else { return true };
@@ -108,6 +103,20 @@ impl Conditions {
         Self {
             matches: Tags::of(headers, &header::IF_MATCH),
             none_match: Tags::of(headers, &header::IF_NONE_MATCH),
+            modified_since,
+            unmodified_since,
+        }
+    }
+
+    /// Those on the source of a copy.
+    pub(super) fn of_copy(
+        headers: &HeaderMap,
+        modified_since: Option<Timestamp>,
+        unmodified_since: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            matches: Tags::of(headers, &COPY_SOURCE_IF_MATCH),
+            none_match: Tags::of(headers, &COPY_SOURCE_IF_NONE_MATCH),
             modified_since,
             unmodified_since,
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
+use quick_xml::escape::escape;
 use s3s::Body;
 
 use crate::access::signed_headers;
@@ -56,8 +57,4 @@ impl Brought {
         );
         Some(format!("{before}{code}<Message>{}</Message>{after}", escape(&reason)))
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -11,7 +11,7 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::conditions::{Conditions, tags};
+use super::conditions::Conditions;
 use super::content::Described;
 use super::write::{expected, storable};
 use super::{Answer, Protocol, conditions, encode, page_size, signed, timestamp, unsupported};
@@ -86,12 +86,11 @@ impl Protocol {
         unsupported::in_read(None, input.copy_source_sse_customer_algorithm.as_deref())?;
         let number = part_number(Some(input.part_number))?;
         let source = self.store.get(self.copy_source(&input.copy_source)?).await?;
-        let conditions = Conditions {
-            matches: tags(input.copy_source_if_match),
-            none_match: tags(input.copy_source_if_none_match),
-            modified_since: input.copy_source_if_modified_since,
-            unmodified_since: input.copy_source_if_unmodified_since,
-        };
+        let conditions = Conditions::of_copy(
+            &request.headers,
+            input.copy_source_if_modified_since,
+            input.copy_source_if_unmodified_since,
+        );
         conditions.check_copy(&source.meta)?;
         let range = copied_range(input.copy_source_range.as_deref(), source.size)?;
         if range.end - range.start > self.max_object_size {

@@ -99,12 +99,11 @@ impl Protocol {
         storable(&input.key)?;
         let source = self.copy_source(&input.copy_source)?;
         let source = self.store.get(source).await?;
-        let conditions = Conditions {
-            matches: conditions::tags(input.copy_source_if_match),
-            none_match: conditions::tags(input.copy_source_if_none_match),
-            modified_since: input.copy_source_if_modified_since,
-            unmodified_since: input.copy_source_if_unmodified_since,
-        };
+        let conditions = Conditions::of_copy(
+            &request.headers,
+            input.copy_source_if_modified_since,
+            input.copy_source_if_unmodified_since,
+        );
         conditions.check_copy(&source.meta)?;
         let mut meta = ObjectMeta { key: input.key, ..source.meta.clone() };
         let replace = MetadataDirective::REPLACE;

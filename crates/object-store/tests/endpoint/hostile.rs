@@ -129,6 +129,19 @@ async fn a_refused_body_is_taken_in_so_that_the_answer_is_heard() {
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
 
+/// RFC 9112, section 9.6: else a client takes the end of the connection for a failure of its next request.
+#[tokio::test]
+async fn who_waits_to_be_asked_for_a_body_is_told_that_the_connection_ends() {
+    let directory = directory();
+    let server = Server::start(directory.path()).await;
+    put(&server.client(), "photo", b"there").await;
+    let signed = sign(declared(&server.client(), "photo", BODY)).await;
+    let head = signed.head("PUT").replace("\r\nconnection: close\r\n", "\r\nexpect: 100-continue\r\n");
+    let answer = exchange(server.address, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 412"), "{answer}");
+    assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
 #[tokio::test]
 async fn an_endless_body_is_not_taken_in() {
     let directory = directory();

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use configuration::is_local;
+use url::Url;
 
 /// An entry of `cors.origins`: one exact origin, of a page or of an app (`capacitor://localhost`), or all ports of a host
 /// (`http://localhost:*`).
@@ -88,16 +89,6 @@ impl fmt::Display for AllowedOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
         f.write_str(if self.any_port { ":*" } else { "" })
-    }
-}
-
-/// Whether `url` names the machine that it is opened on.
-pub(super) fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Secrets: which are good enough, and those that an installation makes for itself.
+//! Secrets that an installation makes for itself.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -6,72 +6,14 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use configuration::{Fault, Strength, quoted, weakness};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
 
-use super::error::{Fault, quoted};
-use super::settings::Config;
+use super::root::Config;
 
 /// What is shorter is no secret.
-pub(super) const LENGTH: usize = SecretKey::MIN_LENGTH;
-
-/// What a secret is held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strength {
-    /// Its length only.
-    Long,
-    /// Also that it looks random.
-    Random,
-}
-
-/// Words of secrets that were to be replaced, and keys that every guide to an object store begins with.
-const PLACEHOLDERS: &[&str] = &[
-    "changeme",
-    "change-me",
-    "change_me",
-    "change this",
-    "replace",
-    "placeholder",
-    "example",
-    "insecure",
-    "secret",
-    "password",
-    "passw0rd",
-    "default",
-    "letmein",
-    "qwerty",
-    "minioadmin",
-    "your-",
-    "your_",
-];
-
-/// What is wrong with a secret, to follow its name and source.
-pub(super) fn weakness(secret: &str, strength: Strength, length: usize) -> Option<String> {
-    if secret.len() < length {
-        return Some(format!("has only {} of at least {length} characters", secret.len()));
-    }
-    if strength == Strength::Long {
-        return None;
-    }
-    let lower = secret.to_lowercase();
-    if PLACEHOLDERS.iter().any(|word| lower.contains(word)) {
-        return Some("looks like a placeholder".to_owned());
-    }
-    // An access key may be short; a pattern needs some length to be one.
-    (length > 0 && is_pattern(secret.as_bytes())).then(|| "is a pattern that can be guessed".to_owned())
-}
-
-/// Few different characters, a shorter text repeated, or mostly a run such as `abcdef` or `987654`.
-fn is_pattern(secret: &[u8]) -> bool {
-    let mut distinct = secret.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let repeats =
-        (1..=secret.len() / 2).any(|period| secret.iter().zip(&secret[period..]).all(|(a, b)| a == b));
-    let is_step = |pair: &[u8]| pair[0].abs_diff(pair[1]) <= 1;
-    let steps = secret.windows(2).filter(|pair| is_step(pair)).count();
-    distinct.len() < 6 || repeats || steps * 2 > secret.len()
-}
+const LENGTH: usize = SecretKey::MIN_LENGTH;
 
 /// Where the generated secret is kept.
 pub(super) fn file(config: &Config) -> PathBuf {
@@ -160,30 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weak_secrets_are_told_from_random_ones() {
-        let weakness = |secret: &str| weakness(secret, Strength::Random, LENGTH).unwrap_or_default();
-        assert_eq!(weakness("short"), "has only 5 of at least 32 characters");
-        for placeholder in ["changeme-changeme-changeme-12345678", "My-Super-SECRET-key-of-32-characters"] {
-            assert_eq!(weakness(placeholder), "looks like a placeholder", "{placeholder}");
-        }
-        for pattern in [
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            "0123456789abcdef0123456789abcdef",
-            "abcdefghijklmnopqrstuvwxyz0123456789",
-            "00000000000000000000000000012345",
-        ] {
-            assert_eq!(weakness(pattern), "is a pattern that can be guessed", "{pattern}");
-        }
-        for random in [
-            "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU",
-            "00049173628401957362840571936284",
-            "9f86d081884c7d659a2feaa0c55ad015",
-        ] {
-            assert_eq!(weakness(random), "", "{random}");
-        }
+    fn what_is_made_is_strong() {
         for _ in 0..1_000 {
             let random = URL_SAFE_NO_PAD.encode(shared_kernel::random::bytes::<32>());
-            assert_eq!(weakness(&random), "", "{random}");
+            assert_eq!(weakness(&random, Strength::Random, LENGTH), None, "{random}");
         }
     }
 }

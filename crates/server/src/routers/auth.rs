@@ -1,34 +1,39 @@
 //! Signing in and out.
 
-use actix_web::body::BoxBody;
+use std::sync::Arc;
+
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use auth::Auth;
 use auth::dto::{
-    Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+    Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
-use auth::{Auth, service};
+use auth::service::{self, Refreshed};
 use base64::Engine as _;
+use futures_util::future::BoxFuture;
+use http_kit::access_control::refused_token;
+use http_kit::authenticator::Authenticator;
+use http_kit::cookies;
+use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary};
+use http_kit::headers::{bearer, quoted};
+use http_kit::problem::ApiError;
+use http_kit::request_log::CustomErrorBody;
+use http_kit::routes::Routes;
+use http_kit::state::{State, state};
+use http_kit::write::{Answer, Finished, Write};
 use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::id::SessionId;
-use shared_kernel::repository::Representation as _;
-use shared_kernel::session::{Committed, ConsistencyToken};
+use shared_kernel::principal::Principal;
 use shared_kernel::text::Line;
 use user::error::UserError;
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::http::cors::names::CONSISTENCY_TOKEN;
-use crate::http::etag::Tag;
-use crate::http::extract::{Body, ClientDevice, FormBytes, OptionalBody, ReadPrimary, Write};
-use crate::http::gate::{bearer, refused_token};
-use crate::http::observe::OwnForm;
-use crate::http::problem::ApiError;
-use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
@@ -36,6 +41,27 @@ pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
 /// The cookie that carries the refresh token. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`
 /// (RFC 6265bis, section 4.1.3.2).
 pub const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
+
+/// The path of the OAuth 2.0 token endpoint.
+pub const TOKEN_URL: &str = "/api/v1/auth/token";
+
+/// The port by which HTTP recognises access tokens.
+#[derive(Debug)]
+pub struct Recognition(pub Arc<Auth>);
+
+impl Authenticator for Recognition {
+    fn authenticate<'a>(&'a self, token: Option<&'a str>) -> BoxFuture<'a, Result<Arc<Principal>, ApiError>> {
+        Box::pin(async move {
+            let token = token.ok_or(AuthError::InvalidToken)?;
+            Ok(service::authenticate(&self.0, token).await?)
+        })
+    }
+}
+
+/// The client as it is kept with its session.
+fn device(client: ClientInfo) -> Device {
+    Device { user_agent: client.user_agent, address: client.ip }
+}
 
 /// Registers the routes.
 pub fn configure(routes: &mut Routes<'_, '_>) {
@@ -63,13 +89,13 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 #[post("/api/v1/auth/signup")]
 async fn signup(
     context: web::Data<Context>,
-    session: Write,
-    device: ClientDevice,
-    body: Body<Signup>,
-) -> Result<SignedIn, ApiError> {
-    let transport = body.0.transport;
-    let answer = service::signup(&context.auth, session.0, device.0, body.0).await?;
-    Ok(SignedIn::new(&context, StatusCode::CREATED, transport, answer))
+    db: Write,
+    client: ClientInfo,
+    Body(body): Body<Signup>,
+) -> Result<Finished, ApiError> {
+    let transport = body.transport;
+    let answer = service::signup(&context.auth, &db, device(client), body).await?;
+    signed_in(db, &context, StatusCode::CREATED, transport, answer).await
 }
 
 /// Log in
@@ -88,14 +114,14 @@ async fn signup(
 #[post("/api/v1/auth/login")]
 async fn login(
     context: web::Data<Context>,
-    reader: ReadPrimary,
-    session: Write,
-    device: ClientDevice,
-    body: Body<Login>,
-) -> Result<SignedIn, ApiError> {
-    let transport = body.0.transport;
-    let answer = service::login(&context.auth, &reader.0, session.0, device.0, body.0).await?;
-    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+    ReadPrimary(reader): ReadPrimary,
+    mut db: Write,
+    client: ClientInfo,
+    Body(body): Body<Login>,
+) -> Result<Finished, ApiError> {
+    let transport = body.transport;
+    let answer = service::login(&context.auth, &reader, &mut db, device(client), body).await?;
+    signed_in(db, &context, StatusCode::OK, transport, answer).await
 }
 
 /// Refresh
@@ -115,22 +141,26 @@ async fn login(
 async fn refresh(
     context: web::Data<Context>,
     request: HttpRequest,
-    session: Write,
-    body: OptionalBody<Refresh>,
-) -> Result<SignedIn, ApiError> {
-    let (token, transport) = match body.0.refresh_token {
+    db: Write,
+    OptionalBody(body): OptionalBody<Refresh>,
+) -> Result<Finished, ApiError> {
+    let (token, transport) = match body.refresh_token {
         Some(token) => (Some(token), Transport::Body),
-        None => (refresh_cookie_of(request.headers()).map(RefreshToken::new), Transport::Cookie),
+        None => (
+            cookies::only(request.headers(), REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned())),
+            Transport::Cookie,
+        ),
     };
-    let refreshed = match &token {
-        Some(token) => service::refresh(&context.auth, session.0, token).await,
-        None => Err(AuthError::InvalidRefreshToken),
-    };
-    let answer = refreshed.map_err(|error| match transport {
-        Transport::Body => error.into(),
+    let refusal = |error| match transport {
+        Transport::Body => ApiError::from(error),
         Transport::Cookie => without_cookie(request.headers(), error),
-    })?;
-    Ok(SignedIn::new(&context, StatusCode::OK, transport, answer))
+    };
+    let token = token.ok_or_else(|| refusal(AuthError::InvalidRefreshToken))?;
+    match service::refresh(&context.auth, &db, &token).await.map_err(refusal)? {
+        Refreshed::Session(answer) => signed_in(db, &context, StatusCode::OK, transport, *answer).await,
+        // The end of the session is committed, although the answer is an error.
+        Refreshed::Reused => Err(db.refused(refusal(AuthError::RefreshTokenReused)).await),
+    }
 }
 
 /// The refusal of a refresh token that came in the cookie. One that is worth nothing is taken back, or the page would send it for
@@ -162,20 +192,27 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
 async fn logout(
     context: web::Data<Context>,
     request: HttpRequest,
-    session: Write,
-    body: OptionalBody<Refresh>,
-) -> Result<SignedOut, ApiError> {
-    let sessions = sessions_named(&context.auth, request.headers(), body.0.refresh_token).await?;
-    Ok(SignedOut(service::logout(&context.auth, session.0, &sessions).await?))
+    db: Write,
+    OptionalBody(body): OptionalBody<Refresh>,
+) -> Result<Finished, ApiError> {
+    let sessions = sessions_named(&context.auth, &request, body.refresh_token).await?;
+    service::logout(&context.auth, &db, &sessions).await?;
+    let answer = Answer::new(StatusCode::NO_CONTENT);
+    let answer = match removal(request.headers()) {
+        Some(cookie) => with_cookie(answer, &cookie)?,
+        None => answer,
+    };
+    db.finish(answer).await
 }
 
 /// The sessions that a request to end them names, in whatever way.
 async fn sessions_named(
     auth: &Auth,
-    headers: &HeaderMap,
+    request: &HttpRequest,
     in_body: Option<RefreshToken>,
 ) -> Result<Vec<SessionId>, ApiError> {
-    let in_cookies = refresh_cookies(headers).map(|value| RefreshToken::new(value.to_owned()));
+    let headers = request.headers();
+    let in_cookies = cookies::named(headers, REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned()));
     let tokens: Vec<RefreshToken> = in_body.into_iter().chain(in_cookies).collect();
     // One that is not ours names no session, and then there is none to end (as RFC 7009, section 2.2).
     let mut sessions: Vec<SessionId> =
@@ -187,7 +224,7 @@ async fn sessions_named(
         Ok(session) => sessions.push(session),
         // Expired, as a rule: the refresh token says which session it was of.
         Err(AuthError::InvalidToken) if !tokens.is_empty() => {}
-        Err(error) => return Err(refused_token(error)),
+        Err(error) => return Err(refused_token(error.into(), state(request)?)),
     }
     Ok(sessions)
 }
@@ -210,22 +247,29 @@ async fn sessions_named(
 async fn get_token(
     context: web::Data<Context>,
     request: HttpRequest,
-    reader: ReadPrimary,
-    session: Write,
-    device: ClientDevice,
-    form: FormBytes,
-) -> Result<Tokens, TokenError> {
-    refuse_secrets(&request)?;
-    let form: TokenForm = serde_urlencoded::from_bytes(&form.0).map_err(|_| {
+    ReadPrimary(reader): ReadPrimary,
+    mut db: Write,
+    client: ClientInfo,
+    FormBytes(form): FormBytes,
+) -> Result<Finished, TokenError> {
+    refuse_secrets(&request, state(&request)?)?;
+    let form: TokenForm = serde_urlencoded::from_bytes(&form).map_err(|_| {
         OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, password)?;
-            service::login(&context.auth, &reader.0, session.0, device.0, credentials).await
+            service::login(&context.auth, &reader, &mut db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
-            service::refresh(&context.auth, session.0, &token).await
+            match service::refresh(&context.auth, &db, &token).await {
+                Ok(Refreshed::Session(answer)) => Ok(*answer),
+                Ok(Refreshed::Reused) => {
+                    // The end of the session is committed, although the answer is an error.
+                    return Err(db.refused(refused_grant(AuthError::RefreshTokenReused)).await);
+                }
+                Err(error) => Err(error),
+            }
         }
         (Some("password" | "refresh_token"), ..) => {
             return Err(
@@ -239,7 +283,15 @@ async fn get_token(
         }
         (None, ..) => return Err(OAuthFailure::new("invalid_request", "grant_type is missing".into()).into()),
     };
-    Ok(Tokens(granted.map_err(refused_grant)?))
+    let granted = granted.map_err(refused_grant)?;
+    let tokens = TokenAnswer {
+        access_token: granted.access_token,
+        token_type: granted.token_type,
+        expires_in: granted.expires_in,
+        refresh_token: granted.refresh_token.unwrap_or_default(),
+    };
+    let answer = Answer::json(StatusCode::OK, &tokens)?.with((header::PRAGMA, "no-cache"))?;
+    Ok(db.finish(answer).await?)
 }
 
 fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
@@ -252,10 +304,14 @@ fn credentials(username: &str, password: Password) -> Result<Login, TokenError> 
 
 /// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;
 /// an empty name is nobody's. What is of another scheme is not meant for this endpoint, as for every other public one.
-fn refuse_secrets(request: &HttpRequest) -> Result<(), OAuthFailure> {
+fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
     let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
-    if decoded.as_deref() == Some(b":") { Ok(()) } else { Err(OAuthFailure::unknown_client()) }
+    if decoded.as_deref() == Some(b":") {
+        Ok(())
+    } else {
+        Err(OAuthFailure::unknown_client(&state.project_name))
+    }
 }
 
 /// What stands behind `Basic` (RFC 7617, section 2), decoded or not.
@@ -309,86 +365,35 @@ struct PublicKey {
     x: String,
 }
 
-/// A session answer, with the refresh token in the body or in the cookie.
-struct SignedIn {
+/// Commits and answers with a session, whose refresh token is in the body or in the cookie.
+async fn signed_in(
+    db: Write,
+    context: &Context,
     status: StatusCode,
-    answer: SessionAnswer,
-    cookie: Option<Cookie<'static>>,
-    seen: Option<ConsistencyToken>,
-}
-
-impl SignedIn {
-    fn new(
-        context: &Context,
-        status: StatusCode,
-        transport: Transport,
-        answer: Committed<SessionAnswer>,
-    ) -> Self {
-        let (mut answer, seen) = answer.into_parts();
-        let cookie = match transport {
-            Transport::Body => None,
-            Transport::Cookie => answer.refresh_token.take().map(|token| refresh_cookie(context, token)),
-        };
-        Self { status, answer, cookie, seen }
+    transport: Transport,
+    mut session: SessionAnswer,
+) -> Result<Finished, ApiError> {
+    let cookie = match transport {
+        Transport::Body => None,
+        Transport::Cookie => session.refresh_token.take().map(|token| refresh_cookie(context, token)),
+    };
+    let mut answer = Answer::json(status, &session)?;
+    if let Some(cookie) = cookie {
+        answer = with_cookie(answer, &cookie)?;
     }
-}
-
-impl Responder for SignedIn {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if let Some(cookie) = self.cookie {
-            response.cookie(cookie);
-        }
-        if let Some(seen) = self.seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        if self.status == StatusCode::CREATED {
-            response.insert_header((header::LOCATION, "/api/v1/users/me"));
-            response.insert_header(Tag::in_answer_to(request, &self.answer.user.revision()).header());
-        }
-        response.json(self.answer)
+    if status == StatusCode::CREATED {
+        answer = answer.with((header::LOCATION, "/api/v1/users/me"))?.with(db.tag(&session.user).header())?;
     }
+    db.finish(answer).await
 }
 
-/// 204, and the cookie is taken back.
-struct SignedOut(Committed<()>);
-
-impl Responder for SignedOut {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let ((), seen) = self.0.into_parts();
-        let mut response = HttpResponse::NoContent();
-        if let Some(removal) = removal(request.headers()) {
-            response.cookie(removal);
-        }
-        if let Some(seen) = seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        response.finish()
-    }
-}
-
-/// The values of all cookies of exactly this name. Not through a parser that decodes names: `__%48ost-…` is a name that
-/// another host of the domain may set, and a browser guards the real one only.
-pub fn refresh_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let texts = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == REFRESH_COOKIE).map(|(_, value)| value)
-}
-
-/// The refresh token in the cookie. Of two, nobody knows which is ours.
-fn refresh_cookie_of(headers: &HeaderMap) -> Option<String> {
-    let mut cookies = refresh_cookies(headers);
-    let (only, None) = (cookies.next()?, cookies.next()) else { return None };
-    Some(only.to_owned())
+fn with_cookie(answer: Answer, cookie: &Cookie<'_>) -> Result<Answer, ApiError> {
+    answer.with((header::SET_COOKIE, cookie.encoded().to_string()))
 }
 
 /// What takes the cookie back that the request carries.
 fn removal(headers: &HeaderMap) -> Option<Cookie<'static>> {
-    refresh_cookies(headers).next()?;
+    cookies::named(headers, REFRESH_COOKIE).next()?;
     let mut cookie = cookie(String::new());
     cookie.make_removal();
     Some(cookie)
@@ -410,27 +415,6 @@ fn cookie(value: String) -> Cookie<'static> {
         .finish()
 }
 
-/// The answer of the token endpoint.
-struct Tokens(Committed<SessionAnswer>);
-
-impl Responder for Tokens {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let (answer, seen) = self.0.into_parts();
-        let mut response = HttpResponse::Ok();
-        if let Some(seen) = seen {
-            response.insert_header((CONSISTENCY_TOKEN, seen.to_string()));
-        }
-        response.insert_header((header::PRAGMA, "no-cache")).json(TokenAnswer {
-            access_token: answer.access_token,
-            token_type: answer.token_type,
-            expires_in: answer.expires_in,
-            refresh_token: answer.refresh_token.unwrap_or_default(),
-        })
-    }
-}
-
 /// An error of the token endpoint (RFC 6749, section 5.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OAuthError {
@@ -447,18 +431,25 @@ struct OAuthFailure {
     status: StatusCode,
     error: &'static str,
     description: String,
+    /// What challenges the client.
+    realm: Option<String>,
 }
 
 impl OAuthFailure {
     fn new(error: &'static str, description: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description }
+        Self { status: StatusCode::BAD_REQUEST, error, description, realm: None }
     }
 
     /// Only for one that sent `Basic`: the answer challenges it by the same scheme (RFC 6749, section 5.2), and a browser that sees
     /// such a challenge opens a box of its own.
-    fn unknown_client() -> Self {
+    fn unknown_client(realm: &str) -> Self {
         let description = "no client has a secret here: leave the header Authorization out".into();
-        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "invalid_client",
+            description,
+            realm: Some(quoted(realm)),
+        }
     }
 }
 
@@ -498,15 +489,12 @@ impl actix_web::ResponseError for TokenError {
             Self::Api(error) => return error.error_response(),
         };
         let mut response = HttpResponse::build(failure.status);
-        if failure.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(r#"Basic realm="ashlar""#),
-            ));
+        if let Some(realm) = &failure.realm {
+            response.insert_header((header::WWW_AUTHENTICATE, format!("Basic realm={realm}")));
         }
         let error = OAuthError { error: failure.error, error_description: failure.description.clone() };
         let mut response = response.json(error);
-        response.extensions_mut().insert(OwnForm);
+        response.extensions_mut().insert(CustomErrorBody);
         response
     }
 }

@@ -8,16 +8,18 @@
 //!
 //! A handler with `#[utoipa::path]` and `#[get]` (or another method) with its whole path, registered in the file's `configure`.
 //! The order does not matter, and a path may lie below another domain's (`/api/v1/orders/{order_id}/items`). Its
-//! `security(…)` is what the gate enforces: silent means signed in, `security(())` public,
+//! `security(…)` is what access control enforces: silent means signed in, `security(())` public,
 //! `security((), ("bearer" = []), ("oauth2" = []))` public with more for who is signed in, and paths below `/api/v1/admin/` are for
 //! admins whatever they say.
 
+use http_kit::problem;
+use http_kit::routes::Routes;
 use shared_kernel::error::Problem;
 use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::http::routes::Routes;
-use crate::http::{health, installation, problem};
+pub mod health;
+pub mod installation;
 
 macro_rules! domains {
     ($($domain:ident),* $(,)?) => {

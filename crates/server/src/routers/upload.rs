@@ -2,7 +2,16 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
-use shared_kernel::error::STILL_REFERENCED;
+use http_kit::access_control::AskedForHead;
+use http_kit::extract::{
+    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary,
+};
+use http_kit::media;
+use http_kit::problem::ApiError;
+use http_kit::respond::{Paged, Resource};
+use http_kit::routes::Routes;
+use http_kit::write::{Created, NoContent, Updated, Write};
+use shared_kernel::error::{STILL_REFERENCED, USER_REQUIRED};
 use shared_kernel::page::{Page, PageQuery};
 use upload::dto::{
     CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, ShownUpload, Upload, UploadFilter,
@@ -13,14 +22,6 @@ use upload::service;
 use upload::storage::Reading;
 
 use crate::context::Context;
-use crate::http::extract::{
-    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary, Write,
-};
-use crate::http::gate::AskedForHead;
-use crate::http::media;
-use crate::http::problem::ApiError;
-use crate::http::respond::{Created, Found, NoContent, Paged, Updated};
-use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("uploads", "Files, which go straight to the object store.")];
@@ -46,6 +47,7 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
     })),
     extensions(("x-problems" = json!([
         UploadError::QUOTA_EXCEEDED,
+        USER_REQUIRED,
     ]))),
     responses((status = 201, description = "Send the file now.", body = CreatedUpload,
         headers(
@@ -55,13 +57,12 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 #[post("/api/v1/uploads")]
 async fn create_upload(
     context: web::Data<Context>,
-    actor: CurrentUser,
-    session: Write,
-    body: Body<CreateUpload>,
+    CurrentUser(principal): CurrentUser,
+    db: Write,
+    Body(body): Body<CreateUpload>,
 ) -> Result<Created<CreatedUpload>, ApiError> {
-    let made = service::create(&session.0, &context.storage, &context.uploads, &actor.0, body.0).await?;
-    let location = format!("/api/v1/uploads/{}", made.upload.id);
-    Ok(Created { location, made: session.0.commit(made).await? })
+    let made = service::create(&db, &context.storage, &context.uploads, &principal, body).await?;
+    db.created(format!("/api/v1/uploads/{}", made.upload.id), made).await
 }
 
 /// List uploads
@@ -73,11 +74,11 @@ async fn create_upload(
         headers(("Link" = String, description = "The next page.")))))]
 #[get("/api/v1/uploads")]
 async fn list_uploads(
-    actor: CurrentUser,
-    session: Read,
+    CurrentUser(principal): CurrentUser,
+    Read(db): Read,
     query: ListQuery<UploadFilter>,
 ) -> Result<Paged<Upload>, ApiError> {
-    Ok(Paged(service::list(&session.0, &actor.0, &query.filter, &query.page).await?))
+    Ok(Paged(service::list(&db, &principal, &query.filter, &query.page).await?))
 }
 
 /// Read an upload
@@ -101,11 +102,11 @@ async fn list_uploads(
     ))]
 #[get("/api/v1/uploads/{upload_id}")]
 async fn get_upload(
-    actor: MaybeUser,
-    id: PathId<UploadKind>,
-    session: ReadPrimary,
+    MaybeUser(principal): MaybeUser,
+    PathId(id): PathId<UploadKind>,
+    ReadPrimary(db): ReadPrimary,
 ) -> Result<Shown, ApiError> {
-    Ok(Shown(service::get(&session.0, actor.0.as_deref(), id.0).await?))
+    Ok(Shown(service::get(&db, principal.as_deref(), id).await?))
 }
 
 /// Complete an upload
@@ -127,13 +128,14 @@ async fn get_upload(
 #[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
     context: web::Data<Context>,
-    actor: CurrentUser,
-    id: PathId<UploadKind>,
-    reader: ReadPrimary,
-    session: Write,
+    CurrentUser(principal): CurrentUser,
+    PathId(id): PathId<UploadKind>,
+    ReadPrimary(reader): ReadPrimary,
+    db: Write,
     _body: OptionalBody<CompleteUpload>,
 ) -> Result<Updated<Upload>, ApiError> {
-    Ok(Updated(service::complete(&reader.0, session.0, &context.storage, &actor.0, id.0).await?))
+    let upload = service::complete(&reader, &db, &context.storage, &principal, id).await?;
+    db.updated(upload).await
 }
 
 /// Download an upload
@@ -155,18 +157,17 @@ async fn complete_upload(
 #[get("/api/v1/uploads/{upload_id}/download")]
 async fn download_upload(
     context: web::Data<Context>,
-    actor: MaybeUser,
-    id: PathId<UploadKind>,
-    session: ReadPrimary,
-    query: Query<DownloadQuery>,
+    MaybeUser(principal): MaybeUser,
+    PathId(id): PathId<UploadKind>,
+    ReadPrimary(db): ReadPrimary,
+    Query(query): Query<DownloadQuery>,
     head: Option<web::ReqData<AskedForHead>>,
 ) -> Result<Downloaded, ApiError> {
     // Who follows the redirect sends the same method again.
     let reading = if head.is_some() { Reading::Head } else { Reading::Get };
-    let how = (reading, query.0.disposition);
-    let actor = actor.0.as_deref();
-    let download =
-        service::download(&session.0, &context.storage, &context.uploads, actor, id.0, how).await?;
+    let how = (reading, query.disposition);
+    let principal = principal.as_deref();
+    let download = service::download(&db, &context.storage, &context.uploads, principal, id, how).await?;
     Ok(Downloaded(download))
 }
 
@@ -187,13 +188,13 @@ async fn download_upload(
     ))]
 #[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(
-    actor: CurrentUser,
-    id: PathId<UploadKind>,
-    session: Write,
-    precondition: IfMatch,
+    CurrentUser(principal): CurrentUser,
+    PathId(id): PathId<UploadKind>,
+    db: Write,
+    IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
-    service::delete(&session.0, &actor.0, id.0, &precondition.0).await?;
-    Ok(NoContent(session.0.commit(()).await?))
+    service::delete(&db, &principal, id, &precondition).await?;
+    db.no_content().await
 }
 
 /// One's own upload with its `ETag`, or what everyone sees of a public one, without: the two are not the same, and who may not
@@ -205,7 +206,7 @@ impl Responder for Shown {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match self.0 {
-            ShownUpload::Own(upload) => Found(upload).respond_to(request),
+            ShownUpload::Own(upload) => Resource(upload).respond_to(request),
             ShownUpload::Public(upload) => {
                 HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(upload)
             }

@@ -1,18 +1,21 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
-use shared_kernel::actor::Actor;
+use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
+use http_kit::problem::ApiError;
+use http_kit::respond::{Paged, Resource};
+use http_kit::routes::Routes;
+use http_kit::write::{Updated, Write};
+use shared_kernel::error::USER_REQUIRED;
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
+use shared_kernel::principal::Principal;
+use shared_kernel::session::{self, ReadSession};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
 
 use crate::context::Context;
-use crate::http::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary, Write};
-use crate::http::problem::ApiError;
-use crate::http::respond::{Found, Paged, Updated};
-use crate::http::routes::Routes;
 
 /// The tags of these routes.
 pub const TAGS: &[(&str, &str)] = &[("users", "One's own account."), ("admin", "For admins: all accounts.")];
@@ -30,20 +33,30 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
+        USER_REQUIRED,
     ]))),
     responses(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/users/me")]
-async fn get_me(actor: CurrentUser, session: Read, primary: ReadPrimary) -> Result<Found<User>, ApiError> {
-    Ok(Found(read(&actor.0, actor.0.user_id, &session, &primary).await?))
+async fn get_me(
+    CurrentUser(principal): CurrentUser,
+    Read(db): Read,
+    ReadPrimary(primary): ReadPrimary,
+) -> Result<Resource<User>, ApiError> {
+    Ok(Resource(read(&principal, principal.require_user()?, &db, &primary).await?))
 }
 
-/// An account. One's own is there, because the gate has seen it: where a replica has not yet, the primary is asked.
-async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) -> Result<User, UserError> {
-    match service::get(&session.0, actor, id).await {
-        Err(UserError::NotFound) if actor.owns(id) => service::get(&primary.0, actor, id).await,
+/// An account. One's own is there, because access control has seen it: where a replica has not yet, the primary is asked.
+async fn read(
+    principal: &Principal,
+    id: UserId,
+    db: &ReadSession,
+    primary: &session::ReadPrimary,
+) -> Result<User, UserError> {
+    match service::get(db, principal, id).await {
+        Err(UserError::NotFound) if principal.owns(id) => service::get(primary, principal, id).await,
         outcome => outcome,
     }
 }
@@ -58,19 +71,20 @@ async fn read(actor: &Actor, id: UserId, session: &Read, primary: &ReadPrimary) 
         UserError::NOT_FOUND,
         UserError::USERNAME_TAKEN,
         UserError::PHONE_TAKEN,
+        USER_REQUIRED,
     ]))),
     responses(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
-    actor: CurrentUser,
-    session: Write,
-    precondition: IfMatch,
-    changes: Body<UpdateMe>,
+    CurrentUser(principal): CurrentUser,
+    db: Write,
+    IfMatch(precondition): IfMatch,
+    Body(changes): Body<UpdateMe>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::update_me(&session.0, &actor.0, &precondition.0, changes.0).await?;
-    Ok(Updated(session.0.commit(user).await?))
+    let user = service::update_me(&db, &principal, &precondition, changes).await?;
+    db.updated(user).await
 }
 
 /// Read an account
@@ -90,12 +104,12 @@ async fn update_me(
     ))]
 #[get("/api/v1/users/{user_id}")]
 async fn get_user(
-    actor: CurrentUser,
-    id: PathId<UserKind>,
-    session: Read,
-    primary: ReadPrimary,
-) -> Result<Found<User>, ApiError> {
-    Ok(Found(read(&actor.0, id.0, &session, &primary).await?))
+    CurrentUser(principal): CurrentUser,
+    PathId(id): PathId<UserKind>,
+    Read(db): Read,
+    ReadPrimary(primary): ReadPrimary,
+) -> Result<Resource<User>, ApiError> {
+    Ok(Resource(read(&principal, id, &db, &primary).await?))
 }
 
 /// List accounts
@@ -109,10 +123,10 @@ async fn get_user(
 #[get("/api/v1/admin/users")]
 async fn list_users(
     _admin: Admin,
-    session: Read,
+    Read(db): Read,
     query: ListQuery<UserFilter>,
 ) -> Result<Paged<User>, ApiError> {
-    Ok(Paged(service::list(&session.0, &query.filter, &query.page).await?))
+    Ok(Paged(service::list(&db, &query.filter, &query.page).await?))
 }
 
 /// Change an account
@@ -135,14 +149,13 @@ async fn list_users(
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
     context: web::Data<Context>,
-    actor: Admin,
-    id: PathId<UserKind>,
-    session: Write,
-    precondition: IfMatch,
-    changes: Body<AdminUpdateUser>,
+    Admin(principal): Admin,
+    PathId(id): PathId<UserKind>,
+    db: Write,
+    IfMatch(precondition): IfMatch,
+    Body(changes): Body<AdminUpdateUser>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::admin_update(&session.0, &actor.0, id.0, &precondition.0, changes.0).await?;
-    let committed = session.0.commit(user).await?;
-    context.auth.forget_sessions();
-    Ok(Updated(committed))
+    let user = service::admin_update(&db, &principal, id, &precondition, changes).await?;
+    context.auth.forget_sessions_after(&db);
+    db.updated(user).await
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgPoolOptions;
-use sea_orm::{ConnectOptions, DatabaseConnection, SqlxPostgresConnector};
-use secrecy::{ExposeSecret as _, SecretString};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, SqlxPostgresConnector};
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 use super::postgres::{Limits, Pool, Target, Waits};
 use super::replica::Replicas;
@@ -24,14 +25,15 @@ impl DatabaseSettings {
     /// The primary cannot be opened.
     pub async fn connect_alone(&self) -> Result<DatabaseConnection, ConnectError> {
         let wait = self.migration_timeout;
-        let mut options = self.options(&self.url);
+        let mut options = self.sqlite_options();
         options.max_connections(1).idle_timeout(None).max_lifetime(None);
         options.map_sqlx_sqlite_opts(move |options| sqlite::writing_options(options).busy_timeout(wait));
         Ok(sqlite::open(options).await?)
     }
 
-    pub(super) fn options(&self, url: &SecretString) -> ConnectOptions {
-        let mut options = ConnectOptions::new(url.expose_secret());
+    /// How connections to a SQLite database are made.
+    pub(super) fn sqlite_options(&self) -> ConnectOptions {
+        let mut options = ConnectOptions::new(self.url.expose_secret());
         options
             .max_connections(self.pool_size)
             .acquire_timeout(self.acquire_timeout)
@@ -49,6 +51,16 @@ impl DatabaseSettings {
 const SCHEMA_CONNECTIONS: u32 = 4;
 const SCHEMA_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The engine that a database URL names, if it is one of ours.
+#[must_use]
+pub fn engine_of(url: &str) -> Option<DbBackend> {
+    match url.split_once(':')?.0 {
+        "sqlite" => Some(DbBackend::Sqlite),
+        "postgres" | "postgresql" => Some(DbBackend::Postgres),
+        _ => None,
+    }
+}
+
 impl Databases {
     /// Opens the primary and the replicas. A replica that does not answer is left out until it does.
     ///
@@ -60,17 +72,14 @@ impl Databases {
         clock: SharedClock,
         secret: &SecretKey,
     ) -> Result<Self, ConnectError> {
-        let url = settings.url.expose_secret();
-        let engine = if url.starts_with("sqlite:") {
-            Engine::Sqlite(sqlite::connect(settings).await?)
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Engine::Postgres(postgres(settings).await?)
-        } else {
-            return Err(ConnectError::UnknownEngine);
+        let engine = match engine_of(settings.url.expose_secret()) {
+            Some(DbBackend::Sqlite) => Engine::Sqlite(sqlite::connect(settings).await?),
+            Some(DbBackend::Postgres) => Engine::Postgres(postgres(settings).await?),
+            _ => return Err(ConnectError::UnknownEngine),
         };
         let cursor_key = secret.mac_key("cursor");
         let resources = settings.resources.clone();
-        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources })))
+        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources, events: Notify::new() })))
     }
 }
 
@@ -80,6 +89,9 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError>
     let limits = settings.limits(settings.statement_timeout);
     let primary = Pool::new(target.options(Waits::within(limits.answer)), limits);
     primary.suits().await?;
+    if primary.is_standby().await? {
+        return Err(ConnectError::Standby);
+    }
     let mut replicas = Vec::new();
     for url in &settings.replica_urls {
         // Half of the time, so that the primary can still answer what a replica did not.

@@ -16,6 +16,9 @@ pub enum SessionError {
     /// The database's.
     #[error("the database failed")]
     Database(#[from] DbErr),
+    /// The server that should be the primary is a standby, which takes no writes.
+    #[error("the primary database is a standby, which takes no writes: the URL must name the primary")]
+    Standby,
     /// A statement of the session had failed, so it did not commit.
     #[error("a statement of this session failed, so nothing was committed")]
     Failed,
@@ -79,12 +82,7 @@ impl SessionError {
             return true;
         }
         match driver_error(error).map(Arc::as_ref) {
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-            ) => true,
+            Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Some(sqlx::Error::Database(error)) => match sqlite_code(error.as_ref()) {
                 Some(code) => code == sqlite::BUSY,
                 // 57P01 to 57P03: the server shuts down, crashed, or starts up. 57P05, 25P03: it ended a session that was idle,
@@ -101,7 +99,7 @@ impl SessionError {
     /// The same request may work later: the database was not reached, or could not go on for a reason that passes.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        if self.is_unreachable() {
+        if self.is_unreachable() || matches!(self, Self::Standby) {
             return true;
         }
         let Self::Database(error) = self else { return false };
@@ -241,6 +239,12 @@ pub enum ConnectError {
          PostgreSQL itself, use PgBouncer's session mode, or PgBouncer 1.21 or later with max_prepared_statements"
     )]
     Pooler,
+    /// The server only follows another one, and takes no writes.
+    #[error(
+        "the server that database.url names is a standby, which takes no writes: name the primary there, and this one in \
+         database.replica_urls"
+    )]
+    Standby,
     /// The database does not keep Unicode.
     #[error(
         "the encoding of the database is {0}, and it must be UTF8: make it with CREATE DATABASE … ENCODING 'UTF8'"

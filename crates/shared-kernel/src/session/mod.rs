@@ -21,16 +21,18 @@ mod sqlite;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
     QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
+pub use self::connect::engine_of;
 pub use self::error::{ConnectError, SessionError};
 use self::postgres::Pool;
 use self::replica::Replicas;
@@ -51,6 +53,7 @@ struct Shared {
     clock: SharedClock,
     cursor_key: MacKey,
     resources: Resources,
+    events: Notify,
 }
 
 enum Engine {
@@ -93,7 +96,7 @@ impl Databases {
     /// A session that reads, from a replica that has seen what `seen` names.
     #[must_use]
     pub fn read(&self, seen: Option<ConsistencyToken>) -> ReadSession {
-        ReadSession { databases: self.clone(), seen, chosen: OnceCell::new() }
+        ReadSession { databases: self.clone(), seen, chosen: OnceCell::new(), moved: AtomicBool::new(false) }
     }
 
     /// A session that reads from the primary.
@@ -111,6 +114,8 @@ impl Databases {
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
             open_scopes: AtomicUsize::new(0),
+            has_events: AtomicBool::new(false),
+            after_commit: Mutex::default(),
             now: OnceLock::new(),
             origin: OnceLock::new(),
         }
@@ -144,18 +149,24 @@ impl Databases {
         &self.0.resources
     }
 
-    /// Whether the primary answers; SQLite: whether it takes writes, which it does not while the disk is full.
+    /// Notified when a session that wrote events is committed: what a relay of this process waits for. A notification that
+    /// nobody waits for is kept for the next one who does.
+    #[must_use]
+    pub fn events(&self) -> &Notify {
+        &self.0.events
+    }
+
+    /// Whether the primary answers and takes writes. SQLite does not while the disk is full, a PostgreSQL server not while it
+    /// is a standby.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// [`SessionError::Standby`], and the database's.
     pub async fn ping(&self) -> Result<(), SessionError> {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.takes_writes(self.write()).await,
-            Engine::Postgres(postgres) => {
-                let one = Statement::from_string(DbBackend::Postgres, "SELECT 1");
-                Ok(postgres.primary.fetch(&one).await.map(drop)?)
-            }
+            Engine::Postgres(postgres) if postgres.primary.is_standby().await? => Err(SessionError::Standby),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -260,11 +271,13 @@ struct Counted {
     count: i64,
 }
 
-/// Reads, from a replica where there is one.
+/// Reads, from a replica where there is one. Never goes back in time: what one statement saw, the next one sees too.
 pub struct ReadSession {
     databases: Databases,
     seen: Option<ConsistencyToken>,
     chosen: OnceCell<Option<usize>>,
+    /// The primary has answered in the replica's place. It is ahead of every replica, so from then on it answers all.
+    moved: AtomicBool,
 }
 
 impl Source for ReadSession {
@@ -285,6 +298,7 @@ impl Source for ReadSession {
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
         let engine = &self.databases.0.engine;
         if let Engine::Postgres(Postgres { replicas, .. }) = engine
+            && !self.moved.load(Ordering::Acquire)
             && let Some(index) = *self.chosen.get_or_init(|| replicas.choose(self.seen)).await
             && let Some(replica) = replicas.pool(index)
         {
@@ -294,6 +308,7 @@ impl Source for ReadSession {
                 answered => return answered,
             }
         }
+        self.moved.store(true, Ordering::Release);
         Ok(engine.fetch_current(&statement).await?)
     }
 }
@@ -371,6 +386,10 @@ pub struct WriteSession {
     /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
     /// stays, and with it nothing is committed.
     open_scopes: AtomicUsize,
+    /// Something was written into the outbox.
+    has_events: AtomicBool,
+    /// What follows from it, in order.
+    after_commit: Mutex<Vec<BoxFuture<'static, ()>>>,
     now: OnceLock<Timestamp>,
     origin: OnceLock<Origin>,
 }
@@ -420,6 +439,7 @@ impl WriteSession {
     }
 
     fn sealed(&self, pending: PendingEvent) -> Envelope {
+        self.has_events.store(true, Ordering::Release);
         let id = Id::new(self.databases.0.clock.now());
         pending.sealed(id, self.now(), self.origin.get().cloned().unwrap_or_default())
     }
@@ -431,17 +451,24 @@ impl WriteSession {
         let _ = self.origin.set(origin);
     }
 
-    /// Another session on the same databases with the same origin, for work that has to begin again.
-    #[must_use]
-    pub fn another(&self) -> Self {
-        let session = self.databases.write();
-        if let Some(origin) = self.origin.get() {
-            session.set_origin(origin.clone());
-        }
-        session
+    /// Does `hook` once this session is committed, before the answer is sent, in the order in which hooks were given: forgetting
+    /// what a cache believes, for one. It is dropped with a session that is rolled back. What must not be lost when the process
+    /// dies is an event.
+    pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
+        self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(hook));
     }
 
-    /// Makes what was written durable. `value` is what the answer is built from.
+    /// Begins anew: what was written is rolled back, its hooks are dropped, and the next statement begins another transaction
+    /// at another instant, for the same [`Origin`]. For work that failed because of others and has to look again.
+    pub fn restart(&mut self) {
+        let origin = self.origin.take();
+        *self = self.databases.write();
+        if let Some(origin) = origin {
+            self.set_origin(origin);
+        }
+    }
+
+    /// Makes what was written durable, and does what was to be done [after that](Self::after_commit). `value` is what the answer is built from.
     ///
     /// # Errors
     ///
@@ -457,6 +484,8 @@ impl WriteSession {
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
         }
+        // Also where this is dropped before the answer has come: the commit may be done all the same.
+        let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
         let consistency = match transaction {
             // Nothing was asked for.
             None => None,
@@ -466,9 +495,13 @@ impl WriteSession {
             }
             Some(Transaction::Postgres(transaction)) => {
                 let connection = transaction.commit().await?;
+                drop(notify);
                 self.databases.position(connection).await
             }
         };
+        for hook in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            hook.await;
+        }
         Ok(Committed { value, consistency })
     }
 
@@ -612,6 +645,15 @@ impl Databases {
         let answer = connection.ask(&sql, POSITION_TIMEOUT).await;
         let position = || answer?.try_get::<String>("", "position").ok()?.parse().ok();
         Some(position().unwrap_or(ConsistencyToken::UNREACHED))
+    }
+}
+
+/// Tells of events when it is dropped.
+struct NotifyOfEvents(Databases);
+
+impl Drop for NotifyOfEvents {
+    fn drop(&mut self) {
+        self.0.events().notify_one();
     }
 }
 

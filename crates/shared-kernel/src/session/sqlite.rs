@@ -50,7 +50,7 @@ pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, Conne
     // Half of the time for the one writing connection, and half for another process's write (the command line beside a
     // running server).
     let busy_timeout = settings.statement_timeout / 2;
-    let mut writing = settings.options(&settings.url);
+    let mut writing = settings.sqlite_options();
     writing
         .max_connections(1)
         .acquire_timeout(settings.acquire_timeout.min(busy_timeout))
@@ -66,7 +66,7 @@ pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, Conne
             }
         });
     let primary = open(writing).await?;
-    let mut reading = settings.options(&settings.url);
+    let mut reading = settings.sqlite_options();
     reading.map_sqlx_sqlite_opts(move |options| {
         options.create_if_missing(false).busy_timeout(busy_timeout).pragma("query_only", "ON")
     });

@@ -205,6 +205,11 @@ impl Door {
         self.open = Some(tasks);
     }
 
+    /// From its next opening on it leads to this server, `host:port`.
+    pub(crate) fn lead_to(&mut self, server: String) {
+        self.server = server;
+    }
+
     /// Shuts it: whoever is connected is thrown out, and nobody gets in.
     pub(crate) async fn shut(&mut self) {
         self.open.take().unwrap().shutdown().await;

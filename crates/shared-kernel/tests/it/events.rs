@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use shared_kernel::event::{
 };
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::repository::{Precondition, Repository};
-use shared_kernel::session::SessionError;
+use shared_kernel::session::{Databases, SessionError};
 use shared_kernel::testing::{FixedClock, envelopes, events};
 
 use crate::common::widget::{self, WidgetKind};
@@ -92,6 +93,46 @@ impl DomainEvent for Unwritable {
     fn aggregate_version(&self) -> Option<i64> {
         None
     }
+}
+
+/// Whether there is news of events for who asks now.
+fn is_notified(databases: &Databases) -> bool {
+    databases.events().notified().now_or_never().is_some()
+}
+
+#[tokio::test]
+async fn a_commit_of_events_is_told_also_to_who_comes_later() {
+    let database = database().await;
+    let silent = database.write();
+    insert(&silent, "a").await.unwrap();
+    commit(silent).await;
+    assert!(!is_notified(&database), "there is no event");
+    let session = database.write();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    assert!(!is_notified(&database), "nothing is committed");
+    commit(session).await;
+    assert!(is_notified(&database));
+    assert!(!is_notified(&database), "once is enough");
+    // Who asked for the commit is gone before its answer: it may be done all the same.
+    let session = database.write();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    let cut = session.commit(());
+    assert!(cut.now_or_never().is_none());
+    assert!(is_notified(&database));
+}
+
+#[tokio::test]
+async fn a_session_that_begins_anew_keeps_its_origin() {
+    let database = database().await;
+    let mut session = database.write();
+    session.set_origin(Origin::system("test"));
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    session.restart();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    commit(session).await;
+    let principals: Vec<_> =
+        envelopes(&database).await.into_iter().map(|envelope| envelope.principal).collect();
+    assert_eq!(principals, [Some("system:test".to_owned())]);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod events;
 mod files;
 mod full_disk;
 mod pages;
+mod pool;
 mod references;
 mod replicas;
 mod repository;

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, Schema};
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::{Clock as _, Timestamp};
 use shared_kernel::error::{DomainError as _, Invalid, Kind};
 use shared_kernel::event::Deleted;
 use shared_kernel::id::{Id, IdKind};
 use shared_kernel::kernel_error::KernelError;
+use shared_kernel::principal::Principal;
 use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::repository::{self, Precondition, Repository};
 use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
-use shared_kernel::testing::{FixedClock, TestDatabase, at_once, events};
+use shared_kernel::testing::{FixedClock, TestDatabase, as_admin, at_once, events};
 
 use crate::common::commit;
 
@@ -514,14 +514,18 @@ async fn a_deletion_that_is_given_up_half_way_is_not_committed() {
     assert_eq!(world.row(tea).await.first_id, None);
 }
 
-async fn refer(session: &WriteSession, actor: &Actor, pointed: &[ReferenceField]) -> Result<(), KernelError> {
-    reference::check_references(session, actor, pointed).await
+async fn refer(
+    session: &WriteSession,
+    principal: &Principal,
+    pointed: &[ReferenceField],
+) -> Result<(), KernelError> {
+    reference::check_references(session, principal, pointed).await
 }
 
 /// The pointers that were refused.
-async fn refused(databases: &Databases, actor: &Actor, pointed: &[ReferenceField]) -> Vec<String> {
+async fn refused(databases: &Databases, principal: &Principal, pointed: &[ReferenceField]) -> Vec<String> {
     let session = databases.write();
-    match refer(&session, actor, pointed).await {
+    match refer(&session, principal, pointed).await {
         Ok(()) => Vec::new(),
         Err(KernelError::Invalid(Invalid(fields))) => {
             for field in &fields {
@@ -540,14 +544,14 @@ async fn refused(databases: &Databases, actor: &Actor, pointed: &[ReferenceField
 async fn only_what_lives_and_may_be_seen_can_be_referred_to() {
     /// Whose it is stands in the second column.
     const SHIPS: Resource = Resource {
-        referable: |actor| Condition::all().add(ship::Column::SecondId.eq(actor.user_id.to_string())),
+        referable: |principal| Condition::all().add(ship::Column::SecondId.eq(principal.to_string())),
         ..Resource::visible_to_all("ships")
     };
     let world = world(&[HARBOURS, SHIPS]).await;
     let (ada, eve) = (world.database.user().await, world.database.user().await);
     let (kiel, brest) = (world.harbour().await, world.harbour().await);
     delete::<Harbours>(&world, brest).await.unwrap();
-    let anna: ShipId = world.stored("ships", None, Some(&ada.user_id.to_string())).await;
+    let anna: ShipId = world.stored("ships", None, Some(&ada.to_string())).await;
     let unknown = HarbourId::new(world.clock.now());
     let harbour = |id| ReferenceField::new("/harbour_id", "harbours", Some(id));
     let ship = || ReferenceField::new("/ship_id", "ships", Some(anna));
@@ -579,17 +583,21 @@ async fn what_nobody_registered_is_visible_to_nobody() {
     let ship = ReferenceField::new("/ship_id", "ships", Some(anna));
     let kiel = ReferenceField::new("/harbour_id", "harbours", Some(world.harbour().await));
     assert_eq!(refused(&world, &ada, &[kiel, ship.clone()]).await, ["/ship_id"]);
-    let admin = Actor { is_admin: true, ..ada.clone() };
+    let admin = as_admin(&ada);
     assert_eq!(refused(&world, &admin, &[ship]).await, ["/ship_id"]);
-    let user = ReferenceField::new("/user_id", "users", Some(ada.user_id));
+    let user = ReferenceField::new("/user_id", "users", ada.user());
     assert_eq!(refused(&world, &ada, &[user]).await, ["/user_id"]);
     assert!(world.resources().find("ships").is_none());
 }
 
 /// Refers to a harbour as a service does.
-async fn put_in(databases: &Databases, actor: &Actor, harbour: HarbourId) -> Result<ShipId, KernelError> {
+async fn put_in(
+    databases: &Databases,
+    principal: &Principal,
+    harbour: HarbourId,
+) -> Result<ShipId, KernelError> {
     let session = databases.write();
-    refer(&session, actor, &[ReferenceField::new("/harbour_id", "harbours", Some(harbour))]).await?;
+    refer(&session, principal, &[ReferenceField::new("/harbour_id", "harbours", Some(harbour))]).await?;
     // Time for others to come in between, if they could.
     tokio::task::yield_now().await;
     let ship = insert(&session, "ships", Some(&harbour.to_string()), None).await?;

@@ -12,7 +12,9 @@ use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, FromQueryResult};
 use secrecy::SecretString;
 use shared_kernel::clock::SystemClock;
-use shared_kernel::session::{ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError};
+use shared_kernel::session::{
+    ConnectError, ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError,
+};
 use shared_kernel::testing::secret_key;
 
 use crate::common::{
@@ -87,6 +89,8 @@ async fn a_replica_that_is_away_is_left_out_until_it_is_back() {
     door.open().await;
     until("the replica is in use again", async || databases.replicas_in_use() == [true]).await;
     assert!(asks_a_replica(&databases.read(None)).await.unwrap());
+    // What it has read from the primary, the replica may not have yet.
+    assert!(!asks_a_replica(&session).await.unwrap(), "a session does not go back in time");
 }
 
 #[tokio::test]
@@ -307,6 +311,21 @@ async fn a_replica_that_lags_answers_only_who_has_not_seen_more() {
     let refused = databases.read(None).rows::<Count>(&select_that_deletes(DbBackend::Postgres)).await;
     let SessionError::Database(error) = refused.unwrap_err() else { panic!("the replica refuses it") };
     assert!(error.to_string().contains("read-only transaction"), "{error}");
+
+    // A standby in the primary's place: from the start, and later.
+    let mut misled = settings.clone();
+    misled.replica_urls.clear();
+    misled.url = SecretString::from(Cluster::url(cluster.replica));
+    let refused = Databases::connect(&misled, SystemClock::shared(), &secret_key()).await;
+    assert!(matches!(refused.unwrap_err(), ConnectError::Standby));
+    let (mut door, url) = Door::to(&Cluster::url(cluster.primary)).await;
+    misled.url = SecretString::from(url);
+    let misled = Databases::connect(&misled, SystemClock::shared(), &secret_key()).await.unwrap();
+    misled.ping().await.unwrap();
+    door.shut().await;
+    door.lead_to(format!("127.0.0.1:{}", cluster.replica));
+    door.open().await;
+    assert!(matches!(misled.ping().await.unwrap_err(), SessionError::Standby));
 
     cluster.stop("replica");
     assert!(!is_standby(&databases, None).await);

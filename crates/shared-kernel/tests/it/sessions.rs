@@ -1,6 +1,6 @@
 //! Read and write sessions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -427,4 +427,42 @@ fn strange_positions_are_refused() {
     for text in ["", "/", "0", "0/", "/0", "+1/0", "0/+1", "-1/0", "1/000000000", "G/0", "0/0/0", " 0/0"] {
         assert!(text.parse::<ConsistencyToken>().is_err(), "{text:?}");
     }
+}
+
+#[tokio::test]
+async fn what_follows_a_commit_is_done_after_it_and_in_order() {
+    let database = database().await;
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let note = |what: &'static str| {
+        let done = done.clone();
+        async move { done.lock().unwrap().push(what) }
+    };
+    let session = database.write();
+    insert(&session, "a").await.unwrap();
+    session.after_commit(note("first"));
+    session.after_commit(note("second"));
+    assert!(done.lock().unwrap().is_empty());
+    commit(session).await;
+    assert_eq!(*done.lock().unwrap(), ["first", "second"]);
+    let session = database.write();
+    session.after_commit(note("rolled back"));
+    drop(session);
+    let failed = database.write();
+    failed.after_commit(note("failed"));
+    failed.execute_unprepared("SELECT nothing FROM nowhere").await.unwrap_err();
+    failed.commit(()).await.unwrap_err();
+    assert_eq!(*done.lock().unwrap(), ["first", "second"], "nothing follows what did not happen");
+}
+
+#[tokio::test]
+async fn a_session_that_begins_anew_has_written_nothing() {
+    let database = database().await;
+    let mut session = database.write();
+    insert(&session, "a").await.unwrap();
+    session.after_commit(async { panic!("it was forgotten") });
+    session.execute_unprepared("SELECT nothing FROM nowhere").await.unwrap_err();
+    session.restart();
+    insert(&session, "b").await.unwrap();
+    commit(session).await;
+    assert_eq!(labels(&database.read_primary()).await, ["b"]);
 }

@@ -20,7 +20,8 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::Timestamp;
 use url::Url;
 
-use super::{Reading, StorageSettings};
+use super::Reading;
+use crate::settings::StorageSettings;
 
 /// Why a URL cannot be made.
 pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
@@ -50,7 +51,7 @@ impl GetSigner {
         Self {
             bucket: bucket_url(settings, endpoint).map_err(|error| error.to_string()),
             region: settings.region.clone(),
-            credentials: Credentials::new(&settings.access_key, secret, None, None, "ashlar"),
+            credentials: Credentials::new(settings.access_key.expose_secret(), secret, None, None, "ashlar"),
         }
     }
 

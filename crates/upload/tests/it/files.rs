@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_kernel::actor::Actor;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::files::{self, Files as _, StoredFile};
 use shared_kernel::id::UploadId;
 use shared_kernel::kernel_error::KernelError;
+use shared_kernel::principal::Principal;
 use shared_kernel::reference::{self, ReferenceField};
-use shared_kernel::testing::FixedClock;
+use shared_kernel::testing::{FixedClock, as_admin};
 use upload::files::SignedFiles;
 use upload::storage::Declared;
 
@@ -147,11 +147,11 @@ async fn strange_keys_and_names_are_signed_as_they_are() {
     }
 }
 
-/// Whether `actor` may write a row that refers to that upload.
-async fn may_refer(house: &House, actor: &Actor, id: UploadId) -> bool {
+/// Whether `principal` may write a row that refers to that upload.
+async fn may_refer(house: &House, principal: &Principal, id: UploadId) -> bool {
     let session = house.database.write();
     let pointed = [ReferenceField::new("/cover_upload_id", "uploads", Some(id))];
-    let refused = reference::check_references(&session, actor, &pointed).await;
+    let refused = reference::check_references(&session, principal, &pointed).await;
     let Err(error) = refused else { return true };
     let [field] = error.fields().try_into().unwrap();
     assert_eq!((&*field.pointer, &*field.code), ("/cover_upload_id", "reference"));
@@ -172,7 +172,7 @@ async fn only_its_owner_refers_to_an_upload_and_only_when_it_is_there() {
     house.complete(&ada, id).await.unwrap();
     assert!(may_refer(&house, &ada, id).await);
     assert!(!may_refer(&house, &eve, id).await, "others may download it, and no more");
-    let admin = Actor { is_admin: true, ..eve };
+    let admin = as_admin(&eve);
     assert!(!may_refer(&house, &admin, id).await);
     house.delete(&ada, id).await.unwrap();
     assert!(!may_refer(&house, &ada, id).await);

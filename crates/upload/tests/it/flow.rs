@@ -51,7 +51,7 @@ async fn a_file_is_uploaded_completed_and_downloaded() {
 
     let events = house.events::<UploadCompleted>(completed.id).await;
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].owner_id, events[0].content_type.as_str()), (ada.user_id, "image/png"));
+    assert_eq!((events[0].owner_id, events[0].content_type.as_str()), (ada.user().unwrap(), "image/png"));
     assert_eq!((events[0].version, events[0].size), (2, completed.size));
 }
 

@@ -9,13 +9,14 @@ use migration::Migrator;
 use object_store::{CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreLimits, ObjectStoreTimeouts};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query};
 use sea_orm::{Condition, ConnectionTrait as _, DbBackend};
-use shared_kernel::actor::Actor;
+use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
 use shared_kernel::crypto::sha256;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::event::DomainEvent;
 use shared_kernel::json;
 use shared_kernel::page::{Page, PageRequest};
+use shared_kernel::principal::Principal;
 use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use tempfile::TempDir;
@@ -27,8 +28,8 @@ use upload::dto::{
 use upload::error::UploadError;
 use upload::files::SignedFiles;
 use upload::service;
-use upload::settings::UploadSettings;
-use upload::storage::{Reading, Storage, StorageSettings};
+use upload::settings::{StorageSettings, UploadSettings};
+use upload::storage::{Reading, Storage};
 
 pub(crate) struct House {
     pub(crate) database: TestDatabase,
@@ -82,7 +83,7 @@ impl House {
             database: TestDatabase::with_resources::<Migrator>(clock.clone(), resources).await,
             storage: Storage::new(&storage_settings(address), clock.clone()),
             clock,
-            settings: UploadSettings::default(),
+            settings: configuration::defaults(()).unwrap(),
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             _store: store.drop_guard(),
@@ -106,81 +107,86 @@ impl House {
 
     pub(crate) async fn list(
         &self,
-        actor: &Actor,
+        principal: &Principal,
         filter: &UploadFilter,
         request: &PageRequest,
     ) -> Page<Upload> {
-        service::list(&self.database.read(None), actor, filter, request).await.unwrap()
+        service::list(&self.database.read(None), principal, filter, request).await.unwrap()
     }
 
     /// A new user, signed in.
-    pub(crate) async fn user(&self) -> Actor {
+    pub(crate) async fn user(&self) -> Principal {
         self.database.user().await
     }
 
     pub(crate) async fn try_create(
         &self,
-        actor: &Actor,
+        principal: &Principal,
         new: CreateUpload,
     ) -> Result<CreatedUpload, UploadError> {
         let session = self.database.write();
-        let created = service::create(&session, &self.storage, &self.settings, actor, new).await?;
+        let created = service::create(&session, &self.storage, &self.settings, principal, new).await?;
         Ok(session.commit(created).await?.into_value())
     }
 
-    pub(crate) async fn create(&self, actor: &Actor, new: CreateUpload) -> CreatedUpload {
-        self.try_create(actor, new).await.unwrap()
+    pub(crate) async fn create(&self, principal: &Principal, new: CreateUpload) -> CreatedUpload {
+        self.try_create(principal, new).await.unwrap()
     }
 
-    pub(crate) async fn complete(&self, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
-        self.complete_at(&self.storage, actor, id).await
+    pub(crate) async fn complete(&self, principal: &Principal, id: UploadId) -> Result<Upload, UploadError> {
+        self.complete_at(&self.storage, principal, id).await
     }
 
     pub(crate) async fn complete_at(
         &self,
         storage: &Storage,
-        actor: &Actor,
+        principal: &Principal,
         id: UploadId,
     ) -> Result<Upload, UploadError> {
         let (read, write) = (self.database.read_primary(), self.database.write());
-        Ok(service::complete(&read, write, storage, actor, id).await?.into_value())
+        let upload = service::complete(&read, &write, storage, principal, id).await?;
+        Ok(write.commit(upload).await?.into_value())
     }
 
     /// One's own.
-    pub(crate) async fn get(&self, actor: &Actor, id: UploadId) -> Result<Upload, UploadError> {
-        match self.show(Some(actor), id).await? {
+    pub(crate) async fn get(&self, principal: &Principal, id: UploadId) -> Result<Upload, UploadError> {
+        match self.show(Some(principal), id).await? {
             ShownUpload::Own(upload) => Ok(upload),
             ShownUpload::Public(upload) => panic!("it is another's: {upload:?}"),
         }
     }
 
-    pub(crate) async fn show(&self, actor: Option<&Actor>, id: UploadId) -> Result<ShownUpload, UploadError> {
-        service::get(&self.database.read_primary(), actor, id).await
+    pub(crate) async fn show(
+        &self,
+        principal: Option<&Principal>,
+        id: UploadId,
+    ) -> Result<ShownUpload, UploadError> {
+        service::get(&self.database.read_primary(), principal, id).await
     }
 
     pub(crate) async fn download(
         &self,
-        actor: impl Into<Option<&Actor>>,
+        principal: impl Into<Option<&Principal>>,
         id: UploadId,
         disposition: Disposition,
     ) -> Result<Download, UploadError> {
-        let (session, actor) = (self.database.read_primary(), actor.into());
-        service::download(&session, &self.storage, &self.settings, actor, id, (Reading::Get, disposition))
+        let (session, principal) = (self.database.read_primary(), principal.into());
+        service::download(&session, &self.storage, &self.settings, principal, id, (Reading::Get, disposition))
             .await
     }
 
-    pub(crate) async fn delete(&self, actor: &Actor, id: UploadId) -> Result<(), UploadError> {
+    pub(crate) async fn delete(&self, principal: &Principal, id: UploadId) -> Result<(), UploadError> {
         let session = self.database.write();
-        service::delete(&session, actor, id, &shared_kernel::repository::Precondition::None).await?;
+        service::delete(&session, principal, id, &shared_kernel::repository::Precondition::None).await?;
         let _committed = session.commit(()).await?;
         Ok(())
     }
 
     /// A completed upload of `bytes`.
-    pub(crate) async fn publish(&self, actor: &Actor, new: CreateUpload, bytes: &[u8]) -> Upload {
-        let created = self.create(actor, new).await;
+    pub(crate) async fn publish(&self, principal: &Principal, new: CreateUpload, bytes: &[u8]) -> Upload {
+        let created = self.create(principal, new).await;
         assert_eq!(self.put(&created.request, bytes).await, 200);
-        self.complete(actor, created.upload.id).await.unwrap()
+        self.complete(principal, created.upload.id).await.unwrap()
     }
 
     /// Sends `bytes` as `request` says, with their own length as a browser and curl do; the store's status.
@@ -226,7 +232,7 @@ async fn serve(folder: &TempDir) -> (SocketAddr, CancellationToken) {
         directory: folder.path().to_owned(),
         bucket,
         region,
-        access_key,
+        access_key: access_key.expose_secret().to_owned(),
         secret_key,
         cors_origins: CorsOrigins::none(),
         max_object_size: 1 << 30,

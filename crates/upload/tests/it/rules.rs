@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::page::PageRequest;
+use shared_kernel::testing::as_admin;
 use upload::dto::{CreateUpload, Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
 use upload::service;
 
@@ -14,8 +15,7 @@ use crate::house::{DAY, House, code, declare, png, request};
 async fn other_peoples_uploads_are_not_there() {
     let house = House::new().await;
     let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let mut admin = house.user().await;
-    admin.is_admin = true;
+    let admin = as_admin(&house.user().await);
     let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
     for other in [&eve, &admin] {
@@ -82,7 +82,7 @@ async fn what_belongs_to_an_account_that_is_not_in_use_is_not_public() {
         shown.map_err(|error| error.problem().code)
     };
     let set = async |values: &str| {
-        house.execute(&format!("UPDATE users SET {values} WHERE id = '{}'", ada.user_id)).await;
+        house.execute(&format!("UPDATE users SET {values} WHERE id = '{ada}'")).await;
     };
     assert!(readable().await.is_ok());
     set("status = 'suspended'").await;

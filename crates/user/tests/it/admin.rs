@@ -11,8 +11,8 @@ use user::event::UserUpdated;
 use user::service;
 
 use crate::common::{
-    actor, admin_update, body, commit, database, delete, found, new_user, registered, registered_admin, told,
-    version,
+    admin_update, body, commit, database, delete, found, new_user, principal, registered, registered_admin,
+    told, version,
 };
 
 const DEMOTE: &str = r#"{"is_admin": false}"#;
@@ -61,7 +61,8 @@ async fn a_stale_change_is_refused() {
     let changes: AdminUpdateUser = body(SUSPEND);
     // The state of another account is none of this one's.
     let stale = Precondition::OneOf(vec![Revision::new(ada.id, 7), Revision::new(root.id, 1)]);
-    let error = service::admin_update(&session, &actor(&root), ada.id, &stale, changes).await.unwrap_err();
+    let error =
+        service::admin_update(&session, &principal(&root), ada.id, &stale, changes).await.unwrap_err();
     assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
 }
 

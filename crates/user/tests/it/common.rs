@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sea_orm::ConnectionTrait as _;
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::error::DomainError as _;
 use shared_kernel::id::UserId;
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Representation as _};
 use shared_kernel::session::{Databases, WriteSession};
-use shared_kernel::testing::{FixedClock, TestDatabase};
+use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use shared_kernel::text::Line;
 use user::contact::{Phone, Username};
 use user::dto::{AdminUpdateUser, NewUser, UpdateMe, User};
@@ -63,12 +63,9 @@ pub(crate) async fn registered_admin(databases: &Databases, name: &str) -> User 
 }
 
 /// That user as the one who asks.
-pub(crate) fn actor(user: &User) -> Actor {
-    Actor {
-        user_id: user.id,
-        session_id: serde_json::from_str(r#""ses_01J9ZC3V8T5Q4X2M7N6P0R1S2T""#).unwrap(),
-        is_admin: user.is_admin,
-    }
+pub(crate) fn principal(user: &User) -> Principal {
+    let principal = testing::principal(user.id, user.created_at);
+    if user.is_admin { testing::as_admin(&principal) } else { principal }
 }
 
 /// A body as a client sends it, parsed and validated.
@@ -82,7 +79,7 @@ where
 pub(crate) async fn update_me(databases: &Databases, me: &User, json: &str) -> Result<User, UserError> {
     let session = databases.write();
     let changes: UpdateMe = body(json);
-    let user = service::update_me(&session, &actor(me), &Precondition::None, changes).await?;
+    let user = service::update_me(&session, &principal(me), &Precondition::None, changes).await?;
     Ok(session.commit(user).await?.into_value())
 }
 
@@ -94,7 +91,7 @@ pub(crate) async fn admin_update(
 ) -> Result<User, UserError> {
     let session = databases.write();
     let changes: AdminUpdateUser = body(json);
-    let user = service::admin_update(&session, &actor(admin), id, &Precondition::None, changes).await?;
+    let user = service::admin_update(&session, &principal(admin), id, &Precondition::None, changes).await?;
     Ok(session.commit(user).await?.into_value())
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared_kernel::actor::Actor;
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::json;
 use shared_kernel::kernel_error::KernelError;
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::Databases;
 use shared_kernel::testing::{at_once, events};
@@ -16,7 +16,7 @@ use user::event::UserUpdated;
 use user::service;
 
 use crate::common::{
-    actor, body, database, delete, found, new_user, phone, registered, registered_admin, told, update_me,
+    body, database, delete, found, new_user, phone, principal, registered, registered_admin, told, update_me,
     username, version,
 };
 
@@ -26,14 +26,14 @@ async fn an_account_is_there_for_itself_and_for_admins() {
     let ada = registered(&database, new_user("ada")).await;
     let bob = registered(&database, new_user("bob")).await;
     let admin = registered_admin(&database, "root").await;
-    let get = async |who: &Actor, whom: &User| service::get(&database.read(None), who, whom.id).await;
-    assert_eq!(get(&actor(&ada), &ada).await.unwrap(), ada);
-    assert_eq!(get(&actor(&admin), &ada).await.unwrap(), ada);
-    let hidden = get(&actor(&bob), &ada).await.unwrap_err();
+    let get = async |who: &Principal, whom: &User| service::get(&database.read(None), who, whom.id).await;
+    assert_eq!(get(&principal(&ada), &ada).await.unwrap(), ada);
+    assert_eq!(get(&principal(&admin), &ada).await.unwrap(), ada);
+    let hidden = get(&principal(&bob), &ada).await.unwrap_err();
     assert_eq!(told(&hidden), ("user_not_found", vec![]));
     delete(&database, &ada).await;
     for who in [&ada, &admin, &bob] {
-        let gone = get(&actor(who), &ada).await.unwrap_err();
+        let gone = get(&principal(who), &ada).await.unwrap_err();
         assert_eq!(gone.to_string(), hidden.to_string(), "not there and not allowed are one answer");
         assert!(matches!(gone, UserError::NotFound));
     }
@@ -171,7 +171,7 @@ async fn a_stale_change_is_refused() {
     let change = async |versions: Vec<i64>| {
         let session = database.write();
         let changes: UpdateMe = body(r#"{"name": "new"}"#);
-        let user = service::update_me(&session, &actor(&ada), &at(versions), changes).await?;
+        let user = service::update_me(&session, &principal(&ada), &at(versions), changes).await?;
         Ok::<_, UserError>(session.commit(user).await?.into_value())
     };
     assert_eq!(version(&change(vec![1]).await.unwrap()), 2);
@@ -179,7 +179,7 @@ async fn a_stale_change_is_refused() {
         let nothing = at(stale.clone());
         let session = database.write();
         let error =
-            service::update_me(&session, &actor(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
+            service::update_me(&session, &principal(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
         assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
         drop(session);
         let error = change(stale).await.unwrap_err();

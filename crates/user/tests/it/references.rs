@@ -6,13 +6,13 @@ use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::session::Databases;
 use user::dto::User;
 
-use crate::common::{actor, admin_update, database, delete, new_user, registered, registered_admin};
+use crate::common::{admin_update, database, delete, new_user, principal, registered, registered_admin};
 
 /// Whether `user` may write a row that refers to that account.
 async fn may_refer(databases: &Databases, user: &User, to: UserId) -> bool {
     let session = databases.write();
     let pointed = [ReferenceField::new("/author_id", "users", Some(to))];
-    let refused = reference::check_references(&session, &actor(user), &pointed).await;
+    let refused = reference::check_references(&session, &principal(user), &pointed).await;
     let Err(error) = refused else { return true };
     let [field] = error.fields().try_into().unwrap();
     assert_eq!((&*field.pointer, &*field.code), ("/author_id", "reference"));

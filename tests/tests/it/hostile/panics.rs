@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use http_kit::request_log::request_log;
 use serde_json::json;
-use server::http::observe::observe;
 use tests::{Client, PATIENCE, Raw};
 use tokio::sync::oneshot;
 
@@ -22,7 +22,7 @@ async fn start() -> (SocketAddr, oneshot::Sender<()>) {
         actix_web::rt::System::new().block_on(async {
             let server = HttpServer::new(|| {
                 let app = App::new().route("/panics", web::to(panics));
-                app.route("/works", web::to(HttpResponse::Ok)).wrap(from_fn(observe))
+                app.route("/works", web::to(HttpResponse::Ok)).wrap(from_fn(request_log))
             });
             let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
             let address = server.addrs()[0];

@@ -4,14 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared_kernel::clock::Stopwatch;
+use tests::load::expensive_password;
 use tests::{PASSWORD, TestServer, unique};
 use tokio::task::JoinSet;
-
-/// 128 characters out of those that an estimate can read in the most ways.
-fn expensive(seed: usize) -> String {
-    let signs: Vec<char> = "4@8({[<3691!|170$5+7%2".chars().collect();
-    (0..128).map(|index| signs[(index * 7 + index / 22 + seed) % signs.len()]).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_expensive_passwords_does_not_hold_up_a_sign_in() {
@@ -24,7 +19,7 @@ async fn a_flood_of_expensive_passwords_does_not_hold_up_a_sign_in() {
     let ada = server.signup().await;
     let mut signups = JoinSet::new();
     for number in 0..40 {
-        let body = json!({"email": format!("{}@example.com", unique("flood")), "name": "Eve", "password": expensive(number)});
+        let body = json!({"email": format!("{}@example.com", unique("flood")), "name": "Eve", "password": expensive_password(number)});
         let request = server.post("/api/v1/auth/signup").json(&body);
         signups.spawn(async move { request.await.status });
     }

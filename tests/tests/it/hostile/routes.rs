@@ -51,6 +51,31 @@ async fn every_undocumented_method_is_405_and_allow_lists_the_others() {
 }
 
 #[tokio::test]
+async fn an_error_names_of_a_path_what_routes_know() {
+    let server = TestServer::start().await;
+    let id = "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
+    let admins = format!("/api/v1/admin/users/{id}");
+    for (path, instance) in [
+        ("/secret", "/*"),
+        ("/api", "/api"),
+        ("/api/secret", "/api/*"),
+        ("/%61pi/v1/secret/users", "/api/v1/*"),
+        ("/api/v1/users/secret", "/api/v1/users/{user_id}"),
+        ("/api/v1/users/me/secret", "/api/v1/users/me/*"),
+        ("/api/v1/users/me/", "/api/v1/users/me/*"),
+        ("/api/v1/admin/users/secret/secret", "/api/v1/admin/users/{user_id}/*"),
+        (&format!("{admins}/secret"), &format!("{admins}/*")),
+        ("/docs/secret", "/docs/{file}"),
+        ("//api/secret", "//*"),
+        ("/secret%0aline", "/*"),
+    ] {
+        let answer = server.get(path).await;
+        assert!(matches!(answer.status, 401 | 404), "{answer:?}");
+        assert_eq!(answer.json()["instance"], instance, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn pages_have_two_methods() {
     let server = TestServer::start().await;
     for path in

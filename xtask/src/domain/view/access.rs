@@ -41,17 +41,17 @@ pub(super) fn needs_admin(spec: &Spec, house: &House) -> bool {
 
 pub(super) fn visibility(spec: &Spec) -> (&'static str, &'static str, String) {
     match spec.owner() {
-        _ if spec.public_read => ("all of them", "_actor", "Condition::all()".into()),
+        _ if spec.public_read => ("all of them", "_principal", "Condition::all()".into()),
         Some(owner) => (
             "one's own",
-            "actor",
-            format!("Condition::all().add(Column::{}.eq(actor.user_id))", type_of(&owner.column())),
+            "principal",
+            format!("Condition::all().add(owned_by(principal, Column::{}))", type_of(&owner.column())),
         ),
         None if spec.admin_only => (
             "all of them for an admin, and none for others",
-            "actor",
-            "Condition::all().add(sea_orm::sea_query::Expr::val(actor.is_admin))".into(),
+            "principal",
+            "Condition::all().add(sea_orm::sea_query::Expr::val(principal.is_admin()))".into(),
         ),
-        None => ("all of them", "_actor", "Condition::all()".into()),
+        None => ("all of them", "_principal", "Condition::all()".into()),
     }
 }

@@ -138,7 +138,7 @@ fn conversion(field: &Field) -> Option<&'static str> {
 fn created(field: &Field) -> String {
     let own = format!("new.{}", ident(&field.column()));
     match conversion(field) {
-        _ if field.owner => "actor.user_id".to_owned(),
+        _ if field.owner => "principal.require_user()?".to_owned(),
         _ if field.kind == Kind::Email && field.optional => format!("{own}.as_deref().map(Email::written)"),
         _ if field.kind == Kind::Email => format!("Email::written(&{own})"),
         None => own,

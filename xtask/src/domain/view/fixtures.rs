@@ -182,7 +182,7 @@ fn target(spec: &Spec) -> Target {
     let mut members = Vec::new();
     for field in spec.fields.iter().filter(|field| !field.optional) {
         let value = match &field.kind {
-            Kind::Ref(_) if field.owner => "self.ada.user_id".to_owned(),
+            Kind::Ref(_) if field.owner => "self.ada.user()".to_owned(),
             Kind::Ref(domain) => domain.clone(),
             Kind::Upload => "upload".to_owned(),
             _ => samples::sample(field, &words(&field.name)).value,

@@ -20,18 +20,6 @@ struct Exception {
 /// What is not mended, and why.
 const EXCEPTIONS: &[Exception] = &[
     Exception {
-        member: "server",
-        parent: "",
-        modules: &["context", "http", "routers"],
-        reason: "the state of the application holds what HTTP needs of it, and HTTP reads the state",
-    },
-    Exception {
-        member: "server",
-        parent: "http",
-        modules: &["cors", "docs", "etag", "extract", "gate", "observe"],
-        reason: "names of headers and the application's state stand beside what uses them",
-    },
-    Exception {
         member: "transport",
         parent: "",
         modules: &["connection", "line", "places"],

@@ -8,10 +8,13 @@ use super::house::{House, Member, ROOMS};
 use crate::graph::Featured;
 
 /// What stands below every domain and knows no web framework either.
-const FOUNDATIONS: [&str; 3] = ["shared-kernel", "messaging", "migration"];
+const FOUNDATIONS: [&str; 4] = ["configuration", "shared-kernel", "messaging", "migration"];
 
 /// Who puts the domains together.
 const COMPOSERS: [&str; 2] = ["server", "tests"];
+
+/// What the HTTP toolkit stands on.
+const BELOW_HTTP_KIT: [&str; 3] = ["shared-kernel", "transport", "workspace-features"];
 
 /// The one arrow between domains: who signs in is a user.
 const DOMAIN_ARROWS: [(&str, &str); 1] = [("auth", "user")];
@@ -32,9 +35,29 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
             "migration depends on {used}, so a change there would change what an old migration does: write tables and columns out in the migration."
         ));
     }
+    if name == "configuration" && member.links.contains(used) {
+        return Some(format!(
+            "configuration depends on {used}, but the engine knows no section and no domain: let {used} describe its keys in a section of its own."
+        ));
+    }
     if used == "server" && !COMPOSERS.contains(&name) {
         return Some(format!(
             "{name} depends on server, but the server stands on top and only tests may look at it: move what is needed down into a crate that both use."
+        ));
+    }
+    if used == "http-kit" && !COMPOSERS.contains(&name) {
+        return Some(format!(
+            "{name} depends on http-kit, but only the server speaks HTTP: give it DTOs, and let a router in crates/server make answers of them."
+        ));
+    }
+    if name == "http-kit" && !BELOW_HTTP_KIT.contains(&used) {
+        return Some(format!(
+            "http-kit depends on {used}, but it is for any API and names no domain: let the server give it what it needs, as a value in its State or a port that the server implements."
+        ));
+    }
+    if name == "shared-kernel" && member.links.contains(used) {
+        return Some(format!(
+            "shared-kernel depends on {used}, but everything stands on the kernel: a port (a trait that {used} implements and the server wires) turns the arrow round."
         ));
     }
     let is_domain = house.domains().any(|domain| domain.name == used);
@@ -59,7 +82,7 @@ fn web_framework_of(member: &Member) -> Option<String> {
     let found = member.built.iter().find(|package| package.starts_with("actix"))?;
     let name = &member.name;
     Some(format!(
-        "{name} links {found}, but a crate below the server has to compile and be tested without a web framework: move the HTTP part to crates/server; `cargo tree -p {name} -e normal -i {found}` shows the way it comes in."
+        "{name} links {found}, but a crate below the server has to compile and be tested without a web framework: move the HTTP part to crates/server or crates/http-kit; `cargo tree -p {name} -e normal -i {found}` shows the way it comes in."
     ))
 }
 
@@ -196,11 +219,14 @@ mod tests {
         house(vec![
             member("shared-kernel", &[]),
             member("migration", &[]),
+            member("configuration", &[]),
             domain("user", &["shared-kernel"]),
-            domain("auth", &["shared-kernel", "user"]),
-            domain("upload", &["shared-kernel"]),
-            member("server", &["auth", "upload", "user", "migration"]),
-            member("tests", &["server", "user"]),
+            domain("auth", &["configuration", "shared-kernel", "user"]),
+            domain("upload", &["configuration", "shared-kernel"]),
+            member("transport", &[]),
+            member("http-kit", &["shared-kernel", "transport"]),
+            member("server", &["auth", "upload", "user", "migration", "configuration", "http-kit"]),
+            member("tests", &["server", "user", "http-kit"]),
         ])
     }
 
@@ -215,9 +241,7 @@ mod tests {
 
     #[test]
     fn a_domain_must_not_use_another() {
-        for (name, used) in
-            [("upload", "user"), ("user", "auth"), ("messaging", "user"), ("shared-kernel", "upload")]
-        {
+        for (name, used) in [("upload", "user"), ("user", "auth"), ("messaging", "user")] {
             let mut house = sound();
             house.members.push(domain(name, &[used]));
             let broken = arrows(&house);
@@ -226,6 +250,32 @@ mod tests {
                 "{broken:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_http_toolkit_names_no_domain_and_no_domain_names_it() {
+        for (member, told) in [
+            (member("http-kit", &["user"]), "http-kit depends on user"),
+            (member("http-kit", &["messaging"]), "http-kit depends on messaging"),
+            (domain("user", &["http-kit"]), "user depends on http-kit"),
+            (member("shared-kernel", &["http-kit"]), "shared-kernel depends on http-kit"),
+        ] {
+            let mut house = sound();
+            house.members.push(member);
+            let broken = arrows(&house);
+            assert!(broken.len() == 1 && broken[0].starts_with(told), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_stands_on_nothing() {
+        let mut house = sound();
+        house.members.push(member("shared-kernel", &["transport"]));
+        let broken = arrows(&house);
+        assert!(
+            broken.len() == 1 && broken[0].starts_with("shared-kernel depends on transport"),
+            "{broken:?}"
+        );
     }
 
     #[test]
@@ -254,6 +304,17 @@ mod tests {
         );
         let tested = Member { links: set(&[]), ..member("migration", &["shared-kernel"]) };
         assert!(arrows(&house(vec![tested])).is_empty());
+    }
+
+    #[test]
+    fn the_engine_of_the_configuration_knows_nothing_that_is_configured() {
+        for used in ["auth", "shared-kernel", "server"] {
+            let broken = arrows(&house(vec![domain("auth", &[]), member("configuration", &[used])]));
+            assert!(
+                broken.len() == 1 && broken[0].starts_with(&format!("configuration depends on {used}")),
+                "{broken:?}"
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sea_orm::sqlx::postgres::{PgQueryResult, PgRow, Postgres};
 use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _};
-use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
+use sea_orm::{ConnAcquireErr, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
@@ -26,6 +26,13 @@ impl Pool {
         let encoding =
             self.twice(encoding, "SELECT current_setting('client_encoding')").await.map_err(unsuitable)?;
         if encoding == "UTF8" { Ok(()) } else { Err(ConnectError::Encoding(encoding)) }
+    }
+
+    /// Whether the server only follows another one, and takes no writes.
+    pub(super) async fn is_standby(&self) -> Result<bool, DbErr> {
+        let sql = "SELECT pg_is_in_recovery() AS standby";
+        let rows = self.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;
+        Ok(rows.first().map(|row| row.try_get("", "standby")).transpose()?.unwrap_or_default())
     }
 
     /// The rows of a statement that only reads.
@@ -136,7 +143,6 @@ fn failed(error: sqlx::Error) -> DbErr {
 fn not_connected(error: sqlx::Error) -> DbErr {
     match error {
         sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
         error => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
     }
 }

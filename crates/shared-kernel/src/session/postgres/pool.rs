@@ -14,6 +14,8 @@ use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, E
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Waits;
+
 /// What a pool keeps to.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Limits {
@@ -41,7 +43,7 @@ pub(in crate::session) enum Purpose {
 /// After so much idleness a connection is asked whether it still is one: a firewall may have forgotten it.
 const ASKED_AFTER: Duration = Duration::from_secs(30);
 
-/// How long a connection has to answer that, and to be tidied up behind somebody who left.
+/// How long a connection has to answer that, and to be tidied up where no statement is under way.
 const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; all clones are one.
@@ -84,6 +86,9 @@ pub(in crate::session) struct Connection {
     used_before: bool,
     /// The moment by which what is asked now has to be answered.
     until: Instant,
+    /// The moment by which the server has ended what was asked last. Later than `until` where whoever asked had to wait for
+    /// the connection first: the statement may run on when nobody waits for its answer any more.
+    over: Instant,
 }
 
 /// What is known of a connection.
@@ -121,13 +126,13 @@ impl Pool {
         let (now, pool) = (Instant::now(), &self.0);
         let until = now + limits.answer;
         let room = timeout_at(until.min(now + limits.acquire), pool.room(purpose)).await;
-        let room = room.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let room = room.ok().flatten().ok_or(sqlx::Error::PoolTimedOut)?;
         let (raw, used_before) = match pool.usable(until).await {
             Some(raw) => (raw, true),
             None => (Raw { connection: pool.connect(until).await?, opened: Instant::now() }, false),
         };
-        let pool = Arc::clone(pool);
-        Ok(Connection { raw: Some(raw), room: Some(room), pool, state: State::AtRest, used_before, until })
+        let (pool, state) = (Arc::clone(pool), State::AtRest);
+        Ok(Connection { raw: Some(raw), room: Some(room), pool, state, used_before, until, over: now })
     }
 
     /// A connection that is not one of the pool's, closed again after one statement; and one of the pool's, for another.
@@ -157,14 +162,14 @@ impl Pool {
 }
 
 impl Inner {
-    async fn room(&self, purpose: Purpose) -> sqlx::Result<Room> {
-        let closed = |_| sqlx::Error::PoolClosed;
+    /// Resolves to `None` if there is no room any more, which does not happen while there is a pool.
+    async fn room(&self, purpose: Purpose) -> Option<Room> {
         // Whoever may have to wait for a lock waits here first, where no reader is behind it.
         let writer = match purpose {
             Purpose::Read => None,
-            Purpose::Write => Some(Arc::clone(&self.writers).acquire_owned().await.map_err(closed)?),
+            Purpose::Write => Some(Arc::clone(&self.writers).acquire_owned().await.ok()?),
         };
-        Ok(Room { _any: Arc::clone(&self.all).acquire_owned().await.map_err(closed)?, _writer: writer })
+        Some(Room { _any: Arc::clone(&self.all).acquire_owned().await.ok()?, _writer: writer })
     }
 
     /// One of those that are idle, if one is any good.
@@ -212,6 +217,7 @@ impl Connection {
 
     /// The connection, to ask something of; [`answered`](Self::answered) has to follow.
     pub(super) fn ask(&mut self) -> sqlx::Result<(Instant, &mut PgConnection)> {
+        self.over = Instant::now() + Waits::over(self.pool.limits.answer);
         if self.state == State::AtRest {
             self.state = State::Asked;
         }
@@ -221,14 +227,32 @@ impl Connection {
 
     /// What was asked came to `answer`. A connection that did not answer in time, or broke, is given up.
     pub(super) fn answered<T>(&mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
-        if answer.as_ref().is_err_and(is_the_end) {
-            // The socket closes with it; there is nobody to say goodbye to.
-            (self.raw, self.room) = (None, None);
-            self.pool.forget_the_idle();
-        } else if self.state == State::Asked {
-            self.state = State::AtRest;
+        match &answer {
+            // It is at work, for all that is known: who asked had less time than it has.
+            Err(error) if is_silence(error) && Instant::now() < self.over => self.leave(),
+            Err(error) if is_the_end(error) => {
+                // The socket closes with it; there is nobody to say goodbye to.
+                (self.raw, self.room) = (None, None);
+                self.pool.forget_the_idle();
+            }
+            _ if self.state == State::Asked => self.state = State::AtRest,
+            _ => {}
         }
         answer
+    }
+
+    /// Lets go of the connection. Until it is known to be at rest, or its statement to be over, it counts: the server has no
+    /// more sessions of ours than the pool may have.
+    fn leave(&mut self) {
+        let (Some(raw), Some(room)) = (self.raw.take(), self.room.take()) else { return };
+        let until = self.over.max(Instant::now() + TIDY_TIMEOUT);
+        match self.state {
+            State::AtRest => give_back(&self.pool, raw, room),
+            State::Asked => tidy(&self.pool, raw, room, Tidying { until, roll_back: false }),
+            State::InTransaction | State::Unknown => {
+                tidy(&self.pool, raw, room, Tidying { until, roll_back: true });
+            }
+        }
     }
 
     /// Whether it had been closed behind our back while it was idle, by a restart or an administrator: what was asked was
@@ -260,14 +284,7 @@ pub(super) enum Phase {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let (Some(raw), Some(room)) = (self.raw.take(), self.room.take()) else { return };
-        match self.state {
-            State::AtRest => give_back(&self.pool, raw, room),
-            State::InTransaction => tidy(&self.pool, raw, room, true),
-            State::Asked => tidy(&self.pool, raw, room, false),
-            // Closed, and the server rolls back what is open.
-            State::Unknown => {}
-        }
+        self.leave();
     }
 }
 
@@ -277,22 +294,41 @@ fn give_back(pool: &Inner, raw: Raw, room: Room) {
     drop(room);
 }
 
+/// How a connection is brought to rest.
+#[derive(Clone, Copy, Debug)]
+struct Tidying {
+    /// When it is given up.
+    until: Instant,
+    /// Whether a transaction may be open.
+    roll_back: bool,
+}
+
 /// Brings a connection that somebody left behind to rest, in the background.
-fn tidy(pool: &Arc<Inner>, mut raw: Raw, room: Room, roll_back: bool) {
+fn tidy(pool: &Arc<Inner>, mut raw: Raw, room: Room, tidying: Tidying) {
     // Outside of a runtime nobody waits for it either.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     let pool = Arc::clone(pool);
     runtime.spawn(async move {
-        let connection = &mut raw.connection;
-        let tidied = if roll_back {
-            timeout(TIDY_TIMEOUT, async { connection.execute("ROLLBACK").await.map(drop) }).await
-        } else {
-            timeout(TIDY_TIMEOUT, connection.ping()).await
-        };
-        if matches!(tidied, Ok(Ok(()))) {
+        if within(tidying.until, settle(&mut raw.connection, tidying.roll_back)).await.is_ok() {
             give_back(&pool, raw, room);
+        } else {
+            pool.forget_the_idle();
         }
     });
+}
+
+/// Waits for the answer to what was left behind, and ends the transaction.
+async fn settle(connection: &mut PgConnection, roll_back: bool) -> sqlx::Result<()> {
+    let mut settled = ask_for_rest(connection, roll_back).await;
+    if settled.as_ref().is_err_and(|error| !is_the_end(error)) {
+        // This was the answer to what was left behind: most often that it took too long.
+        settled = ask_for_rest(connection, roll_back).await;
+    }
+    settled
+}
+
+async fn ask_for_rest(connection: &mut PgConnection, roll_back: bool) -> sqlx::Result<()> {
+    if roll_back { connection.execute("ROLLBACK").await.map(drop) } else { connection.ping().await }
 }
 
 /// Closes in order, without anybody waiting for it.
@@ -325,6 +361,11 @@ pub(super) async fn within<T>(
 
 fn given_up() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection was given up"))
+}
+
+/// Whether nothing came in time.
+fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Whether a connection that answered with this is of no use any more.

@@ -27,6 +27,11 @@ impl Waits {
     pub(in crate::session) fn within(answer: Duration) -> Self {
         Self { statement: answer * 7 / 8, lock: answer * 3 / 4 }
     }
+
+    /// How long after it was sent a statement is over on the server, which keeps to those, and its answer is here.
+    pub(in crate::session) fn over(answer: Duration) -> Duration {
+        answer * 15 / 16
+    }
 }
 
 /// A server and a database there.

@@ -1,0 +1,103 @@
+//! The engine of the configuration. It knows what a key is and where values come from, and no key, section or domain.
+//!
+//! Defaults < `<program>.toml` (or the file of `--config`) < `.env` in the working directory < the environment. Everything that
+//! cannot be used is told at one start, a sentence for each key, with the source of its value and what to do.
+//!
+//! # One description of a key
+//!
+//! A [`Section`] reads its keys in one function. Each is described where it is read:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use configuration::{Keys, Section, key, seconds, whole};
+//!
+//! /// Settings of the search index.
+//! #[derive(Debug)]
+//! struct SearchSettings {
+//!     /// Results of one page.
+//!     page: u32,
+//!     /// Time that one search has.
+//!     patience: Duration,
+//! }
+//!
+//! impl Section for SearchSettings {
+//!     const NAME: &'static str = "search";
+//!     type Given<'a> = ();
+//!
+//!     fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
+//!         Some(Self {
+//!             page: keys.read(key("page", whole(1..=100, "results"), 20, "Number of results in one page."))?,
+//!             patience: keys.read(key(
+//!                 "patience",
+//!                 seconds(1..=30),
+//!                 5,
+//!                 "Time that one search has before it is answered with 503.",
+//!             ))?,
+//!         })
+//!     }
+//! }
+//!
+//! let settings = configuration::defaults::<SearchSettings>(())?;
+//! assert_eq!((settings.page, settings.patience), (20, Duration::from_secs(5)));
+//! # Ok::<(), configuration::ConfigError>(())
+//! ```
+//!
+//! The same function makes the [`Table`] of all keys, by running over no values: which names are known, what `--help` and the
+//! documentation say, what defaults and bounds are. So a section reads all of its keys, whatever their values are.
+//!
+//! # Adding a key
+//!
+//! 1. In the file of the section: a field of the struct, and the call of [`Keys::read`] that fills it. The compiler wants both.
+//!    What one value says about another, and what production refuses, follows below it: [`Keys::must`],
+//!    [`Keys::must_outside_development`].
+//! 2. `docs/configuration.md` ends with the reference that the program prints; a test of the server compares the two.
+//!
+//! A new section is a type that implements [`Section`], and a field of the server's `Config` with the line that reads it. The
+//! section of a domain stands in the domain's `settings` module and is the domain's own settings: there is nothing to convert.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `environment` | what an installation is run for |
+//! | `fault` | what stops a start |
+//! | `row` | a key as operators see it |
+//! | `form` | what a key accepts, and how text becomes a value |
+//! | `key` | a key as a section describes it |
+//! | `show` | values as they may be seen |
+//! | `web` | what is asked of URLs |
+//! | `secret` | which secrets are good enough |
+//! | `table` | all keys: known names, reference |
+//! | `sources` | files and variables, and which wins |
+//! | `effective` | what was read, with its sources |
+//! | `section` | [`Keys`] and [`Section`] |
+//! | `load` | from sources to a configuration |
+
+mod effective;
+mod environment;
+mod fault;
+mod form;
+mod key;
+mod load;
+mod row;
+mod secret;
+mod section;
+mod show;
+mod sources;
+mod table;
+mod web;
+
+pub use effective::Effective;
+pub use environment::Environment;
+pub use fault::{ConfigError, Fault, quoted};
+pub use form::{
+    Form, address, bytes, days, list, optional, parsed, promised, seconds, secret, secret_url, secret_urls,
+    switch, text, web_url, whole,
+};
+pub use key::{Fallback, Key, derived, empty, key};
+pub use load::defaults;
+pub use secret::{Strength, weakness};
+pub use section::{Keys, Section};
+pub use show::redacted_url;
+pub use sources::Sources;
+pub use table::Table;
+pub use web::{is_local, without_slash};

@@ -1,0 +1,66 @@
+//! From sources to a configuration.
+
+use std::path::Path;
+
+use figment::Figment;
+
+use crate::effective::Effective;
+use crate::environment::Environment;
+use crate::fault::{ConfigError, Faults};
+use crate::section::{Keys, Section};
+use crate::sources::Sources;
+use crate::table::Table;
+
+impl Table {
+    /// The keys that the configuration `C` of a program reads.
+    #[must_use]
+    pub fn of<C>(program: &'static str) -> Self
+    where
+        C: for<'a> Section<Given<'a> = ()>,
+    {
+        let values = Figment::new();
+        let mut keys = keys(program, &values, Path::new("."), Faults::default());
+        let _ = keys.section::<C>(());
+        Self { program, rows: keys.readings.into_iter().map(|reading| reading.row).collect() }
+    }
+
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    ///
+    /// The sentences that say why nothing can be started with it.
+    pub fn load<C>(&self, sources: &Sources) -> Result<(C, Effective), ConfigError>
+    where
+        C: for<'a> Section<Given<'a> = ()>,
+    {
+        let mut faults = Faults::default();
+        let values = sources.layers(self, &mut faults);
+        let mut keys = keys(self.program, &values, &sources.working_dir, faults);
+        let config = keys.section::<C>(());
+        Ok((keys.faults.or(config)?, Effective::new(keys.readings)))
+    }
+}
+
+/// A section of which nobody has set anything, in development.
+///
+/// # Errors
+///
+/// A default is not what its key accepts.
+pub fn defaults<S: Section>(given: S::Given<'_>) -> Result<S, ConfigError> {
+    let values = Figment::new();
+    let mut keys = keys("", &values, Path::new("."), Faults::default());
+    let section = keys.section::<S>(given);
+    keys.faults.or(section)
+}
+
+fn keys<'a>(program: &'static str, values: &'a Figment, working_dir: &'a Path, faults: Faults) -> Keys<'a> {
+    Keys {
+        program,
+        values,
+        working_dir,
+        environment: Environment::Development,
+        section: "",
+        readings: Vec::new(),
+        faults,
+    }
+}

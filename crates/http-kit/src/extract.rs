@@ -1,0 +1,412 @@
+//! What a router takes out of a request. By the time these run, [`access_control`](crate::access_control) has let the
+//! request in.
+
+use std::future::{Ready, ready};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, Header as _, HeaderValue, IfMatch as IfMatchHeader};
+use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use garde::Validate;
+use serde::de::DeserializeOwned;
+use shared_kernel::error::{FieldError, INTERNAL, Invalid};
+use shared_kernel::id::{Id, IdKind};
+use shared_kernel::json::{self, JsonError, ShapeError};
+use shared_kernel::page::{PageQuery, PageRequest};
+use shared_kernel::principal::Principal;
+use shared_kernel::repository::Precondition;
+use shared_kernel::session;
+
+use crate::etag::revision_of;
+use crate::headers::CONSISTENCY_TOKEN;
+use crate::media;
+use crate::problem::{
+    ADMIN_REQUIRED, ApiError, MALFORMED, NOT_FOUND, REQUEST_TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
+};
+use crate::state::{State, state};
+
+macro_rules! from_request_now {
+    ($type:ty, $extract:expr) => {
+        impl FromRequest for $type {
+            type Error = ApiError;
+            type Future = Ready<Result<Self, ApiError>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let extract: fn(&HttpRequest) -> Result<Self, ApiError> = $extract;
+                ready(extract(request))
+            }
+        }
+    };
+}
+
+/// A session that reads, from a replica if one has seen what the header `Consistency-Token` names. What GET handlers take.
+pub struct Read(pub session::ReadSession);
+
+from_request_now!(Read, |request| {
+    let seen = match request.headers().get(CONSISTENCY_TOKEN) {
+        None => None,
+        Some(token) => Some(token.to_str().unwrap_or_default().parse().map_err(|_| {
+            Invalid::field(
+                "",
+                "consistency_token",
+                "the header Consistency-Token is not one that this API gave out",
+            )
+        })?),
+    };
+    Ok(Self(state(request)?.databases.read(seen)))
+});
+
+/// A session that reads from the primary.
+pub struct ReadPrimary(pub session::ReadPrimary);
+
+from_request_now!(ReadPrimary, |request| Ok(Self(state(request)?.databases.read_primary())));
+
+/// The principal of the request. The operation must not be public.
+pub struct CurrentUser(pub Arc<Principal>);
+
+from_request_now!(CurrentUser, |request| Ok(Self(principal(request)?)));
+
+/// Access control has seen to this; a handler that is reached some other way is closed all the same.
+fn principal(request: &HttpRequest) -> Result<Arc<Principal>, ApiError> {
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
+    principal.ok_or_else(|| {
+        ApiError::new(&INTERNAL, "the handler takes a principal, and its operation is one for anybody")
+    })
+}
+
+/// The principal of the request, if it has credentials: where the operation is for anyone
+/// (`security((), ("bearer" = []), ("oauth2" = []))`).
+pub struct MaybeUser(pub Option<Arc<Principal>>);
+
+from_request_now!(MaybeUser, |request| Ok(Self(request.extensions().get::<Arc<Principal>>().cloned())));
+
+/// An admin. What every handler below `/api/v1/admin/` takes: behind access control, a second lock on the same door.
+pub struct Admin(pub Arc<Principal>);
+
+from_request_now!(Admin, |request| {
+    let principal = principal(request)?;
+    if principal.is_admin() {
+        Ok(Self(principal))
+    } else {
+        Err(ApiError::new(&ADMIN_REQUIRED, "only admins may do this"))
+    }
+});
+
+/// The header `If-Match` (RFC 9110, section 13.1.1). A weak tag never matches.
+pub struct IfMatch(pub Precondition);
+
+from_request_now!(IfMatch, |request| {
+    if !request.headers().contains_key(header::IF_MATCH) {
+        return Ok(Self(Precondition::None));
+    }
+    let header = IfMatchHeader::parse(request);
+    let header = header.map_err(|_| Invalid::field("", "if_match", "the header If-Match cannot be read"))?;
+    Ok(Self(match header {
+        // Any state will do, as long as there is one: the query asks for a living row anyway.
+        IfMatchHeader::Any => Precondition::None,
+        IfMatchHeader::Items(tags) => Precondition::OneOf(tags.iter().filter_map(revision_of).collect()),
+    }))
+});
+
+/// The client that sent a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The header `User-Agent`.
+    pub user_agent: Option<String>,
+    /// The IP address, behind trusted proxies.
+    pub ip: Option<String>,
+}
+
+from_request_now!(ClientInfo, |request| {
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let ip = client_address(state(request)?, request);
+    Ok(Self { user_agent: user_agent.map(str::to_owned), ip })
+});
+
+/// The client's address: the peer's, or, if that is a trusted proxy, the last one in `X-Forwarded-For` that is not.
+fn client_address(state: &State, request: &HttpRequest) -> Option<String> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    if !state.trusts(&peer) {
+        return Some(peer.to_string());
+    }
+    let listed: Vec<u8> = request
+        .headers()
+        .get_all(header::X_FORWARDED_FOR)
+        .map(HeaderValue::as_bytes)
+        .collect::<Vec<_>>()
+        .join(&b',');
+    let client =
+        listed.rsplit(|byte| *byte == b',').map_while(forwarded).find(|address| !state.trusts(address));
+    Some(client.unwrap_or(peer).to_string())
+}
+
+/// One entry of `X-Forwarded-For`: an address, which some proxies give a port. What stands before an entry that is neither
+/// was written by nobody we trust.
+fn forwarded(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+/// The id in a path that has one. One that cannot be an id is not found, like any other that is not there.
+pub struct PathId<K>(pub Id<K>);
+
+impl<K: IdKind> FromRequest for PathId<K> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut segments = request.match_info().iter().map(|(_, segment)| segment);
+        let (Some(segment), None) = (segments.next(), segments.next()) else {
+            let reason = "the path has not one parameter: what has several is taken by `PathIds`";
+            return ready(Err(ApiError::new(&INTERNAL, reason)));
+        };
+        ready(segment.parse().map(Self).map_err(|_| no_such_id()))
+    }
+}
+
+/// Several ids in a path: a struct whose fields are called as the parameters are, or a tuple in their order.
+pub struct PathIds<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for PathIds<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let ids = web::Path::<T>::from_request(request, payload).into_inner();
+        ready(ids.map(|ids| Self(ids.into_inner())).map_err(|_| no_such_id()))
+    }
+}
+
+fn no_such_id() -> ApiError {
+    ApiError::new(&NOT_FOUND, "nothing has this id")
+}
+
+/// A JSON body, read after the request was let in, complete, and within its rules.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = read(&request, payload, media::json(request.method())).await?;
+            Ok(Self(parse(&bytes)?))
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, ApiError> {
+    json::parse(bytes).map_err(|error| match error {
+        JsonError::Malformed(reason) => ApiError::new(&MALFORMED, reason),
+        JsonError::Invalid(invalid) => invalid.into(),
+    })
+}
+
+/// The same where the body may be left out: none, or `null`, is the default.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default + Validate<Context = ()> + 'static> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let says_none = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+        if says_none && !headers.contains_key(header::TRANSFER_ENCODING) {
+            return Box::pin(ready(Ok(Self(T::default()))));
+        }
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = read(&request, payload, media::json(request.method())).await?;
+            if bytes.trim_ascii() == b"null" { Ok(Self(T::default())) } else { Ok(Self(parse(&bytes)?)) }
+        })
+    }
+}
+
+/// A form body (`application/x-www-form-urlencoded`) as it came; only the token endpoint has one.
+pub struct FormBytes(pub Bytes);
+
+impl FromRequest for FormBytes {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { Ok(Self(read(&request, payload, &[media::FORM]).await?)) })
+    }
+}
+
+/// The whole body, if it is of one of those types, not compressed, not too large and not too slow.
+async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result<Bytes, ApiError> {
+    let limits = state(request)?.limits;
+    let limit = limits.json_body_bytes;
+    let too_large = || ApiError::new(&TOO_LARGE, format!("the body may have at most {limit} bytes"));
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    let is_of_type = types.iter().any(|name| request.content_type().eq_ignore_ascii_case(name));
+    if !is_of_type || !media::is_uncoded(request.headers()) {
+        let detail = format!("the body must be {}, uncompressed", types.join(" or "));
+        let refusal = ApiError::new(&UNSUPPORTED_MEDIA_TYPE, detail);
+        return Err(match media::accepted(request.method(), types) {
+            Some((name, value)) => refusal.with_header(name, value),
+            None => refusal,
+        });
+    }
+    let collect = async {
+        let mut payload = payload;
+        let mut bytes = BytesMut::with_capacity(declared.unwrap_or(0));
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| ApiError::new(&MALFORMED, "the body broke off"))?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    };
+    let late = |_| ApiError::new(&REQUEST_TIMEOUT, "the body did not arrive in time");
+    tokio::time::timeout(limits.body_timeout, collect).await.map_err(late)?
+}
+
+/// Which items of a list, and which page of them.
+pub struct ListQuery<F> {
+    /// The filters and the order.
+    pub filter: F,
+    /// The page.
+    pub page: PageRequest,
+}
+
+impl<F: DeserializeOwned + Validate<Context = ()>> FromRequest for ListQuery<F> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse_list(request.query_string()).map_err(ApiError::from))
+    }
+}
+
+/// The query parameters of a list: those of the page, and the rest.
+fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<ListQuery<F>, Invalid> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let (page, filter): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(name, _)| PageQuery::NAMES.contains(&name.as_str()));
+    let page: PageQuery = parse_pairs(&page)?;
+    let filter: F = parse_pairs(&filter)?;
+    json::validate(&filter)?;
+    Ok(ListQuery { filter, page: page.try_into()? })
+}
+
+/// Query parameters as a struct; the refusal names the parameter.
+fn parse_pairs<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Invalid> {
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), Text(value)));
+    let deserializer = serde::de::value::MapDeserializer::<_, ShapeError>::new(pairs);
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let pointer =
+            error.path().iter().fold(String::new(), |path, segment| path + "/" + &segment.to_string());
+        Invalid(vec![error.into_inner().at(pointer)])
+    })
+}
+
+/// Query parameters as a struct, validated.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs: Vec<(String, String)> =
+            serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
+        let value = parse_pairs(&pairs).and_then(|value: T| json::validate(&value).map(|()| value));
+        ready(value.map(Self).map_err(ApiError::from))
+    }
+}
+
+/// The text of a query parameter, which is read as whatever the field wants.
+#[derive(Clone, Copy)]
+struct Text<'q>(&'q str);
+
+impl<'de> serde::de::IntoDeserializer<'de, ShapeError> for Text<'de> {
+    type Deserializer = Self;
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! read_as {
+    ($($method:ident => $visit:ident),* $(,)?) => {
+        $(fn $method<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            let invalid = || serde::de::Error::invalid_type(serde::de::Unexpected::Str(self.0), &visitor);
+            // As JSON would have it: `+5` and `007` are no numbers.
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(self.0).is_ok();
+            match self.0.parse() {
+                Ok(value) if is_json && self.0 == self.0.trim() => visitor.$visit(value),
+                _ => Err(invalid()),
+            }
+        })*
+    };
+}
+
+impl<'de> serde::Deserializer<'de> for Text<'de> {
+    type Error = ShapeError;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_option<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_enum(serde::de::IntoDeserializer::<Self::Error>::into_deserializer(self.0))
+    }
+
+    read_as! {
+        deserialize_bool => visit_bool,
+        deserialize_i8 => visit_i8,
+        deserialize_i16 => visit_i16,
+        deserialize_i32 => visit_i32,
+        deserialize_i64 => visit_i64,
+        deserialize_u8 => visit_u8,
+        deserialize_u16 => visit_u16,
+        deserialize_u32 => visit_u32,
+        deserialize_u64 => visit_u64,
+        deserialize_f32 => visit_f32,
+        deserialize_f64 => visit_f64,
+    }
+
+    serde::forward_to_deserialize_any! {
+        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// A refusal of a field that a router itself found.
+#[must_use]
+pub fn refuse(pointer: &str, code: &'static str, message: &str) -> ApiError {
+    Invalid(vec![FieldError::new(pointer, code, message)]).into()
+}

@@ -1,0 +1,223 @@
+//! The keys at the top, and the list of all sections.
+
+use std::path::PathBuf;
+
+use auth::settings::AuthSettings;
+use configuration::{Environment, Keys, Section, derived, key, parsed, secret, text};
+use secrecy::{ExposeSecret as _, SecretString};
+use shared_kernel::crypto::SecretKey;
+use tracing_subscriber::EnvFilter;
+use upload::settings::{StorageSettings, UploadSettings};
+
+use super::cors::Cors;
+use super::database::Database;
+use super::embedded_store::EmbeddedStore;
+use super::limits::Limits;
+use super::mail::Mail;
+use super::promised::{Kafka, Metrics, Redis};
+use super::server::Server;
+
+/// The whole configuration, complete and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the server is run for.
+    pub environment: Environment,
+    /// Name that people see.
+    pub project_name: String,
+    /// The installation's secret. Made once in development, required in production.
+    pub secret_key: SecretString,
+    /// Folder of everything embedded, absolute.
+    pub data_dir: PathBuf,
+    /// Filter of the log, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log_level: String,
+    /// The HTTP server.
+    pub server: Server,
+    /// Calls from a browser.
+    pub cors: Cors,
+    /// The database.
+    pub database: Database,
+    /// The object store.
+    pub storage: StorageSettings,
+    /// The embedded object store, which is used when `storage` names no other.
+    pub embedded_store: EmbeddedStore,
+    /// Mail.
+    pub mail: Mail,
+    /// Sign-in.
+    pub auth: AuthSettings,
+    /// Files of users.
+    pub uploads: UploadSettings,
+    /// What one client may ask for.
+    pub limits: Limits,
+    /// Where values came from that a start tells about.
+    pub provenance: Provenance,
+}
+
+/// Where values came from that a start tells about.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// Source of `database.url`, such as `environment variable DATABASE_URL`.
+    pub database_url: String,
+    /// Variables without our prefix that set a key: other programs use their names too.
+    pub unprefixed: Vec<&'static str>,
+}
+
+impl Section for Config {
+    const NAME: &'static str = "";
+    type Given<'a> = ();
+
+    /// The list of all sections, in the order of the reference.
+    fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
+        let environment = environment(keys)?;
+        keys.set_environment(environment);
+        let project_name = project_name(keys)?;
+        let secret_key = secret_key(keys)?;
+        let data_dir = data_dir(keys)?;
+        let log_level = log_level(keys)?;
+        let server = keys.section::<Server>(())?;
+        let cors = keys.section::<Cors>(())?;
+        let database = keys.section::<Database>(data_dir.as_path())?;
+        let storage = keys.section::<StorageSettings>(())?;
+        let embedded_store = keys.section::<EmbeddedStore>(())?;
+        let mail = keys.section::<Mail>((project_name.as_str(), &server.public_url))?;
+        let auth = keys.section::<AuthSettings>(&server.public_url)?;
+        let uploads = keys.section::<UploadSettings>(())?;
+        let limits = keys.section::<Limits>(())?;
+        keys.section::<Metrics>(())?;
+        keys.section::<Redis>(())?;
+        keys.section::<Kafka>(())?;
+        let config = Self {
+            environment,
+            project_name,
+            secret_key,
+            data_dir,
+            log_level,
+            server,
+            cors,
+            database,
+            storage,
+            embedded_store,
+            mail,
+            auth,
+            uploads,
+            limits,
+            provenance: Provenance::default(),
+        };
+        config.check_room(keys);
+        Some(config)
+    }
+}
+
+impl Config {
+    /// Else a file of the largest size would be told to come back for ever.
+    fn check_room(&self, keys: &mut Keys<'_>) {
+        let largest = self.uploads.max_size.unsigned_abs();
+        let has_room = self.storage.endpoint.is_some() || self.embedded_store.unfinished_bytes >= largest;
+        let must = format!("be {largest} at least, which is `uploads.max_size`");
+        keys.must("storage.embedded_unfinished_bytes", has_room, &must);
+    }
+
+    /// The same after the API was bound to `port`: URLs that followed a port 0 get the real one.
+    #[must_use]
+    pub fn bound_to(mut self, port: u16) -> Self {
+        let before = self.server.public_url.clone();
+        if before.port() == Some(0) {
+            // Only URLs without a host refuse a port.
+            let _ = self.server.public_url.set_port(Some(port));
+            self.auth.follow(&before, &self.server.public_url);
+        }
+        self
+    }
+}
+
+fn environment(keys: &mut Keys<'_>) -> Option<Environment> {
+    keys.read(
+        key(
+            "environment",
+            parsed("`development`, `staging` or `production`", Environment::named),
+            Environment::Development,
+            "Purpose of the installation. `production` refuses every default that is unsafe there; `staging` is the same, but \
+             pages of developers' machines may call it where `cors.origins` names them.",
+        )
+        .plain("ENVIRONMENT"),
+    )
+}
+
+fn project_name(keys: &mut Keys<'_>) -> Option<String> {
+    let name = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_owned());
+    keys.read(
+        key(
+            "project_name",
+            parsed("a name of 1 to 100 characters", name),
+            "Ashlar",
+            "Name that people see: in the API's title, in mail.",
+        )
+        .plain("PROJECT_NAME"),
+    )
+}
+
+fn secret_key(keys: &mut Keys<'_>) -> Option<SecretString> {
+    const LENGTH: usize = SecretKey::MIN_LENGTH;
+    let expected =
+        format!("at least {LENGTH} characters that nobody can guess (`openssl rand -base64 32` makes such)");
+    let secret = keys.read(
+        key(
+            "secret_key",
+            secret(expected),
+            derived("", "required in staging and production; in development made once and kept in `<data_dir>/secret_key`"),
+            "Secret of the installation. Encrypts what must be read back and derives the keys that sign cursors and refresh tokens. \
+             The same for all instances; with another one the server does not start on the same database.",
+        )
+        .plain("SECRET_KEY"),
+    )?;
+    let environment = keys.environment();
+    if !secret.expose_secret().is_empty() {
+        keys.must_be_strong("secret_key", &secret, LENGTH);
+    } else if environment != Environment::Development {
+        // In development one is made, when it is needed.
+        keys.missing_random("secret_key", &format!("the environment is {environment}"));
+    }
+    Some(secret)
+}
+
+/// The folder is the same wherever the process goes later.
+fn data_dir(keys: &mut Keys<'_>) -> Option<PathBuf> {
+    let named = keys.read(key(
+        "data_dir",
+        text("the path of a folder"),
+        "./data",
+        "Folder of everything embedded: SQLite, files, mail, the generated secret. Relative to the working directory.",
+    ))?;
+    let folder = std::path::absolute(keys.working_dir().join(named));
+    match folder.as_ref().map(|folder| folder.to_str()) {
+        Ok(Some(text)) => keys.show("data_dir", text),
+        Ok(None) => keys.refuse("data_dir", "`data_dir` is below a folder whose name is not UTF-8"),
+        Err(error) => {
+            keys.refuse("data_dir", format!("`data_dir` is not a path that can be used: {error}"));
+        }
+    }
+    folder.ok()
+}
+
+fn log_level(keys: &mut Keys<'_>) -> Option<String> {
+    keys.read(
+        key(
+            "log_level",
+            parsed(
+                "a level (error, warn, info, debug, trace or off) and levels of single targets, such as info,auth=debug",
+                |text| is_log_filter(text).then(|| text.to_owned()),
+            ),
+            "info",
+            "Levels of the log. `info,sql=debug` shows every statement of the database, without its values.",
+        )
+        .plain("LOG_LEVEL"),
+    )
+}
+
+/// `EnvFilter` takes any word for a target and then logs everything of it: `verbose` would log nothing at all.
+fn is_log_filter(text: &str) -> bool {
+    let is_directive = |part: &str| {
+        part.contains(['=', '['])
+            || ["error", "warn", "info", "debug", "trace", "off"].contains(&part.to_lowercase().as_str())
+    };
+    text.split(',').all(|part| is_directive(part.trim())) && EnvFilter::try_new(text).is_ok()
+}

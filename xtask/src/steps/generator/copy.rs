@@ -1,0 +1,247 @@
+//! A copy of the workspace, to be changed and thrown away.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::domain::spare;
+use crate::process::Invocation;
+use crate::workspace::Workspace;
+
+/// What the copy has of the workspace's build at first.
+///
+/// Dependencies are lent in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    /// The workspace's own crates too. Those that do not change are not built again; what is compiled into them of where they are
+    /// is wrong, so their own tests are not to be run.
+    Lent,
+    /// None of the workspace's own crates.
+    Own,
+}
+
+/// A copy of the workspace as it stands, under a git of its own, with a target folder of its own.
+pub(super) struct Copy {
+    folder: PathBuf,
+    pub(super) root: PathBuf,
+    target: PathBuf,
+    program: PathBuf,
+    /// Whether crates are built so that they are quickly built again.
+    incremental: &'static str,
+    /// What the domains of the list are called here, where the workspace has domains of its own.
+    names: BTreeMap<String, String>,
+}
+
+impl Copy {
+    /// Makes the copy below `target/xtask/NAME`. The domains that are to be made in it get names that are free.
+    pub(super) fn make(workspace: &Workspace, name: &str, build: Build, domains: &[String]) -> Result<Self> {
+        let folder = workspace.scratch(name)?;
+        let (root, target) = (folder.join("workspace"), folder.join("target"));
+        for file in workspace.files()? {
+            copy_file(&workspace.root.join(&file), &root.join(&file))
+                .with_context(|| format!("can't copy {}", file.display()))?;
+        }
+        lend(&workspace.target.join("debug"), &target.join("debug"))?;
+        if build == Build::Own {
+            forget_members(&target.join("debug"))?;
+        }
+        let wanted: Vec<&str> = domains.iter().map(|line| first_word(line)).collect();
+        let copy = Self {
+            program: program(workspace, &folder)?,
+            folder,
+            root,
+            target,
+            incremental: if build == Build::Lent { "1" } else { "0" },
+            names: spare::names(&workspace.root, &wanted)?,
+        };
+        copy.git("init --quiet")?;
+        copy.git("add --all")?;
+        copy.git("commit --quiet --message before")?;
+        Ok(copy)
+    }
+
+    /// What a domain of the list is called here.
+    pub(super) fn name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+
+    /// What the domains of these lines are called here.
+    pub(super) fn made<'a>(&'a self, lines: &'a [String]) -> Vec<&'a str> {
+        lines.iter().map(|line| self.name(first_word(line))).collect()
+    }
+
+    /// A line of the list with the names of this copy.
+    pub(super) fn renamed(&self, line: &str) -> String {
+        spare::renamed(line, &self.names)
+    }
+
+    /// A program, to be run in the copy.
+    fn run(&self, program: impl AsRef<Path>) -> Invocation {
+        Invocation::new(program.as_ref())
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_INCREMENTAL", self.incremental)
+    }
+
+    /// `cargo xtask`, of the workspace that was copied.
+    pub(super) fn tool(&self) -> Invocation {
+        self.run(&self.program)
+    }
+
+    /// Runs `cargo xtask` with these words.
+    pub(super) fn xtask(&self, words: &str) -> Result<()> {
+        self.tool().args(words.split_whitespace()).run()
+    }
+
+    /// As `cargo xtask … | head -1` would have it: nobody reads what it says, and all of it is done.
+    pub(super) fn xtask_unheard(&self, words: &str) -> Result<()> {
+        let shell = self.run("bash").args(["-o", "pipefail", "-c", r#""$0" "$@" | true"#]);
+        shell.arg(&self.program).args(words.split_whitespace()).run()
+    }
+
+    /// Cargo, with these words.
+    pub(super) fn cargo(&self, words: &str) -> Invocation {
+        self.run("cargo").args(words.split_whitespace()).without_configuration()
+    }
+
+    /// What git prints for these words.
+    pub(super) fn git(&self, words: &str) -> Result<String> {
+        let someone =
+            ["-c", "user.name=xtask", "-c", "user.email=xtask@localhost", "-c", "commit.gpgsign=false"];
+        self.run("git").args(someone).args(words.split_whitespace()).capture()
+    }
+
+    /// Runs the tests of these domains: those of their crates, and those over HTTP. SQLite without a URL.
+    pub(super) fn tests(&self, domains: &[&str], url: Option<&str>) -> Result<()> {
+        let crates: Vec<String> = domains.iter().map(|name| format!("--package {name}")).collect();
+        for words in [
+            format!("test --locked {}", crates.join(" ")),
+            "test --locked --package tests --test it domains::".to_owned(),
+        ] {
+            let test = self.cargo(&words);
+            match url {
+                Some(url) => test.env("TEST_DATABASE_URL", url).run()?,
+                None => test.run()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a file.
+    pub(super) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) -> Result<()> {
+        let path = self.root.join(path);
+        let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        fs::write(&path, change(text)).context("can't edit the copy")
+    }
+
+    /// Fails when a file is not as it was committed last.
+    pub(super) fn expect_clean(&self, after: &str) -> Result<()> {
+        let left = self.git("status --porcelain")?;
+        if left.is_empty() {
+            Ok(())
+        } else {
+            bail!("{after} left the tree changed:\n{left}\n{}", self.git("diff")?)
+        }
+    }
+
+    /// Removes the domains, in the other order, so that nobody refers to what goes.
+    pub(super) fn remove_domains(&self, domains: &[&str]) -> Result<()> {
+        domains.iter().rev().try_for_each(|name| self.xtask(&format!("remove-domain {name} --no-openapi")))
+    }
+
+    /// Fails when anything is not as it was before the first domain.
+    pub(super) fn expect_no_trace(&self) -> Result<()> {
+        self.git("add --all")?;
+        let before = self.git("rev-list --max-parents=0 HEAD")?;
+        let difference = self.git(&format!("diff --cached {before}"))?;
+        if difference.is_empty() { Ok(()) } else { bail!("what was removed left a trace:\n{difference}") }
+    }
+
+    /// Throws it away. One that something was found in is left, to be looked at.
+    pub(super) fn thrown_away(self) -> Result<()> {
+        fs::remove_dir_all(&self.folder).with_context(|| format!("can't remove {}", self.folder.display()))
+    }
+}
+
+fn first_word(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
+/// With the time of the last change, by which cargo knows what it has built already.
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+    fs::copy(from, to)?;
+    let changed = fs::metadata(from)?.modified()?;
+    Ok(fs::File::options().write(true).open(to)?.set_modified(changed)?)
+}
+
+/// This program, as a file that no build replaces: the tests of the workspace build it with other features, in its place.
+fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+    Invocation::new("cargo")
+        .args(["build", "--locked", "--package", "xtask"])
+        .current_dir(&workspace.root)
+        .run()?;
+    let name = format!("xtask{}", std::env::consts::EXE_SUFFIX);
+    let program = folder.join(&name);
+    fs::copy(workspace.target.join("debug").join(&name), &program).context("can't copy this program")?;
+    Ok(program)
+}
+
+/// Lends a build to another target folder: the same files, by hard links.
+fn lend(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).context("can't make the copy's target folder")?;
+    // What cargo writes into again is copied.
+    for (folder, how) in [("build", "-al"), ("deps", "-al"), (".fingerprint", "-a")] {
+        if from.join(folder).is_dir() {
+            Invocation::new("cp").arg(how).arg(from.join(folder)).arg(to).run()?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what was built of this workspace itself out of a lent build.
+fn forget_members(target: &Path) -> Result<()> {
+    for member in members()? {
+        for folder in ["build", "deps", ".fingerprint"] {
+            forget(&target.join(folder), &member)?;
+        }
+    }
+    Ok(())
+}
+
+/// The names by which files of this workspace's own build start.
+fn members() -> Result<Vec<String>> {
+    let metadata = Invocation::new("cargo")
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .capture()?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| {
+        let targets = package["targets"].as_array().into_iter().flatten();
+        targets
+            .chain([package])
+            .filter_map(|it| it["name"].as_str())
+            .map(|name| name.replace('-', "_"))
+            .collect::<Vec<_>>()
+    });
+    Ok(targets.collect())
+}
+
+/// Removes `NAME-HASH` and `libNAME-HASH`, whatever their endings.
+fn forget(folder: &Path, name: &str) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry?.path();
+        let file = path.file_name().map(|name| name.to_string_lossy().replace('-', "_")).unwrap_or_default();
+        let is_own = |file: &str| {
+            file.strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('_'))
+                .is_some_and(|hash| hash.split('.').next().is_some_and(|hash| hash.len() == 16))
+        };
+        if is_own(&file) || file.strip_prefix("lib").is_some_and(is_own) {
+            if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+        }
+    }
+    Ok(())
+}

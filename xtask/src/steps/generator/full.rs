@@ -1,0 +1,173 @@
+//! Every kind of domain, kept in a house that passes every step with them, grown by fields, and removed.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use heck::ToUpperCamelCase as _;
+
+use super::copy::{Build, Copy};
+use crate::output::say;
+use crate::steps::{Outcome, STEPS, When, postgres};
+use crate::workspace::Workspace;
+
+const DOMAINS: &str = "xtask/generator/domains.txt";
+const REFUSALS: &str = "xtask/generator/refusals.txt";
+
+/// The step that does in small what is done here.
+const SAMPLE: &str = "generator";
+
+/// What a developer writes into a generated file.
+const BY_HAND: &str = "\n/// By hand.\npub const BY_HAND: bool = true;\n";
+
+/// A handler that a developer adds by hand.
+const NESTED: &str = r#"
+/// Read an item of an order
+///
+/// One of one's own items, if it is that order's.
+#[utoipa::path(tag = "TAG", operation_id = "getNested",
+    params(
+        ("order_id" = order_item::dto::OrderId, Path, description = "The order."),
+        ("item_id" = OrderItemId, Path, description = "The item."),
+    ),
+    responses((status = 200, description = "The item.", body = OrderItem)))]
+#[get("ORDERS/{order_id}/items/{item_id}")]
+async fn get_nested(
+    CurrentUser(principal): CurrentUser,
+    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order_item::dto::OrderId, OrderItemId)>,
+    Read(db): Read,
+) -> Result<Resource<OrderItem>, ApiError> {
+    let item = service::get(&db, &principal, id).await?;
+    if item.order_id == of {
+        return Ok(Resource(item));
+    }
+    Err(ApiError::new(&http_kit::problem::NOT_FOUND, "the order has no such item"))
+}
+"#;
+
+/// Its test.
+const NESTED_TEST: &str = r#"
+#[tokio::test]
+async fn a_route_below_another_domains_works() {
+    let (server, ada) = house().await;
+    let (item, other) = (create(&server, &ada, 1).await, create(&server, &ada, 2).await);
+    let nested = |order: &Value| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        format!("ORDERS/{}/items/{}", text(&order["order_id"]), text(&item["id"]))
+    };
+    assert_eq!(server.get_as(&ada, &nested(&item)).await.expect(200).json(), item);
+    server.get_as(&ada, &nested(&other)).await.problem(404, "not_found");
+    server.get(&nested(&item)).await.problem(401, "invalid_token");
+}
+"#;
+
+/// What is added to a domain that others refer to: a default, a check, an index, a shadow column, a foreign key, each with its way
+/// back.
+const ADDED: [&str; 10] = [
+    "subtitle:string:..80:default=none:sort:search",
+    "level:int:0..9:default=1:filter",
+    "color:enum=red,green:default=red",
+    "fee:decimal=10,2:default=0:sort",
+    "contact:email:optional:unique",
+    "icon:upload:optional",
+    "reviewer:ref=user:optional:set-null",
+    "due:date:optional:sort:filter",
+    "is_open:bool=true",
+    "worth:bigint:default=-2147483649",
+];
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    let domains = super::lines(workspace, DOMAINS)?;
+    let copy = Copy::make(workspace, "domains", Build::Own, &domains)?;
+    for line in super::lines(workspace, REFUSALS)? {
+        refuses(&copy, &line)?;
+    }
+    for (index, line) in domains.iter().enumerate() {
+        let words = format!("new-domain {} --no-openapi", copy.renamed(line));
+        if index == 0 { copy.xtask_unheard(&words)? } else { copy.xtask(&words)? }
+    }
+    copy.xtask("openapi")?;
+    copy.git("add --all")?;
+    copy.git("commit --quiet --message generated")?;
+    passes_every_step(&copy)?;
+    let on_postgres = postgres::with_server(workspace, |url| {
+        adds_fields(&copy, url)?;
+        Ok(Outcome::Passed)
+    })?;
+    copy.remove_domains(&copy.made(&domains))?;
+    copy.xtask("openapi")?;
+    copy.expect_no_trace()?;
+    copy.thrown_away()?;
+    Ok(on_postgres)
+}
+
+/// A house that keeps what was generated passes what every house passes. Each step is a command of its own, which has its own time.
+fn passes_every_step(copy: &Copy) -> Result<()> {
+    let others = STEPS.iter().filter(|step| step.when == When::Always && step.name != SAMPLE);
+    others.map(|step| step.name).try_for_each(|name| copy.xtask(&format!("ci --only {name}")))
+}
+
+/// The line is refused for the reason that it names, with one sentence and exit code 2, and nothing was written.
+fn refuses(copy: &Copy, line: &str) -> Result<()> {
+    let (line, words) = line.split_once(" => ").with_context(|| format!("`{line}` says not why"))?;
+    let line = &copy.renamed(line);
+    let ended = copy.tool().arg("new-domain").args(line.split_whitespace()).ended()?;
+    if ended.code != Some(2) {
+        bail!("`new-domain {line}` ended with {:?}, not with exit code 2:\n{}", ended.code, ended.printed);
+    }
+    let sentences = ended.printed.trim();
+    if sentences.lines().count() != 1 || !sentences.starts_with("error: ") {
+        bail!("`new-domain {line}` is not refused in one line:\n{sentences}");
+    }
+    if !sentences.contains(words) {
+        bail!("`new-domain {line}` is refused for another reason than `{words}`:\n{sentences}");
+    }
+    say!("refused: {line}\n    {sentences}");
+    copy.expect_clean("a refusal")
+}
+
+/// Fields of many kinds are added: to a domain that somebody worked on, where what was written by hand stays, and to one that
+/// others refer to. Among what was written by hand is a route below another domain's.
+fn adds_fields(copy: &Copy, url: &str) -> Result<()> {
+    let post = copy.name("post");
+    let service = format!("crates/{post}/src/service.rs");
+    copy.edit(&service, |text| text.replacen("/// Makes a ", "/// Said by hand: makes a ", 1) + BY_HAND)?;
+    nests(copy)?;
+    copy.xtask(&format!("add-field {post} subtitle:string:1..80:optional:sort:search --no-openapi"))?;
+    let merged = fs::read_to_string(copy.root.join(&service))?;
+    if !merged.contains("Said by hand") || !merged.contains(BY_HAND) {
+        bail!("add-field lost what was written by hand in {service}");
+    }
+    let category = copy.name("category");
+    copy.xtask(&format!("add-field {category} {} --no-openapi", ADDED.join(" ")))?;
+    copy.xtask("openapi")?;
+    copy.xtask("ci --fail-fast --only fmt,links,architecture,clippy,openapi")?;
+    let touched = [post, category, copy.name("torture"), copy.name("remark")];
+    copy.tests(&touched, None)?;
+    copy.tests(&touched, Some(url))?;
+    // Back to what was generated.
+    copy.git("reset --quiet --hard")?;
+    copy.git("clean --quiet --force -d").map(drop)
+}
+
+/// A route with two ids below `orders`, in the router of the items, which is registered after the orders'.
+fn nests(copy: &Copy) -> Result<()> {
+    let (order, item) = (copy.name("order"), copy.name("order_item"));
+    let (order_type, item_type) = (order.to_upper_camel_case(), item.to_upper_camel_case());
+    let tag = format!("{item}s").replace('_', " ");
+    let filled = |text: &str| {
+        [
+            ("ORDERS", format!("/api/v1/{}s", order.replace('_', "-"))),
+            ("TAG", tag.clone()),
+            ("OrderItem", item_type.clone()),
+            ("OrderId", format!("{order_type}Id")),
+            ("order_item::", format!("{item}::")),
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, (word, name)| text.replace(word, name))
+    };
+    copy.edit(&format!("crates/server/src/routers/{item}.rs"), |text| {
+        text.replacen("    routes\n", "    routes.handle(get_nested);\n    routes\n", 1) + &filled(NESTED)
+    })?;
+    copy.edit(&format!("tests/tests/it/domains/{item}.rs"), |text| text + &filled(NESTED_TEST))?;
+    copy.cargo("fmt").run()
+}

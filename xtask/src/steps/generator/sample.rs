@@ -1,0 +1,35 @@
+//! A domain as somebody makes it, adds a field to it and removes it again.
+
+use anyhow::Result;
+
+use super::copy::{Build, Copy};
+use crate::steps::{Outcome, postgres};
+use crate::workspace::Workspace;
+
+const DOMAINS: &str = "xtask/generator/sample.txt";
+
+/// What is added to the last of them.
+const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
+
+pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    let domains = super::lines(workspace, DOMAINS)?;
+    let copy = Copy::make(workspace, "generator", Build::Lent, &domains)?;
+    for line in &domains {
+        copy.xtask(&format!("new-domain {} --no-openapi", copy.renamed(line)))?;
+    }
+    let made = copy.made(&domains);
+    let on_postgres = postgres::with_server(workspace, |url| {
+        copy.tests(&made, Some(url))?;
+        Ok(Outcome::Passed)
+    })?;
+    copy.tests(&made, None)?;
+    if let Some(last) = made.last() {
+        copy.xtask(&format!("add-field {last} {ADDED} --no-openapi"))?;
+    }
+    copy.xtask("ci --fail-fast --only fmt,links,architecture")?;
+    copy.tests(&made, None)?;
+    copy.remove_domains(&made)?;
+    copy.expect_no_trace()?;
+    copy.thrown_away()?;
+    Ok(on_postgres)
+}
