@@ -16,6 +16,8 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::field::Params;
+
 /// What sort of failure it is. The server knows which status each has; nobody else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -72,12 +74,16 @@ pub struct FieldError {
     /// Where: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter; empty for the whole.
     #[schema(examples("/email"))]
     pub pointer: String,
-    /// The rule that it breaks: a stable name.
+    /// The rule that it breaks: a stable name, the same for one rule wherever it is broken.
     #[schema(value_type = String, examples("email"))]
     pub code: Cow<'static, str>,
     /// The rule in words.
-    #[schema(examples("not a valid email: value is missing `@`"))]
+    #[schema(examples("is not an e-mail address"))]
     pub message: String,
+    /// The rule's parameters, such as a bound.
+    #[serde(skip_serializing_if = "Params::is_empty")]
+    #[schema(required = false, schema_with = crate::field::params_schema)]
+    pub params: Params,
 }
 
 /// The longest pointer and message, in characters: names in them are the client's, and no answer grows with its body.
@@ -95,6 +101,7 @@ impl FieldError {
             pointer: shortened(pointer.into(), MAX_POINTER),
             code: code.into(),
             message: shortened(message.into(), MAX_MESSAGE),
+            params: Params::new(),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use sea_orm::ActiveValue::Set;
 use shared_kernel::actor::Actor;
-use shared_kernel::error::{FieldError, Invalid};
+use shared_kernel::error::Invalid;
+use shared_kernel::field::{no_choice, too_large};
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::random;
 use shared_kernel::reference::{self, OnDelete, Reference, Resource};
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::session::{Committed, Databases, ReadPrimary, Reader, WriteSession};
-use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
 use crate::dto::{
@@ -17,6 +17,7 @@ use crate::dto::{
 };
 use crate::error::{Mismatch, UploadError};
 use crate::event::{UploadCompleted, UploadDeleted};
+use crate::fields::Sha256Checksum;
 use crate::media;
 use crate::model::{ActiveModel, Entity, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
@@ -49,14 +50,18 @@ pub async fn create(
     let key = new_object_key();
     let declared = Declared {
         key: &key,
-        size: new.size,
+        size: new.size.get(),
         content_type: &content_type,
-        checksum_sha256: new.checksum_sha256.as_deref(),
+        checksum_sha256: new.checksum_sha256.as_ref().map(Sha256Checksum::as_str),
     };
     let presigned = storage.presign_put(declared, settings.url_ttl).await?;
     let used = Uploads::lock_used_space(session, actor.user_id).await?;
-    if used.bytes.saturating_add(new.size) > settings.quota {
-        return Err(UploadError::QuotaExceeded { size: new.size, used: used.bytes, quota: settings.quota });
+    if used.bytes.saturating_add(new.size.get()) > settings.quota {
+        return Err(UploadError::QuotaExceeded {
+            size: new.size.get(),
+            used: used.bytes,
+            quota: settings.quota,
+        });
     }
     if used.pending >= settings.max_pending {
         return Err(UploadError::TooManyPending { pending: used.pending, max_pending: settings.max_pending });
@@ -71,8 +76,8 @@ pub async fn create(
         object_key: Set(key),
         filename: Set(new.filename.into_string()),
         content_type: Set(content_type),
-        size: Set(new.size),
-        checksum_sha256: Set(new.checksum_sha256.map(Line::into_string)),
+        size: Set(new.size.get()),
+        checksum_sha256: Set(new.checksum_sha256.map(Sha256Checksum::into_string)),
         charset: Set(None),
         visibility: Set(new.visibility),
         status: Set(UploadStatus::Pending),
@@ -286,12 +291,10 @@ fn fit(settings: &UploadSettings, new: &CreateUpload) -> Result<String, Invalid>
     let declared = media::canonical_of(&new.content_type, &new.filename);
     let is_declared = |allowed: &String| declared.is_some() && media::canonical(allowed) == declared;
     if !settings.allowed_types.iter().any(is_declared) {
-        let message = format!("must be one of {}", settings.allowed_types.join(", "));
-        refused.push(FieldError::new("/content_type", "choice", message));
+        refused.push(no_choice(&settings.allowed_types.join(", ")).at("/content_type"));
     }
-    if new.size > settings.max_size {
-        let message = format!("must be at most {} bytes: larger files are not taken yet", settings.max_size);
-        refused.push(FieldError::new("/size", "too_large", message));
+    if new.size.get() > settings.max_size {
+        refused.push(too_large(settings.max_size).at("/size"));
     }
     if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
 }

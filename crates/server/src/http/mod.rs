@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod extract;
 pub mod gate;
 pub mod health;
+mod inline;
 pub mod installation;
 pub mod media;
 pub mod observe;

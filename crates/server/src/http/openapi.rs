@@ -46,6 +46,7 @@ pub fn document(config: &Config) -> OpenApi {
         components.add_security_scheme(OAUTH2, oauth2());
         components.responses.extend(shared_responses());
     }
+    super::inline::write_in_place(&mut document);
     complete(&mut document);
     limit(&mut document, &config.uploads);
     document

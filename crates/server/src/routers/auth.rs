@@ -7,17 +7,18 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::dto::{
-    Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+    Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
 };
 use auth::error::AuthError;
 use auth::{Auth, service};
 use base64::Engine as _;
 use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::SessionId;
 use shared_kernel::repository::Representation as _;
+use shared_kernel::secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::session::{Committed, ConsistencyToken};
-use shared_kernel::text::Line;
 use utoipa::ToSchema;
 
 use crate::context::Context;
@@ -209,7 +210,7 @@ async fn get_token(
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
-            let credentials = credentials(&username, password)?;
+            let credentials = credentials(&username, &password)?;
             service::login(&context.auth, &reader.0, session.0, device.0, credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
@@ -230,12 +231,12 @@ async fn get_token(
     Ok(Tokens(granted.map_err(refused_grant)?))
 }
 
-fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
-    let wrong = || refused_grant(AuthError::InvalidCredentials);
-    let identifier = Line::new(username).map_err(|_| wrong())?;
-    let too_long =
-        identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
-    if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
+/// What breaks a rule of a name or a password is nobody's.
+fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenError> {
+    match (Identifier::parse(username), Password::parse(password.expose_secret())) {
+        (Ok(identifier), Ok(password)) => Ok(Login { identifier, password, transport: Transport::Body }),
+        _ => Err(refused_grant(AuthError::InvalidCredentials)),
+    }
 }
 
 /// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::field::TextField;
 use shared_kernel::page::PageRequest;
 use shared_kernel::session::{Databases, SessionError};
 use shared_kernel::testing::TestDatabase;
@@ -33,8 +34,8 @@ async fn names(databases: &Databases, query: serde_json::Value) -> Vec<String> {
 
 fn named(name: &str, email: &str) -> NewUser {
     NewUser {
-        name: shared_kernel::text::Line::new(name).unwrap(),
-        email: shared_kernel::contact::Contact::parse(email).unwrap(),
+        name: TextField::parse(name).unwrap(),
+        email: TextField::parse(email).unwrap(),
         ..new_user("x")
     }
 }
