@@ -408,7 +408,7 @@ fn active(user: Option<User>) -> Option<User> {
     user.filter(|user| user.status == UserStatus::Active)
 }
 
-/// A new session: the one place where every way to sign in ends. `session` must [hold](user::service::hold) the account, or
+/// A new session: the one place where every way to sign in ends. `db` must [hold](user::service::hold) the account, or
 /// have made it: of two sign-ins at once, the second has to see the session of the first, or together they are too many.
 async fn open_session(
     auth: &Auth,
@@ -433,7 +433,7 @@ async fn open_session(
     Ok(Sessions::insert(db, row).await?)
 }
 
-/// What is answered once the session is committed. Made before, because it may fail.
+/// The answer to a sign-in, made before the commit, because it may fail.
 fn answer(
     auth: &Auth,
     key: &SigningKey,
