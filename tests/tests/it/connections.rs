@@ -138,11 +138,14 @@ async fn one_address_has_so_many_connections() {
     fifth.answer("GET", "/health").await.expect(200);
     assert!(clients[0].until_closed().await.is_empty());
     // Those with a request under way give nothing up.
-    let begin = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    let begin = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+                 expect: 100-continue\r\n\r\n";
     clients.remove(0);
     clients.push(fifth);
     for raw in &mut clients {
         raw.send(begin).await;
+        // Until then it is idle for all that the server knows, and would make room.
+        assert!(raw.until_closed_or(b"\r\n\r\n").await.starts_with(b"HTTP/1.1 100 "));
     }
     eventually("the next one is refused", async || {
         let mut next = Raw::connect(address).await;
@@ -151,7 +154,7 @@ async fn one_address_has_so_many_connections() {
     })
     .await;
     for raw in &mut clients {
-        raw.send("}").await;
+        raw.send("{}").await;
         raw.answer("POST", "/api/v1/auth/login").await.expect(422);
     }
 }
