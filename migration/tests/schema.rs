@@ -104,6 +104,41 @@ async fn names_that_are_there_are_folded_and_back() {
 }
 
 #[tokio::test]
+async fn events_that_are_there_name_people_by_id() {
+    let database = TestDatabase::empty().await;
+    let database = database.primary();
+    let names = Migrator::migrations().into_iter().map(|migration| migration.name().to_owned());
+    let before = names.take_while(|name| name != "m20261128_000007_describe_events").count();
+    Migrator::up(database, Some(before.try_into().unwrap())).await.unwrap();
+    for (id, name, aggregate_id, payload) in [
+        (
+            "evt_1",
+            "user.registered",
+            "usr_1",
+            r#"{"user_id": "usr_1", "email": "a@a.example", "name": "Ada"}"#,
+        ),
+        ("evt_2", "upload.deleted", "upl_1", r#"{"upload_id": "upl_1"}"#),
+    ] {
+        let moment = "'2026-01-01 00:00:00.000000001+00:00'";
+        let insert = format!(
+            "INSERT INTO outbox_events (id, name, aggregate_id, payload, occurred_at, available_at)
+             VALUES ('{id}', '{name}', '{aggregate_id}', '{payload}', {moment}, {moment})"
+        );
+        database.execute_unprepared(&insert).await.unwrap();
+    }
+    Migrator::up(database, Some(1)).await.unwrap();
+    let sql = "SELECT name, aggregate_type, CAST(version AS text), CAST(payload AS text) FROM outbox_events ORDER BY id";
+    let rows =
+        rows(database, sql).await.into_iter().map(|row| row.join(" ").replace(": ", ":").replace(", ", ","));
+    let expected = [
+        r#"user.created user 1 {"id":"usr_1","version":1}"#,
+        r#"upload.deleted upload 1 {"upload_id":"upl_1"}"#,
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    Migrator::down(database, Some(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn each_step_has_its_way_back() {
     let database = TestDatabase::empty().await;
     let database = database.primary();
@@ -224,6 +259,7 @@ const LOOKED_UP: &[(&str, &[&str])] = &[
     ("outbox_events", &["id"]),
     ("outbox_events", &["aggregate_id", "id"]),
     ("outbox_events", &["delivered_at"]),
+    ("outbox_events", &["position"]),
     ("handled_events", &["subscriber", "event_id"]),
     ("handled_events", &["handled_at"]),
 ];

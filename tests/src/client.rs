@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::PATIENCE;
+use crate::contract::CODES;
 
 /// Sends requests to one server.
 #[derive(Clone, Debug)]
@@ -296,6 +297,9 @@ impl Answer {
         let snake_case = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         assert!(!code.is_empty() && code.bytes().all(snake_case), "{self:?}");
         assert_eq!(body["type"], format!("/problems/{code}"), "{self:?}");
+        assert!(CODES.known.contains(code), "the catalogue does not know it: {self:?}");
+        let is_listed = CODES.allow(self.method.as_str(), &self.path, self.status, code);
+        assert!(is_listed, "the document does not list this code for the operation and status: {self:?}");
         assert_eq!(body["status"], self.status, "{self:?}");
         assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
         assert!(body["title"].as_str().is_some_and(|title| !title.is_empty()), "{self:?}");

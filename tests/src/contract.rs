@@ -1,6 +1,12 @@
-//! The OpenAPI document as a source of requests: what a test of every operation asks, whatever operations there are.
+//! The OpenAPI document as a source of requests: what a test of every operation asks, whatever operations there are. And as a
+//! promise: the codes that each operation may answer with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::Value;
+use server::commands;
+use server::config::{Config, Sources};
 
 /// What a `$ref` of the document stands for, and anything else itself.
 pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
@@ -41,11 +47,89 @@ fn example<'d>(document: &'d Value, parameter: &'d Value) -> &'d str {
     found.unwrap_or_else(|| panic!("give the schema of this parameter an example: {parameter}"))
 }
 
+/// The codes of errors, as the document lists them.
+#[derive(Debug)]
+pub struct Codes {
+    /// Every code of the catalogue.
+    pub known: BTreeSet<String>,
+    /// Those of each operation and status.
+    listed: Vec<(String, String, BTreeMap<u16, BTreeSet<String>>)>,
+}
+
+/// What the server of this build lists. It does not depend on the configuration.
+pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
+    let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
+    let config = Config::load(&sources).unwrap();
+    Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false)).unwrap())
+});
+
+impl Codes {
+    /// Those of a document.
+    pub fn of(document: &Value) -> Self {
+        let texts = |values: &Value| -> BTreeSet<String> {
+            values.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+        };
+        let known = texts(&document["components"]["schemas"]["ProblemCode"]["enum"]);
+        let mut listed = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap().iter();
+                let by_status = responses.filter_map(|(status, response)| {
+                    let examples = &response["content"]["application/problem+json"]["examples"];
+                    Some((status.parse().ok()?, examples.as_object()?.keys().cloned().collect()))
+                });
+                listed.push((method.to_uppercase(), path.clone(), by_status.collect()));
+            }
+        }
+        Self { known, listed }
+    }
+
+    /// Whether the operation that was asked for may answer so. What is no operation may: `not_found`, for one.
+    pub fn allow(&self, method: &str, path: &str, status: u16, code: &str) -> bool {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let operations = self.listed.iter().filter(|(of, template, _)| of == method && fits(template, path));
+        // `/users/me` is itself and no user's id.
+        let Some((.., codes)) = operations.min_by_key(|(_, template, _)| template.matches('{').count())
+        else {
+            return true;
+        };
+        codes.get(&status).is_some_and(|codes| codes.contains(code))
+    }
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    template.split('/').all(|part| {
+        segments.next().is_some_and(|segment| part.starts_with('{') && !segment.is_empty() || part == segment)
+    }) && segments.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_operation_answers_with_the_codes_that_it_lists() {
+        let lists = |code: &str| json!({"content": {"application/problem+json": {"examples": {code: {}}}}});
+        let document = json!({
+            "paths": {
+                "/users/{id}": {"get": {"responses": {"200": {}, "404": lists("user_not_found")}}},
+                "/users/me": {"get": {"responses": {"401": lists("invalid_token")}}},
+            },
+            "components": {"schemas": {"ProblemCode": {"enum": ["invalid_token", "user_not_found"]}}},
+        });
+        let codes = Codes::of(&document);
+        assert_eq!(codes.known.len(), 2);
+        assert!(codes.allow("GET", "/users/usr_1", 404, "user_not_found"));
+        assert!(codes.allow("HEAD", "/users/usr_1", 404, "user_not_found"));
+        assert!(!codes.allow("GET", "/users/usr_1", 404, "not_found"));
+        assert!(!codes.allow("GET", "/users/usr_1", 409, "user_not_found"));
+        assert!(!codes.allow("GET", "/users/me", 404, "user_not_found"));
+        assert!(codes.allow("GET", "/users/", 404, "not_found"), "no operation");
+        assert!(codes.allow("PUT", "/users/me", 405, "method_not_allowed"), "no operation");
+    }
 
     #[test]
     fn every_parameter_gets_a_value_of_its_own_schema() {

@@ -11,9 +11,10 @@ use crate::process::Invocation;
 /// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
 ///
 /// Any other crate there is a domain, with everything that follows.
-pub(crate) const NO_DOMAINS: [&str; 8] = [
+pub(crate) const NO_DOMAINS: [&str; 9] = [
     "configuration",
     "http-kit",
+    "kernel-derive",
     "messaging",
     "object-store",
     "server",

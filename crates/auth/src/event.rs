@@ -2,21 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 use shared_kernel::event::DomainEvent;
-use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::id::{SessionId, SessionKind, UserId};
 
 /// A used refresh token came back: somebody has a copy. The session is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshTokenReused {
-    /// Whose session it was.
+    /// The user whose session it was.
     pub user_id: UserId,
     /// The session.
     pub session_id: SessionId,
 }
 
 impl DomainEvent for RefreshTokenReused {
-    const NAME: &'static str = "auth.refresh_token_reused";
+    type Aggregate = SessionKind;
+    const ACTION: &'static str = "refresh_token_reused";
 
-    fn aggregate_id(&self) -> String {
-        self.user_id.to_string()
+    fn aggregate_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    fn aggregate_version(&self) -> Option<i64> {
+        None
     }
 }

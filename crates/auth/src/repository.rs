@@ -10,9 +10,8 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
-use crate::model::session::EndReason;
+use crate::model::session::{EndReason, RefreshClaim};
 use crate::model::{password, session, signing_key};
-use crate::token::refresh::RefreshClaim;
 
 pub(crate) struct Passwords;
 

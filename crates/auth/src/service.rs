@@ -11,9 +11,10 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::{Contact, Email};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
+use shared_kernel::event::Origin;
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
-use shared_kernel::reference::Resource;
+use shared_kernel::resource::Resource;
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 use user::dto::{NewUser, User, UserStatus};
@@ -105,7 +106,7 @@ impl Auth {
 ///
 /// # Errors
 ///
-/// [`AuthError::User`] if the address, name or number is taken; [`AuthError::Invalid`] if the password is not acceptable.
+/// [`AuthError::User`] if the address, name or number is taken; [`Invalid`] if the password is not acceptable.
 pub async fn signup(
     auth: &Auth,
     db: &WriteSession,
@@ -329,7 +330,7 @@ pub enum AdminAccount {
 ///
 /// # Errors
 ///
-/// [`AuthError::Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
+/// [`Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
 /// no such account, or a new one's address is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,
@@ -352,8 +353,9 @@ pub async fn create_admin(
         None => None,
     };
     let exists = matches!(account, AdminAccount::Existing(_));
+    db.set_origin(Origin { principal: Some(principal.to_string()), traceparent: None });
     let user = match account {
-        AdminAccount::Existing(id) => user::service::promote(db, principal, id).await?,
+        AdminAccount::Existing(id) => user::service::promote(db, id).await?,
         AdminAccount::New { email, name } => {
             let new = NewUser { email, name, username: None, phone: None, is_admin: true };
             user::service::register(db, new).await?

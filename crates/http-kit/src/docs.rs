@@ -193,7 +193,7 @@ fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
         "<p><code>{}</code> · status {}</p>\n<p>{}</p>\n<p><a href=\"/problems\">All problems</a></p>",
         problem.code,
         status.as_u16(),
-        escape(problem.help)
+        marked(problem.help)
     );
     Ok(text_page(problem.title, &body))
 }
@@ -230,6 +230,15 @@ fn html_page(html: String, policy: String) -> HttpResponse {
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// A text of ours, with code between backticks.
+fn marked(text: &str) -> String {
+    let text = escape(text);
+    let parts = text.split('`').enumerate();
+    parts
+        .map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() })
+        .collect()
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

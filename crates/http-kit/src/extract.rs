@@ -14,7 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use serde::de::DeserializeOwned;
 use shared_kernel::error::{FieldError, INTERNAL, Invalid};
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::json::{self, JsonError, ShapeError};
 use shared_kernel::page::{PageQuery, PageRequest};
 use shared_kernel::principal::Principal;
@@ -156,7 +156,7 @@ fn forwarded(entry: &[u8]) -> Option<IpAddr> {
 /// The id in a path that has one. One that cannot be an id is not found, like any other that is not there.
 pub struct PathId<K>(pub Id<K>);
 
-impl<K: Prefixed> FromRequest for PathId<K> {
+impl<K: IdKind> FromRequest for PathId<K> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

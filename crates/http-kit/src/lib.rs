@@ -12,6 +12,7 @@
 //! - the router [extracts](extract), makes one service call, and [responds](respond), or [ends its write](mod@write).
 
 pub mod access_control;
+mod answers;
 pub mod asset;
 pub mod authenticator;
 pub mod contract;

@@ -4,19 +4,19 @@
 use actix_web::App;
 use actix_web::http::Method;
 use shared_kernel::principal::Scope;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
-use utoipa::openapi::{
-    ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement, Server, Tag,
-};
-use utoipa::{OpenApi as _, ToSchema as _};
+use utoipa::openapi::{OpenApi, RefOr, SecurityRequirement, Server, Tag};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::contract::{self, Access, Contract, Credential, RouteMatch, Rule, operations_mut};
+pub use crate::answers::Problems;
+use crate::answers::{self, Answers};
+use crate::contract::{Contract, RouteMatch, operations_mut};
 use crate::media;
-use crate::problem::{CONTENT_TYPE, ProblemDocument};
+use crate::problem::ProblemDocument;
 
 /// The name of the scheme for access tokens.
 const BEARER: &str = "bearer";
@@ -42,6 +42,8 @@ pub struct Description {
     pub tags: Vec<(&'static str, &'static str)>,
     /// The path of the OAuth 2.0 token endpoint.
     pub token_url: &'static str,
+    /// What operations answer with when they fail.
+    pub problems: Problems,
 }
 
 /// The whole document of these routes.
@@ -58,9 +60,9 @@ pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) ->
     if let Some(components) = &mut document.components {
         components.add_security_scheme(BEARER, bearer());
         components.add_security_scheme(OAUTH2, oauth2(description.token_url));
-        components.responses.extend(shared_responses());
+        components.schemas.extend([answers::codes(&description.problems.catalogue)]);
     }
-    complete(&mut document);
+    complete(&mut document, &description.problems);
     document
 }
 
@@ -88,46 +90,18 @@ fn oauth2(token_url: &str) -> SecurityScheme {
     SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign in with e-mail address and password."))
 }
 
-/// The answers that many operations share: (name, status, description).
-const SHARED: &[(&str, &str, &str)] = &[
-    ("Malformed", "400", "The body or the query string cannot be read."),
-    ("Unauthenticated", "401", "No access token, or one that is worth nothing."),
-    ("Forbidden", "403", "Signed in, but this is not allowed."),
-    ("NotFound", "404", "There is no such thing, or not for this user."),
-    ("RequestTimeout", "408", "The body did not arrive in time."),
-    ("Conflict", "409", "It contradicts what is there."),
-    ("Gone", "410", "It was there, and is no longer."),
-    ("PreconditionFailed", "412", "The resource was changed since it was read."),
-    ("TooLarge", "413", "The body is too large."),
-    ("UriTooLong", "414", "The URL is too long."),
-    ("UnsupportedMediaType", "415", "The body is of a type that is not read here."),
-    ("Invalid", "422", "A field or a parameter breaks a rule."),
-    ("Internal", "500", "Our own fault; the log has the cause under the request id."),
-    ("Unavailable", "503", "Something that the answer needs is away or busy."),
-];
-
-fn shared_responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
-    SHARED.iter().map(|(name, _, description)| {
-        let schema = Ref::from_schema_name(ProblemDocument::name());
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response =
-            ResponseBuilder::new().description(*description).content(CONTENT_TYPE, content).build();
-        ((*name).to_owned(), response.into())
-    })
-}
-
-/// Adds the errors that follow from what an operation is: it takes a body, it has an id in its path, it needs a sign-in.
-fn complete(document: &mut OpenApi) {
+/// Adds what holds for every operation, and every error that each can answer with.
+fn complete(document: &mut OpenApi, problems: &Problems) {
     let Ok(contract) = Contract::new(document, &[]) else { return };
+    let components = document.components.clone().unwrap_or_default();
+    let answers = Answers::new(problems, &components);
     for (path, item) in &mut document.paths.paths {
         for (name, operation) in operations_mut(item) {
             let Ok(method) = Method::from_bytes(name.as_bytes()) else { continue };
             take_null_out_of(operation);
             name_json(operation, &method);
             let RouteMatch::Operation(rule) = contract.find(&method, path) else { continue };
-            for status in errors_of(path, operation, rule) {
-                add_error(operation, status);
-            }
+            answers.add_to(path, operation, rule);
         }
     }
 }
@@ -179,39 +153,4 @@ fn name_json(operation: &mut Operation, method: &Method) {
     for name in media::json(method) {
         body.content.entry((*name).to_owned()).or_insert_with(|| json.clone());
     }
-}
-
-fn errors_of(path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static str> {
-    let mut errors = vec!["414"];
-    if path.starts_with("/api/") {
-        errors.extend(["400", "422", "500", "503"]);
-    }
-    if rule.access != Access::Public {
-        errors.push("401");
-    }
-    // What looks at the session cookie refuses it from a foreign page.
-    if rule.access.is_restricted() || rule.credentials.contains(&Credential::Cookie) {
-        errors.push("403");
-    }
-    if path.contains('{') {
-        errors.push("404");
-    }
-    if operation.request_body.is_some() {
-        errors.extend(["408", "413", "415"]);
-    }
-    let takes_if_match = |name: &str| name.eq_ignore_ascii_case("if-match");
-    let mut headers = contract::parameters(operation, &ParameterIn::Header);
-    if headers.any(|parameter| takes_if_match(&parameter.name)) {
-        errors.push("412");
-    }
-    errors
-}
-
-fn add_error(operation: &mut Operation, status: &str) {
-    let Some((name, _, _)) = SHARED.iter().find(|(_, of, _)| *of == status) else { return };
-    operation
-        .responses
-        .responses
-        .entry(status.to_owned())
-        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(*name)));
 }

@@ -87,6 +87,13 @@ impl ApiError {
         self
     }
 
+    /// The same with refused fields.
+    #[must_use]
+    pub fn with_fields(mut self, fields: impl IntoIterator<Item = FieldError>) -> Self {
+        self.0.fields.extend(fields);
+        self
+    }
+
     /// The kind of the problem.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -292,7 +299,7 @@ pub struct ProblemDocument {
     #[schema(examples("/api/v1/auth/signup"))]
     instance: String,
     /// The stable name of what went wrong.
-    #[schema(examples("validation_failed"))]
+    #[schema(value_type = ProblemCode)]
     code: String,
     /// The request's id, as in the header `X-Request-Id` and in the log.
     #[schema(examples("req_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
@@ -301,19 +308,30 @@ pub struct ProblemDocument {
     errors: Vec<FieldError>,
 }
 
+/// The stable name of what went wrong; the page behind `type` says what it means.
+// Its values are the codes of the catalogue, which `answers` writes into the document.
+#[derive(Debug, ToSchema)]
+#[schema(examples("validation_failed"))]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+pub(crate) struct ProblemCode(String);
+
 /// The body, the path or the query cannot be read.
 pub static MALFORMED: Problem = Problem {
     kind: Kind::Malformed,
     code: "malformed_request",
     title: "The request cannot be read",
     help: "The body is not JSON in UTF-8, or the query string is not percent-encoded UTF-8. `detail` says where reading failed.",
+    example: "the query string is not UTF-8",
+    field: None,
 };
 /// No such path.
 pub static NOT_FOUND: Problem = Problem {
     kind: Kind::NotFound,
     code: "not_found",
-    title: "There is nothing here",
-    help: "No route has this path. `/docs` lists all of them. A path has no slash at its end.",
+    title: "Nothing was found at this path",
+    help: "No operation has this path, or the id in it is not one. `/docs` lists all operations. A path has no slash at its end.",
+    example: "nothing has this id",
+    field: None,
 };
 /// The path has other methods.
 pub static METHOD_NOT_ALLOWED: Problem = Problem {
@@ -321,6 +339,8 @@ pub static METHOD_NOT_ALLOWED: Problem = Problem {
     code: "method_not_allowed",
     title: "The path does not have this method",
     help: "The path exists with other methods: the header `Allow` lists them.",
+    example: "the path has these methods: GET, HEAD",
+    field: None,
 };
 /// Signed in, but not as an admin.
 pub static ADMIN_REQUIRED: Problem = Problem {
@@ -329,6 +349,8 @@ pub static ADMIN_REQUIRED: Problem = Problem {
     title: "Only admins may do this",
     help: "You are signed in, but not as an admin. An admin can give you the right; the first one is made with the command \
            `admin create`.",
+    example: "only admins may do this",
+    field: None,
 };
 /// Authenticated, but not for this (RFC 6750, section 3.1).
 pub static INSUFFICIENT_SCOPE: Problem = Problem {
@@ -337,6 +359,8 @@ pub static INSUFFICIENT_SCOPE: Problem = Problem {
     title: "The credentials are not good for this",
     help: "The credentials are genuine, but the operation needs a scope that they do not have; `detail` names it. Use \
            credentials that were given this scope.",
+    example: "the credentials lack the scope uploads:write",
+    field: None,
 };
 /// Authenticated too long ago.
 pub static REAUTHENTICATION_REQUIRED: Problem = Problem {
@@ -345,46 +369,58 @@ pub static REAUTHENTICATION_REQUIRED: Problem = Problem {
     title: "Prove again who you are",
     help: "The operation needs a recent sign-in, and yours is older, or the credentials are a program's. Sign in again; \
            `methods` names the ways.",
+    example: "prove again who you are: that must have been in the last 600 s",
+    field: None,
 };
 /// A browser sent the cookie from a page that is not ours.
 pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "origin_not_allowed",
-    title: "The page may not do this",
+    title: "The origin of the page is not allowed",
     help: "The request is a CORS preflight, or goes where the session cookie is looked at and carries it, and comes from a page \
            whose origin is not configured: add the origin to the setting `cors.origins`. Or the preflight asks for a request header \
            that pages may not send: add it to the setting `cors.headers`. `detail` and the log say which it is.",
+    example: "the request carries the session cookie and comes from a page of no configured origin: see `cors.origins`",
+    field: None,
 };
 /// The body took too long.
 pub static REQUEST_TIMEOUT: Problem = Problem {
     kind: Kind::RequestTimeout,
     code: "request_timeout",
-    title: "The body took too long",
+    title: "The body did not arrive in time",
     help: "The body did not arrive within the configured time. Send the request again on a better connection.",
+    example: "the body did not arrive in time",
+    field: None,
 };
 /// The body is too large.
 pub static TOO_LARGE: Problem = Problem {
     kind: Kind::TooLarge,
     code: "body_too_large",
     title: "The body is too large",
-    help: "The body is larger than this installation takes (1 MiB unless configured otherwise). Files do not go through the \
+    help: "The body is larger than this installation accepts (1 MiB unless configured otherwise). Files do not go through the \
            API: create an upload and send them to the URL that you are given.",
+    example: "the body may have at most 1048576 bytes",
+    field: None,
 };
 /// The URL is too long.
 pub static URI_TOO_LONG: Problem = Problem {
     kind: Kind::UriTooLong,
     code: "uri_too_long",
     title: "The URL is too long",
-    help: "Path and query together are longer than this installation takes (`limits.url_bytes`, 16 KiB unless configured \
+    help: "Path and query together are longer than this installation accepts (`limits.url_bytes`, 16 KiB unless configured \
            otherwise). Send a `cursor` as it was given out, and long values in a body.",
+    example: "path and query have 20000 bytes, and may have 16384",
+    field: None,
 };
 /// The body is of another type.
 pub static UNSUPPORTED_MEDIA_TYPE: Problem = Problem {
     kind: Kind::UnsupportedMediaType,
     code: "unsupported_media_type",
-    title: "The body is of a type that is not read here",
+    title: "The media type of the body is not supported",
     help: "Send JSON with `Content-Type: application/json`, uncompressed. A patch may also be called \
            `application/merge-patch+json`.",
+    example: "the body must be application/json, uncompressed",
+    field: None,
 };
 
 /// The problems of HTTP itself, for the catalogue.
@@ -401,33 +437,3 @@ pub static PROBLEMS: &[&Problem] = &[
     &URI_TOO_LONG,
     &UNSUPPORTED_MEDIA_TYPE,
 ];
-
-/// The answers that operations name in their documentation; the others follow from what an operation is (see
-/// [`openapi`](crate::openapi)).
-pub mod answers {
-    #![expect(dead_code, reason = "only their shape is used, by the document")]
-
-    use utoipa::ToResponse;
-
-    use super::ProblemDocument;
-
-    /// 401.
-    #[derive(ToResponse)]
-    #[response(description = "Wrong, or worthless.", content_type = "application/problem+json")]
-    pub struct Unauthenticated(ProblemDocument);
-
-    /// 403.
-    #[derive(ToResponse)]
-    #[response(description = "Not allowed.", content_type = "application/problem+json")]
-    pub struct Forbidden(ProblemDocument);
-
-    /// 409.
-    #[derive(ToResponse)]
-    #[response(description = "A contradiction.", content_type = "application/problem+json")]
-    pub struct Conflict(ProblemDocument);
-
-    /// 410.
-    #[derive(ToResponse)]
-    #[response(description = "No longer.", content_type = "application/problem+json")]
-    pub struct Gone(ProblemDocument);
-}

@@ -14,7 +14,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web}
 use futures_util::FutureExt as _;
 use shared_kernel::clock::Stopwatch;
 use shared_kernel::error::INTERNAL;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::principal::Principal;
 use tracing::Instrument as _;
 
@@ -30,8 +30,9 @@ use crate::state::{State, state};
 #[derive(Debug)]
 pub enum RequestKind {}
 
-impl Prefixed for RequestKind {
+impl IdKind for RequestKind {
     const PREFIX: &'static str = "req";
+    const NAME: &'static str = "request";
 }
 
 /// Marks an error response whose body the handler made: RFC 6749 prescribes that of a token endpoint. It is sent as it is.

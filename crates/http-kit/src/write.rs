@@ -36,6 +36,7 @@
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
@@ -43,13 +44,15 @@ use actix_web::error::HttpError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, TryIntoHeaderPair};
 use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
+use shared_kernel::event::{Origin, Traceparent};
+use shared_kernel::principal::Principal;
 use shared_kernel::repository::Representation;
 use shared_kernel::session::{Committed, WriteSession};
 
 use crate::etag::Tag;
-use crate::headers::CONSISTENCY_TOKEN;
+use crate::headers::{CONSISTENCY_TOKEN, TRACEPARENT};
 use crate::media;
 use crate::problem::ApiError;
 use crate::state::{State, state};
@@ -66,8 +69,25 @@ impl FromRequest for Write {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(state(request).map(|state| Self { session: state.databases.write(), state: state.clone() }))
+        ready(state(request).map(|state| {
+            let session = state.databases.write();
+            session.set_origin(origin(request));
+            Self { session, state: state.clone() }
+        }))
     }
+}
+
+/// The principal of the request, and the trace that it is part of.
+fn origin(request: &HttpRequest) -> Origin {
+    let principal = request.extensions().get::<Arc<Principal>>().map(ToString::to_string);
+    Origin { principal, traceparent: traceparent(request.headers()) }
+}
+
+/// The one header `traceparent`. One that is not valid is as good as none, and so are two (W3C Trace Context, section 3.2).
+fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
+    let mut values = headers.get_all(TRACEPARENT);
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    value.to_str().ok()?.parse().ok()
 }
 
 impl Deref for Write {

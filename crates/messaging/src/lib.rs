@@ -24,57 +24,43 @@
 //! The outbox is read by as many instances as there are. Each takes events for as long as its subscribers may need and a
 //! minute more (the [lease](RelaySettings::lease)); should it die, another takes them after that.
 //!
+//! What it gets is the event and its [`Envelope`](shared_kernel::event::Envelope): the event's id, what it is about, when it
+//! happened, and who caused it in which trace. How often the event was tried is the relay's own affair.
+//!
 //! # Adding a subscriber
 //!
-//! A struct that implements [`Subscriber`](shared_kernel::event::Subscriber), with a name that never changes and that
-//! no other has, added to the list that the server gives to [`Relay::new`]:
+//! A struct that implements [`Handler`](shared_kernel::event::Handler) for each event that it wants, in a
+//! [`Subscriber`](shared_kernel::event::Subscriber) with a name that never changes and that no other has, added to the list
+//! that the server gives to [`Relay::new`]. A payload names people by id, so the handler looks them up:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use futures_util::future::BoxFuture;
 //! use messaging::{Mail, Mailer};
-//! use serde::{Deserialize, Serialize};
-//! use shared_kernel::event::{DomainEvent, Model, Subscriber, SubscriberError};
-//!
-//! #[derive(Serialize, Deserialize)]
-//! struct UserRegistered {
-//!     user_id: String,
-//!     email: String,
-//! }
-//!
-//! impl DomainEvent for UserRegistered {
-//!     const NAME: &'static str = "user.registered";
-//!     fn aggregate_id(&self) -> String {
-//!         self.user_id.clone()
-//!     }
-//! }
+//! use shared_kernel::event::{Created, Envelope, Handler, HandlerError, Subscriber};
+//! use shared_kernel::id::{UserId, UserKind};
 //!
 //! struct Welcome {
 //!     mailer: Arc<dyn Mailer>,
 //! }
 //!
-//! impl Subscriber for Welcome {
-//!     fn name(&self) -> &'static str {
-//!         "mail.welcome"
-//!     }
-//!
-//!     fn events(&self) -> &'static [&'static str] {
-//!         &[UserRegistered::NAME]
-//!     }
-//!
-//!     fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
-//!         Box::pin(async move {
-//!             let Some(registered) = event.read::<UserRegistered>()? else { return Ok(()) };
-//!             let mail = Mail {
-//!                 to: registered.email.parse()?,
-//!                 subject: "Welcome".parse()?,
-//!                 text: "It is good to have you here.\n".to_owned(),
-//!             };
-//!             Ok(self.mailer.send(mail).await?)
-//!         })
+//! impl Handler<Created<UserKind>> for Welcome {
+//!     async fn handle(&self, created: &Created<UserKind>, _: &Envelope) -> Result<(), HandlerError> {
+//!         // Deleted meanwhile: there is nobody to greet.
+//!         let Some(address) = address_of(created.id).await? else { return Ok(()) };
+//!         let mail = Mail {
+//!             to: address.parse()?,
+//!             subject: "Welcome".parse()?,
+//!             text: "It is good to have you here.\n".to_owned(),
+//!         };
+//!         Ok(self.mailer.send(mail).await?)
 //!     }
 //! }
+//!
+//! fn subscribers(mailer: Arc<dyn Mailer>) -> Vec<Subscriber> {
+//!     vec![Subscriber::new("mail.welcome").on::<Created<UserKind>>(Arc::new(Welcome { mailer }))]
+//! }
+//! # async fn address_of(_: UserId) -> Result<Option<String>, HandlerError> { Ok(None) }
 //! ```
 //!
 //! It opens a write session of its own where it writes, and holds none while it waits for anything else. It never blocks

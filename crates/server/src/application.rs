@@ -98,7 +98,7 @@ impl Application {
         migrate::at_start(&config, databases.primary()).await?;
         let auth = Auth::open(config.auth.clone(), databases.clone(), &secret).await?;
         let relay =
-            Relay::new(databases.clone(), subscribers(&config, clock.clone())?, RelaySettings::default())?;
+            Relay::new(databases.clone(), subscribers(&config, &databases)?, RelaySettings::default())?;
         let storage = Storage::new(&endpoints.settings(&config.storage), clock);
         if store.is_none() && config.environment == config::Environment::Development {
             make_bucket(&storage).await;
@@ -362,16 +362,18 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn subscribers(config: &Config, clock: SharedClock) -> Result<Vec<Arc<dyn Subscriber>>, CommandError> {
+fn subscribers(config: &Config, databases: &Databases) -> Result<Vec<Subscriber>, CommandError> {
     let from: Mailbox = config.mail.from.parse()?;
-    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(config.data_dir.join("mail"), from, clock));
+    let folder = config.data_dir.join("mail");
+    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(folder, from, databases.clock().clone()));
     let welcome = Welcome {
+        databases: databases.clone(),
         project_name: config.project_name.clone(),
         sign_in_page: (config.auth.link_base != config.server.public_url)
             .then(|| without_slash(&config.auth.link_base).to_owned()),
         mailer,
     };
-    Ok(vec![Arc::new(welcome)])
+    Ok(vec![welcome.subscriber()])
 }
 
 /// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.

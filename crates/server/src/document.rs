@@ -1,6 +1,7 @@
 //! The OpenAPI document of this product, with what the configuration says of this installation.
 
-use http_kit::openapi::{self, Description};
+use auth::error::AuthError;
+use http_kit::openapi::{self, Description, Problems};
 use serde_json::Value;
 use upload::settings::UploadSettings;
 use utoipa::openapi::schema::{Object, Schema};
@@ -20,6 +21,10 @@ pub fn document(config: &Config) -> OpenApi {
         server: without_slash(&config.server.public_url).to_owned(),
         tags: routers::tags(),
         token_url: routers::auth::TOKEN_URL,
+        problems: Problems {
+            catalogue: routers::problems().collect(),
+            unauthenticated: AuthError::INVALID_TOKEN,
+        },
     };
     let mut document = openapi::document(description, routers::configure);
     limit(&mut document, &config.uploads);
@@ -106,6 +111,7 @@ Sign up or log in at `/api/v1/auth`, then send the access token as `Authorizatio
 - Lists come in pages: follow `next_cursor`, or the `Link` header.
 - An answer takes 5 seconds at most, or as long as the operation's `x-deadline-seconds` says; what takes longer is a 503 with \
 `Retry-After`. The time in which you send the body does not count.
-- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means.
+- Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means. Each operation \
+lists the codes that it can answer with, with an example of each.
 - Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
 somebody else changed meanwhile.";

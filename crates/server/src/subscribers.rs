@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use messaging::{Mail, Mailer};
-use shared_kernel::event::{DomainEvent as _, Model, Subscriber, SubscriberError};
-use user::event::UserRegistered;
+use shared_kernel::event::{Envelope, Handler, HandlerError, Subscriber};
+use shared_kernel::session::Databases;
+use user::event::UserCreated;
 
 /// Greets whoever has an account now, at the address that they gave. Nothing that they typed stands in it: the address may be
 /// somebody else's, who would read a stranger's words in our name.
 pub struct Welcome {
+    /// Where the account is.
+    pub databases: Databases,
     /// The name that people see.
     pub project_name: String,
     /// The page where people sign in, if the operator has one: what the server has itself is for developers.
@@ -18,27 +20,27 @@ pub struct Welcome {
     pub mailer: Arc<dyn Mailer>,
 }
 
-impl Subscriber for Welcome {
-    fn name(&self) -> &'static str {
-        "mail.welcome"
+impl Welcome {
+    /// The subscriber.
+    #[must_use]
+    pub fn subscriber(self) -> Subscriber {
+        Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(self))
     }
+}
 
-    fn events(&self) -> &'static [&'static str] {
-        &[UserRegistered::NAME]
-    }
-
-    fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
-        Box::pin(async move {
-            let Some(registered) = event.read::<UserRegistered>()? else { return Ok(()) };
-            let page = self.sign_in_page.as_deref();
-            let place = page.map_or_else(String::new, |page| format!(" You sign in here:\n\n{page}"));
-            let text = format!(
-                "Hello,\n\nyour account at {} is ready.{place}\n\nIf you did not sign up, somebody typed your address by mistake, \
-                 and you can ignore this mail.\n",
-                self.project_name
-            );
-            let subject = format!("Welcome to {}", self.project_name).parse()?;
-            Ok(self.mailer.send(Mail { to: registered.email.parse()?, subject, text }).await?)
-        })
+impl Handler<UserCreated> for Welcome {
+    async fn handle(&self, created: &UserCreated, _: &Envelope) -> Result<(), HandlerError> {
+        let user = user::service::find(&self.databases.read_primary(), created.id).await?;
+        // Deleted meanwhile: there is nobody to greet.
+        let Some(user) = user else { return Ok(()) };
+        let page = self.sign_in_page.as_deref();
+        let place = page.map_or_else(String::new, |page| format!(" You sign in here:\n\n{page}"));
+        let text = format!(
+            "Hello,\n\nyour account at {} is ready.{place}\n\nIf you did not sign up, somebody typed your address by mistake, \
+             and you can ignore this mail.\n",
+            self.project_name
+        );
+        let subject = format!("Welcome to {}", self.project_name).parse()?;
+        Ok(self.mailer.send(Mail { to: user.email.parse()?, subject, text }).await?)
     }
 }

@@ -16,7 +16,7 @@ use time::{OffsetDateTime, UtcOffset};
 use utoipa::ToSchema;
 
 pub use self::date::{Date, InvalidDate};
-use crate::json::Refused;
+use crate::refused::Refused;
 
 /// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
 ///

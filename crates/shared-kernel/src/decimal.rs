@@ -22,7 +22,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::json::Refused;
+use crate::refused::Refused;
 
 /// A decimal with at most `PRECISION` digits (1 to 15), `SCALE` of them after the point, so that `PRECISION - SCALE` are
 /// left before it.

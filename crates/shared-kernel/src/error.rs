@@ -1,41 +1,106 @@
 //! Domain errors: what went wrong, in words that a client can act on, without a status code.
 //!
-//! Each domain has one error enum (`thiserror`) that implements [`DomainError`]. Each way to fail is a [`Problem`]: a kind,
-//! a stable code, a title, and what to do about it; the server turns it into `application/problem+json` (RFC 9457) and
-//! serves a page for each code. What the operator reads is the error itself with its sources, in the log.
+//! Each domain has one error enum. Each way to fail is a [`Problem`]: a kind, a stable code, a title, and what to do about it;
+//! the server turns it into `application/problem+json` (RFC 9457), serves a page for each code, and lists the codes of each
+//! operation in the OpenAPI document. What the operator reads is the error itself with its sources, in the log.
 //!
 //! # Adding an error
 //!
-//! A variant with a message, a `static` [`Problem`], a line in `problem()`, and the `static` in the domain's list of
-//! problems: a code that is not listed has no page, and a test says so.
+//! A variant with its message (`thiserror`) and its problem, in one place:
+//!
+//! ```
+//! use shared_kernel::error::DomainError;
+//! use shared_kernel::kernel_error::KernelError;
+//!
+//! /// What can fail about notes.
+//! #[derive(Debug, thiserror::Error, DomainError)]
+//! pub enum NoteError {
+//!     /// Another note has this title.
+//!     #[error("another note has this title")]
+//!     #[problem(
+//!         kind = Conflict,
+//!         code = "note_title_taken",
+//!         title = "The title is taken",
+//!         help = "Another note has this title. Choose another.",
+//!         field = "/title",
+//!         unique = "notes_title_key"
+//!     )]
+//!     TitleTaken,
+//!     /// A field breaks a rule, or the database failed.
+//!     #[error(transparent)]
+//!     #[problem(kernel)]
+//!     Kernel(KernelError),
+//! }
+//!
+//! assert_eq!(NoteError::TitleTaken.problem(), NoteError::TITLE_TAKEN);
+//! assert_eq!(NoteError::PROBLEMS, [NoteError::TITLE_TAKEN]);
+//! assert_eq!(NoteError::TitleTaken.fields()[0].code, "taken");
+//! ```
+//!
+//! [The derive](derive@DomainError) says what else there is, and what it writes. Operations name the constant in the OpenAPI
+//! document. An error whose problem depends on more than the variant implements the trait by hand, as
+//! [`SessionError`](crate::session::SessionError) does.
+//!
+//! What is missing or wrong is told by the compiler, at the variant:
+//!
+//! ```compile_fail
+//! use shared_kernel::error::DomainError;
+//! #[derive(Debug, thiserror::Error, DomainError)]
+//! pub enum NoteError {
+//!     #[error("it is gone")]
+//!     #[problem(kind = Gone, title = "Gone", help = "It was deleted.")] // `Gone` has no `code`
+//!     Gone,
+//! }
+//! ```
+//!
+//! ```compile_fail,E0599
+//! use shared_kernel::error::DomainError;
+//! #[derive(Debug, thiserror::Error, DomainError)]
+//! pub enum NoteError {
+//!     #[error("it is gone")]
+//!     #[problem(kind = Missing, code = "gone", title = "Gone", help = "It was deleted.")] // no such `Kind`
+//!     Gone,
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! use shared_kernel::error::DomainError;
+//! #[derive(Debug, thiserror::Error, DomainError)]
+//! pub enum NoteError {
+//!     #[error(transparent)]
+//!     Io(std::io::Error), // which is no `DomainError`
+//! }
+//! ```
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+pub use kernel_derive::DomainError;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// What sort of failure it is. The server knows which status each has; nobody else does.
+/// The category of a failure. The server alone knows the HTTP status of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request cannot be read at all.
+    /// The request cannot be parsed.
     Malformed,
-    /// The request can be read and breaks a rule.
+    /// The request can be parsed and breaks a rule.
     Invalid,
-    /// Nobody is signed in, or the proof is worthless.
+    /// No credentials were sent, or they are not valid.
     Unauthenticated,
-    /// Somebody is signed in who may not.
+    /// The caller is known and has no permission.
     Forbidden,
-    /// There is no such thing, or not for this user.
+    /// The resource does not exist, or the caller may not know of it.
     NotFound,
-    /// The method is not one that the resource has.
+    /// The resource does not have this method.
     MethodNotAllowed,
     /// The request did not arrive in time.
     RequestTimeout,
-    /// It contradicts what is there.
+    /// The request conflicts with the current state of the data.
     Conflict,
-    /// It was there.
+    /// The resource existed and is no longer available.
     Gone,
     /// The precondition of the request (`If-Match`) does not hold.
     PreconditionFailed,
@@ -43,20 +108,20 @@ pub enum Kind {
     TooLarge,
     /// The URL is longer than allowed.
     UriTooLong,
-    /// The body is of a type that is not read here.
+    /// The media type of the body is not supported.
     UnsupportedMediaType,
     /// Too many requests.
     TooManyRequests,
-    /// Something that the answer needs is away or busy; the same request may work later.
+    /// A dependency is unreachable or overloaded; the same request may work later.
     Unavailable,
-    /// Our own fault. The client learns nothing but the request id.
+    /// An unexpected failure of the server. The client is told the request id and nothing else.
     Internal,
 }
 
-/// One way to fail, as the catalogue of problems shows it.
+/// One way to fail, as the catalogue of problems and the OpenAPI document show it. In JSON it is its code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What sort of failure it is.
+    /// The category of the failure.
     pub kind: Kind,
     /// The stable name that clients match on, in `snake_case`.
     pub code: &'static str,
@@ -64,6 +129,16 @@ pub struct Problem {
     pub title: &'static str,
     /// What it means and what to do, for the page behind `type`.
     pub help: &'static str,
+    /// What `detail` may say, for the examples in the OpenAPI document.
+    pub example: &'static str,
+    /// The field that is always refused with it: its JSON pointer and the code of the refusal.
+    pub field: Option<(&'static str, &'static str)>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code)
+    }
 }
 
 /// A field that was refused.
@@ -119,17 +194,32 @@ fn shortened(mut text: String, length: usize) -> String {
 /// An error of a domain. Its `Display` is what the client reads as `detail`, unless the kind is
 /// [`Internal`](Kind::Internal); its sources are for the log alone.
 pub trait DomainError: Error + Send + Sync + 'static {
-    /// Which way to fail this is.
+    /// The problem that this is an occurrence of.
     fn problem(&self) -> &'static Problem;
 
-    /// The fields that were refused, if it is about fields.
+    /// The refused fields, if it is about fields.
     fn fields(&self) -> Vec<FieldError> {
         Vec::new()
     }
 
-    /// When it makes sense to try again, if it does.
+    /// How long to wait before the next try, if another try makes sense.
     fn retry_after(&self) -> Option<Duration> {
         None
+    }
+}
+
+/// What several callers share is what each of them was told.
+impl<E: DomainError> DomainError for Arc<E> {
+    fn problem(&self) -> &'static Problem {
+        E::problem(self)
+    }
+
+    fn fields(&self) -> Vec<FieldError> {
+        E::fields(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        E::retry_after(self)
     }
 }
 
@@ -167,33 +257,39 @@ impl DomainError for Invalid {
     }
 }
 
-/// A rule is broken; `errors` says which.
+/// A field or a parameter breaks a rule; `errors` says which.
 pub static VALIDATION_FAILED: Problem = Problem {
     kind: Kind::Invalid,
     code: "validation_failed",
     title: "The request breaks a rule",
     help: "The request could be read, but a field or a query parameter breaks a rule: `errors` has one entry for each, with a \
-           JSON pointer to it, a stable code and a sentence. Unknown fields and parameters are refused too. Mend the \
-           fields and send it again.",
+           JSON pointer to it, a stable code and a sentence. Unknown fields and parameters are refused too. Fix the fields and \
+           send the request again.",
+    example: "2 fields break a rule",
+    field: None,
 };
 
-/// The row was changed since the client read it.
+/// The resource was changed since the client read it.
 pub static PRECONDITION_FAILED: Problem = Problem {
     kind: Kind::PreconditionFailed,
     code: "precondition_failed",
     title: "The resource has changed",
     help: "The `If-Match` header names a version that is no longer the current one: somebody changed the resource after you \
-           read it. Read it again, apply your change to what is there now, and send it with the new `ETag`.",
+           read it. Read it again, apply your change to the current version, and send it with the new `ETag`.",
+    example: "the resource was changed since you read it",
+    field: None,
 };
 
-/// Something refers to what was to be deleted.
+/// Other resources refer to what was to be deleted.
 pub static STILL_REFERENCED: Problem = Problem {
     kind: Kind::Conflict,
     code: "still_referenced",
-    title: "Something still refers to this",
-    help: "What you want to delete, or something that would be deleted with it, is still in use: something else refers to it \
-           and may not lose it. Nothing was deleted. Delete what refers to it first, or make it refer to something else; \
-           that may need somebody who may see it.",
+    title: "Other resources still refer to this",
+    help: "What you want to delete, or something that would be deleted with it, is still in use by another resource that cannot \
+           exist without it. Nothing was deleted. Delete that resource first, or make it refer to something else; you may need \
+           somebody who has access to it.",
+    example: "orders still refer to this, or to something that would be deleted with it",
+    field: None,
 };
 
 /// The credentials are a program's, and only a user can do this.
@@ -203,24 +299,30 @@ pub static USER_REQUIRED: Problem = Problem {
     title: "Only a user can do this",
     help: "The operation is about what belongs to a user, and the credentials are those of a service account, which has nothing \
            of its own. Sign in as a user, or use an API key of a user.",
+    example: "only a user can do this, and the credentials are not a user's",
+    field: None,
 };
 
-/// Our own fault.
+/// An unexpected failure of the server.
 pub static INTERNAL: Problem = Problem {
     kind: Kind::Internal,
     code: "internal_error",
-    title: "Something went wrong on our side",
-    help: "The server failed in a way that it did not foresee. Nothing was changed. The log has the cause under the \
-           `request_id`: quote it when you report this.",
+    title: "Unexpected server error",
+    help: "The server failed in a way that it did not expect, and nothing was changed. The cause is in the server's log under \
+           the `request_id`: quote it when you report the error.",
+    example: "The log has the cause under the request id.",
+    field: None,
 };
 
-/// A dependency is away or busy.
+/// A dependency is unreachable or overloaded.
 pub static UNAVAILABLE: Problem = Problem {
     kind: Kind::Unavailable,
     code: "service_unavailable",
-    title: "The service cannot answer right now",
-    help: "Something that the answer needs (the database, the object store) is away or busy. Try again after the seconds \
-           that `Retry-After` names.",
+    title: "The service is temporarily unavailable",
+    help: "Something that the server depends on (the database, the object store) is unreachable or overloaded. Try again after \
+           the number of seconds in the header `Retry-After`.",
+    example: "the database failed",
+    field: None,
 };
 
 /// The problems that the kernel itself can answer with.

@@ -4,19 +4,20 @@
 //! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`.
 //!
 //! Whoever may see a row may have its files: nothing is asked about the principal here. That the file was one's own when the row
-//! was written is what [`refuse_dangling`](crate::reference::refuse_dangling) takes care of.
+//! was written is what [`check_references`](crate::reference::check_references) takes care of.
 //!
 //! Making a URL is a computation that waits for nobody, because it is done while a transaction may be open.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::fmt::Debug;
 
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::SelectStatement;
 
 use crate::id::UploadId;
-use crate::session::{Reader, SessionError};
+pub use crate::kernel_error::FilesError;
+use crate::kernel_error::KernelError;
+use crate::session::Reader;
 
 /// Knows the files of an installation and where their bytes can be had.
 pub trait Files: Send + Sync + Debug {
@@ -46,11 +47,6 @@ pub struct StoredFile {
     pub charset: Option<String>,
 }
 
-/// The URL of a file cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the URL of a file cannot be made")]
-pub struct FilesError(#[source] pub Box<dyn Error + Send + Sync>);
-
 /// Where files can be had for a short time. What is not in it is not there any more.
 pub type Urls = BTreeMap<UploadId, String>;
 
@@ -58,12 +54,12 @@ pub type Urls = BTreeMap<UploadId, String>;
 ///
 /// # Errors
 ///
-/// The session's, and [`SessionError::Files`].
+/// The session's, and [`KernelError::Files`].
 pub async fn urls(
     files: &dyn Files,
     session: &impl Reader,
     ids: impl IntoIterator<Item = UploadId>,
-) -> Result<Urls, SessionError> {
+) -> Result<Urls, KernelError> {
     let ids: BTreeSet<UploadId> = ids.into_iter().collect();
     if ids.is_empty() {
         return Ok(Urls::new());

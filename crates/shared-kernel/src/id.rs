@@ -4,9 +4,9 @@
 //! gives the prefix, and keeps a user's id from being passed where an upload's is wanted:
 //!
 //! ```compile_fail,E0308
-//! use shared_kernel::id::{Id, Prefixed, UserId};
+//! use shared_kernel::id::{Id, IdKind, UserId};
 //! struct Post;
-//! impl Prefixed for Post { const PREFIX: &'static str = "pst"; }
+//! impl IdKind for Post { const PREFIX: &'static str = "pst"; const NAME: &'static str = "post"; }
 //! fn publish(_: Id<Post>) {}
 //! fn wrong(user: UserId) { publish(user) }
 //! ```
@@ -15,7 +15,7 @@
 //!
 //! # Adding a kind of id
 //!
-//! An empty enum, [`Prefixed`] with a prefix of its own, and a type alias; kinds that several domains name live here.
+//! An empty enum, [`IdKind`] with a prefix and a name of its own, and a type alias; kinds that several domains name live here.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -33,21 +33,24 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
-use crate::json::Refused;
 use crate::random;
+use crate::refused::Refused;
 
 /// A kind of thing that has ids.
-pub trait Prefixed: 'static {
+pub trait IdKind: 'static {
     /// What its ids start with, before the underscore: three lower-case letters, unique in the workspace.
     const PREFIX: &'static str;
+    /// Its name, in the singular and in snake case, unique in the workspace: what the names of its events start with.
+    const NAME: &'static str;
 }
 
 /// The kind of [`UserId`].
 #[derive(Debug)]
 pub enum UserKind {}
 
-impl Prefixed for UserKind {
+impl IdKind for UserKind {
     const PREFIX: &'static str = "usr";
+    const NAME: &'static str = "user";
 }
 
 /// A user. It lives here, so that a domain which only needs an owner depends on no other domain.
@@ -57,8 +60,9 @@ pub type UserId = Id<UserKind>;
 #[derive(Debug)]
 pub enum UploadKind {}
 
-impl Prefixed for UploadKind {
+impl IdKind for UploadKind {
     const PREFIX: &'static str = "upl";
+    const NAME: &'static str = "upload";
 }
 
 /// An upload. It lives here, so that a domain whose rows have a file depends on no other domain.
@@ -68,8 +72,9 @@ pub type UploadId = Id<UploadKind>;
 #[derive(Debug)]
 pub enum SessionKind {}
 
-impl Prefixed for SessionKind {
+impl IdKind for SessionKind {
     const PREFIX: &'static str = "ses";
+    const NAME: &'static str = "session";
 }
 
 /// A signed-in device.
@@ -79,8 +84,9 @@ pub type SessionId = Id<SessionKind>;
 #[derive(Debug)]
 pub enum ApiKeyKind {}
 
-impl Prefixed for ApiKeyKind {
+impl IdKind for ApiKeyKind {
     const PREFIX: &'static str = "key";
+    const NAME: &'static str = "api_key";
 }
 
 /// A key with which a program acts for a user.
@@ -90,8 +96,9 @@ pub type ApiKeyId = Id<ApiKeyKind>;
 #[derive(Debug)]
 pub enum ServiceAccountKind {}
 
-impl Prefixed for ServiceAccountKind {
+impl IdKind for ServiceAccountKind {
     const PREFIX: &'static str = "svc";
+    const NAME: &'static str = "service_account";
 }
 
 /// An account of a program.
@@ -99,6 +106,16 @@ pub type ServiceAccountId = Id<ServiceAccountKind>;
 
 /// The identifier of a `K`.
 pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
+
+/// What an id says of itself, where code has the type of the id and not its kind.
+pub trait Typed {
+    /// The kind of the id.
+    type Kind: IdKind;
+}
+
+impl<K: IdKind> Typed for Id<K> {
+    type Kind = K;
+}
 
 impl<K> Id<K> {
     const fn of(ulid: Ulid) -> Self {
@@ -174,13 +191,13 @@ impl<K> Hash for Id<K> {
     }
 }
 
-impl<K: Prefixed> fmt::Display for Id<K> {
+impl<K: IdKind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", K::PREFIX, self.0)
     }
 }
 
-impl<K: Prefixed> fmt::Debug for Id<K> {
+impl<K: IdKind> fmt::Debug for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -193,7 +210,7 @@ pub struct InvalidId {
     prefix: &'static str,
 }
 
-impl<K: Prefixed> FromStr for Id<K> {
+impl<K: IdKind> FromStr for Id<K> {
     type Err = InvalidId;
 
     /// Only the canonical form is taken: what does not print as it was read could name one row in two ways.
@@ -205,13 +222,13 @@ impl<K: Prefixed> FromStr for Id<K> {
     }
 }
 
-impl<K: Prefixed> Serialize for Id<K> {
+impl<K: IdKind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de, K: Prefixed> Deserialize<'de> for Id<K> {
+impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse()
@@ -219,7 +236,7 @@ impl<'de, K: Prefixed> Deserialize<'de> for Id<K> {
     }
 }
 
-impl<K: Prefixed> PartialSchema for Id<K> {
+impl<K: IdKind> PartialSchema for Id<K> {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::String))
@@ -230,27 +247,27 @@ impl<K: Prefixed> PartialSchema for Id<K> {
     }
 }
 
-impl<K: Prefixed> ToSchema for Id<K> {
+impl<K: IdKind> ToSchema for Id<K> {
     fn name() -> std::borrow::Cow<'static, str> {
         format!("Id_{}", K::PREFIX).into()
     }
 }
 
 // In the database an id is the text that everyone sees: a log line, a row and a URL can be held against each other.
-impl<K: Prefixed> From<Id<K>> for Value {
+impl<K: IdKind> From<Id<K>> for Value {
     fn from(id: Id<K>) -> Self {
         Self::String(Some(id.to_string()))
     }
 }
 
-impl<K: Prefixed> TryGetable for Id<K> {
+impl<K: IdKind> TryGetable for Id<K> {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
         let text = String::try_get_by(row, index)?;
         text.parse().map_err(|error: InvalidId| TryGetError::DbErr(DbErr::Type(error.to_string())))
     }
 }
 
-impl<K: Prefixed> ValueType for Id<K> {
+impl<K: IdKind> ValueType for Id<K> {
     fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
         match value {
             Value::String(Some(text)) => text.parse().map_err(|_| ValueTypeErr),
@@ -271,13 +288,13 @@ impl<K: Prefixed> ValueType for Id<K> {
     }
 }
 
-impl<K: Prefixed> Nullable for Id<K> {
+impl<K: IdKind> Nullable for Id<K> {
     fn null() -> Value {
         Value::String(None)
     }
 }
 
-impl<K: Prefixed> TryFromU64 for Id<K> {
+impl<K: IdKind> TryFromU64 for Id<K> {
     fn try_from_u64(_: u64) -> Result<Self, DbErr> {
         Err(DbErr::ConvertFromU64("an id is not a number"))
     }

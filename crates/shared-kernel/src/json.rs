@@ -15,9 +15,10 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, Map
 use serde_json::error::Category;
 
 pub use self::object::JsonObject;
-pub use self::shape::{Refused, ShapeError};
+pub use self::shape::ShapeError;
 use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
+pub use crate::refused::Refused;
 use crate::text;
 
 /// Why a body was refused.

@@ -8,11 +8,14 @@
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
 //! | [`principal`] | on whose authority something is done, and what it may |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
+//! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
+//! | [`resource`] | what domains may know of each other's tables |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
 //! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
-//! | [`error`] | [`DomainError`](error::DomainError): kind, stable code, field errors |
+//! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
+//! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
@@ -70,6 +73,10 @@
 //! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
 //! another uses) belong here too; the server wires them.
 
+// The derives name this crate as a domain does; only its tests derive.
+#[cfg(test)]
+extern crate self as shared_kernel;
+
 pub mod clock;
 pub mod contact;
 pub mod crypto;
@@ -79,13 +86,17 @@ pub mod event;
 pub mod files;
 pub mod id;
 pub mod json;
+pub mod kernel_error;
 pub mod page;
 pub mod patch;
 pub mod principal;
 pub mod random;
 pub mod reference;
+pub mod refused;
 pub mod repository;
+pub mod resource;
 pub mod session;
+pub mod soft_delete;
 pub mod text;
 
 #[cfg(feature = "testing")]

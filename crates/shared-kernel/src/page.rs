@@ -27,8 +27,9 @@ use uuid::Uuid;
 use crate::clock::{Date, Timestamp};
 use crate::crypto::MacKey;
 use crate::error::Invalid;
-use crate::repository::SoftDelete;
-use crate::session::{Reader, SessionError};
+use crate::kernel_error::KernelError;
+use crate::session::Reader;
+use crate::soft_delete::SoftDelete;
 
 /// How a client asks for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate, IntoParams)]
@@ -326,9 +327,9 @@ const VERSION: u8 = 1;
 /// 128 bits of the tag: nobody guesses that, and the cursor stays short.
 const TAG_LENGTH: usize = 16;
 
-fn encode(mac: &MacKey, list: &str, key: &[Key]) -> Result<String, SessionError> {
+fn encode(mac: &MacKey, list: &str, key: &[Key]) -> Result<String, KernelError> {
     let mut bytes = vec![VERSION];
-    serde_json::to_writer(&mut bytes, &(list, key)).map_err(|_| SessionError::Cursor)?;
+    serde_json::to_writer(&mut bytes, &(list, key)).map_err(|_| KernelError::Cursor)?;
     let tag = mac.sign(&bytes);
     bytes.extend_from_slice(&tag[..TAG_LENGTH]);
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -348,12 +349,16 @@ fn decode(mac: &MacKey, list: &str, length: usize, cursor: &str) -> Option<Vec<K
 
 /// The page of `select` that `request` asks for. One statement, or two where the order's column may be null, and one more
 /// for the total. Between two of them rows may come or go, as between two pages.
-pub(crate) async fn fetch<E, R>(
+///
+/// # Errors
+///
+/// [`KernelError::Cursor`], and the session's.
+pub async fn fetch<E, R>(
     session: &R,
     select: Select<E>,
     request: &PageRequest,
     order: Order<E>,
-) -> Result<Page<E::Model>, SessionError>
+) -> Result<Page<E::Model>, KernelError>
 where
     E: SoftDelete,
     E::Model: ModelTrait<Entity = E>,
@@ -374,7 +379,7 @@ where
     items.truncate(limit);
     let next_cursor = match items.last() {
         Some(last) if more => {
-            Some(encode(mac, &order.list(), &order.key_of(last).ok_or(SessionError::Cursor)?)?)
+            Some(encode(mac, &order.list(), &order.key_of(last).ok_or(KernelError::Cursor)?)?)
         }
         _ => None,
     };
@@ -387,14 +392,14 @@ fn ranges<E: SoftDelete>(
     select: Select<E>,
     request: &PageRequest,
     order: &Order<E>,
-) -> Result<Vec<Select<E>>, SessionError> {
+) -> Result<Vec<Select<E>>, KernelError> {
     let key = match &request.start {
         Start::First => None,
         // How many of those that are passed over have a value is not known, so these are not taken apart.
         Start::Offset(offset) => return Ok(vec![order.whole(select).offset(*offset)]),
         Start::After(cursor) => {
             let length = order.columns().count();
-            Some(decode(mac, &order.list(), length, cursor).ok_or(SessionError::Cursor)?)
+            Some(decode(mac, &order.list(), length, cursor).ok_or(KernelError::Cursor)?)
         }
     };
     Ok(order.ranges(select, key))
@@ -512,11 +517,11 @@ mod tests {
         use sea_orm::entity::prelude::*;
 
         use crate::clock::Timestamp;
-        use crate::id::{UserId, UserKind};
+        use crate::id::UserId;
         use crate::repository::SoftDelete;
 
         #[sea_orm::model]
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
         #[sea_orm(table_name = "uploads")]
         pub struct Model {
             #[sea_orm(primary_key, auto_increment = false)]
@@ -529,14 +534,6 @@ mod tests {
         }
 
         impl ActiveModelBehavior for ActiveModel {}
-
-        impl SoftDelete for Entity {
-            type Kind = UserKind;
-            const ID: Column = Column::Id;
-            const VERSION: Column = Column::Version;
-            const UPDATED_AT: Column = Column::UpdatedAt;
-            const DELETED_AT: Column = Column::DeletedAt;
-        }
     }
 
     /// The plan of the database for these rows, and the statement.

@@ -15,7 +15,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::{ApiKeyId, ServiceAccountId, SessionId, UserId};
-use crate::session::SessionError;
+
+/// The principal acts for no user, and only a user has rows of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only a user can do this, and the credentials are not a user's")]
+pub struct UserRequired;
 
 /// The identity that acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,9 +116,9 @@ impl Principal {
     ///
     /// # Errors
     ///
-    /// [`SessionError::UserRequired`] for a service account and the system.
-    pub fn require_user(&self) -> Result<UserId, SessionError> {
-        self.user().ok_or(SessionError::UserRequired)
+    /// [`UserRequired`] for a service account and the system.
+    pub fn require_user(&self) -> Result<UserId, UserRequired> {
+        self.user().ok_or(UserRequired)
     }
 
     /// Whether what belongs to `owner` is its own.
@@ -319,7 +323,7 @@ mod tests {
         assert!(impersonating.owns(OTHER) && !impersonating.owns(USER));
         for nobody in [account, Principal::system("purge")] {
             assert!(!nobody.owns(USER));
-            assert!(matches!(nobody.require_user(), Err(SessionError::UserRequired)));
+            assert_eq!(nobody.require_user(), Err(UserRequired));
         }
     }
 

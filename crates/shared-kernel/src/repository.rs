@@ -10,39 +10,23 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, ValueType};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityName as _, EntityTrait, IntoActiveModel,
-    Iterable as _, ModelTrait, QueryFilter as _, Select, UpdateMany,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
+    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult, Select,
+    UpdateMany,
 };
 
 use crate::contact;
-use crate::id::{Id, Prefixed};
-use crate::page::{Order, Page, PageRequest};
+use crate::event::{self, Creation, Deletion, Lifecycle, LifecycleStep, PendingEvent};
+use crate::id::{Id, IdKind, UserId};
+use crate::kernel_error::KernelError;
+use crate::page::{self, Order, Page, PageRequest};
 use crate::principal::Principal;
 use crate::reference;
 use crate::session::{Reader, SessionError, WriteSession};
+pub use crate::soft_delete::{SoftDelete, live};
 use crate::text;
-
-/// An entity whose rows are deleted softly and versioned.
-pub trait SoftDelete: EntityTrait {
-    /// What its ids are ids of.
-    type Kind: Prefixed;
-    /// The primary key: an [`Id`].
-    const ID: Self::Column;
-    /// Counts the changes of the row, from 1.
-    const VERSION: Self::Column;
-    /// When the row was last changed.
-    const UPDATED_AT: Self::Column;
-    /// When the row was deleted; null while it lives.
-    const DELETED_AT: Self::Column;
-}
-
-/// The rows of `E` that are not deleted.
-#[must_use]
-pub fn live<E: SoftDelete>() -> Select<E> {
-    E::find().filter(E::DELETED_AT.is_null())
-}
 
 /// Rows whose owner, in this column, is the user of `principal`: none where it acts for no user.
 #[must_use]
@@ -75,7 +59,7 @@ pub struct Revision {
 impl Revision {
     /// The state of the resource of that id after so many changes.
     #[must_use]
-    pub fn new<K: Prefixed>(id: Id<K>, version: i64) -> Self {
+    pub fn new<K: IdKind>(id: Id<K>, version: i64) -> Self {
         Self { id: id.to_string(), version }
     }
 
@@ -132,7 +116,7 @@ pub enum Precondition {
 
 impl Precondition {
     /// The versions that the row of that id may have; `None`: any. A state of another resource is none of this one's.
-    fn versions<K: Prefixed>(&self, id: Id<K>) -> Option<Vec<i64>> {
+    fn versions<K: IdKind>(&self, id: Id<K>) -> Option<Vec<i64>> {
         let Self::OneOf(revisions) = self else { return None };
         let id = id.to_string();
         let of_this = revisions.iter().filter(|revision| revision.id == id);
@@ -145,40 +129,20 @@ impl Precondition {
     }
 }
 
-/// What [`Repository::update`] did, with the row as it is now.
-#[must_use]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update<M> {
-    /// Something is another than it was: the row has a new version, and whoever wants to know of changes is to be told.
-    Changed(M),
-    /// All that was to be set was so already: there is no new version and nothing to tell.
-    Unchanged(M),
-}
-
-impl<M> Update<M> {
-    /// The row, if it was changed: what an event tells of.
-    pub fn changed(&self) -> Option<&M> {
-        match self {
-            Self::Changed(row) => Some(row),
-            Self::Unchanged(_) => None,
-        }
-    }
-
-    /// The row, changed or not.
-    pub fn into_row(self) -> M {
-        match self {
-            Self::Changed(row) | Self::Unchanged(row) => row,
-        }
-    }
-}
-
 /// The queries that every repository has. A domain's own stand beside them as plain methods; all start at
 /// [`live`](Self::live).
 pub trait Repository {
     /// The entity whose rows it keeps.
-    type Entity: SoftDelete<Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row>>;
+    type Entity: SoftDelete<Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Sync>;
     /// Its active model.
     type Row: ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
+
+    /// Whether each [`insert`](Self::insert), [`update`](Self::update) and [`soft_delete`](Self::soft_delete) emits its event:
+    /// [`Created`](event::Created), [`Updated`](event::Updated), [`Deleted`](event::Deleted).
+    const EMITS_EVENTS: bool = false;
+
+    /// The column of the user whose row it is, a [`UserId`], for the events. `None` where rows have no owner.
+    const OWNER_ID: Option<<Self::Entity as EntityTrait>::Column> = None;
 
     /// The rows that are not deleted.
     #[must_use]
@@ -200,8 +164,8 @@ pub trait Repository {
         select: Select<Self::Entity>,
         request: &PageRequest,
         order: Order<Self::Entity>,
-    ) -> impl Future<Output = Result<Page<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        session.page(select, request, order)
+    ) -> impl Future<Output = Result<Page<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        page::fetch(session, select, request, order)
     }
 
     /// Adds a row.
@@ -209,27 +173,31 @@ pub trait Repository {
         session: &WriteSession,
         row: Self::Row,
     ) -> impl Future<Output = Result<<Self::Entity as EntityTrait>::Model, SessionError>> + Send {
-        async move { Ok(row.insert(session).await?) }
+        async move {
+            let row = row.insert(session).await?;
+            emit::<Self, Creation>(session, &row).await?;
+            Ok(row)
+        }
     }
 
-    /// Writes what is set in `changes` into the living row of that id. `None`: there is none. A row in which all of it is so
-    /// already, or of which nothing is set, is left alone: it stays at its version.
+    /// Writes what is set in `changes` into the living row of that id; the row as it is then. `None`: there is none. A row in
+    /// which all of it is so already, or of which nothing is set, is left alone: it stays at its version, and there is no event.
     ///
     /// The precondition is part of the one `UPDATE`, so two clients that read the same version cannot both win;
-    /// [`SessionError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
+    /// [`KernelError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
     /// something is; the engine has to be able to compare the columns (PostgreSQL can't with `json`, but with `jsonb`).
     fn update(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
         changes: Self::Row,
-    ) -> impl Future<Output = Result<Option<Update<<Self::Entity as EntityTrait>::Model>>, SessionError>> + Send
-    {
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
         async move {
             if let Some(differs) = differs::<Self::Entity>(&changes) {
                 let update = guarded::<Self::Entity>(session, id, precondition).filter(differs).set(changes);
                 if let Some(row) = update.exec_with_returning(session).await?.pop() {
-                    return Ok(Some(Update::Changed(row)));
+                    emit::<Self, event::Update>(session, &row).await?;
+                    return Ok(Some(row));
                 }
             }
             let holds = precondition.holds_for::<Self::Entity>(id);
@@ -237,30 +205,84 @@ pub trait Repository {
             if row.is_none() {
                 refuse_stale::<Self>(session, id, precondition).await?;
             }
-            Ok(row.map(Update::Unchanged))
+            Ok(row)
         }
     }
 
     /// Deletes the living row of that id; its last state. `None`: there is none. What the living rows that refer to it
     /// said for this case happens to them in the same transaction (see [`crate::reference`]);
-    /// [`SessionError::Referenced`] if one of them keeps it.
+    /// [`KernelError::Referenced`] if one of them keeps it.
     fn soft_delete(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
         precondition: &Precondition,
-    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        session.as_one(async move {
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        session.atomically(async move {
             let update = guarded::<Self::Entity>(session, id, precondition)
                 .col_expr(Self::Entity::DELETED_AT, Expr::val(session.now()));
             let deleted = update.exec_with_returning(session).await?.pop();
-            if deleted.is_some() {
-                reference::follow(session, Self::Entity::default().table_name(), &[id]).await?;
+            if let Some(row) = &deleted {
+                reference::apply_on_delete(session, Self::Entity::default().table_name(), &[id]).await?;
+                emit::<Self, Deletion>(session, row).await?;
             } else {
                 refuse_stale::<Self>(session, id, precondition).await?;
             }
             Ok(deleted)
         })
     }
+}
+
+/// Emits the event of that step, if the repository emits events. Changes of many rows by a query of one's own call it for each.
+///
+/// # Errors
+///
+/// The session's.
+pub async fn emit<R, S>(
+    session: &WriteSession,
+    row: &<R::Entity as EntityTrait>::Model,
+) -> Result<(), SessionError>
+where
+    R: Repository + ?Sized,
+    S: LifecycleStep,
+{
+    if R::EMITS_EVENTS {
+        session.emit(&lifecycle::<R, S>(row)?).await?;
+    }
+    Ok(())
+}
+
+/// For [`Resource::deletion_event`](crate::resource::Resource::deletion_event): the event [`Deleted`](event::Deleted) of a row.
+///
+/// # Errors
+///
+/// The row is not one of the repository's entity.
+pub fn deletion<R: Repository>(row: &QueryResult) -> Result<PendingEvent, DbErr> {
+    let row = <R::Entity as EntityTrait>::Model::from_query_result(row, "")?;
+    let event = lifecycle::<R, Deletion>(&row)?;
+    PendingEvent::of(&event).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+/// The event of a step in the life of `row`, as the row is after it.
+fn lifecycle<R, S>(
+    row: &<R::Entity as EntityTrait>::Model,
+) -> Result<Lifecycle<<R::Entity as SoftDelete>::Kind, S>, DbErr>
+where
+    R: Repository + ?Sized,
+{
+    let owner_id = R::OWNER_ID.map(|column| value::<R::Entity, Option<UserId>>(row, column)).transpose()?;
+    let (id, version) =
+        (value::<R::Entity, _>(row, R::Entity::ID)?, value::<R::Entity, _>(row, R::Entity::VERSION)?);
+    Ok(Lifecycle::new(id, version, owner_id.flatten()))
+}
+
+fn value<E, T>(row: &E::Model, column: E::Column) -> Result<T, DbErr>
+where
+    E: EntityTrait<Model: ModelTrait<Entity = E>>,
+    T: ValueType,
+{
+    let of_another_type =
+        |_| DbErr::Type(format!("a column of {} is no {}", E::default().table_name(), T::type_name()));
+    T::try_from(row.get(column)).map_err(of_another_type)
 }
 
 /// Whether a row would be another with what is set in `changes`; `None`: nothing is set.
@@ -295,9 +317,9 @@ async fn refuse_stale<R: Repository + ?Sized>(
     session: &WriteSession,
     id: Id<<R::Entity as SoftDelete>::Kind>,
     precondition: &Precondition,
-) -> Result<(), SessionError> {
+) -> Result<(), KernelError> {
     if *precondition != Precondition::None && R::find(session, id).await?.is_some() {
-        return Err(SessionError::Stale);
+        return Err(KernelError::Stale);
     }
     Ok(())
 }

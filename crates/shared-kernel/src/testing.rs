@@ -11,20 +11,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, EntityTrait as _, QueryOrder as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::crypto::SecretKey;
-use crate::event::{self, DomainEvent};
+use crate::event::{DomainEvent, Envelope};
 use crate::files::{Files, FilesError, StoredFile};
-use crate::id::{Id, UploadId, UserId};
+use crate::id::{Id, IdKind as _, UploadId, UserId};
 use crate::principal::{Authentication, Method, Principal, Scopes};
 use crate::random;
-use crate::reference::Resources;
+use crate::resource::Resources;
 use crate::session::{DatabaseSettings, Databases, Reader as _};
 
 /// A clock that moves when it is told to.
@@ -325,15 +325,24 @@ where
 
 /// The events of that kind that are in the outbox, in order.
 pub async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
-    let all = event::Entity::find().order_by_asc(event::Column::Id);
-    let rows = databases.read_primary().all(all).await;
-    let rows = rows.unwrap_or_else(|error| panic!("read the outbox: {error}"));
-    let read = |row: &event::Model| {
-        let event = row.read::<E>().unwrap_or_else(|error| panic!("read {row:?}: {error}"))?;
-        assert_eq!(event.aggregate_id(), row.aggregate_id, "{row:?}");
+    let read = |envelope: &Envelope| {
+        let event = envelope.read::<E>().unwrap_or_else(|error| panic!("read {envelope:?}: {error}"))?;
+        assert_eq!(event.aggregate_id().to_string(), envelope.aggregate_id, "{envelope:?}");
+        assert_eq!(E::Aggregate::NAME, envelope.aggregate_type, "{envelope:?}");
         Some(event)
     };
-    rows.iter().filter_map(read).collect()
+    envelopes(databases).await.iter().filter_map(read).collect()
+}
+
+/// All events that are in the outbox, in order.
+pub async fn envelopes(databases: &Databases) -> Vec<Envelope> {
+    let select = Query::select()
+        .columns(Envelope::COLUMNS)
+        .from("outbox_events")
+        .order_by("id", Order::Asc)
+        .to_owned();
+    let envelopes = databases.read_primary().rows(&select).await;
+    envelopes.unwrap_or_else(|error| panic!("read the outbox: {error}"))
 }
 
 /// The real table `uploads` without an object store: the URL of a file is `https://files.test/<id of the upload>`.

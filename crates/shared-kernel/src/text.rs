@@ -15,7 +15,7 @@ use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
-use crate::json::Refused;
+use crate::refused::Refused;
 
 /// One line of text: trimmed, without line breaks or tabs, in Unicode normalisation form C.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]

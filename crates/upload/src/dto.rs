@@ -15,8 +15,6 @@ use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::model;
-
 /// A file that is to be uploaded.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -154,26 +152,6 @@ impl Representation for Upload {
     }
 }
 
-impl From<model::Model> for Upload {
-    fn from(row: model::Model) -> Self {
-        Self {
-            id: row.id,
-            filename: row.filename,
-            content_type: row.content_type,
-            size: row.size,
-            checksum_sha256: row.checksum_sha256,
-            visibility: row.visibility,
-            status: row.status,
-            width: row.width,
-            height: row.height,
-            placeholder: None,
-            created_at: row.created_at,
-            completed_at: row.completed_at,
-            version: row.version,
-        }
-    }
-}
-
 /// A public upload, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PublicUpload {
@@ -198,21 +176,6 @@ pub struct PublicUpload {
     pub height: Option<i32>,
     /// When it was created.
     pub created_at: Timestamp,
-}
-
-impl From<model::Model> for PublicUpload {
-    fn from(row: model::Model) -> Self {
-        Self {
-            id: row.id,
-            filename: row.filename,
-            content_type: row.content_type,
-            size: row.size,
-            visibility: row.visibility,
-            width: row.width,
-            height: row.height,
-            created_at: row.created_at,
-        }
-    }
 }
 
 /// An upload, as whoever asks may see it.

@@ -12,7 +12,7 @@
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!
-//! and six more here: [`storage`] (the object store, over S3), `presign` (URLs that are made without waiting), [`files`]
+//! and five more here: [`storage`] (the object store, over S3, with URLs that are made without waiting), [`files`]
 //! (the kernel's port to files, for other domains), [`settings`] (what the operator decides), `media` (names of types, and of
 //! files of a type), `content` (whether bytes are what they were declared to be).
 //!
@@ -49,7 +49,6 @@ pub mod event;
 pub mod files;
 mod media;
 mod model;
-mod presign;
 mod repository;
 pub mod service;
 pub mod settings;

@@ -5,10 +5,10 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
 
-use crate::dto::{UploadId, UploadKind, UploadStatus, UploadVisibility};
+use crate::dto::{PublicUpload, Upload, UploadId, UploadStatus, UploadVisibility};
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
 #[sea_orm(table_name = "uploads")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -36,10 +36,37 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl SoftDelete for Entity {
-    type Kind = UploadKind;
-    const ID: Column = Column::Id;
-    const VERSION: Column = Column::Version;
-    const UPDATED_AT: Column = Column::UpdatedAt;
-    const DELETED_AT: Column = Column::DeletedAt;
+impl From<Model> for Upload {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            filename: row.filename,
+            content_type: row.content_type,
+            size: row.size,
+            checksum_sha256: row.checksum_sha256,
+            visibility: row.visibility,
+            status: row.status,
+            width: row.width,
+            height: row.height,
+            placeholder: None,
+            created_at: row.created_at,
+            completed_at: row.completed_at,
+            version: row.version,
+        }
+    }
+}
+
+impl From<Model> for PublicUpload {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            filename: row.filename,
+            content_type: row.content_type,
+            size: row.size,
+            visibility: row.visibility,
+            width: row.width,
+            height: row.height,
+            created_at: row.created_at,
+        }
+    }
 }

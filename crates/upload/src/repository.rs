@@ -6,10 +6,12 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 use shared_kernel::clock::Timestamp;
+use shared_kernel::event::Deletion;
 use shared_kernel::id::UserId;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, Page, PageRequest};
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{Repository, owned_by};
+use shared_kernel::repository::{self, Repository, owned_by};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::content::Found;
@@ -22,6 +24,8 @@ pub(crate) struct Uploads;
 impl Repository for Uploads {
     type Entity = Entity;
     type Row = ActiveModel;
+    const EMITS_EVENTS: bool = true;
+    const OWNER_ID: Option<Column> = Some(Column::OwnerId);
 }
 
 /// What an owner's uploads take up, the deleted ones that are not purged yet included: as long as there is a row there
@@ -62,7 +66,7 @@ impl Uploads {
         principal: &Principal,
         filter: &UploadFilter,
         request: &PageRequest,
-    ) -> Result<Page<Model>, SessionError> {
+    ) -> Result<Page<Model>, KernelError> {
         let conditions = Condition::all()
             .add(owned_by(principal, Column::OwnerId))
             .add_option(filter.status.map(|status| Column::Status.eq(status)))
@@ -137,7 +141,11 @@ impl Uploads {
             .filter(Column::Id.is_in(ids))
             .filter(Column::DeletedAt.is_null())
             .filter(pending);
-        Ok(update.exec_with_returning(session).await?)
+        let abandoned = update.exec_with_returning(session).await?;
+        for row in &abandoned {
+            repository::emit::<Self, Deletion>(session, row).await?;
+        }
+        Ok(abandoned)
     }
 
     /// What is known of the files among `ids`, for other domains.

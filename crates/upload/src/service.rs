@@ -2,11 +2,12 @@
 
 use sea_orm::ActiveValue::Set;
 use shared_kernel::error::{FieldError, Invalid};
+use shared_kernel::event::Origin;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::principal::Principal;
 use shared_kernel::random;
-use shared_kernel::reference::{self, OnDelete, Reference, Resource};
-use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::repository::{self, Precondition, Repository as _};
+use shared_kernel::resource::{OnDelete, Reference, Resource};
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 use shared_kernel::text::Line;
 
@@ -16,18 +17,18 @@ use crate::dto::{
     UploadStatus,
 };
 use crate::error::{Mismatch, UploadError};
-use crate::event::{UploadCompleted, UploadDeleted};
+use crate::event::UploadCompleted;
 use crate::media;
-use crate::model::{ActiveModel, Entity, Model};
+use crate::model::{ActiveModel, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
 use crate::settings::UploadSettings;
 use crate::storage::{Declared, Reading, Storage, StorageError, StoredObject, Wanted};
 
 /// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
 pub static RESOURCES: &[Resource] = &[Resource {
-    visible: Uploads::visible_to,
+    referable: Uploads::visible_to,
     references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
-    deleted: Some(reference::deletion::<Entity, UploadDeleted>),
+    deletion_event: Some(repository::deletion::<Uploads>),
     ..Resource::visible_to_all("uploads")
 }];
 
@@ -187,8 +188,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<(), UploadError> {
     owned(session, principal, id).await?;
-    let deleted = Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
-    session.emit(&UploadDeleted::from(&deleted)).await?;
+    Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
     Ok(())
 }
 
@@ -240,10 +240,8 @@ pub async fn purge(
 /// Nothing refers to what it deletes: only what is completed is visible to those who refer.
 async fn abandon(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
     let session = databases.write();
+    session.set_origin(Origin::system("uploads-purge"));
     let abandoned = Uploads::abandon(&session, cutoff, limit).await?;
-    for row in &abandoned {
-        session.emit(&UploadDeleted::from(row)).await?;
-    }
     Ok(session.commit(abandoned.len()).await?.into_value())
 }
 

@@ -9,6 +9,8 @@
 //! the SHA-256 on HEAD (AWS, the embedded store). On AWS the key needs `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject`
 //! and `s3:ListBucket`: without the last, AWS answers 403 and not 404 for what is not there.
 
+mod presign;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -26,20 +28,23 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, Timestamp};
+use shared_kernel::error::{DomainError, INTERNAL, UNAVAILABLE};
 use url::Url;
 
+use self::presign::{GetSigner, Window};
 use crate::dto::{Disposition, PresignedRequest};
-use crate::presign::{GetSigner, Window};
 use crate::settings::StorageSettings;
 
 /// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, DomainError)]
 pub enum StorageError {
     /// It was not reached, or is overloaded; the same request may work later.
     #[error("the object store does not answer")]
+    #[problem(is = UNAVAILABLE, retry_after = 5)]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// It refused: the configuration does not fit it.
     #[error("the object store refused a request")]
+    #[problem(is = INTERNAL)]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }
 

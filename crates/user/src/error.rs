@@ -1,109 +1,67 @@
 //! Every way in which something about accounts can fail.
 
-use shared_kernel::error::{DomainError, FieldError, Invalid, Kind, Problem};
-use shared_kernel::session::SessionError;
+use shared_kernel::error::{DomainError, Problem};
+use shared_kernel::kernel_error::KernelError;
 
-/// What went wrong.
-#[derive(Debug, thiserror::Error)]
+/// A failure of an operation on accounts.
+#[derive(Debug, thiserror::Error, DomainError)]
 pub enum UserError {
     /// There is no such account, or not for this user.
     #[error("there is no such user")]
+    #[problem(
+        kind = NotFound,
+        code = "user_not_found",
+        title = "There is no such user",
+        help = "No user has this id, or you may not know of it. Check the id."
+    )]
     NotFound,
     /// Another account has this address.
     #[error("this e-mail address is already in use")]
+    #[problem(
+        kind = Conflict,
+        code = "email_taken",
+        title = "The e-mail address is in use",
+        help = "Another account has this e-mail address, in whatever spelling. Sign in with it, or use another.",
+        field = "/email",
+        unique = "users_email_normalized_key"
+    )]
     EmailTaken,
     /// Another account has this user name.
     #[error("this user name is already in use")]
+    #[problem(
+        kind = Conflict,
+        code = "username_taken",
+        title = "The user name is in use",
+        help = "Another account has this user name. Choose another.",
+        field = "/username",
+        unique = "users_username_key"
+    )]
     UsernameTaken,
     /// Another account has this phone number.
     #[error("this phone number is already in use")]
+    #[problem(
+        kind = Conflict,
+        code = "phone_taken",
+        title = "The phone number is in use",
+        help = "Another account has this phone number.",
+        field = "/phone",
+        unique = "users_phone_key"
+    )]
     PhoneTaken,
-    /// Nobody would be left to administer.
+    /// No active admin would remain.
     #[error("the last admin cannot be demoted or suspended; make another user an admin first")]
+    #[problem(
+        kind = Conflict,
+        code = "last_admin",
+        title = "The last admin cannot be removed",
+        help = "After this change no active user would be an admin. Make another active user an admin first."
+    )]
     LastAdmin,
-    /// A field breaks a rule.
+    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.
     #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The session's.
-    #[error(transparent)]
-    Session(SessionError),
+    #[problem(kernel)]
+    Kernel(KernelError),
 }
-
-impl From<SessionError> for UserError {
-    /// A row that would have broken a unique constraint has a name of its own.
-    fn from(error: SessionError) -> Self {
-        match error.violated_unique().as_deref() {
-            Some("users_email_normalized_key") => Self::EmailTaken,
-            Some("users_username_key") => Self::UsernameTaken,
-            Some("users_phone_key") => Self::PhoneTaken,
-            _ => Self::Session(error),
-        }
-    }
-}
-
-static NOT_FOUND: Problem = Problem {
-    kind: Kind::NotFound,
-    code: "user_not_found",
-    title: "There is no such user",
-    help: "No user has this id, or you may not know of it. Check the id.",
-};
-static EMAIL_TAKEN: Problem = Problem {
-    kind: Kind::Conflict,
-    code: "email_taken",
-    title: "The e-mail address is in use",
-    help: "Another account has this e-mail address, in whatever spelling. Sign in with it, or use another.",
-};
-static USERNAME_TAKEN: Problem = Problem {
-    kind: Kind::Conflict,
-    code: "username_taken",
-    title: "The user name is in use",
-    help: "Another account has this user name. Choose another.",
-};
-static PHONE_TAKEN: Problem = Problem {
-    kind: Kind::Conflict,
-    code: "phone_taken",
-    title: "The phone number is in use",
-    help: "Another account has this phone number.",
-};
-static LAST_ADMIN: Problem = Problem {
-    kind: Kind::Conflict,
-    code: "last_admin",
-    title: "The last admin stays",
-    help: "This change would leave nobody who may administer. Make another active user an admin first.",
-};
 
 /// The problems of this domain, for the catalogue.
-pub static PROBLEMS: &[&Problem] = &[&NOT_FOUND, &EMAIL_TAKEN, &USERNAME_TAKEN, &PHONE_TAKEN, &LAST_ADMIN];
-
-impl DomainError for UserError {
-    fn problem(&self) -> &'static Problem {
-        match self {
-            Self::NotFound => &NOT_FOUND,
-            Self::EmailTaken => &EMAIL_TAKEN,
-            Self::UsernameTaken => &USERNAME_TAKEN,
-            Self::PhoneTaken => &PHONE_TAKEN,
-            Self::LastAdmin => &LAST_ADMIN,
-            Self::Invalid(error) => error.problem(),
-            Self::Session(error) => error.problem(),
-        }
-    }
-
-    fn fields(&self) -> Vec<FieldError> {
-        let taken = |pointer| vec![FieldError::new(pointer, "taken", self.to_string())];
-        match self {
-            Self::EmailTaken => taken("/email"),
-            Self::UsernameTaken => taken("/username"),
-            Self::PhoneTaken => taken("/phone"),
-            Self::Invalid(error) => error.fields(),
-            Self::Session(error) => error.fields(),
-            Self::NotFound | Self::LastAdmin => Vec::new(),
-        }
-    }
-
-    fn retry_after(&self) -> Option<std::time::Duration> {
-        match self {
-            Self::Session(error) => error.retry_after(),
-            _ => None,
-        }
-    }
-}
+pub const PROBLEMS: &[&Problem] = UserError::PROBLEMS;

@@ -3,12 +3,12 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::id::{UserId, UserKind};
+use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
 use shared_kernel::text::{Line, folded};
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
 #[sea_orm(table_name = "users")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -45,12 +45,4 @@ pub enum Status {
     Active,
     #[sea_orm(string_value = "suspended")]
     Suspended,
-}
-
-impl SoftDelete for Entity {
-    type Kind = UserKind;
-    const ID: Column = Column::Id;
-    const VERSION: Column = Column::Version;
-    const UPDATED_AT: Column = Column::UpdatedAt;
-    const DELETED_AT: Column = Column::DeletedAt;
 }

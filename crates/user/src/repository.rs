@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::id::UserId;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Repository, contains};
@@ -21,6 +22,7 @@ pub(crate) struct Users;
 impl Repository for Users {
     type Entity = Entity;
     type Row = ActiveModel;
+    const EMITS_EVENTS: bool = true;
 }
 
 impl Users {
@@ -72,7 +74,7 @@ impl Users {
         session: &impl Reader,
         filter: &UserFilter,
         request: &PageRequest,
-    ) -> Result<Page<Model>, SessionError> {
+    ) -> Result<Page<Model>, KernelError> {
         Self::page(session, select(filter), request, order(filter.sort.unwrap_or_default())).await
     }
 }

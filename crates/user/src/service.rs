@@ -7,21 +7,20 @@ use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::{Patch, set_if_some};
 use shared_kernel::principal::Principal;
-use shared_kernel::reference::Resource;
 use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::resource::Resource;
 use shared_kernel::session::{Reader, WriteSession};
 use shared_kernel::text::Line;
 
 use crate::contact::{Phone, Username};
 use crate::dto::{AdminUpdateUser, NewUser, SettableStatus, UpdateMe, User, UserFilter};
 use crate::error::UserError;
-use crate::event::{UserRegistered, UserUpdated};
 use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
 pub static RESOURCES: &[Resource] =
-    &[Resource { visible: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
+    &[Resource { referable: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///
@@ -44,10 +43,7 @@ pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, User
         is_admin: Set(new.is_admin),
         ..ActiveModel::default().named(new.name)
     };
-    let user = User::from(Users::insert(session, row).await?);
-    let registered = UserRegistered { user_id: user.id, email: user.email.clone(), name: user.name.clone() };
-    session.emit(&registered).await?;
-    Ok(user)
+    Ok(Users::insert(session, row).await?.into())
 }
 
 /// The living account of that id, for other domains: they have their own reasons to ask.
@@ -107,7 +103,7 @@ pub async fn update_me(
         phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
         ..renamed(changes.name)
     };
-    change(session, principal, principal.require_user()?, precondition, row).await
+    change(session, principal.require_user()?, precondition, row).await
 }
 
 /// Changes an account as an admin.
@@ -117,7 +113,7 @@ pub async fn update_me(
 /// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
 pub async fn admin_update(
     session: &WriteSession,
-    principal: &Principal,
+    _admin: &Principal,
     id: UserId,
     precondition: &Precondition,
     changes: AdminUpdateUser,
@@ -131,17 +127,17 @@ pub async fn admin_update(
         is_admin: set_if_some(changes.is_admin),
         ..renamed(changes.name)
     };
-    change(session, principal, id, precondition, row).await
+    change(session, id, precondition, row).await
 }
 
-/// Makes an account an admin's, if it is not one yet: for the command line, whose principal is the system.
+/// Makes an account an admin's, if it is not one yet: for the command line.
 ///
 /// # Errors
 ///
 /// [`UserError::NotFound`].
-pub async fn promote(session: &WriteSession, principal: &Principal, id: UserId) -> Result<User, UserError> {
+pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
     let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
-    change(session, principal, id, &Precondition::None, row).await
+    change(session, id, &Precondition::None, row).await
 }
 
 /// The accounts that an admin wants to see.
@@ -157,19 +153,14 @@ pub async fn list(
     Ok(Users::list(session, filter, request).await?.map(User::from))
 }
 
-/// Writes and, if anything is another than it was, tells of it.
 async fn change(
     session: &WriteSession,
-    principal: &Principal,
     id: UserId,
     precondition: &Precondition,
     row: ActiveModel,
 ) -> Result<User, UserError> {
-    let update = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
-    if update.changed().is_some() {
-        session.emit(&UserUpdated { user_id: id, changed_by: principal.to_string() }).await?;
-    }
-    Ok(update.into_row().into())
+    let row = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
+    Ok(row.into())
 }
 
 async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {

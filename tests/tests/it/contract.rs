@@ -141,6 +141,66 @@ async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
     assert_eq!(required, ["code", "detail", "errors", "instance", "request_id", "status", "title", "type"]);
 }
 
+#[tokio::test]
+async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_own() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    let known: HashSet<&str> = document["components"]["schemas"]["ProblemCode"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    let code = &document["components"]["schemas"]["Problem"]["properties"]["code"];
+    assert_eq!(code["$ref"], "#/components/schemas/ProblemCode", "{code}");
+    let operations = operations(&document);
+    let mut listed = HashSet::new();
+    for operation in &operations {
+        assert_eq!(
+            operation.item["x-problems"],
+            Value::Null,
+            "{}: the catalogue lacks one",
+            operation.name()
+        );
+        for (status, response) in operation.item["responses"].as_object().unwrap() {
+            let place = format!("{} {status}", operation.name());
+            let Some(problem) = response["content"].get("application/problem+json") else { continue };
+            let examples = problem["examples"].as_object().unwrap_or_else(|| panic!("{place}: no code"));
+            for (code, example) in examples {
+                assert!(known.contains(code.as_str()), "{place}: {code}");
+                listed.insert(code.as_str());
+                let value = &example["value"];
+                let (own, path) = (&value["code"], &value["instance"]);
+                assert_eq!(
+                    (own, &value["status"]),
+                    (&json!(code), &json!(status.parse::<u16>().unwrap())),
+                    "{place}"
+                );
+                assert_eq!(path, &operation.concrete, "{place}");
+                let is_of_fields = !value["errors"].as_array().unwrap().is_empty();
+                assert!(is_of_fields || code != "validation_failed", "{place}: {value}");
+            }
+        }
+        assert!(
+            operation.item["responses"]["503"]["headers"]["Retry-After"].is_object(),
+            "{}",
+            operation.name()
+        );
+    }
+    // What answers where there is no operation stands at none, and what refuses credentials that no operation asks for yet.
+    let mut at_none: Vec<&&str> = known.difference(&listed).collect();
+    at_none.sort();
+    assert_eq!(at_none, [&"insufficient_scope", &"method_not_allowed", &"reauthentication_required"]);
+    let of = |path: &str, method: &str, status: &str| -> Vec<String> {
+        let problem =
+            &document["paths"][path][method]["responses"][status]["content"]["application/problem+json"];
+        problem["examples"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(of("/api/v1/auth/login", "post", "401"), ["invalid_credentials"]);
+    assert_eq!(of("/api/v1/auth/signup", "post", "409"), ["email_taken", "phone_taken", "username_taken"]);
+    assert_eq!(of("/api/v1/users/{user_id}", "get", "404"), ["not_found", "user_not_found"]);
+}
+
 /// Whether a schema, or what it consists of, has an example for each of its members.
 fn has_example(document: &Value, media: &Value) -> bool {
     if media.get("example").is_some() || media.get("examples").is_some() {
@@ -360,7 +420,7 @@ async fn every_problem_has_a_page() {
     for code in codes {
         let page = server.get(&format!("/problems/{code}")).await.expect(200);
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-        assert!(page.text().contains(code), "{page:?}");
+        assert!(page.text().contains(code) && !page.text().contains('`'), "{page:?}");
     }
     server.get("/problems/%3Cscript%3E").await.problem(404, "not_found");
 }

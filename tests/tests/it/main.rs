@@ -8,6 +8,7 @@ mod commands;
 mod connections;
 mod contract;
 mod domains;
+mod events;
 mod faults;
 mod hostile;
 mod identity;

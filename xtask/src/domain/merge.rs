@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
     Merged(String),
     /// It goes.
     Delete,
+    /// Edits stand where something new has to be: both, with the conflict markers of git, and why.
+    Conflict(String, &'static str),
     /// A person has to decide; why.
     Stuck(&'static str),
 }
@@ -55,7 +57,10 @@ pub(crate) fn merge(file: Versions<'_>) -> Outcome {
 fn aged(file: Versions<'_>, ours: &str, theirs: &str) -> Outcome {
     match diffy::merge(file.base.unwrap_or_default(), ours, theirs) {
         Ok(merged) => Outcome::Merged(merged),
-        Err(_) => Outcome::Stuck("was made by other templates than today's, and has to change where they do"),
+        Err(marked) => Outcome::Conflict(
+            marked,
+            "was made by other templates than today's, and has to change where they do",
+        ),
     }
 }
 
@@ -67,7 +72,7 @@ fn three_way(file: Versions<'_>, ours: &str, theirs: &str) -> Outcome {
     };
     match diffy::merge(base, ours, theirs) {
         Ok(merged) => Outcome::Merged(merged),
-        Err(_) => Outcome::Stuck("was edited where it has to change"),
+        Err(marked) => Outcome::Conflict(marked, "was edited where it has to change"),
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
         let new = old.replace("five\n", "five\nnew\n");
         assert_eq!(merged(old, Some(BASE), Some(old), Some(THEIRS)), Outcome::Merged(new));
         let other = "made otherwise\n";
-        assert!(matches!(merged(other, Some(BASE), Some(other), Some(THEIRS)), Outcome::Stuck(_)));
+        assert!(matches!(merged(other, Some(BASE), Some(other), Some(THEIRS)), Outcome::Conflict(..)));
     }
 
     #[test]
@@ -122,9 +127,10 @@ mod tests {
 
     #[test]
     fn edits_in_the_same_place_are_left_to_a_person() {
+        let marked = "one\ntwo\nthree\nfour\nfive\n<<<<<<< ours\nmine\n||||||| original\n=======\nnew\n>>>>>>> theirs\nsix\n";
         assert_eq!(
             edited("one\ntwo\nthree\nfour\nfive\nmine\nsix\n"),
-            Outcome::Stuck("was edited where it has to change")
+            Outcome::Conflict(marked.into(), "was edited where it has to change")
         );
     }
 

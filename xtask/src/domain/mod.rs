@@ -24,7 +24,7 @@ mod refusal;
 mod render;
 mod rules;
 mod samples;
-mod source;
+pub(crate) mod source;
 pub(crate) mod spare;
 mod spec;
 mod survey;

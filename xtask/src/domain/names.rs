@@ -59,6 +59,18 @@ pub(crate) fn pascal(name: &str) -> String {
     name.to_upper_camel_case()
 }
 
+/// The constant that `derive(DomainError)` makes for a variant: `NotFound` is `NOT_FOUND`.
+pub(crate) fn constant_of(variant: &str) -> String {
+    let mut constant = String::new();
+    for letter in variant.chars() {
+        if letter.is_uppercase() && !constant.is_empty() {
+            constant.push('_');
+        }
+        constant.extend(letter.to_uppercase());
+    }
+    constant
+}
+
 /// `blog post` as `Blog post`.
 pub(crate) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
@@ -96,5 +108,14 @@ mod tests {
     fn types_are_named_in_pascal_case() {
         assert_eq!(pascal("blog_post"), "BlogPost");
         assert_eq!(pascal("v2_x"), "V2X");
+    }
+
+    #[test]
+    fn constants_are_named_as_the_derive_names_them() {
+        for (variant, constant) in
+            [("NotFound", "NOT_FOUND"), ("V2XTaken", "V2_X_TAKEN"), ("ABTaken", "A_B_TAKEN")]
+        {
+            assert_eq!(constant_of(variant), constant);
+        }
     }
 }

@@ -76,10 +76,10 @@ mod tests {
     use super::*;
 
     const SOURCE: &str = r#"
-        //! impl Prefixed for Post { const PREFIX: &'static str = "doc"; }
+        //! impl IdKind for Post { const PREFIX: &'static str = "doc"; }
         // const PREFIX: &str = "com";
         const PREFIX: &str = "one";
-        impl Prefixed for Kind {
+        impl IdKind for Kind {
             const PREFIX: &'static str = "two";
             const OTHER: &'static str = "no";
         }

@@ -1,6 +1,8 @@
 //! The shape of the house, proven with what cargo says about it.
 
+mod circles;
 mod house;
+mod imports;
 mod policy;
 mod rules;
 
@@ -12,13 +14,14 @@ use crate::workspace::Workspace;
 
 /// Checks every rule and prints one sentence for each place where one is broken.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    crate::output::say!("$ cargo metadata, cargo tree, deny.toml and the crates' lib.rs, against the rules");
+    crate::output::say!("$ cargo metadata, cargo tree, deny.toml and the crates' sources, against the rules");
     let house = house::House::survey(workspace)?;
     let policy = policy::Policy::read(&workspace.read("deny.toml")?)?;
     let mut broken = rules::arrows(&house);
     broken.extend(rules::web_framework(&house));
     broken.extend(rules::rooms(&house));
     broken.extend(rules::lints(&house));
+    broken.extend(circles::circles(&house));
     broken.extend(rules::features(&house));
     broken.extend(policy.violations(&house.packages));
     broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);

@@ -41,3 +41,12 @@ pub(crate) enum EndReason {
     #[sea_orm(string_value = "displaced")]
     Displaced,
 }
+
+/// What a genuine refresh token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshClaim {
+    /// The session that it belongs to.
+    pub session_id: SessionId,
+    /// The rotation that gave it out.
+    pub generation: u32,
+}

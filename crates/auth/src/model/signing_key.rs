@@ -2,14 +2,15 @@
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 
 /// The kind of a signing key's id.
 #[derive(Debug)]
 pub(crate) enum SigningKeyKind {}
 
-impl Prefixed for SigningKeyKind {
+impl IdKind for SigningKeyKind {
     const PREFIX: &'static str = "sgk";
+    const NAME: &'static str = "signing_key";
 }
 
 #[sea_orm::model]

@@ -12,6 +12,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnAcquireErr, DbErr};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::crypto::{SealingKey, SecretKey};
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::random;
 use shared_kernel::session::{Databases, SessionError};
 use tokio::sync::{Mutex, RwLock};
@@ -145,7 +146,7 @@ impl Keyring {
     /// The keys for verifying: those known from before do while the database does not answer.
     async fn known(&self) -> Result<Arc<Keys>, AuthError> {
         match self.not_older_than(REREAD_AFTER).await {
-            Err(AuthError::Shared(error)) if matches!(*error, AuthError::Session(_)) => {
+            Err(AuthError::Shared(error)) if matches!(*error, AuthError::Kernel(KernelError::Session(_))) => {
                 let keys = self.keys.read().await.clone();
                 let age = self.databases.clock().now().since(keys.read_at);
                 if age < KEPT_WITHOUT_DATABASE { Ok(keys) } else { Err(AuthError::Shared(error)) }

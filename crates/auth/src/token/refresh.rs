@@ -6,21 +6,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared_kernel::crypto::{MacKey, SecretKey};
 use shared_kernel::id::SessionId;
 
+pub use crate::model::session::RefreshClaim;
+
 /// A prefix by which scanners for leaked secrets know it.
 const PREFIX: &str = "ashr_";
 
 /// Makes and reads refresh tokens.
 #[derive(Debug)]
 pub struct RefreshTokens(MacKey);
-
-/// What a genuine refresh token says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefreshClaim {
-    /// The session that it belongs to.
-    pub session_id: SessionId,
-    /// The rotation that gave it out.
-    pub generation: u32,
-}
 
 impl RefreshTokens {
     /// With the key that is derived from the installation's secret for this.

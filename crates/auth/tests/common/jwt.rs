@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use serde_json::{Map, Value, json};
 use shared_kernel::clock::Clock as _;
 use shared_kernel::crypto::sha256;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::random;
 use shared_kernel::testing::secret_key;
 
@@ -128,8 +128,9 @@ pub(crate) async fn our_key(instance: &Instance) -> Ed25519KeyPair {
 
 enum SigningKeyKind {}
 
-impl Prefixed for SigningKeyKind {
+impl IdKind for SigningKeyKind {
     const PREFIX: &'static str = "sgk";
+    const NAME: &'static str = "signing_key";
 }
 
 /// Retires the active key and puts another in its place. Its `kid`.

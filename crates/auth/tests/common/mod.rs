@@ -227,6 +227,16 @@ impl Instance {
         self.rows(&select).await.iter().map(|row| row.try_get("", "payload").unwrap()).collect()
     }
 
+    /// Who caused the events of that name.
+    pub(crate) async fn principals(&self, name: &str) -> Vec<Option<String>> {
+        let select = Query::select()
+            .column("principal")
+            .from("outbox_events")
+            .and_where(Expr::col("name").eq(name))
+            .to_owned();
+        self.rows(&select).await.iter().map(|row| row.try_get("", "principal").unwrap()).collect()
+    }
+
     /// The column of the row with that id.
     pub(crate) async fn column<T: TryGetable>(
         &self,

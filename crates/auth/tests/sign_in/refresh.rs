@@ -15,7 +15,7 @@ use crate::common::{
     another_secret_key, refresh_token, short_of,
 };
 
-const REUSED: &str = "auth.refresh_token_reused";
+const REUSED: &str = "session.refresh_token_reused";
 
 async fn assert_worthless(instance: &Instance, token: &str) {
     let outcome = instance.refresh(token).await;

@@ -43,7 +43,7 @@ async fn whoever_signs_up_is_signed_in() {
     );
     world.refresh(refresh_token(&answer)).await.unwrap();
     assert_eq!(counts(&world).await, [1, 1, 1, 1]);
-    assert_eq!(world.events("user.registered").await.len(), 1);
+    assert_eq!(world.events("user.created").await.len(), 1);
 }
 
 #[tokio::test]

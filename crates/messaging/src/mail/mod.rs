@@ -16,7 +16,7 @@ pub use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::contact::Email;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::id::{Id, IdKind};
 
 pub use self::file::FileMailer;
 
@@ -97,8 +97,9 @@ pub enum MailError {
 #[derive(Debug)]
 pub(crate) enum MailKind {}
 
-impl Prefixed for MailKind {
+impl IdKind for MailKind {
     const PREFIX: &'static str = "eml";
+    const NAME: &'static str = "mail";
 }
 
 /// One mail; its `Message-ID` is made of it.

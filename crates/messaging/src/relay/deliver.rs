@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use shared_kernel::event::{Model, Subscriber, SubscriberError};
+use shared_kernel::event::{Envelope, HandlerError, Subscriber};
 use shared_kernel::session::SessionError;
 
 use super::Shared;
-use super::outbox::{Claimed, Outcome};
+use super::outbox::{Claimed, Outcome, Taken};
 
 /// The longest error that is stored with an event, in bytes.
 const LONGEST_ERROR: usize = 2_000;
@@ -29,11 +28,10 @@ impl Shared {
     /// one of them may hold SQLite's only writer.
     pub(super) async fn deliver(&self, claimed: Claimed) -> Result<bool, SessionError> {
         let Claimed { event, handled } = claimed;
-        let wants = |subscriber: &&Arc<dyn Subscriber>| subscriber.events().contains(&event.name.as_str());
         let pending: Vec<_> = self
             .subscribers
             .iter()
-            .filter(wants)
+            .filter(|subscriber| subscriber.wants(&event.envelope.name))
             .filter(|subscriber| !handled.contains(subscriber.name()))
             .collect();
         let alone = pending.len() == 1;
@@ -46,26 +44,27 @@ impl Shared {
         if self.outbox.settle(&event, &done, outcome).await? {
             return Ok(delivered);
         }
-        tracing::warn!(event = %event.id, name = event.name, "an event took longer than its lease; another relay has it");
+        let Envelope { id, name, .. } = &event.envelope;
+        tracing::warn!(event = %id, name, "an event took longer than its lease; another relay has it");
         Ok(false)
     }
 
-    async fn work(&self, subscriber: &Arc<dyn Subscriber>, event: &Model, alone: bool) -> Work {
+    async fn work(&self, subscriber: &Subscriber, event: &Taken, alone: bool) -> Work {
         let name = subscriber.name();
-        let outcome = self.call(subscriber.as_ref(), event).await;
+        let outcome = self.call(subscriber, &event.envelope).await;
         // If it is the only one, the note is written together with the end of the event: one commit less.
         if outcome.is_ok()
             && !alone
             && let Err(error) = self.outbox.note(event, name).await
         {
             let error: &dyn Error = &error;
-            tracing::warn!(event = %event.id, subscriber = name, error, "work that was done is not noted yet");
+            tracing::warn!(event = %event.envelope.id, subscriber = name, error, "work that was done is not noted yet");
         }
         Work { subscriber: name, outcome }
     }
 
     /// Calls the subscriber; whatever goes wrong is put into words.
-    async fn call(&self, subscriber: &dyn Subscriber, event: &Model) -> Result<(), String> {
+    async fn call(&self, subscriber: &Subscriber, event: &Envelope) -> Result<(), String> {
         // Inside an async block, so that a panic before the first `await` is caught too.
         let handling = AssertUnwindSafe(async { subscriber.handle(event).await }).catch_unwind();
         match tokio::time::timeout(self.settings.handler_timeout, handling).await {
@@ -75,10 +74,11 @@ impl Shared {
         }
     }
 
-    fn outcome(&self, event: &Model, works: &[Work]) -> Outcome {
+    fn outcome(&self, event: &Taken, works: &[Work]) -> Outcome {
+        let Envelope { id, name, .. } = &event.envelope;
         let failures = works.iter().filter_map(|Work { subscriber, outcome }| {
             let error = outcome.as_ref().err()?;
-            tracing::warn!(event = %event.id, name = event.name, subscriber, attempt = event.attempts, error, "a subscriber failed");
+            tracing::warn!(event = %id, name, subscriber, attempt = event.attempts, error, "a subscriber failed");
             Some(format!("{subscriber}: {error}"))
         });
         let failures: Vec<_> = failures.collect();
@@ -87,7 +87,7 @@ impl Shared {
         }
         let error = storable(&failures.join("\n"));
         if event.attempts >= i32::from(self.settings.max_attempts) {
-            tracing::error!(event = %event.id, name = event.name, error, "an event is dead: it is not handed on again");
+            tracing::error!(event = %id, name, error, "an event is dead: it is not handed on again");
             return Outcome::Dead { error };
         }
         let pause = self.settings.pause_after(u32::try_from(event.attempts).unwrap_or(1));
@@ -96,7 +96,7 @@ impl Shared {
 }
 
 /// The error and what caused it.
-fn in_words(error: &SubscriberError) -> String {
+fn in_words(error: &HandlerError) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_error_is_stored_with_its_causes() {
-        let error: SubscriberError = Box::new(SessionError::from(sea_orm::DbErr::Custom("no disk".into())));
+        let error: HandlerError = Box::new(SessionError::from(sea_orm::DbErr::Custom("no disk".into())));
         assert_eq!(in_words(&error), "the database failed: Custom Error: no disk");
     }
 

@@ -3,6 +3,7 @@
 mod deliver;
 mod handled;
 mod outbox;
+mod row;
 mod settings;
 
 use std::collections::{HashSet, VecDeque};
@@ -20,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use self::outbox::Outbox;
 pub use self::settings::RelaySettings;
 
-/// What a relay has before it.
+/// The events that a relay is busy with, and those that come next.
 #[derive(Default)]
-struct Desk {
-    /// The events in hand: each ends with whether it is delivered.
-    in_hand: JoinSet<Result<bool, SessionError>>,
+struct WorkQueue {
+    /// The events that are being delivered: each ends with whether it is.
+    in_flight: JoinSet<Result<bool, SessionError>>,
     /// The ids of those that were due when the outbox was last looked into.
     due: VecDeque<String>,
 }
@@ -44,7 +45,7 @@ pub struct Relay {
 struct Shared {
     databases: Databases,
     outbox: Outbox,
-    subscribers: Vec<Arc<dyn Subscriber>>,
+    subscribers: Vec<Subscriber>,
     settings: RelaySettings,
 }
 
@@ -67,23 +68,23 @@ impl Relay {
     /// A subscriber's name cannot be stored, or two have the same.
     pub fn new(
         databases: Databases,
-        subscribers: Vec<Arc<dyn Subscriber>>,
+        subscribers: Vec<Subscriber>,
         settings: RelaySettings,
     ) -> Result<Self, InvalidSubscribers> {
-        let names: Vec<_> = subscribers.iter().map(|subscriber| subscriber.name()).collect();
+        let names: Vec<_> = subscribers.iter().map(Subscriber::name).collect();
         check(&names)?;
         let settings = settings.bounded();
         let outbox = Outbox::new(databases.clone(), names, &settings);
         Ok(Self { shared: Arc::new(Shared { databases, outbox, subscribers, settings }) })
     }
 
-    /// Delivers events and deletes old ones until `shutdown` is cancelled, then finishes the events in hand for at most
+    /// Delivers events and deletes old ones until `shutdown` is cancelled, then finishes the events in flight for at most
     /// [`shutdown_grace`](RelaySettings::shutdown_grace). A failure of the database is logged and tried again.
     ///
     /// It looks for events when a session of this process has [committed some](Databases::events), and every
     /// [`poll_interval`](RelaySettings::poll_interval) for those of other processes.
     ///
-    /// Dropping the future drops the events in hand: they are handed on again after their lease.
+    /// Dropping the future drops the events in flight: they are handed on again after their lease.
     pub async fn run(&self, shutdown: CancellationToken) {
         tokio::join!(self.deliver_until(&shutdown), self.sweep_until(&shutdown));
     }
@@ -93,13 +94,13 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// The database's. Events in hand are handed on again after their lease.
+    /// The database's. Events in flight are handed on again after their lease.
     pub async fn drain(&self) -> Result<usize, SessionError> {
-        let mut desk = Desk::default();
+        let mut queue = WorkQueue::default();
         let mut delivered = 0;
         loop {
-            self.take(&mut desk, &CancellationToken::new()).await?;
-            let Some(ended) = desk.in_hand.join_next().await else { return Ok(delivered) };
+            self.take(&mut queue, &CancellationToken::new()).await?;
+            let Some(ended) = queue.in_flight.join_next().await else { return Ok(delivered) };
             delivered += usize::from(outcome(ended)?);
         }
     }
@@ -115,12 +116,12 @@ impl Relay {
     }
 
     async fn deliver_until(&self, shutdown: &CancellationToken) {
-        let mut desk = Desk::default();
+        let mut queue = WorkQueue::default();
         let mut rested = false;
         while !shutdown.is_cancelled() {
             // Whole handfuls cost fewer transactions; after a rest whatever is free is used, because the rest may hang.
-            let worth_it = rested || self.free(&desk) * 2 >= self.shared.settings.concurrency;
-            if worth_it && let Err(error) = self.take(&mut desk, shutdown).await {
+            let worth_it = rested || self.free(&queue) * 2 >= self.shared.settings.concurrency;
+            if worth_it && let Err(error) = self.take(&mut queue, shutdown).await {
                 report(&error, "events cannot be taken from the outbox");
                 tokio::select! {
                     () = shutdown.cancelled() => break,
@@ -129,12 +130,12 @@ impl Relay {
             }
             rested = tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(ended) = desk.in_hand.join_next() => { note_end(ended); false }
+                Some(ended) = queue.in_flight.join_next() => { note_end(ended); false }
                 () = self.shared.databases.events().notified() => false,
                 () = sleep(self.shared.settings.poll_interval) => true,
             };
         }
-        self.finish(desk.in_hand).await;
+        self.finish(queue.in_flight).await;
     }
 
     async fn sweep_until(&self, shutdown: &CancellationToken) {
@@ -156,44 +157,44 @@ impl Relay {
         }
     }
 
-    /// Takes as many events in hand as there is room for, none any more after `stop`. Each is a task of its own: one that
+    /// Claims as many events as there is room for, none any more after `stop`. Each is a task of its own: one that
     /// waits for a connection must not keep another from giving its own back.
-    async fn take(&self, desk: &mut Desk, stop: &CancellationToken) -> Result<(), SessionError> {
-        while let free @ 1.. = self.free(desk) {
-            if desk.due.is_empty() {
-                desk.due = self.shared.outbox.due().await?.into();
+    async fn take(&self, queue: &mut WorkQueue, stop: &CancellationToken) -> Result<(), SessionError> {
+        while let free @ 1.. = self.free(queue) {
+            if queue.due.is_empty() {
+                queue.due = self.shared.outbox.due().await?.into();
             }
-            let ids: Vec<_> = desk.due.drain(..free.min(desk.due.len())).collect();
+            let ids: Vec<_> = queue.due.drain(..free.min(queue.due.len())).collect();
             if ids.is_empty() || stop.is_cancelled() {
                 return Ok(());
             }
             let claimed = self.shared.outbox.claim(&ids).await?;
-            if claimed.is_empty() && desk.due.is_empty() {
+            if claimed.is_empty() && queue.due.is_empty() {
                 // Other relays are at it, and looking again at once would only be in their way.
                 return Ok(());
             }
             for claimed in claimed {
                 let shared = Arc::clone(&self.shared);
-                desk.in_hand.spawn(async move { shared.deliver(claimed).await });
+                queue.in_flight.spawn(async move { shared.deliver(claimed).await });
             }
         }
         Ok(())
     }
 
-    /// How many more events may be taken in hand.
-    fn free(&self, desk: &Desk) -> usize {
-        self.shared.settings.concurrency.saturating_sub(desk.in_hand.len())
+    /// How many more events may be claimed.
+    fn free(&self, queue: &WorkQueue) -> usize {
+        self.shared.settings.concurrency.saturating_sub(queue.in_flight.len())
     }
 
-    async fn finish(&self, mut in_hand: JoinSet<Result<bool, SessionError>>) {
+    async fn finish(&self, mut in_flight: JoinSet<Result<bool, SessionError>>) {
         let all = async {
-            while let Some(ended) = in_hand.join_next().await {
+            while let Some(ended) = in_flight.join_next().await {
                 note_end(ended);
             }
         };
         if timeout(self.shared.settings.shutdown_grace, all).await.is_err() {
             tracing::warn!(
-                events = in_hand.len(),
+                events = in_flight.len(),
                 "events were cut short by the shutdown; they are handed on again later"
             );
         }

@@ -8,14 +8,15 @@ use sea_orm::sea_query::{
     SubQueryStatement, UpdateStatement, WindowStatement,
 };
 use sea_orm::{
-    ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult,
+    ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, FromQueryResult,
     QueryFilter as _, QueryResult,
 };
 use shared_kernel::clock::Timestamp;
-use shared_kernel::event::{Column, Entity, EventId, Model};
+use shared_kernel::event::{Envelope, EventId};
 use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 
 use super::handled;
+use super::row::{Column, Entity};
 use super::settings::RelaySettings;
 
 /// So many events that are due are looked up with one statement.
@@ -36,9 +37,23 @@ pub(super) struct Outbox {
 
 /// An event that is this relay's until its lease ends.
 pub(super) struct Claimed {
-    pub(super) event: Model,
+    pub(super) event: Taken,
     /// The subscribers that did their work at an earlier attempt.
     pub(super) handled: HashSet<String>,
+}
+
+/// An event, and which attempt to hand it on this is, from 1.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) envelope: Envelope,
+    pub(super) attempts: i32,
+}
+
+impl FromQueryResult for Taken {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let envelope = Envelope::from_query_result(row, prefix)?;
+        Ok(Self { envelope, attempts: row.try_get(prefix, "attempts")? })
+    }
 }
 
 /// What became of a claimed event.
@@ -57,9 +72,9 @@ struct Due {
     id: String,
 }
 
-/// A row was found, whatever is in it.
+/// A row exists, whatever is in it.
 #[derive(FromQueryResult)]
-struct Found {}
+struct Exists {}
 
 impl Outbox {
     pub(super) fn new(
@@ -113,9 +128,9 @@ impl Outbox {
     }
 
     /// Notes that `subscriber` did its work, while others are still at theirs.
-    pub(super) async fn note(&self, event: &Model, subscriber: &'static str) -> Result<(), SessionError> {
+    pub(super) async fn note(&self, event: &Taken, subscriber: &'static str) -> Result<(), SessionError> {
         let session = self.databases.write();
-        insert_handled(&session, event.id, &[subscriber]).await?;
+        insert_handled(&session, event.envelope.id, &[subscriber]).await?;
         session.commit(()).await?.into_value();
         Ok(())
     }
@@ -123,12 +138,12 @@ impl Outbox {
     /// Ends a claim. `false`: the lease had ended and another relay has the event, whose word counts.
     pub(super) async fn settle(
         &self,
-        event: &Model,
+        event: &Taken,
         done: &[&'static str],
         outcome: Outcome,
     ) -> Result<bool, SessionError> {
         let session = self.databases.write();
-        insert_handled(&session, event.id, done).await?;
+        insert_handled(&session, event.envelope.id, done).await?;
         let settled = session.execute(&settlement(event, outcome, session.now())).await?.rows_affected();
         Ok(session.commit(settled == 1).await?.into_value())
     }
@@ -181,7 +196,7 @@ impl Outbox {
 
     /// Whether `select` finds a row. On SQLite this is not the writing connection.
     async fn is_any(&self, select: SelectStatement) -> Result<bool, SessionError> {
-        Ok(!self.databases.read_primary().rows::<Found>(&select).await?.is_empty())
+        Ok(!self.databases.read_primary().rows::<Exists>(&select).await?.is_empty())
     }
 
     /// One pass over what is undelivered, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on
@@ -216,12 +231,12 @@ impl Outbox {
     async fn handled(
         &self,
         session: &WriteSession,
-        events: &[Model],
+        events: &[Taken],
     ) -> Result<Vec<handled::Model>, SessionError> {
         if events.is_empty() || self.subscribers.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        let ids: Vec<_> = events.iter().map(|event| event.envelope.id).collect();
         let handled = handled::Entity::find()
             .filter(handled::Column::Subscriber.is_in(self.subscribers.iter().copied()))
             .filter(handled::Column::EventId.is_in(padded(&ids)));
@@ -258,16 +273,16 @@ fn padded<T: Clone>(ids: &[T]) -> impl Iterator<Item = T> {
 }
 
 /// The event, if the row is one. One that is not must not keep the others from being handed on; its attempts run out.
-fn readable(row: &QueryResult) -> Option<Model> {
-    Model::from_query_result(row, "")
+fn readable(row: &QueryResult) -> Option<Taken> {
+    Taken::from_query_result(row, "")
         .inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "a row of the outbox cannot be read");
         })
         .ok()
 }
 
-fn claimed(event: Model, handled: &[handled::Model]) -> Claimed {
-    let of_this = handled.iter().filter(|row| row.event_id == event.id);
+fn claimed(event: Taken, handled: &[handled::Model]) -> Claimed {
+    let of_this = handled.iter().filter(|row| row.event_id == event.envelope.id);
     Claimed { handled: of_this.map(|row| row.subscriber.clone()).collect(), event }
 }
 
@@ -287,7 +302,7 @@ async fn insert_handled(
 }
 
 /// Writes the outcome, if the claim still stands: each claim counts the attempts up, so the number is the claim's own.
-fn settlement(event: &Model, outcome: Outcome, now: Timestamp) -> UpdateStatement {
+fn settlement(event: &Taken, outcome: Outcome, now: Timestamp) -> UpdateStatement {
     let mut update = Query::update();
     match outcome {
         Outcome::Delivered => update.value(Column::DeliveredAt, now),
@@ -298,7 +313,7 @@ fn settlement(event: &Model, outcome: Outcome, now: Timestamp) -> UpdateStatemen
     };
     update
         .table(Entity)
-        .and_where(Expr::col(Column::Id).eq(event.id))
+        .and_where(Expr::col(Column::Id).eq(event.envelope.id))
         .and_where(Expr::col(Column::Attempts).eq(event.attempts))
         .and_where(Expr::col(Column::DeliveredAt).is_null())
         .to_owned()

@@ -1,20 +1,25 @@
 //! Which events reach whom, how often, and in which order.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use messaging::{InvalidSubscribers, Relay, RelaySettings};
 use migration::Migrator;
 use sea_orm::ConnectionTrait;
 use shared_kernel::clock::Clock;
-use shared_kernel::event::{DomainEvent, Model, Subscriber, SubscriberError};
+use shared_kernel::event::{
+    DomainEvent, Envelope, Handler, HandlerError, Origin, Subscriber, UnreadableEvent,
+};
+use shared_kernel::id::Id;
 use shared_kernel::session::{DatabaseSettings, Databases};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Deed, Happened, Recorder, at_rest, emit, outbox, relay, relay_with, row, soon};
+use super::support::{
+    Deed, Happened, Recorder, ThingKind, at_rest, emit, id_of, outbox, relay, relay_with, row, soon,
+    subscriber,
+};
 
 #[tokio::test]
 async fn an_event_of_a_rolled_back_session_is_never_delivered() {
@@ -56,33 +61,91 @@ async fn events_of_one_aggregate_come_in_order() {
 
 #[tokio::test]
 async fn an_event_that_nobody_wants_is_delivered() {
-    struct Elsewhere;
-    impl DomainEvent for Ignored {
-        const NAME: &'static str = "thing.ignored";
-        fn aggregate_id(&self) -> String {
-            "a".into()
-        }
-    }
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Ignored;
-    impl Subscriber for Elsewhere {
-        fn name(&self) -> &'static str {
-            "elsewhere"
+    impl DomainEvent for Ignored {
+        type Aggregate = ThingKind;
+        const ACTION: &'static str = "ignored";
+        fn aggregate_id(&self) -> Id<ThingKind> {
+            id_of("a")
         }
-        fn events(&self) -> &'static [&'static str] {
-            &["thing.happened"]
-        }
-        fn handle<'a>(&'a self, _: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
-            panic!("not wanted")
+        fn aggregate_version(&self) -> Option<i64> {
+            None
         }
     }
+    let elsewhere = Recorder::new("elsewhere");
     let database = TestDatabase::new::<Migrator>().await;
     let session = database.write();
     session.emit(&Ignored).await.unwrap();
     session.commit(()).await.unwrap().into_value();
-    let relay = Relay::new(database.clone(), vec![Arc::new(Elsewhere)], RelaySettings::default()).unwrap();
-    assert_eq!(relay.drain().await.unwrap(), 1);
+    let relay = relay(&database, &[&elsewhere]);
+    assert_eq!((relay.drain().await.unwrap(), elsewhere.calls()), (1, 0));
     assert!(outbox(&database).await.iter().all(|event| event.delivered_at.is_some()));
+}
+
+/// Notes the envelopes that it gets.
+#[derive(Default)]
+struct Archive(Mutex<Vec<Envelope>>);
+
+impl Handler<Happened> for Archive {
+    async fn handle(&self, _: &Happened, envelope: &Envelope) -> Result<(), HandlerError> {
+        self.0.lock().unwrap().push(envelope.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_learns_what_the_event_is_about_and_who_caused_it() {
+    let (database, clock) = at_rest().await;
+    let session = database.write();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    session.set_origin(Origin {
+        principal: Some("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T".into()),
+        traceparent: Some(trace.parse().unwrap()),
+    });
+    session.set_origin(Origin::system("somebody-else"));
+    let id = session.emit(&Happened { thing: "a".into(), number: 7 }).await.unwrap();
+    let now = session.now();
+    session.commit(()).await.unwrap().into_value();
+    clock.advance(Duration::from_secs(1));
+    let archive = Arc::new(Archive::default());
+    let subscribers = vec![Subscriber::new("archive").on::<Happened>(Arc::clone(&archive))];
+    let relay = Relay::new(database.clone(), subscribers, RelaySettings::default()).unwrap();
+    assert_eq!(relay.drain().await.unwrap(), 1);
+    let expected = Envelope {
+        id,
+        name: "thing.happened".into(),
+        version: 1,
+        aggregate_type: "thing".into(),
+        aggregate_id: id_of("a").to_string(),
+        aggregate_version: Some(7),
+        occurred_at: now,
+        principal: Some("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T".into()),
+        traceparent: Some(trace.parse().unwrap()),
+        payload: serde_json::json!({"thing": "a", "number": 7}),
+    };
+    assert_eq!(*archive.0.lock().unwrap(), [expected]);
+    assert_eq!(row(&database, id).await.position, None, "nobody numbers events yet");
+}
+
+/// A newer instance wrote it: this one cannot know what it says, and leaves it to the others.
+#[tokio::test]
+async fn an_event_of_another_schema_version_is_not_handled() {
+    let (database, clock) = at_rest().await;
+    let recorder = Recorder::new("recorder");
+    let id = emit(&database, "a", 1).await;
+    let version = async |version: i32| {
+        let sql = format!("UPDATE outbox_events SET version = {version}");
+        database.primary().execute_unprepared(&sql).await.unwrap();
+    };
+    version(2).await;
+    let relay = relay(&database, &[&recorder]);
+    assert_eq!((relay.drain().await.unwrap(), recorder.calls()), (0, 0));
+    let unreadable = UnreadableEvent::Version { found: 2, known: 1 };
+    assert_eq!(row(&database, id).await.last_error.unwrap(), format!("recorder: {unreadable}"));
+    version(1).await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!((relay.drain().await.unwrap(), recorder.calls()), (1, 1));
 }
 
 /// As another instance would: with connections of its own.
@@ -155,26 +218,16 @@ async fn two_drains_side_by_side_share_the_work() {
 /// Writes while the relay writes: on SQLite there is one writing connection for both.
 struct Follower(Databases);
 
-impl Subscriber for Follower {
-    fn name(&self) -> &'static str {
-        "follower"
-    }
-
-    fn events(&self) -> &'static [&'static str] {
-        &[Happened::NAME]
-    }
-
-    fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
-        Box::pin(async move {
-            let Some(Happened { thing, number }) = event.read()? else { return Ok(()) };
-            if number < 3 {
-                let session = self.0.write();
-                session.emit(&Happened { thing, number: number + 1 }).await?;
-                tokio::task::yield_now().await;
-                session.commit(()).await?.into_value();
-            }
-            Ok(())
-        })
+impl Handler<Happened> for Follower {
+    async fn handle(&self, happened: &Happened, _: &Envelope) -> Result<(), HandlerError> {
+        let Happened { thing, number } = happened;
+        if *number < 3 {
+            let session = self.0.write();
+            session.emit(&Happened { thing: thing.clone(), number: number + 1 }).await?;
+            tokio::task::yield_now().await;
+            session.commit(()).await?.into_value();
+        }
+        Ok(())
     }
 }
 
@@ -185,7 +238,8 @@ async fn subscribers_may_write_and_emit() {
         emit(&database, &format!("thing {thing}"), 0).await;
     }
     let (follower, recorder) = (Arc::new(Follower(database.clone())), Recorder::new("recorder"));
-    let subscribers: Vec<Arc<dyn Subscriber>> = vec![follower, Arc::clone(&recorder) as _];
+    let follower = Subscriber::new("follower").on::<Happened>(follower);
+    let subscribers = vec![follower, subscriber(&recorder)];
     let relay = Relay::new(database.clone(), subscribers, RelaySettings::default()).unwrap();
     assert_eq!(soon(relay.drain()).await.unwrap(), 48);
     assert_eq!(recorder.numbers("thing 7"), [0, 1, 2, 3]);
@@ -232,10 +286,10 @@ async fn a_commit_ends_the_rest_of_the_relay() {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_the_event_in_hand() {
+async fn a_shutdown_finishes_the_event_in_flight() {
     let (database, _clock) = at_rest().await;
     let (recorder, mut calls) = Recorder::observed("recorder", |_, _| Deed::Wait);
-    let in_hand = emit(&database, "a", 1).await;
+    let in_flight = emit(&database, "a", 1).await;
     let not_begun = emit(&database, "a", 2).await;
     let (relay, shutdown) = (relay(&database, &[&recorder]), CancellationToken::new());
     let run = tokio::spawn({
@@ -246,7 +300,7 @@ async fn a_shutdown_finishes_the_event_in_hand() {
     shutdown.cancel();
     recorder.let_go();
     soon(run).await.unwrap();
-    assert!(row(&database, in_hand).await.delivered_at.is_some());
+    assert!(row(&database, in_flight).await.delivered_at.is_some());
     assert_eq!(row(&database, not_begun).await.attempts, 0);
 }
 
@@ -286,7 +340,7 @@ async fn a_row_that_is_no_event_does_not_stop_the_others() {
 async fn names_of_subscribers_are_told_apart() {
     let database = TestDatabase::new::<Migrator>().await;
     let with = |names: &[&'static str]| {
-        let subscribers = names.iter().map(|&name| Recorder::new(name) as Arc<dyn Subscriber>).collect();
+        let subscribers = names.iter().map(|&name| Subscriber::new(name)).collect();
         Relay::new(database.clone(), subscribers, RelaySettings::default()).map(drop)
     };
     let long: &'static str = "x".repeat(101).leak();

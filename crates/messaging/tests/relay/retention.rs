@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Deed, Happened, Recorder, at_rest, emit, notes, outbox, relay, relay_with};
+use super::support::{Deed, Happened, Recorder, at_rest, emit, id_of, notes, outbox, relay, relay_with};
 use messaging::RelaySettings;
 
 const WEEK: Duration = Duration::from_hours(24 * 7);
@@ -23,7 +23,7 @@ async fn delivered_events_and_their_notes_are_deleted_after_the_retention() {
     clock.advance(Duration::from_millis(1));
     assert_eq!(relay.sweep().await.unwrap(), 3);
     let left: Vec<_> = outbox(&database).await.into_iter().map(|event| event.aggregate_id).collect();
-    assert_eq!((left, notes(&database).await), (vec!["young".to_owned()], 2));
+    assert_eq!((left, notes(&database).await), (vec![id_of("young").to_string()], 2));
     clock.advance(SECOND);
     assert_eq!(relay.sweep().await.unwrap(), 3);
     assert_eq!((outbox(&database).await.len(), notes(&database).await), (0, 0));

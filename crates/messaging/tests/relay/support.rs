@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use messaging::{Relay, RelaySettings};
 use migration::Migrator;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Statement};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock, Timestamp};
-use shared_kernel::event::{self, DomainEvent, EventId, Model, Subscriber, SubscriberError};
+use shared_kernel::event::{DomainEvent, Envelope, EventId, Handler, HandlerError, Subscriber};
+use shared_kernel::id::{Id, IdKind};
 use shared_kernel::session::{Databases, Reader};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use tokio::sync::{Notify, mpsc};
@@ -22,11 +23,31 @@ pub(crate) struct Happened {
     pub(crate) number: u32,
 }
 
-impl DomainEvent for Happened {
-    const NAME: &'static str = "thing.happened";
+#[derive(Debug)]
+pub(crate) enum ThingKind {}
 
-    fn aggregate_id(&self) -> String {
-        self.thing.clone()
+impl IdKind for ThingKind {
+    const PREFIX: &'static str = "thg";
+    const NAME: &'static str = "thing";
+}
+
+/// The id of the thing of that name, which has up to sixteen letters.
+pub(crate) fn id_of(thing: &str) -> Id<ThingKind> {
+    let mut bytes = [0; 16];
+    bytes[..thing.len()].copy_from_slice(thing.as_bytes());
+    Id::from_bytes(bytes)
+}
+
+impl DomainEvent for Happened {
+    type Aggregate = ThingKind;
+    const ACTION: &'static str = "happened";
+
+    fn aggregate_id(&self) -> Id<ThingKind> {
+        id_of(&self.thing)
+    }
+
+    fn aggregate_version(&self) -> Option<i64> {
+        Some(self.number.into())
     }
 }
 
@@ -36,14 +57,32 @@ pub(crate) async fn emit(databases: &Databases, thing: &str, number: u32) -> Eve
     session.commit(id).await.unwrap().into_value()
 }
 
-pub(crate) async fn outbox(databases: &Databases) -> Vec<Model> {
-    let rows = event::Entity::find().order_by_asc(event::Column::Id);
-    databases.read_primary().all(rows).await.unwrap()
+/// What the relay keeps in the outbox.
+#[derive(Debug, PartialEq, FromQueryResult)]
+pub(crate) struct Row {
+    pub(crate) aggregate_id: String,
+    pub(crate) position: Option<i64>,
+    pub(crate) attempts: i32,
+    pub(crate) available_at: Timestamp,
+    pub(crate) delivered_at: Option<Timestamp>,
+    pub(crate) last_error: Option<String>,
 }
 
-pub(crate) async fn row(databases: &Databases, id: EventId) -> Model {
-    let select = event::Entity::find().filter(event::Column::Id.eq(id));
-    databases.read_primary().one(select).await.unwrap().unwrap()
+fn rows() -> SelectStatement {
+    Query::select()
+        .columns(["aggregate_id", "position", "attempts", "available_at", "delivered_at", "last_error"])
+        .from("outbox_events")
+        .order_by("id", Order::Asc)
+        .to_owned()
+}
+
+pub(crate) async fn outbox(databases: &Databases) -> Vec<Row> {
+    databases.read_primary().rows(&rows()).await.unwrap()
+}
+
+pub(crate) async fn row(databases: &Databases, id: EventId) -> Row {
+    let select = rows().and_where(Expr::col("id").eq(id)).to_owned();
+    databases.read_primary().rows(&select).await.unwrap().pop().unwrap()
 }
 
 /// How many notes there are of work that was done.
@@ -70,8 +109,12 @@ pub(crate) fn relay_with(
     subscribers: &[&Arc<Recorder>],
     settings: RelaySettings,
 ) -> Relay {
-    let subscribers = subscribers.iter().map(|&one| Arc::clone(one) as Arc<dyn Subscriber>).collect();
+    let subscribers = subscribers.iter().map(|&recorder| subscriber(recorder)).collect();
     Relay::new(databases.clone(), subscribers, settings).unwrap()
+}
+
+pub(crate) fn subscriber(recorder: &Arc<Recorder>) -> Subscriber {
+    Subscriber::new(recorder.name).on::<Happened>(Arc::clone(recorder))
 }
 
 /// Fails a test that would hang.
@@ -151,37 +194,26 @@ impl Recorder {
     }
 }
 
-impl Subscriber for Recorder {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn events(&self) -> &'static [&'static str] {
-        &[Happened::NAME]
-    }
-
-    fn handle<'a>(&'a self, event: &'a Model) -> BoxFuture<'a, Result<(), SubscriberError>> {
-        Box::pin(async move {
-            let happened = event.read::<Happened>()?.ok_or("not wanted")?;
-            let before = self.counts().get(&event.id).copied().unwrap_or(0);
-            let deed = (self.decide)(&happened, before);
-            if matches!(deed, Deed::Dawdle) {
-                for _ in 0..1_000 {
-                    tokio::task::yield_now().await;
-                }
+impl Handler<Happened> for Recorder {
+    async fn handle(&self, happened: &Happened, envelope: &Envelope) -> Result<(), HandlerError> {
+        let before = self.counts().get(&envelope.id).copied().unwrap_or(0);
+        let deed = (self.decide)(happened, before);
+        if matches!(deed, Deed::Dawdle) {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
             }
-            self.calls.lock().unwrap().push((event.id, happened.thing, happened.number));
-            let _ = self.called.send(happened.number);
-            match deed {
-                Deed::Succeed | Deed::Dawdle => Ok(()),
-                Deed::Fail(error) => Err(error.into()),
-                Deed::Panic => panic!("as told"),
-                Deed::Wait => {
-                    self.gate.notified().await;
-                    Ok(())
-                }
-                Deed::Hang => std::future::pending().await,
+        }
+        self.calls.lock().unwrap().push((envelope.id, happened.thing.clone(), happened.number));
+        let _ = self.called.send(happened.number);
+        match deed {
+            Deed::Succeed | Deed::Dawdle => Ok(()),
+            Deed::Fail(error) => Err(error.into()),
+            Deed::Panic => panic!("as told"),
+            Deed::Wait => {
+                self.gate.notified().await;
+                Ok(())
             }
-        })
+            Deed::Hang => std::future::pending().await,
+        }
     }
 }

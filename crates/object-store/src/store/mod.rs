@@ -33,6 +33,8 @@ use claims::Claims;
 use sealed::Sealed;
 use staging::{Finished, Staging};
 
+const ID_LENGTH: usize = 32;
+
 /// The filesystem layer of one bucket. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Store(Arc<Inner>);

@@ -44,10 +44,7 @@ impl Staging {
     }
 
     pub(crate) fn create_directory(&self) -> io::Result<TempDir> {
-        tempfile::Builder::new()
-            .prefix("")
-            .rand_bytes(super::uploads::ID_LENGTH)
-            .tempdir_in(self.directory.path())
+        tempfile::Builder::new().prefix("").rand_bytes(super::ID_LENGTH).tempdir_in(self.directory.path())
     }
 
     /// A name in it, for what is on its way out. An id is nobody else's.

@@ -12,10 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::sealed::Sealed;
 use super::staging::Finished;
-use super::{Labels, ObjectMeta, Publish, Store, blocking, hex, milliseconds, sync_directory};
+use super::{ID_LENGTH, Labels, ObjectMeta, Publish, Store, blocking, hex, milliseconds, sync_directory};
 use crate::error::StoreError;
 
-pub(crate) const ID_LENGTH: usize = 32;
 /// All parts but the last must be at least this large (the rule of S3).
 const MIN_PART: u64 = 5 * 1024 * 1024;
 const PROMISE: &str = "upload.json";

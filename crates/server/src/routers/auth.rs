@@ -20,7 +20,7 @@ use http_kit::authenticator::Authenticator;
 use http_kit::cookies;
 use http_kit::extract::{Body, ClientInfo, FormBytes, OptionalBody, ReadPrimary};
 use http_kit::headers::{bearer, quoted};
-use http_kit::problem::{ApiError, answers};
+use http_kit::problem::ApiError;
 use http_kit::request_log::CustomErrorBody;
 use http_kit::routes::Routes;
 use http_kit::state::{State, state};
@@ -30,6 +30,7 @@ use shared_kernel::error::{DomainError as _, Kind};
 use shared_kernel::id::SessionId;
 use shared_kernel::principal::Principal;
 use shared_kernel::text::Line;
+use user::error::UserError;
 use utoipa::ToSchema;
 
 use crate::context::Context;
@@ -74,12 +75,16 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
     request_body(content = Signup, example = json!({
         "email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada Lovelace"
     })),
+    extensions(("x-problems" = json!([
+        UserError::EMAIL_TAKEN,
+        UserError::USERNAME_TAKEN,
+        UserError::PHONE_TAKEN,
+    ]))),
     responses(
         (status = 201, description = "Signed up and in.", body = SessionAnswer, headers(
             ("Location" = String, description = "The account."),
             ("ETag" = String, description = "The account's id and version."),
         )),
-        (status = 409, response = answers::Conflict),
     ))]
 #[post("/api/v1/auth/signup")]
 async fn signup(
@@ -100,9 +105,11 @@ async fn signup(
     request_body(content = Login, example = json!({
         "identifier": "ada@example.com", "password": "correct horse battery staple"
     })),
+    extensions(("x-problems" = json!([
+        AuthError::INVALID_CREDENTIALS,
+    ]))),
     responses(
         (status = 200, description = "Signed in.", body = SessionAnswer),
-        (status = 401, response = answers::Unauthenticated),
     ))]
 #[post("/api/v1/auth/login")]
 async fn login(
@@ -123,9 +130,12 @@ async fn login(
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()),
     params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
     request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
+    extensions(("x-problems" = json!([
+        AuthError::INVALID_REFRESH_TOKEN,
+        AuthError::REFRESH_TOKEN_REUSED,
+    ]))),
     responses(
-        (status = 200, description = "Signed in on.", body = SessionAnswer),
-        (status = 401, response = answers::Unauthenticated),
+        (status = 200, description = "The next refresh token and an access token.", body = SessionAnswer),
     ))]
 #[post("/api/v1/auth/refresh")]
 async fn refresh(
@@ -172,9 +182,11 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
     security(("bearer" = []), ("oauth2" = []), ()),
     params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
     request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
+    extensions(("x-problems" = json!([
+        AuthError::INVALID_TOKEN,
+    ]))),
     responses(
         (status = 204, description = "The session is over."),
-        (status = 401, response = answers::Unauthenticated),
     ))]
 #[post("/api/v1/auth/logout")]
 async fn logout(

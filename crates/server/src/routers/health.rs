@@ -132,7 +132,16 @@ async fn ready(http: web::Data<HttpState>, context: web::Data<Context>) -> Resul
 
 /// The server cannot work: a problem document with the member `dependencies`.
 #[derive(utoipa::ToResponse)]
-#[response(description = "It cannot; `dependencies` says why.", content_type = "application/problem+json")]
+#[response(
+    description = "It cannot; `dependencies` says why.",
+    content_type = "application/problem+json",
+    examples(("service_unavailable" = (summary = "The database is away", value = json!({
+        "type": "/problems/service_unavailable", "title": UNAVAILABLE.title, "status": 503,
+        "detail": "something that the server needs does not answer, or is not what it needs",
+        "instance": "/health/ready", "code": UNAVAILABLE, "request_id": "req_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "errors": [],
+        "dependencies": {"database": "unavailable", "schema": "unavailable", "replicas": "not_configured", "storage": "ok"}
+    }))))
+)]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
 struct NotReady(ProblemDocument);
 

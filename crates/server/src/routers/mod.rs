@@ -15,7 +15,7 @@
 use http_kit::problem;
 use http_kit::routes::Routes;
 use shared_kernel::error::Problem;
-use shared_kernel::reference::Resources;
+use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub mod health;

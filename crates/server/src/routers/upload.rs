@@ -7,15 +7,17 @@ use http_kit::extract::{
     Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary,
 };
 use http_kit::media;
-use http_kit::problem::{ApiError, answers};
+use http_kit::problem::ApiError;
 use http_kit::respond::{Paged, Resource};
 use http_kit::routes::Routes;
 use http_kit::write::{Created, NoContent, Updated, Write};
+use shared_kernel::error::{STILL_REFERENCED, USER_REQUIRED};
 use shared_kernel::page::{Page, PageQuery};
 use upload::dto::{
     CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, ShownUpload, Upload, UploadFilter,
     UploadId, UploadKind,
 };
+use upload::error::UploadError;
 use upload::service;
 use upload::storage::Reading;
 
@@ -43,6 +45,10 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
     request_body(content = CreateUpload, example = json!({
         "filename": "photo.jpg", "content_type": "image/jpeg", "size": 48213, "visibility": "private"
     })),
+    extensions(("x-problems" = json!([
+        UploadError::QUOTA_EXCEEDED,
+        USER_REQUIRED,
+    ]))),
     responses((status = 201, description = "Send the file now.", body = CreatedUpload,
         headers(
             ("Location" = String, description = "The upload."),
@@ -84,6 +90,9 @@ async fn list_uploads(
         ("upload_id" = UploadId, Path, description = "The upload."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
+    extensions(("x-problems" = json!([
+        UploadError::NOT_FOUND,
+    ]))),
     responses(
         (status = 200, description = "The upload.", body = ShownUpload,
             headers(("ETag" = String, description = "Its id and version, where it is one's own.")),
@@ -107,11 +116,14 @@ async fn get_upload(
 #[utoipa::path(tag = "uploads", operation_id = "completeUpload",
     params(("upload_id" = UploadId, Path, description = "The upload.")),
     request_body(content = Option<CompleteUpload>, example = json!({})),
-    extensions(("x-deadline-seconds" = json!(120))),
+    extensions(("x-deadline-seconds" = json!(120)), ("x-problems" = json!([
+        UploadError::NOT_FOUND,
+        UploadError::INCOMPLETE,
+        UploadError::EXPIRED,
+        UploadError::MISMATCH,
+    ]))),
     responses(
         (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 409, response = answers::Conflict),
-        (status = 410, response = answers::Gone),
     ))]
 #[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
@@ -134,10 +146,13 @@ async fn complete_upload(
 #[utoipa::path(tag = "uploads", operation_id = "downloadUpload",
     security((), ("bearer" = []), ("oauth2" = [])),
     params(("upload_id" = UploadId, Path, description = "The upload."), DownloadQuery),
+    extensions(("x-problems" = json!([
+        UploadError::NOT_FOUND,
+        UploadError::INCOMPLETE,
+    ]))),
     responses(
         (status = 200, description = "The URL, with `Accept: application/json`.", body = Download),
         (status = 302, description = "To the file.", headers(("Location" = String, description = "The URL."))),
-        (status = 409, response = answers::Conflict),
     ))]
 #[get("/api/v1/uploads/{upload_id}/download")]
 async fn download_upload(
@@ -164,9 +179,12 @@ async fn download_upload(
         ("upload_id" = UploadId, Path, description = "The upload."),
         ("If-Match" = Option<String>, Header, description = "Delete only this version."),
     ),
+    extensions(("x-problems" = json!([
+        UploadError::NOT_FOUND,
+        STILL_REFERENCED,
+    ]))),
     responses(
         (status = 204, description = "It is deleted."),
-        (status = 409, response = answers::Conflict),
     ))]
 #[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(

@@ -2,10 +2,11 @@
 
 use actix_web::{get, patch, web};
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
-use http_kit::problem::{ApiError, answers};
+use http_kit::problem::ApiError;
 use http_kit::respond::{Paged, Resource};
 use http_kit::routes::Routes;
 use http_kit::write::{Updated, Write};
+use shared_kernel::error::USER_REQUIRED;
 use shared_kernel::id::{UserId, UserKind};
 use shared_kernel::page::{Page, PageQuery};
 use shared_kernel::principal::Principal;
@@ -30,6 +31,10 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 /// One's own account.
 #[utoipa::path(tag = "users", operation_id = "getMe",
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+        USER_REQUIRED,
+    ]))),
     responses(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
@@ -62,9 +67,14 @@ async fn read(
 #[utoipa::path(tag = "users", operation_id = "updateMe",
     params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+        UserError::USERNAME_TAKEN,
+        UserError::PHONE_TAKEN,
+        USER_REQUIRED,
+    ]))),
     responses(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 409, response = answers::Conflict),
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
@@ -85,6 +95,9 @@ async fn update_me(
         ("user_id" = UserId, Path, description = "The account."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
     ),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+    ]))),
     responses(
         (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
         (status = 304, description = "The client has it."),
@@ -126,9 +139,12 @@ async fn list_users(
         ("If-Match" = Option<String>, Header, description = "Change only this version."),
     ),
     request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),
+    extensions(("x-problems" = json!([
+        UserError::NOT_FOUND,
+        UserError::LAST_ADMIN,
+    ]))),
     responses(
         (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 409, response = answers::Conflict),
     ))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::Month;
 use utoipa::ToSchema;
 
-use crate::json::Refused;
+use crate::refused::Refused;
 
 /// A day of the Gregorian calendar, of the years 0001 to 9999, in no time zone: a birthday, a due date.
 ///

@@ -15,31 +15,7 @@ use serde_json::Value;
 use super::escape;
 use super::whole::Whole;
 use crate::error::{FieldError, Invalid};
-
-/// What a type of ours says of a text that it does not take, for its `Deserialize`: `Err(D::Error::custom(Refused::new(…)))`.
-/// Of all errors that serde lets a type make of its own words, [`ShapeError`] repeats only this one's.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    code: &'static str,
-    message: Cow<'static, str>,
-}
-
-/// Stands before the words of a [`Refused`]. No request has it: control characters were refused before.
-const OURS: char = '\u{1}';
-
-impl Refused {
-    /// With that stable code, and a sentence that has nothing of the input.
-    #[must_use]
-    pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{OURS}{}{OURS}{}", self.code, self.message)
-    }
-}
+use crate::refused::OURS;
 
 /// A value is not what a type wants.
 #[derive(Clone, Debug, PartialEq, Eq)]

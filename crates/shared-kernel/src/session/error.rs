@@ -6,15 +6,11 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
-use crate::error::{
-    DomainError, FieldError, INTERNAL, PRECONDITION_FAILED, Problem, STILL_REFERENCED, UNAVAILABLE,
-    USER_REQUIRED, VALIDATION_FAILED,
-};
-use crate::files::FilesError;
+use crate::error::{DomainError, INTERNAL, Problem, UNAVAILABLE};
 
 use super::postgres::is_full;
 
-/// A failure of a session. Every domain error has a transparent variant for it.
+/// A failure of the database, or of a session because of one before it.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The database's.
@@ -26,24 +22,6 @@ pub enum SessionError {
     /// A statement of the session had failed, so it did not commit.
     #[error("a statement of this session failed, so nothing was committed")]
     Failed,
-    /// The cursor was not made by this installation for this list and order.
-    #[error("the cursor is not one that this list gave out")]
-    Cursor,
-    /// The row has another version than the client believes.
-    #[error("the resource was changed since you read it")]
-    Stale,
-    /// Living rows refer to what was to be deleted and keep it from that; nothing is committed.
-    #[error("{by} still refer to this, or to something that would be deleted with it")]
-    Referenced {
-        /// The table of those rows.
-        by: &'static str,
-    },
-    /// The principal acts for no user, and only a user has rows of their own.
-    #[error("only a user can do this, and the credentials are not a user's")]
-    UserRequired,
-    /// The URL of a file that a row refers to cannot be made.
-    #[error(transparent)]
-    Files(#[from] FilesError),
 }
 
 impl SessionError {
@@ -120,7 +98,7 @@ impl SessionError {
 
     /// The same request may work later: the database was not reached, or could not go on for a reason that passes.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         if self.is_unreachable() || matches!(self, Self::Standby) {
             return true;
         }
@@ -221,26 +199,11 @@ fn connection_error(error: &DbErr) -> Option<&Arc<sqlx::Error>> {
 
 impl DomainError for SessionError {
     fn problem(&self) -> &'static Problem {
-        match self {
-            Self::Standby => &UNAVAILABLE,
-            Self::Database(_) if self.is_passing() => &UNAVAILABLE,
-            Self::Database(_) | Self::Failed | Self::Files(_) => &INTERNAL,
-            Self::Cursor => &VALIDATION_FAILED,
-            Self::Stale => &PRECONDITION_FAILED,
-            Self::Referenced { .. } => &STILL_REFERENCED,
-            Self::UserRequired => &USER_REQUIRED,
-        }
-    }
-
-    fn fields(&self) -> Vec<FieldError> {
-        match self {
-            Self::Cursor => vec![FieldError::new("/cursor", "cursor", self.to_string())],
-            _ => Vec::new(),
-        }
+        if self.is_transient() { &UNAVAILABLE } else { &INTERNAL }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        self.is_passing().then_some(Duration::from_secs(1))
+        self.is_transient().then_some(Duration::from_secs(1))
     }
 }
 

@@ -15,6 +15,7 @@ mod connect;
 mod error;
 mod postgres;
 mod replica;
+mod settings;
 mod sqlite;
 
 use std::fmt;
@@ -26,24 +27,22 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    ExecResult, FromQueryResult, ModelTrait, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr,
-    Select, Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
+    QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
 };
 use tokio::sync::{Notify, OnceCell};
 
-pub use self::connect::{DatabaseSettings, engine_of};
+pub use self::connect::engine_of;
 pub use self::error::{ConnectError, SessionError};
 use self::postgres::Pool;
 use self::replica::Replicas;
+pub use self::settings::DatabaseSettings;
 use self::sqlite::Sqlite;
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
-use crate::event::{self, Announcement, DomainEvent, EventId};
-use crate::id::{Id, Prefixed};
-use crate::page::{self, Order, Page, PageRequest};
-use crate::reference::Resources;
-use crate::repository::SoftDelete;
+use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
+use crate::id::{Id, IdKind};
+use crate::resource::Resources;
 
 /// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -114,10 +113,11 @@ impl Databases {
             transaction: OnceCell::new(),
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
-            unfinished: AtomicUsize::new(0),
+            open_scopes: AtomicUsize::new(0),
             has_events: AtomicBool::new(false),
             after_commit: Mutex::default(),
             now: OnceLock::new(),
+            origin: OnceLock::new(),
         }
     }
 
@@ -264,20 +264,6 @@ pub trait Reader: Source {
             Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, DbErr>>()?)
         }
     }
-
-    /// The page of `select` that `request` asks for.
-    fn page<E>(
-        &self,
-        select: Select<E>,
-        request: &PageRequest,
-        order: Order<E>,
-    ) -> impl Future<Output = Result<Page<E::Model>, SessionError>> + Send
-    where
-        E: SoftDelete,
-        E::Model: ModelTrait<Entity = E>,
-    {
-        page::fetch(self, select, request, order)
-    }
 }
 
 #[derive(FromQueryResult)]
@@ -399,12 +385,13 @@ pub struct WriteSession {
     ended_by: OnceLock<DbErr>,
     /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
     /// stays, and with it nothing is committed.
-    unfinished: AtomicUsize,
+    open_scopes: AtomicUsize,
     /// Something was written into the outbox.
     has_events: AtomicBool,
     /// What follows from it, in order.
     after_commit: Mutex<Vec<BoxFuture<'static, ()>>>,
     now: OnceLock<Timestamp>,
+    origin: OnceLock<Origin>,
 }
 
 impl WriteSession {
@@ -414,7 +401,7 @@ impl WriteSession {
     }
 
     /// A new id of this session's instant.
-    pub fn new_id<K: Prefixed>(&self) -> Id<K> {
+    pub fn new_id<K: IdKind>(&self) -> Id<K> {
         Id::new(self.now())
     }
 
@@ -426,8 +413,8 @@ impl WriteSession {
     ///
     /// The database's, and an event that cannot be written as JSON.
     pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
-        let announcement = Announcement::of(event).map_err(|error| DbErr::Json(error.to_string()));
-        self.announce(self.watch(announcement)?).await
+        let pending = PendingEvent::of(event).map_err(|error| DbErr::Json(error.to_string()));
+        self.emit_raw(self.record_failure(pending)?).await
     }
 
     /// The same for an event whose type is not known here.
@@ -435,34 +422,33 @@ impl WriteSession {
     /// # Errors
     ///
     /// The database's.
-    pub async fn announce(&self, announcement: Announcement) -> Result<EventId, SessionError> {
-        let row = self.outbox_row(announcement);
-        Ok(row.insert(self).await?.id)
+    pub async fn emit_raw(&self, pending: PendingEvent) -> Result<EventId, SessionError> {
+        let envelope = self.sealed(pending);
+        let id = envelope.id;
+        self.execute(&outbox::insert([envelope])).await?;
+        Ok(id)
     }
 
     /// The same for many, in order and in few statements.
-    pub(crate) async fn announce_all(&self, announcements: Vec<Announcement>) -> Result<(), SessionError> {
-        let mut rows = announcements.into_iter().map(|announcement| self.outbox_row(announcement)).peekable();
-        while rows.peek().is_some() {
-            let some = rows.by_ref().take(EVENTS_AT_ONCE);
-            event::Entity::insert_many(some).exec_without_returning(self).await?;
+    pub(crate) async fn emit_all(&self, pending: Vec<PendingEvent>) -> Result<(), SessionError> {
+        let mut envelopes = pending.into_iter().map(|pending| self.sealed(pending)).peekable();
+        while envelopes.peek().is_some() {
+            self.execute(&outbox::insert(envelopes.by_ref().take(EVENTS_AT_ONCE))).await?;
         }
         Ok(())
     }
 
-    fn outbox_row(&self, announcement: Announcement) -> event::ActiveModel {
+    fn sealed(&self, pending: PendingEvent) -> Envelope {
         self.has_events.store(true, Ordering::Release);
-        event::ActiveModel {
-            id: ActiveValue::Set(Id::new(self.databases.0.clock.now())),
-            name: ActiveValue::Set(announcement.name.to_owned()),
-            aggregate_id: ActiveValue::Set(announcement.aggregate_id),
-            payload: ActiveValue::Set(announcement.payload),
-            occurred_at: ActiveValue::Set(self.now()),
-            attempts: ActiveValue::Set(0),
-            available_at: ActiveValue::Set(self.now()),
-            delivered_at: ActiveValue::Set(None),
-            last_error: ActiveValue::Set(None),
-        }
+        let id = Id::new(self.databases.0.clock.now());
+        pending.sealed(id, self.now(), self.origin.get().cloned().unwrap_or_default())
+    }
+
+    /// Says who causes the changes of this session, and in which trace: each event that it emits from now on carries it. Only
+    /// the first call counts.
+    pub fn set_origin(&self, origin: Origin) {
+        // Whoever opened the session for somebody knows better than what is called with it.
+        let _ = self.origin.set(origin);
     }
 
     /// Does `hook` once this session is committed, before the answer is sent, in the order in which hooks were given: forgetting
@@ -473,9 +459,13 @@ impl WriteSession {
     }
 
     /// Begins anew: what was written is rolled back, its hooks are dropped, and the next statement begins another transaction
-    /// at another instant. For work that failed because of others and has to look again.
+    /// at another instant, for the same [`Origin`]. For work that failed because of others and has to look again.
     pub fn restart(&mut self) {
+        let origin = self.origin.take();
         *self = self.databases.write();
+        if let Some(origin) = origin {
+            self.set_origin(origin);
+        }
     }
 
     /// Makes what was written durable, and does what was to be done [after that](Self::after_commit). `value` is what the answer is built from.
@@ -485,14 +475,14 @@ impl WriteSession {
     /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was given
     /// up half-way, and the database's. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
-        let failed = self.failed.into_inner() || self.unfinished.into_inner() > 0;
+        let failed = self.failed.into_inner() || self.open_scopes.into_inner() > 0;
         let transaction = self.transaction.into_inner();
         if failed {
             if let Some(transaction) = transaction {
                 transaction.give_up().await;
             }
             let cause = self.ended_by.into_inner().map(SessionError::Database);
-            return Err(cause.filter(SessionError::is_passing).unwrap_or(SessionError::Failed));
+            return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
         }
         // Also where this is dropped before the answer has come: the commit may be done all the same.
         let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
@@ -526,7 +516,7 @@ impl WriteSession {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<Result<T, E>, SessionError> {
         let failed_before = self.failed.load(Ordering::Acquire);
-        self.unfinished.fetch_add(1, Ordering::AcqRel);
+        self.open_scopes.fetch_add(1, Ordering::AcqRel);
         self.execute_unprepared("SAVEPOINT expected").await?;
         let outcome = work.await;
         if outcome.is_err() {
@@ -537,16 +527,16 @@ impl WriteSession {
         }
         self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
         // Not on the way out with an error of the database: that session has failed.
-        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         Ok(outcome)
     }
 
     /// Does `work`, which is several statements and one change: if this is dropped before it ends, the session does not
     /// commit.
-    pub(crate) async fn as_one<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.unfinished.fetch_add(1, Ordering::AcqRel);
+    pub(crate) async fn atomically<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.open_scopes.fetch_add(1, Ordering::AcqRel);
         let outcome = work.await;
-        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         outcome
     }
 
@@ -561,7 +551,7 @@ impl WriteSession {
                 }
             }
         };
-        self.watch(self.transaction.get_or_try_init(begin).await)
+        self.record_failure(self.transaction.get_or_try_init(begin).await)
     }
 
     /// Sends one statement.
@@ -570,14 +560,14 @@ impl WriteSession {
         F: Future<Output = Result<T, DbErr>>,
     {
         let transaction = self.transaction().await?;
-        let outcome = self.as_one(statement(transaction)).await;
+        let outcome = self.atomically(statement(transaction)).await;
         if let Err(error) = &outcome
             && error::leaves_doubt(error)
         {
             // Only the first one: what fails after it fails because of it.
             let _ = self.ended_by.set(error.clone());
         }
-        self.watch(outcome)
+        self.record_failure(outcome)
     }
 
     /// The failure that may have ended the transaction, if there was one.
@@ -586,7 +576,7 @@ impl WriteSession {
     }
 
     /// Remembers a failure, after which nothing is committed.
-    pub(crate) fn watch<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
+    pub(crate) fn record_failure<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
         if outcome.is_err() {
             self.failed.store(true, Ordering::Release);
         }
@@ -719,7 +709,7 @@ pub struct ConsistencyToken(u64);
 #[error("not a consistency token")]
 pub struct InvalidConsistencyToken;
 
-/// How many events go into one statement: nine values each, of the 32 766 that SQLite takes.
+/// How many events go into one statement: eleven values each, of the 32 766 that SQLite takes.
 const EVENTS_AT_ONCE: usize = 500;
 
 /// How long a request waits for the position of what it committed.

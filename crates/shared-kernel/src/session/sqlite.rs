@@ -14,8 +14,8 @@ use sea_orm::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::connect::DatabaseSettings;
 use super::error::{is_busy, leaves_doubt};
+use super::settings::DatabaseSettings;
 use super::{Committed, ConnectError, SessionError, WriteSession};
 
 /// One database.
@@ -168,24 +168,24 @@ pub(super) struct Transaction {
 
 impl Transaction {
     pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.writer.watch(self.transaction.execute_raw(statement)).await
+        self.writer.record_failure(self.transaction.execute_raw(statement)).await
     }
 
     pub(super) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.writer.watch(self.transaction.execute_unprepared(sql)).await
+        self.writer.record_failure(self.transaction.execute_unprepared(sql)).await
     }
 
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.writer.watch(self.transaction.query_all_raw(statement)).await
+        self.writer.record_failure(self.transaction.query_all_raw(statement)).await
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        self.writer.watch(self.transaction.commit()).await
+        self.writer.record_failure(self.transaction.commit()).await
     }
 
     /// A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it either.
     pub(super) async fn roll_back(self) {
-        if let Err(error) = self.writer.watch(self.transaction.rollback()).await {
+        if let Err(error) = self.writer.record_failure(self.transaction.rollback()).await {
             tracing::warn!(%error, "a failed session could not be rolled back in order");
         }
     }
@@ -220,7 +220,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Awaits `statement`, which is under way on the writing connection. If it is given up, or ends in a way that tells
     /// nothing of what the connection is like now, the connection is not used again.
-    pub(super) async fn watch<T>(
+    pub(super) async fn record_failure<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {

@@ -17,18 +17,19 @@ use shared_kernel::testing::{TestDatabase, secret_key};
 pub(crate) mod widget {
     use sea_orm::entity::prelude::*;
     use shared_kernel::clock::Timestamp;
-    use shared_kernel::id::{Id, Prefixed};
+    use shared_kernel::id::{Id, IdKind};
     use shared_kernel::repository::SoftDelete;
 
     #[derive(Debug)]
     pub enum WidgetKind {}
 
-    impl Prefixed for WidgetKind {
+    impl IdKind for WidgetKind {
         const PREFIX: &'static str = "wid";
+        const NAME: &'static str = "widget";
     }
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
     #[sea_orm(table_name = "widgets")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -45,14 +46,6 @@ pub(crate) mod widget {
     }
 
     impl ActiveModelBehavior for ActiveModel {}
-
-    impl SoftDelete for Entity {
-        type Kind = WidgetKind;
-        const ID: Column = Column::Id;
-        const VERSION: Column = Column::Version;
-        const UPDATED_AT: Column = Column::UpdatedAt;
-        const DELETED_AT: Column = Column::DeletedAt;
-    }
 }
 
 pub(crate) type WidgetId = Id<widget::WidgetKind>;

@@ -1,20 +1,24 @@
 //! Events in the outbox.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use sea_orm::{
-    ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Iterable as _, QueryOrder as _,
-};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use shared_kernel::clock::Clock as _;
-use shared_kernel::event::{self, Announcement, DomainEvent};
-use shared_kernel::session::{Databases, Reader as _, SessionError};
-use shared_kernel::testing::FixedClock;
+use shared_kernel::event::{
+    Created, Deleted, DomainEvent, Envelope, Origin, PendingEvent, UnreadableEvent, Updated,
+};
+use shared_kernel::kernel_error::KernelError;
+use shared_kernel::repository::{Precondition, Repository};
+use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::testing::{FixedClock, envelopes, events};
 
-use crate::common::{WidgetId, commit, count, database, database_with_clock, insert};
+use crate::common::widget::{self, WidgetKind};
+use crate::common::{WidgetId, commit, count, database, database_with_clock, insert, stored};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct WidgetPolished {
@@ -24,10 +28,28 @@ struct WidgetPolished {
 }
 
 impl DomainEvent for WidgetPolished {
-    const NAME: &'static str = "widget.polished";
+    type Aggregate = WidgetKind;
+    const ACTION: &'static str = "polished";
+    const VERSION: i32 = 2;
 
-    fn aggregate_id(&self) -> String {
-        self.widget_id.to_string()
+    fn aggregate_id(&self) -> WidgetId {
+        self.widget_id
+    }
+
+    fn aggregate_version(&self) -> Option<i64> {
+        None
+    }
+
+    /// The first version had no strokes.
+    fn from_payload(version: i32, payload: &Value) -> Result<Self, UnreadableEvent> {
+        match version {
+            1 => {
+                let widget_id = serde_json::from_value(payload["widget_id"].clone())?;
+                Ok(Self { widget_id, note: None, strokes: Vec::new() })
+            }
+            2 => Ok(Self::deserialize(payload)?),
+            found => Err(UnreadableEvent::Version { found, known: 2 }),
+        }
     }
 }
 
@@ -38,10 +60,15 @@ struct WidgetBroken {
 }
 
 impl DomainEvent for WidgetBroken {
-    const NAME: &'static str = "widget.broken";
+    type Aggregate = WidgetKind;
+    const ACTION: &'static str = "broken";
 
-    fn aggregate_id(&self) -> String {
-        self.widget_id.to_string()
+    fn aggregate_id(&self) -> WidgetId {
+        self.widget_id
+    }
+
+    fn aggregate_version(&self) -> Option<i64> {
+        None
     }
 }
 
@@ -56,15 +83,16 @@ impl Serialize for Unwritable {
 }
 
 impl DomainEvent for Unwritable {
-    const NAME: &'static str = "test.unwritable";
+    type Aggregate = WidgetKind;
+    const ACTION: &'static str = "unwritable";
 
-    fn aggregate_id(&self) -> String {
-        String::new()
+    fn aggregate_id(&self) -> WidgetId {
+        WidgetId::from_bytes([0; 16])
     }
-}
 
-async fn outbox(databases: &Databases) -> Vec<event::Model> {
-    databases.read_primary().all(event::Entity::find().order_by_asc(event::Column::Id)).await.unwrap()
+    fn aggregate_version(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Whether there is news of events for who asks now.
@@ -94,6 +122,20 @@ async fn a_commit_of_events_is_told_also_to_who_comes_later() {
 }
 
 #[tokio::test]
+async fn a_session_that_begins_anew_keeps_its_origin() {
+    let database = database().await;
+    let mut session = database.write();
+    session.set_origin(Origin::system("test"));
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    session.restart();
+    session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
+    commit(session).await;
+    let principals: Vec<_> =
+        envelopes(&database).await.into_iter().map(|envelope| envelope.principal).collect();
+    assert_eq!(principals, [Some("system:test".to_owned())]);
+}
+
+#[tokio::test]
 async fn an_event_is_there_with_its_change() {
     let clock = Arc::new(FixedClock::at_system_time());
     let database = database_with_clock(clock.clone()).await;
@@ -105,31 +147,83 @@ async fn an_event_is_there_with_its_change() {
         strokes: vec![i64::MIN, 0, i64::MAX],
     };
     let id = session.emit(&polished).await.unwrap();
-    assert!(outbox(&database).await.is_empty(), "nobody sees it before the commit");
+    assert!(envelopes(&database).await.is_empty(), "nobody sees it before the commit");
     commit(session).await;
-    let [row] = outbox(&database).await.try_into().unwrap();
-    assert_eq!((row.id, &*row.name, &row.aggregate_id), (id, "widget.polished", &widget.id.to_string()));
-    assert_eq!((row.occurred_at, row.available_at, row.attempts), (clock.now(), clock.now(), 0));
-    assert_eq!((row.delivered_at, &row.last_error), (None, &None));
-    assert_eq!(row.read::<WidgetPolished>().unwrap(), Some(polished));
-    assert_eq!(row.read::<WidgetBroken>().unwrap(), None, "it is another event");
-    let renamed =
-        event::Model { name: WidgetBroken::NAME.into(), payload: serde_json::json!({"widget": 1}), ..row };
-    renamed.read::<WidgetBroken>().unwrap_err();
+    let [envelope] = envelopes(&database).await.try_into().unwrap();
+    assert_eq!((envelope.id, &*envelope.name, envelope.version), (id, "widget.polished", 2));
+    assert_eq!((&*envelope.aggregate_type, &envelope.aggregate_id), ("widget", &widget.id.to_string()));
+    assert_eq!(
+        (envelope.occurred_at, &envelope.principal, &envelope.traceparent),
+        (clock.now(), &None, &None)
+    );
+    assert_eq!(envelope.read::<WidgetPolished>().unwrap(), Some(polished));
+    assert_eq!(envelope.read::<WidgetBroken>().unwrap(), None, "it is another event");
+    let broken =
+        |version, payload| Envelope { name: WidgetBroken::name(), version, payload, ..envelope.clone() };
+    let misshapen = broken(1, json!({"widget": 1})).read::<WidgetBroken>();
+    assert!(matches!(misshapen, Err(UnreadableEvent::Shape(_))), "{misshapen:?}");
+    for version in [0, 2] {
+        let other = broken(version, json!({"widget_id": widget.id})).read::<WidgetBroken>();
+        assert!(matches!(other, Err(UnreadableEvent::Version { known: 1, .. })), "{other:?}");
+    }
+    let before = Envelope { version: 1, payload: json!({"widget_id": widget.id}), ..envelope };
+    assert_eq!(before.read::<WidgetPolished>().unwrap().unwrap().strokes, [0; 0]);
 }
 
 #[tokio::test]
-async fn an_event_whose_type_is_not_known_is_told_alike() {
+async fn an_event_whose_type_is_not_known_is_emitted_alike() {
     let database = database().await;
     let session = database.write();
+    session.set_origin(Origin::system("test"));
     let polished = WidgetPolished { widget_id: session.new_id(), note: None, strokes: vec![1] };
     let first = session.emit(&polished).await.unwrap();
-    let second = session.announce(Announcement::of(&polished).unwrap()).await.unwrap();
+    let second = session.emit_raw(PendingEvent::of(&polished).unwrap()).await.unwrap();
     commit(session).await;
-    let [emitted, announced] = outbox(&database).await.try_into().unwrap();
-    assert!((emitted.id, announced.id) == (first, second) && first < second);
-    assert_eq!(announced, event::Model { id: second, ..emitted });
-    assert!(Announcement::of(&Unwritable).is_err());
+    let [emitted, raw] = envelopes(&database).await.try_into().unwrap();
+    assert!((emitted.id, raw.id) == (first, second) && first < second);
+    assert_eq!(emitted.principal.as_deref(), Some("system:test"));
+    assert_eq!(raw, Envelope { id: second, ..emitted });
+    assert!(PendingEvent::of(&Unwritable).is_err());
+}
+
+/// Widgets whose life is told.
+struct Told;
+
+impl Repository for Told {
+    type Entity = widget::Entity;
+    type Row = widget::ActiveModel;
+    const EMITS_EVENTS: bool = true;
+}
+
+#[tokio::test]
+async fn a_repository_emits_what_happens_to_its_rows() {
+    let database = database().await;
+    let made = stored(&database, "a").await;
+    assert!(envelopes(&database).await.is_empty(), "the repository of widgets emits nothing");
+    let session = database.write();
+    let (id, none) = (made.id, Precondition::None);
+    let again =
+        widget::ActiveModel { id: Set(session.new_id()), label: Set("b".into()), ..made.into_active_model() };
+    let other = Told::insert(&session, again.reset_all()).await.unwrap();
+    let named = |name: &str| widget::ActiveModel { name: Set(name.to_owned()), ..Default::default() };
+    for name in ["x", "x", "y"] {
+        Told::update(&session, id, &none, named(name)).await.unwrap().unwrap();
+    }
+    Told::update(&session, id, &none, <widget::ActiveModel as Default>::default()).await.unwrap().unwrap();
+    assert!(Told::update(&session, session.new_id(), &none, named("z")).await.unwrap().is_none());
+    Told::soft_delete(&session, id, &none).await.unwrap().unwrap();
+    assert!(Told::soft_delete(&session, id, &none).await.unwrap().is_none());
+    commit(session).await;
+    assert_eq!(events::<Created<WidgetKind>>(&database).await, [Created::new(other.id, 1, None)]);
+    assert_eq!(
+        events::<Updated<WidgetKind>>(&database).await,
+        [2, 3].map(|version| Updated::new(id, version, None))
+    );
+    assert_eq!(events::<Deleted<WidgetKind>>(&database).await, [Deleted::new(id, 4, None)]);
+    let told: Vec<_> =
+        envelopes(&database).await.into_iter().map(|it| (it.name, it.aggregate_version)).collect();
+    let expected = [("created", 1), ("updated", 2), ("updated", 3), ("deleted", 4)];
+    assert_eq!(told, expected.map(|(action, version)| (format!("widget.{action}"), Some(version))));
 }
 
 #[tokio::test]
@@ -148,13 +242,13 @@ async fn an_event_goes_with_its_change() {
     let outcome = undone
         .savepoint(async {
             undone.emit(&WidgetBroken { widget_id: widget.id }).await?;
-            Err::<(), SessionError>(SessionError::Stale)
+            Err::<(), KernelError>(KernelError::Stale)
         })
         .await
         .unwrap();
     outcome.unwrap_err();
     commit(undone).await;
-    assert!(outbox(&database).await.is_empty());
+    assert!(envelopes(&database).await.is_empty());
 }
 
 #[tokio::test]
@@ -181,7 +275,7 @@ async fn events_of_a_session_are_in_the_order_of_what_happened() {
         commit(session).await;
         clock.advance(Duration::from_millis(1));
     }
-    let ids: Vec<_> = outbox(&database).await.into_iter().map(|row| row.id).collect();
+    let ids: Vec<_> = envelopes(&database).await.into_iter().map(|row| row.id).collect();
     assert_eq!(ids, emitted);
 }
 
@@ -200,35 +294,7 @@ async fn events_of_two_sessions_are_in_the_order_of_their_changes() {
     clock.advance(Duration::from_secs(1));
     let second = early.emit(&WidgetBroken { widget_id }).await.unwrap();
     commit(early).await;
-    let rows = outbox(&database).await;
+    let rows = envelopes(&database).await;
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [first, second]);
     assert_eq!(rows[1].occurred_at, began, "the instant of its session");
-}
-
-/// The table has the columns of the model and no other, and each keeps what is put into it.
-#[tokio::test]
-async fn the_model_of_the_outbox_agrees_with_its_table() {
-    use sea_orm::{ConnectionTrait as _, IdenStatic as _};
-
-    let database = database().await;
-    let session = database.write();
-    let row = event::Model {
-        id: session.new_id(),
-        name: "n".repeat(100),
-        aggregate_id: "a".repeat(100),
-        payload: serde_json::json!({"text": "a\u{1f4a1}b", "list": [1, 2.5, null, true], "deep": {"empty": {}}}),
-        occurred_at: session.now(),
-        attempts: i32::MAX,
-        available_at: session.now() + Duration::from_micros(1),
-        delivered_at: Some(session.now() + Duration::from_secs(1)),
-        last_error: Some("e".repeat(10_000)),
-    };
-    let inserted = row.clone().into_active_model().reset_all().insert(&session).await.unwrap();
-    commit(session).await;
-    assert_eq!(inserted, row);
-    assert_eq!(outbox(&database).await, [row]);
-    let columns: BTreeSet<String> = event::Column::iter().map(|column| column.as_str().to_owned()).collect();
-    let all = sea_orm::Statement::from_string(database.backend(), "SELECT * FROM outbox_events");
-    let stored = database.primary().query_one_raw(all).await.unwrap().unwrap();
-    assert_eq!(stored.column_names().into_iter().collect::<BTreeSet<_>>(), columns);
 }

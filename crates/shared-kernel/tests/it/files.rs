@@ -7,7 +7,8 @@ use sea_orm::sea_query::SelectStatement;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::files::{self, Files, FilesError, StoredFile};
 use shared_kernel::id::UploadId;
-use shared_kernel::session::SessionError;
+use shared_kernel::kernel_error::KernelError;
+
 use shared_kernel::testing::{PlainFiles, TestDatabase};
 
 /// Cannot make a URL.
@@ -59,7 +60,7 @@ async fn a_url_that_cannot_be_made_is_our_own_fault() {
     let database = TestDatabase::new::<migration::Migrator>().await;
     let upload = database.upload_of(&database.user().await).await;
     let error = files::urls(&Broken, &database.read(None), [upload]).await.unwrap_err();
-    assert!(matches!(error, SessionError::Files(_)), "{error:?}");
+    assert!(matches!(error, KernelError::Files(_)), "{error:?}");
     assert_eq!(error.problem().code, "internal_error");
     assert_eq!(error.source().unwrap().to_string(), "no key");
 }

@@ -37,7 +37,7 @@ async fn leave_pages(databases: &Databases, pages: i64) {
 
 #[track_caller]
 fn comes_again(error: &SessionError) {
-    assert!(error.is_passing(), "{error:?}");
+    assert!(error.is_transient(), "{error:?}");
     assert_eq!(error.problem().kind, Kind::Unavailable);
     assert!(error.retry_after().is_some());
 }

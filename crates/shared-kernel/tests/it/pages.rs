@@ -8,9 +8,10 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, ModelTrait, QueryFilter as _};
 use shared_kernel::decimal::Fixed;
 use shared_kernel::error::DomainError as _;
-use shared_kernel::page::{Direction, Include, Order, PageQuery, PageRequest};
+use shared_kernel::kernel_error::KernelError;
+use shared_kernel::page::{self, Direction, Include, Order, PageQuery, PageRequest};
 use shared_kernel::repository::{Precondition, Repository as _, SoftDelete, live};
-use shared_kernel::session::{Databases, Reader as _, SessionError};
+use shared_kernel::session::{Databases, Reader as _};
 use uuid::Uuid;
 
 use crate::common::{Widgets, commit, database, moment, opened_again, widget};
@@ -76,7 +77,7 @@ pub(crate) async fn follow<E: SoftDelete<Model: ModelTrait<Entity = E>>>(
     let mut request = PageRequest::first(limit);
     let mut rows = Vec::new();
     for page in 1..=200 {
-        let answer = databases.read(None).page(live(), &request, order).await.unwrap();
+        let answer = page::fetch(&databases.read(None), live(), &request, order).await.unwrap();
         assert_eq!(answer.total, None, "nobody asked for it");
         assert!(answer.items.len() <= usize::try_from(limit).unwrap());
         rows.extend(answer.items);
@@ -185,7 +186,7 @@ async fn a_cursor_is_good_for_its_own_list_order_and_installation() {
         Order::newest_first(),
     ] {
         let refused = page(&database, &cursor, other).await.unwrap_err();
-        assert!(matches!(refused, SessionError::Cursor), "{other:?}: {refused:?}");
+        assert!(matches!(refused, KernelError::Cursor), "{other:?}: {refused:?}");
         let fields = refused.fields();
         assert_eq!((refused.problem().code, &*fields[0].pointer), ("validation_failed", "/cursor"));
     }
@@ -195,7 +196,7 @@ async fn a_cursor_is_good_for_its_own_list_order_and_installation() {
         ["", "x", "=", "AQ", "e30", "\u{1f4a1}", "' OR 1=1 --", &longer, shorter, &format!("{cursor}=")]
     {
         let refused = page(&database, garbage, by_name).await.unwrap_err();
-        assert!(matches!(refused, SessionError::Cursor), "{garbage}: {refused:?}");
+        assert!(matches!(refused, KernelError::Cursor), "{garbage}: {refused:?}");
     }
     // Another installation signs with another key.
     let secret = secrecy::SecretString::from("the secret of another installation");
@@ -203,7 +204,7 @@ async fn a_cursor_is_good_for_its_own_list_order_and_installation() {
     let settings = shared_kernel::session::DatabaseSettings::new(database.url().into());
     let clock = shared_kernel::clock::SystemClock::shared();
     let elsewhere = Databases::connect(&settings, clock, &secret).await.unwrap();
-    assert!(matches!(page(&elsewhere, &cursor, by_name).await, Err(SessionError::Cursor)));
+    assert!(matches!(page(&elsewhere, &cursor, by_name).await, Err(KernelError::Cursor)));
     // Another process of the same one does not.
     let same = opened_again(&database, |_| ()).await;
     assert_eq!(
@@ -219,11 +220,11 @@ async fn a_cursor_of_one_list_is_none_of_another() {
     mod user_row {
         use sea_orm::entity::prelude::*;
         use shared_kernel::clock::Timestamp;
-        use shared_kernel::id::{UserId, UserKind};
+        use shared_kernel::id::UserId;
         use shared_kernel::repository::SoftDelete;
 
         #[sea_orm::model]
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
         #[sea_orm(table_name = "users")]
         pub struct Model {
             #[sea_orm(primary_key, auto_increment = false)]
@@ -234,23 +235,16 @@ async fn a_cursor_of_one_list_is_none_of_another() {
         }
 
         impl ActiveModelBehavior for ActiveModel {}
-
-        impl SoftDelete for Entity {
-            type Kind = UserKind;
-            const ID: Column = Column::Id;
-            const VERSION: Column = Column::Version;
-            const UPDATED_AT: Column = Column::UpdatedAt;
-            const DELETED_AT: Column = Column::DeletedAt;
-        }
     }
     let database = database().await;
     fill(&database).await;
     let reader = database.read(None);
-    let page = reader.page(Widgets::live(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
+    let page =
+        page::fetch(&reader, Widgets::live(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
     let request = PageRequest::after(10, page.next_cursor.unwrap());
     let rows = live::<user_row::Entity>();
-    let refused = reader.page(rows, &request, Order::newest_first()).await.unwrap_err();
-    assert!(matches!(refused, SessionError::Cursor), "{refused:?}");
+    let refused = page::fetch(&reader, rows, &request, Order::newest_first()).await.unwrap_err();
+    assert!(matches!(refused, KernelError::Cursor), "{refused:?}");
 }
 
 #[tokio::test]
@@ -427,7 +421,7 @@ async fn a_walk_goes_on_across_the_border_wherever_it_begins() {
                 ..Default::default()
             };
             let request = PageRequest::try_from(query).unwrap();
-            let page = reader.page(live(), &request, order).await.unwrap();
+            let page = page::fetch(&reader, live(), &request, order).await.unwrap();
             let end = (offset + 3).min(rows.len());
             assert_eq!(
                 (&*page.items, page.total),
@@ -438,7 +432,7 @@ async fn a_walk_goes_on_across_the_border_wherever_it_begins() {
                 assert_eq!(end, rows.len());
                 continue;
             };
-            let rest = reader.page(live(), &PageRequest::after(100, cursor), order).await.unwrap();
+            let rest = page::fetch(&reader, live(), &PageRequest::after(100, cursor), order).await.unwrap();
             assert_eq!((&*rest.items, rest.next_cursor), (&expected[end..], None), "{direction:?} {offset}");
         }
     }
@@ -456,7 +450,7 @@ async fn a_column_of_nothing_but_nulls_or_values_is_an_order_too() {
         let changes =
             gadget::ActiveModel { maybe_day: Set(None), maybe_rank: Set(Some(1)), ..Default::default() };
         let update = types::Gadgets::update(&session, row.id, &Precondition::None, changes).await;
-        update.unwrap().unwrap().into_row();
+        update.unwrap().unwrap();
     }
     commit(session).await;
     for column in [gadget::Column::MaybeDay, gadget::Column::MaybeRank] {
@@ -477,8 +471,9 @@ async fn an_unexpected_null_gives_no_cursor() {
     let database = types::database().await;
     types::stored(&database, [|row| row, |row| row]).await;
     let order = Order::<gadget::Entity>::by("rank", gadget::Column::MaybeRank, Direction::Ascending);
-    let refused = database.read_primary().page(live(), &PageRequest::first(1), order).await.unwrap_err();
-    assert!(matches!(refused, SessionError::Cursor), "{refused:?}");
+    let refused =
+        page::fetch(&database.read_primary(), live(), &PageRequest::first(1), order).await.unwrap_err();
+    assert!(matches!(refused, KernelError::Cursor), "{refused:?}");
 }
 
 /// A moment in a filter is compared as a moment, whatever the length of its fraction: SQLite compares texts.

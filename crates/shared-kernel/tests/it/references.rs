@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, Schema};
-use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock as _, Timestamp};
 use shared_kernel::error::{DomainError as _, Invalid, Kind};
-use shared_kernel::event::DomainEvent;
-use shared_kernel::id::{Id, Prefixed};
+use shared_kernel::event::Deleted;
+use shared_kernel::id::{Id, IdKind};
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
-use shared_kernel::reference::{self, OnDelete, Pointed, Reference, Resource, Resources};
-use shared_kernel::repository::{Precondition, Repository};
+use shared_kernel::reference::{self, ReferenceField};
+use shared_kernel::repository::{self, Precondition, Repository};
+use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, as_admin, at_once, events};
 
@@ -28,17 +29,18 @@ macro_rules! table {
         mod $module {
             use sea_orm::entity::prelude::*;
             use shared_kernel::clock::Timestamp;
-            use shared_kernel::id::{Id, Prefixed};
+            use shared_kernel::id::{Id, IdKind};
             use shared_kernel::repository::{Repository, SoftDelete};
 
             #[derive(Debug)]
             pub enum RowKind {}
 
-            impl Prefixed for RowKind {
+            impl IdKind for RowKind {
                 const PREFIX: &'static str = $prefix;
+                const NAME: &'static str = $table;
             }
 
-            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
             #[sea_orm(table_name = $table)]
             pub struct Model {
                 #[sea_orm(primary_key, auto_increment = false)]
@@ -55,14 +57,6 @@ macro_rules! table {
             pub enum Relation {}
 
             impl ActiveModelBehavior for ActiveModel {}
-
-            impl SoftDelete for Entity {
-                type Kind = RowKind;
-                const ID: Column = Column::Id;
-                const VERSION: Column = Column::Version;
-                const UPDATED_AT: Column = Column::UpdatedAt;
-                const DELETED_AT: Column = Column::DeletedAt;
-            }
 
             pub(crate) struct $Repository;
 
@@ -83,25 +77,7 @@ type HarbourId = Id<harbour::RowKind>;
 type ShipId = Id<ship::RowKind>;
 type CargoId = Id<cargo::RowKind>;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct ShipSank {
-    ship_id: ShipId,
-    home: Option<String>,
-}
-
-impl DomainEvent for ShipSank {
-    const NAME: &'static str = "ship.sank";
-
-    fn aggregate_id(&self) -> String {
-        self.ship_id.to_string()
-    }
-}
-
-impl From<&ship::Model> for ShipSank {
-    fn from(row: &ship::Model) -> Self {
-        Self { ship_id: row.id, home: row.first_id.clone() }
-    }
-}
+type ShipSank = Deleted<ship::RowKind>;
 
 const fn first(to: &'static str, on_delete: OnDelete) -> Reference {
     Reference { column: "first_id", to, on_delete }
@@ -114,8 +90,8 @@ const fn second(to: &'static str, on_delete: OnDelete) -> Reference {
 const HARBOURS: Resource = Resource::visible_to_all("harbours");
 
 const fn ships(references: &'static [Reference]) -> Resource {
-    let deleted = Some(reference::deletion::<ship::Entity, ShipSank> as _);
-    Resource { references, deleted, ..Resource::visible_to_all("ships") }
+    let deletion_event = Some(repository::deletion::<Ships> as _);
+    Resource { references, deletion_event, ..Resource::visible_to_all("ships") }
 }
 
 const fn cargoes(references: &'static [Reference]) -> Resource {
@@ -158,7 +134,7 @@ struct Row {
 }
 
 /// Makes a row of a table by its name.
-async fn insert<K: Prefixed>(
+async fn insert<K: IdKind>(
     session: &WriteSession,
     table: &'static str,
     first: Option<&str>,
@@ -180,7 +156,7 @@ async fn insert<K: Prefixed>(
 }
 
 impl World {
-    async fn stored<K: Prefixed>(
+    async fn stored<K: IdKind>(
         &self,
         table: &'static str,
         first: Option<&str>,
@@ -205,7 +181,7 @@ impl World {
     }
 
     /// A row as it is now, deleted or not. Its table is told by its id.
-    async fn row<K: Prefixed>(&self, id: Id<K>) -> Row {
+    async fn row<K: IdKind>(&self, id: Id<K>) -> Row {
         let table = match K::PREFIX {
             "hrb" => "harbours",
             "shp" => "ships",
@@ -224,7 +200,7 @@ impl World {
         }
     }
 
-    async fn lives<K: Prefixed>(&self, id: Id<K>) -> bool {
+    async fn lives<K: IdKind>(&self, id: Id<K>) -> bool {
         self.row(id).await.deleted_at.is_none()
     }
 
@@ -240,11 +216,12 @@ impl World {
 
 async fn delete<R: Repository>(
     databases: &Databases,
-    id: Id<<R::Entity as shared_kernel::repository::SoftDelete>::Kind>,
-) -> Result<(), SessionError> {
+    id: Id<<R::Entity as repository::SoftDelete>::Kind>,
+) -> Result<(), KernelError> {
     let session = databases.write();
     R::soft_delete(&session, id, &Precondition::None).await?.unwrap();
-    session.commit(()).await.map(Committed::into_value)
+    session.commit(()).await?.into_value();
+    Ok(())
 }
 
 #[tokio::test]
@@ -274,7 +251,7 @@ async fn what_goes_with_another_goes_as_far_as_that_leads_and_is_told() {
     assert_eq!(world.row(tea).await, gone(Some(anna.to_string())));
     assert_eq!([world.row(berta).await, world.row(elsewhere).await], before, "deleted before, or elsewhere");
     assert_eq!([world.row(brest).await, world.row(other).await], untouched);
-    let sank = ShipSank { ship_id: anna, home: Some(kiel.to_string()) };
+    let sank = ShipSank::new(anna, 2, None);
     assert_eq!(events::<ShipSank>(&world).await, [sank], "who deletes a row itself tells by itself");
 }
 
@@ -292,7 +269,7 @@ async fn a_living_row_that_may_not_lose_it_keeps_it_and_nothing_is_changed() {
 
     let session = world.write();
     let refused = Harbours::soft_delete(&session, kiel, &Precondition::None).await.unwrap_err();
-    assert!(matches!(refused, SessionError::Referenced { by: "cargoes" }), "{refused:?}");
+    assert!(matches!(refused, KernelError::Referenced { by: "cargoes" }), "{refused:?}");
     assert_eq!((refused.problem().kind, refused.problem().code), (Kind::Conflict, "still_referenced"));
     assert_eq!(refused.retry_after(), None);
     assert!(matches!(session.commit(()).await, Err(SessionError::Failed)), "who ignores it commits nothing");
@@ -320,7 +297,7 @@ async fn a_refused_deletion_in_a_savepoint_is_undone_and_the_session_is_good() {
         .savepoint(async { Harbours::soft_delete(&session, kiel, &Precondition::None).await })
         .await
         .unwrap();
-    assert!(matches!(refused, Err(SessionError::Referenced { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(KernelError::Referenced { .. })), "{refused:?}");
     Harbours::soft_delete(&session, brest, &Precondition::None).await.unwrap().unwrap();
     commit(session).await;
     assert_eq!(
@@ -385,7 +362,7 @@ async fn what_only_forgets_passes_nothing_on() {
     delete::<Harbours>(&world, kiel).await.unwrap();
     assert_eq!(world.row(anna).await.first_id, None);
     assert!(world.lives(anna).await && world.lives(tea).await);
-    assert!(matches!(delete::<Ships>(&world, anna).await, Err(SessionError::Referenced { by: "cargoes" })));
+    assert!(matches!(delete::<Ships>(&world, anna).await, Err(KernelError::Referenced { by: "cargoes" })));
 }
 
 /// Whichever of the two ways is looked at first: what goes anyway keeps nothing.
@@ -399,7 +376,7 @@ async fn what_goes_for_another_reason_keeps_nothing() {
     let anna = world.ship(kiel).await;
     let on_board: CargoId = world.stored("cargoes", Some(&anna.to_string()), Some(&kiel.to_string())).await;
     let on_land: CargoId = world.stored("cargoes", None, Some(&kiel.to_string())).await;
-    assert!(matches!(delete::<Harbours>(&world, kiel).await, Err(SessionError::Referenced { .. })));
+    assert!(matches!(delete::<Harbours>(&world, kiel).await, Err(KernelError::Referenced { .. })));
     assert!(world.lives(on_board).await);
     delete::<Cargoes>(&world, on_land).await.unwrap();
     delete::<Harbours>(&world, kiel).await.unwrap();
@@ -493,8 +470,8 @@ async fn many_that_are_deleted_at_once_are_followed_together() {
     let harbours = [world.harbour().await, world.harbour().await];
     let all = [world.ship(harbours[0]).await, world.ship(harbours[1]).await];
     let session = world.write();
-    reference::follow(&session, "harbours", &harbours).await.unwrap();
-    reference::follow::<harbour::RowKind>(&session, "harbours", &[]).await.unwrap();
+    reference::apply_on_delete(&session, "harbours", &harbours).await.unwrap();
+    reference::apply_on_delete::<harbour::RowKind>(&session, "harbours", &[]).await.unwrap();
     commit(session).await;
     assert_eq!((world.lives(all[0]).await, world.lives(all[1]).await), (false, false));
 }
@@ -537,25 +514,20 @@ async fn a_deletion_that_is_given_up_half_way_is_not_committed() {
     assert_eq!(world.row(tea).await.first_id, None);
 }
 
-/// What a service answers with.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    #[error(transparent)]
-    Session(#[from] SessionError),
-}
-
-async fn refer(session: &WriteSession, principal: &Principal, pointed: &[Pointed]) -> Result<(), Refused> {
-    reference::refuse_dangling(session, principal, pointed).await
+async fn refer(
+    session: &WriteSession,
+    principal: &Principal,
+    pointed: &[ReferenceField],
+) -> Result<(), KernelError> {
+    reference::check_references(session, principal, pointed).await
 }
 
 /// The pointers that were refused.
-async fn refused(databases: &Databases, principal: &Principal, pointed: &[Pointed]) -> Vec<String> {
+async fn refused(databases: &Databases, principal: &Principal, pointed: &[ReferenceField]) -> Vec<String> {
     let session = databases.write();
     match refer(&session, principal, pointed).await {
         Ok(()) => Vec::new(),
-        Err(Refused::Invalid(Invalid(fields))) => {
+        Err(KernelError::Invalid(Invalid(fields))) => {
             for field in &fields {
                 assert_eq!(
                     (&*field.code, &*field.message),
@@ -572,7 +544,7 @@ async fn refused(databases: &Databases, principal: &Principal, pointed: &[Pointe
 async fn only_what_lives_and_may_be_seen_can_be_referred_to() {
     /// Whose it is stands in the second column.
     const SHIPS: Resource = Resource {
-        visible: |principal| Condition::all().add(ship::Column::SecondId.eq(principal.to_string())),
+        referable: |principal| Condition::all().add(ship::Column::SecondId.eq(principal.to_string())),
         ..Resource::visible_to_all("ships")
     };
     let world = world(&[HARBOURS, SHIPS]).await;
@@ -581,9 +553,9 @@ async fn only_what_lives_and_may_be_seen_can_be_referred_to() {
     delete::<Harbours>(&world, brest).await.unwrap();
     let anna: ShipId = world.stored("ships", None, Some(&ada.to_string())).await;
     let unknown = HarbourId::new(world.clock.now());
-    let harbour = |id| Pointed::new("/harbour_id", "harbours", Some(id));
-    let ship = || Pointed::new("/ship_id", "ships", Some(anna));
-    let nothing: Pointed = Pointed::new("/berth_id", "harbours", None::<HarbourId>);
+    let harbour = |id| ReferenceField::new("/harbour_id", "harbours", Some(id));
+    let ship = || ReferenceField::new("/ship_id", "ships", Some(anna));
+    let nothing: ReferenceField = ReferenceField::new("/berth_id", "harbours", None::<HarbourId>);
 
     assert_eq!(refused(&world, &ada, &[]).await, [""; 0]);
     assert_eq!(refused(&world, &ada, &[ship(), nothing.clone(), harbour(kiel)]).await, [""; 0]);
@@ -594,7 +566,7 @@ async fn only_what_lives_and_may_be_seen_can_be_referred_to() {
     let all = [ship(), nothing, harbour(brest), harbour(kiel)];
     assert_eq!(refused(&world, &eve, &all).await, ["/ship_id", "/harbour_id"]);
     // An id of another kind is of no row.
-    let confused = Pointed::new("/harbour_id", "harbours", Some(anna));
+    let confused = ReferenceField::new("/harbour_id", "harbours", Some(anna));
     assert_eq!(refused(&world, &ada, &[confused]).await, ["/harbour_id"]);
 
     // A refusal is no failed statement: the session may go on.
@@ -608,20 +580,24 @@ async fn what_nobody_registered_is_visible_to_nobody() {
     let world = world(&[HARBOURS]).await;
     let ada = world.database.user().await;
     let anna: ShipId = world.stored("ships", None, None).await;
-    let ship = Pointed::new("/ship_id", "ships", Some(anna));
-    let kiel = Pointed::new("/harbour_id", "harbours", Some(world.harbour().await));
+    let ship = ReferenceField::new("/ship_id", "ships", Some(anna));
+    let kiel = ReferenceField::new("/harbour_id", "harbours", Some(world.harbour().await));
     assert_eq!(refused(&world, &ada, &[kiel, ship.clone()]).await, ["/ship_id"]);
     let admin = as_admin(&ada);
     assert_eq!(refused(&world, &admin, &[ship]).await, ["/ship_id"]);
-    let user = Pointed::new("/user_id", "users", ada.user());
+    let user = ReferenceField::new("/user_id", "users", ada.user());
     assert_eq!(refused(&world, &ada, &[user]).await, ["/user_id"]);
     assert!(world.resources().find("ships").is_none());
 }
 
 /// Refers to a harbour as a service does.
-async fn put_in(databases: &Databases, principal: &Principal, harbour: HarbourId) -> Result<ShipId, Refused> {
+async fn put_in(
+    databases: &Databases,
+    principal: &Principal,
+    harbour: HarbourId,
+) -> Result<ShipId, KernelError> {
     let session = databases.write();
-    refer(&session, principal, &[Pointed::new("/harbour_id", "harbours", Some(harbour))]).await?;
+    refer(&session, principal, &[ReferenceField::new("/harbour_id", "harbours", Some(harbour))]).await?;
     // Time for others to come in between, if they could.
     tokio::task::yield_now().await;
     let ship = insert(&session, "ships", Some(&harbour.to_string()), None).await?;
@@ -634,7 +610,7 @@ async fn what_is_referred_to_waits_with_its_deletion() {
     let world = world(&[HARBOURS, SHIPS]).await;
     let (ada, kiel) = (world.database.user().await, world.harbour().await);
     let session = world.write();
-    refer(&session, &ada, &[Pointed::new("/harbour_id", "harbours", Some(kiel))]).await.unwrap();
+    refer(&session, &ada, &[ReferenceField::new("/harbour_id", "harbours", Some(kiel))]).await.unwrap();
     let databases = Databases::clone(&world);
     let deletion = tokio::spawn(async move { delete::<Harbours>(&databases, kiel).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -654,7 +630,7 @@ async fn what_is_referred_to_further_down_waits_with_its_deletion() {
     let (ada, kiel) = (world.database.user().await, world.harbour().await);
     let anna = world.ship(kiel).await;
     let session = world.write();
-    refer(&session, &ada, &[Pointed::new("/ship_id", "ships", Some(anna))]).await.unwrap();
+    refer(&session, &ada, &[ReferenceField::new("/ship_id", "ships", Some(anna))]).await.unwrap();
     let databases = Databases::clone(&world);
     let deletion = tokio::spawn(async move { delete::<Harbours>(&databases, kiel).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -678,7 +654,7 @@ async fn who_refers_to_what_is_being_deleted_waits_and_is_refused() {
     assert!(!arrival.is_finished());
     commit(session).await;
     let refused = arrival.await.unwrap();
-    assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
+    assert!(matches!(refused, Err(KernelError::Invalid(_))), "{refused:?}");
 }
 
 /// Twenty put in while one closes the harbour; several times, because it is a matter of luck who comes when.
@@ -693,13 +669,13 @@ async fn crowd(resources: &[Resource]) {
             async move {
                 if number == 7 {
                     return match delete::<Harbours>(&databases, kiel).await {
-                        Ok(()) | Err(SessionError::Referenced { .. }) => None,
+                        Ok(()) | Err(KernelError::Referenced { .. }) => None,
                         Err(error) => panic!("{error:?}"),
                     };
                 }
                 match put_in(&databases, &ada, kiel).await {
                     Ok(ship) => Some(ship),
-                    Err(Refused::Invalid(_)) => None,
+                    Err(KernelError::Invalid(_)) => None,
                     Err(error) => panic!("{error:?}"),
                 }
             }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait as _;
 use shared_kernel::clock::Clock as _;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, PageRequest};
-use shared_kernel::repository::{Precondition, Repository as _, Revision, Update};
-use shared_kernel::session::{Databases, Reader as _, SessionError};
+use shared_kernel::repository::{Precondition, Repository as _, Revision};
+use shared_kernel::session::{Databases, Reader as _};
 use shared_kernel::testing::{FixedClock, at_once};
 
 use crate::common::{
@@ -47,14 +48,14 @@ async fn a_change_counts_the_version_up_and_touches_nothing_else() {
     };
     let first = update(named("new")).await;
     let changed = widget::Model { name: "new".into(), version: 2, updated_at: clock.now(), ..before.clone() };
-    assert_eq!(first, Update::Changed(changed.clone()));
+    assert_eq!(first, changed);
     // Nothing is set, or nothing that was not so already.
     clock.advance(Duration::from_mins(1));
     for nothing in [widget::ActiveModel::default(), named("new")] {
-        assert_eq!(update(nothing).await, Update::Unchanged(changed.clone()));
+        assert_eq!(update(nothing).await, changed);
     }
     let both = widget::ActiveModel { label: Set("c".into()), ..named("new") };
-    let Update::Changed(second) = update(both).await else { panic!("the label is another") };
+    let second = update(both).await;
     assert_eq!((second.version, &*second.label, &*second.name), (3, "c", "new"));
     commit(session).await;
     assert_eq!(found(&database, second.id).await, Some(second));
@@ -94,25 +95,24 @@ async fn a_precondition_that_does_not_hold_is_told_from_a_missing_row() {
     // The version that another row has says nothing of this one.
     for stale in [at(before.id, &[2]), at(before.id, &[]), at(before.id, &[0, 7]), at(other.id, &[1])] {
         let update = Widgets::update(&session, before.id, &stale, named("x")).await;
-        assert!(matches!(update, Err(SessionError::Stale)), "{stale:?}: {update:?}");
+        assert!(matches!(update, Err(KernelError::Stale)), "{stale:?}: {update:?}");
         let delete = Widgets::soft_delete(&session, before.id, &stale).await;
-        assert!(matches!(delete, Err(SessionError::Stale)), "{stale:?}: {delete:?}");
+        assert!(matches!(delete, Err(KernelError::Stale)), "{stale:?}: {delete:?}");
         let nothing = Widgets::update(&session, before.id, &stale, widget::ActiveModel::default()).await;
-        assert!(matches!(nothing, Err(SessionError::Stale)), "{stale:?}: {nothing:?}");
+        assert!(matches!(nothing, Err(KernelError::Stale)), "{stale:?}: {nothing:?}");
         assert_eq!(Widgets::update(&session, session.new_id(), &stale, named("x")).await.unwrap(), None);
         assert_eq!(Widgets::soft_delete(&session, session.new_id(), &stale).await.unwrap(), None);
     }
     let current = at(before.id, &[7, 1]);
     let changed = Widgets::update(&session, before.id, &current, named("x")).await.unwrap().unwrap();
-    let changed = changed.into_row();
     assert_eq!((changed.version, &*changed.name), (2, "x"));
     // What is to be set is so already, and was not when the client looked.
     for stale in [at(before.id, &[1]), at(other.id, &[2])] {
         let same = Widgets::update(&session, before.id, &stale, named("x")).await;
-        assert!(matches!(same, Err(SessionError::Stale)), "{stale:?}: {same:?}");
+        assert!(matches!(same, Err(KernelError::Stale)), "{stale:?}: {same:?}");
     }
     let same = Widgets::update(&session, before.id, &at(before.id, &[2]), named("x")).await.unwrap();
-    assert_eq!(same, Some(Update::Unchanged(changed)));
+    assert_eq!(same, Some(changed));
     let gone = Widgets::soft_delete(&session, before.id, &at(before.id, &[2])).await.unwrap().unwrap();
     assert_eq!(gone.version, 3);
     // A refused precondition is no failed statement.
@@ -133,12 +133,12 @@ async fn of_two_changes_of_one_version_one_wins() {
             // Both ways to change a row are under the same guard.
             let changed = if number % 2 == 0 {
                 let update = Widgets::update(&session, before.id, &precondition, named(&number.to_string()));
-                update.await.map(|update| update.map(Update::into_row))
+                update.await
             } else {
                 Widgets::soft_delete(&session, before.id, &precondition).await
             };
             let changed = changed?;
-            session.commit(changed).await.map(shared_kernel::session::Committed::into_value)
+            Ok::<_, KernelError>(session.commit(changed).await?.into_value())
         }
     })
     .await;
@@ -147,7 +147,7 @@ async fn of_two_changes_of_one_version_one_wins() {
         match outcome {
             Ok(Some(widget)) => won.push(widget),
             // The winner may have deleted it.
-            Ok(None) | Err(SessionError::Stale) => {}
+            Ok(None) | Err(KernelError::Stale) => {}
             Err(error) => panic!("{error:?}"),
         }
     }

@@ -19,7 +19,7 @@ fn comes_again(error: &SessionError) {
 }
 
 fn passes(error: &SessionError) {
-    assert!(error.is_passing(), "{error:?}");
+    assert!(error.is_transient(), "{error:?}");
     assert_eq!(error.problem().kind, Kind::Unavailable);
     assert_eq!(error.problem().code, "service_unavailable");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));

@@ -6,11 +6,10 @@ use std::time::Duration;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::files::{self, Files as _, StoredFile};
 use shared_kernel::id::UploadId;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
-use shared_kernel::reference::{self, Pointed};
-use shared_kernel::session::SessionError;
+use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::testing::{FixedClock, as_admin};
-use upload::error::UploadError;
 use upload::files::SignedFiles;
 use upload::storage::Declared;
 
@@ -151,8 +150,8 @@ async fn strange_keys_and_names_are_signed_as_they_are() {
 /// Whether `principal` may write a row that refers to that upload.
 async fn may_refer(house: &House, principal: &Principal, id: UploadId) -> bool {
     let session = house.database.write();
-    let pointed = [Pointed::new("/cover_upload_id", "uploads", Some(id))];
-    let refused: Result<(), UploadError> = reference::refuse_dangling(&session, principal, &pointed).await;
+    let pointed = [ReferenceField::new("/cover_upload_id", "uploads", Some(id))];
+    let refused = reference::check_references(&session, principal, &pointed).await;
     let Err(error) = refused else { return true };
     let [field] = error.fields().try_into().unwrap();
     assert_eq!((&*field.pointer, &*field.code), ("/cover_upload_id", "reference"));
@@ -186,5 +185,5 @@ async fn a_store_that_cannot_be_addressed_is_our_own_fault() {
     let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let files = SignedFiles::new(house.storage.clone(), 8 * DAY);
     let error = files::urls(&files, &house.database.read(None), [published.id]).await.unwrap_err();
-    assert!(matches!(error, SessionError::Files(_)), "{error:?}");
+    assert!(matches!(error, KernelError::Files(_)), "{error:?}");
 }

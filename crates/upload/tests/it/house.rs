@@ -17,7 +17,7 @@ use shared_kernel::event::DomainEvent;
 use shared_kernel::json;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::principal::Principal;
-use shared_kernel::reference::{OnDelete, Reference, Resource, Resources};
+use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -216,7 +216,7 @@ impl House {
     /// The events of that name about that upload.
     pub(crate) async fn events<E: DomainEvent>(&self, id: UploadId) -> Vec<E> {
         let mut events = testing::events::<E>(&self.database).await;
-        events.retain(|event| event.aggregate_id() == id.to_string());
+        events.retain(|event| event.aggregate_id().to_string() == id.to_string());
         events
     }
 

@@ -1,9 +1,9 @@
 //! What admins do to accounts, and that one is left.
 
 use shared_kernel::json;
-use shared_kernel::principal::Principal;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::repository::{Precondition, Revision};
-use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::session::Databases;
 use shared_kernel::testing::{at_once, events};
 use user::dto::{AdminUpdateUser, UserStatus};
 use user::error::UserError;
@@ -35,8 +35,8 @@ async fn an_admin_changes_an_account() {
         let kept = admin_update(&database, &root, ada.id, nothing).await.unwrap();
         assert_eq!((kept, 3), (back.clone(), version(&back)), "nothing is another than it was");
     }
-    let told = UserUpdated { user_id: ada.id, changed_by: root.id.to_string() };
-    assert_eq!(events::<UserUpdated>(&database).await, vec![told; 2]);
+    let versions = [2, 3].map(|version| UserUpdated::new(ada.id, version, None));
+    assert_eq!(events::<UserUpdated>(&database).await, versions);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_stale_change_is_refused() {
     let stale = Precondition::OneOf(vec![Revision::new(ada.id, 7), Revision::new(root.id, 1)]);
     let error =
         service::admin_update(&session, &principal(&root), ada.id, &stale, changes).await.unwrap_err();
-    assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+    assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
 }
 
 #[test]
@@ -170,24 +170,14 @@ async fn promotion_makes_an_admin_and_is_told() {
     let (database, _) = database().await;
     let ada = registered(&database, new_user("ada")).await;
     let session = database.write();
-    let promoted = service::promote(&session, &Principal::system("admin create"), ada.id).await.unwrap();
+    let promoted = service::promote(&session, ada.id).await.unwrap();
     // Once more changes nothing.
-    assert_eq!(
-        service::promote(&session, &Principal::system("admin create"), ada.id).await.unwrap(),
-        promoted
-    );
+    assert_eq!(service::promote(&session, ada.id).await.unwrap(), promoted);
     commit(session).await;
     assert!(promoted.is_admin && found(&database, ada.id).await.unwrap().is_admin);
-    let told = UserUpdated { user_id: ada.id, changed_by: "system:admin-create".to_owned() };
-    assert_eq!(events::<UserUpdated>(&database).await, [told]);
+    assert_eq!(events::<UserUpdated>(&database).await, [UserUpdated::new(ada.id, 2, None)]);
     delete(&database, &ada).await;
     let session = database.write();
-    assert!(matches!(
-        service::promote(&session, &Principal::system("admin create"), ada.id).await,
-        Err(UserError::NotFound)
-    ));
-    assert!(matches!(
-        service::promote(&session, &Principal::system("admin create"), session.new_id()).await,
-        Err(UserError::NotFound)
-    ));
+    assert!(matches!(service::promote(&session, ada.id).await, Err(UserError::NotFound)));
+    assert!(matches!(service::promote(&session, session.new_id()).await, Err(UserError::NotFound)));
 }

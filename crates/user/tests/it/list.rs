@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::PageRequest;
-use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use user::dto::{NewUser, User, UserFilter, UserSort, UserStatus};
 use user::error::UserError;
@@ -197,7 +198,7 @@ async fn a_cursor_that_is_none_is_refused() {
         [(serde_json::json!({"sort": "email"}), &*cursor), (serde_json::json!({"sort": "name"}), "garbage")]
     {
         let error = service::list(&reader, &filter(query), &PageRequest::after(1, cursor)).await.unwrap_err();
-        assert!(matches!(error, UserError::Session(SessionError::Cursor)), "{error:?}");
+        assert!(matches!(error, UserError::Kernel(KernelError::Cursor)), "{error:?}");
         assert_eq!((error.problem().code, &*error.fields()[0].pointer), ("validation_failed", "/cursor"));
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::json;
+use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Revision};
-use shared_kernel::session::{Databases, SessionError};
+use shared_kernel::session::Databases;
 use shared_kernel::testing::{at_once, events};
 use user::dto::{NewUser, UpdateMe, User};
 use user::error::UserError;
@@ -78,8 +79,8 @@ async fn absent_keeps_null_clears_and_a_value_sets() {
     clock.advance(Duration::from_mins(1));
     assert_eq!(update_me(&database, &ada, r#"{"username": null, "phone": null}"#).await.unwrap(), cleared);
     assert_eq!(found(&database, ada.id).await, Some(cleared));
-    let told = UserUpdated { user_id: ada.id, changed_by: ada.id.to_string() };
-    assert_eq!(events::<UserUpdated>(&database).await, vec![told; 2]);
+    let versions = [2, 3].map(|version| UserUpdated::new(ada.id, version, None));
+    assert_eq!(events::<UserUpdated>(&database).await, versions);
 }
 
 #[test]
@@ -179,10 +180,10 @@ async fn a_stale_change_is_refused() {
         let session = database.write();
         let error =
             service::update_me(&session, &principal(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
-        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
         drop(session);
         let error = change(stale).await.unwrap_err();
-        assert!(matches!(error, UserError::Session(SessionError::Stale)), "{error:?}");
+        assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
         assert_eq!(told(&error), ("precondition_failed", vec![]));
     }
     delete(&database, &ada).await;

@@ -2,19 +2,17 @@
 
 use shared_kernel::error::DomainError as _;
 use shared_kernel::id::UserId;
-use shared_kernel::reference::{self, Pointed};
+use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::session::Databases;
 use user::dto::User;
-use user::error::UserError;
 
 use crate::common::{admin_update, database, delete, new_user, principal, registered, registered_admin};
 
 /// Whether `user` may write a row that refers to that account.
 async fn may_refer(databases: &Databases, user: &User, to: UserId) -> bool {
     let session = databases.write();
-    let pointed = [Pointed::new("/author_id", "users", Some(to))];
-    let refused: Result<(), UserError> =
-        reference::refuse_dangling(&session, &principal(user), &pointed).await;
+    let pointed = [ReferenceField::new("/author_id", "users", Some(to))];
+    let refused = reference::check_references(&session, &principal(user), &pointed).await;
     let Err(error) = refused else { return true };
     let [field] = error.fields().try_into().unwrap();
     assert_eq!((&*field.pointer, &*field.code), ("/author_id", "reference"));

@@ -49,7 +49,7 @@ async fn a_panic_is_a_problem_that_tells_nothing_and_the_others_go_on() {
         answer.check_error();
         assert!(!answer.text().contains("canary"), "{answer:?}");
         let expected = json!({
-            "type": "/problems/internal_error", "title": "Something went wrong on our side", "status": 500,
+            "type": "/problems/internal_error", "title": "Unexpected server error", "status": 500,
             "detail": "The log has the cause under the request id.", "instance": "/panics", "code": "internal_error",
             "request_id": "the-panic", "errors": [],
         });

@@ -25,9 +25,11 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask add-field post subtitle:string:1..200:optional
   cargo xtask add-field post pinned:bool=false:filter stars:int:0..5:default=0:sort
+  cargo xtask add-field post slug:string:unique:optional --merge
 
 The table may have rows already, so a new field is optional or has a default. What you changed in the generated files
-stays: where your lines and the new ones are in each other's way, nothing is written and the files are named.";
+stays: where your lines and the new ones are in each other's way, nothing is written and the files are named. With --merge
+they are written with conflict markers, as git does.";
 
 /// Fields to be added.
 #[derive(Args, Debug, Default)]
@@ -38,26 +40,39 @@ pub(crate) struct Options {
     /// The new fields, as in `subtitle:string:optional`; --help explains them all.
     #[arg(value_name = "FIELD")]
     fields: Vec<String>,
+    /// Where edits are in the way, write both with conflict markers, as git does.
+    #[arg(long)]
+    merge: bool,
     #[command(flatten)]
     how: How,
 }
 
-/// The plan, and the files in which edits and new code were put together.
+/// The plan, the files in which edits and new code were put together, and those in which a person has to do it.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) merged: Vec<String>,
+    pub(super) conflicts: Vec<String>,
 }
 
 /// Adds the fields.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = on_site(workspace, |site| draft(site, options))?;
-    let is_done = carry_out(workspace, &draft.plan, options.how)?;
+    // What has conflict markers in it can't be compiled.
+    let how = How { no_openapi: options.how.no_openapi || !draft.conflicts.is_empty(), ..options.how };
+    let is_done = carry_out(workspace, &draft.plan, how)?;
     if !draft.merged.is_empty() {
         crate::output::say!(
             "\nYour edits were kept in these files; look at them with `git diff`:\n  {}",
             draft.merged.join("\n  ")
         );
+    }
+    if !draft.conflicts.is_empty() {
+        crate::output::say!(
+            "\nYour edits and the new lines are in each other's way in these files. Search for `<<<<<<<`, keep what is right of both, then run `cargo xtask openapi`:\n  {}",
+            draft.conflicts.join("\n  ")
+        );
+        return Ok(false);
     }
     if is_done {
         crate::output::say!(
@@ -92,6 +107,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Draft> {
         after: &after,
         plan: Plan::new(&site.workspace.root),
         merged: Vec::new(),
+        conflicts: options.merge.then(Vec::new),
         stuck: Vec::new(),
     };
     let mut manifest = work.renew(old)?;
@@ -169,6 +185,8 @@ struct Work<'a> {
     after: &'a House,
     plan: Plan,
     merged: Vec<String>,
+    /// The files with conflict markers, if these are wanted.
+    conflicts: Option<Vec<String>>,
     stuck: Vec<String>,
 }
 
@@ -224,6 +242,16 @@ impl Work<'_> {
                 manifest.files.remove(path);
                 return self.plan.delete(path);
             }
+            Outcome::Conflict(marked, why) => match &mut self.conflicts {
+                Some(conflicts) => {
+                    conflicts.push(path.to_owned());
+                    marked
+                }
+                None => {
+                    self.stuck.push(format!("{path} {why}"));
+                    return Ok(());
+                }
+            },
             Outcome::Take => theirs.cloned().unwrap_or_default(),
             Outcome::Merged(text) => {
                 let Some(text) = self.formatted(path, text) else { return Ok(()) };
@@ -263,10 +291,11 @@ impl Work<'_> {
 
     fn finish(self) -> Result<Draft> {
         if self.stuck.is_empty() {
-            return Ok(Draft { plan: self.plan, merged: self.merged });
+            let conflicts = self.conflicts.unwrap_or_default();
+            return Ok(Draft { plan: self.plan, merged: self.merged, conflicts });
         }
         bail!(
-            "nothing was written, because edits are in the way:\n- {}\nPut these files aside (`git show` has them as they were generated), run this again, and bring your edits back",
+            "nothing was written, because edits are in the way:\n- {}\nRun this again with --merge to have both in the files, with conflict markers, or put these files aside (`git show` has them as they were generated), run this again, and bring your edits back",
             self.stuck.join("\n- ")
         )
     }

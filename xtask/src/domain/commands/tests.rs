@@ -30,7 +30,7 @@ const FILES: &[(&str, &str)] = &[
         "crates/user/Cargo.toml",
         "[package]\nname = \"user\"\ndescription = \"Accounts.\"\nedition = \"2024\"\n",
     ),
-    ("crates/user/src/lib.rs", "impl Prefixed for User {\n    const PREFIX: &'static str = \"abc\";\n}\n"),
+    ("crates/user/src/lib.rs", "impl IdKind for User {\n    const PREFIX: &'static str = \"abc\";\n}\n"),
     (
         "crates/server/Cargo.toml",
         "[package]\nname = \"server\"\nedition = \"2024\"\n\n[dependencies]\nuser.workspace = true\n",
@@ -464,6 +464,103 @@ fn edits_in_the_way_stop_it() {
     );
     assert!(!refused, "it ends with 1");
     assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn edits_in_the_way_are_marked_where_that_is_wanted() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
+    let options = parsed::<add_field::Options>(&["post", "a:int:optional", "--merge"]);
+    let draft = house.on_site(1, |site| add_field::draft(site, &options)).unwrap();
+    house.carry_out(&draft.plan);
+    assert_eq!(draft.conflicts, [CODE]);
+    let code = house.read(CODE);
+    let marked =
+        "<<<<<<< ours\nconst MINE: u8 = 1;\n||||||| original\n=======\nconst A: u8 = 1;\n>>>>>>> theirs\n";
+    assert!(code.contains(marked), "{code}");
+    // What was settled is merged the next time.
+    let settled = code
+        .lines()
+        .filter(|line| !["<", "|", "=", ">"].iter().any(|sign| line.starts_with(&sign.repeat(7))));
+    house.write(CODE, &settled.map(|line| format!("{line}\n")).collect::<String>());
+    house.edit(CODE, "const MINE: u8 = 1;\nconst A: u8 = 1;\n", "const A: u8 = 1;\n");
+    house.edit(CODE, "fn last() {}", "fn last() {}\n\nconst MINE: u8 = 1;\n");
+    assert_eq!(house.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
+    assert!(house.read(CODE).contains("const B: u8 = 1;"));
+}
+
+/// The templates of the house: where people add a variant, a new unique field does not add its own.
+#[test]
+fn a_variant_by_hand_and_a_unique_field_go_together() {
+    const KERNEL: &str = "    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.\n";
+    const MINE: &str = "    /// The post is locked.\n    #[error(\"the post is locked\")]\n    #[problem(\n        kind = Conflict,\n        code = \"post_locked\",\n        title = \"The post is locked\",\n        help = \"Nobody may change it.\"\n    )]\n    Locked,\n";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let rendered = |fields: &[&str], file: &str| {
+        let fields = fields.iter().map(|field| crate::domain::grammar::parse(field).unwrap()).collect();
+        let spec = Spec {
+            name: "post".into(),
+            plural: "posts".into(),
+            prefix: "pst".into(),
+            public_read: false,
+            admin_only: false,
+            events: true,
+            fields,
+        };
+        let house = [("post".to_owned(), spec.clone())].into();
+        let files = render::domain(root, &spec, &house, "m20261121_000001_create_posts").unwrap();
+        files.into_iter().find(|rendered| rendered.path.ends_with(file)).unwrap().text
+    };
+    let merged = |file: &str, ours: &dyn Fn(&str) -> String, fields: [&[&str]; 2]| {
+        let [base, theirs] = fields.map(|fields| rendered(fields, file));
+        let ours = ours(&base);
+        assert_ne!(ours, base, "the edit");
+        let recorded = hash(&base);
+        let versions = crate::domain::merge::Versions {
+            recorded: Some(&recorded),
+            base: Some(&base),
+            ours: Some(&ours),
+            theirs: Some(&theirs),
+        };
+        match crate::domain::merge::merge(versions) {
+            crate::domain::merge::Outcome::Merged(text) => text,
+            other => panic!("{file}: {other:?}"),
+        }
+    };
+    let before_the_last = |base: &str| base.replace(KERNEL, &format!("{MINE}{KERNEL}"));
+    let behind_all =
+        |base: &str| base.replace("    Kernel(KernelError),\n", &format!("    Kernel(KernelError),\n{MINE}"));
+    let (one, two, three) = (
+        ["title:string"],
+        ["title:string", "slug:string:unique:optional"],
+        ["title:string", "slug:string:unique:optional", "isbn:string:unique:optional"],
+    );
+    for fields in [[&one[..], &two[..]], [&two[..], &three[..]]] {
+        for by_hand in [&before_the_last as &dyn Fn(&str) -> String, &behind_all] {
+            let error = merged("crates/post/src/error.rs", by_hand, fields);
+            for expected in ["    Locked,\n", "    SlugTaken,\n", "unique = \"posts_slug_key\""] {
+                assert!(error.contains(expected), "{expected} is not in\n{error}");
+            }
+        }
+    }
+    // The same of the operation that can answer so, and of the fields that the tests know.
+    let names_it = |base: &str| {
+        base.replacen(
+            "        PostError::NOT_FOUND,\n",
+            "        PostError::LOCKED,\n        PostError::NOT_FOUND,\n",
+            2,
+        )
+    };
+    let router = merged("crates/server/src/routers/post.rs", &names_it, [&one, &two]);
+    assert!(
+        router.contains(
+            "        PostError::LOCKED,\n        PostError::NOT_FOUND,\n        PostError::SLUG_TAKEN,\n"
+        ),
+        "{router}"
+    );
+    let without = |base: &str| base.replacen("    \"title\",\n", "", 1);
+    let changes = merged("crates/post/tests/it/changes.rs", &without, [&two, &three]);
+    assert!(changes.contains("const FIELDS: &[&str] = &[\n    \"slug\",\n    \"isbn\",\n];\n"), "{changes}");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use heck::ToShoutySnakeCase as _;
 use serde::Serialize;
 use unicase::UniCase;
 
 use super::schema::{floating, grouped, long, longest};
 use super::wording::{ident, type_of};
+use crate::domain::names::constant_of;
 use crate::domain::spec::{Field, Kind, Spec};
 
 #[derive(Clone, Serialize)]
@@ -72,9 +72,10 @@ pub(super) fn taken(spec: &Spec, field: &Field) -> Option<Taken> {
     let column = field.column();
     let compared =
         if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { column.clone() };
+    let variant = format!("{}Taken", type_of(&column));
     field.unique.then(|| Taken {
-        variant: format!("{}Taken", type_of(&column)),
-        constant: format!("{}_TAKEN", column.to_shouty_snake_case()),
+        constant: constant_of(&variant),
+        variant,
         code: format!("{}_{column}_taken", spec.name),
         constraint: format!("{}_{compared}_key", spec.plural),
     })

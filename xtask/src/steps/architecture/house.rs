@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::imports::Modules;
 use crate::graph::{self, Built, Featured, Metadata, Package};
 use crate::workspace::{NO_DOMAINS, Workspace};
 
@@ -43,6 +44,8 @@ pub(super) struct Member {
     pub(super) links: BTreeSet<String>,
     /// The packages that it links, directly or not.
     pub(super) built: BTreeSet<String>,
+    /// Its modules and what they import from each other.
+    pub(super) modules: Modules,
     /// What its tests need, with the features that they have when it is tested alone.
     pub(super) features: BTreeSet<Featured>,
 }
@@ -117,6 +120,7 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
             .map(|dependency| dependency.name.clone())
             .collect(),
         built: built.into_iter().map(|package| package.name).collect(),
+        modules: Modules::read(folder)?,
         features: graph::features(workspace, Some(&package.name))?,
     })
 }

@@ -20,8 +20,8 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::Timestamp;
 use url::Url;
 
+use super::Reading;
 use crate::settings::StorageSettings;
-use crate::storage::Reading;
 
 /// Why a URL cannot be made.
 pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
