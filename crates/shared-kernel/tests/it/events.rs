@@ -116,8 +116,8 @@ async fn a_commit_of_events_is_told_also_to_who_comes_later() {
     // Who asked for the commit is gone before its answer: it may be done all the same.
     let session = database.write();
     session.emit(&WidgetBroken { widget_id: session.new_id() }).await.unwrap();
-    let cut = session.commit(());
-    assert!(cut.now_or_never().is_none());
+    // PostgreSQL may have answered before the first poll is over; then nothing was cut, and it is told all the same.
+    drop(session.commit(()).now_or_never());
     assert!(is_notified(&database));
 }
 
