@@ -15,6 +15,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use crate::answers::Problems;
 use crate::answers::{self, Answers};
 use crate::contract::{Contract, RouteMatch, operations_mut};
+use crate::inline;
 use crate::media;
 use crate::problem::ProblemDocument;
 
@@ -62,6 +63,7 @@ pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) ->
         components.add_security_scheme(OAUTH2, oauth2(description.token_url));
         components.schemas.extend([answers::codes(&description.problems.catalogue)]);
     }
+    inline::write_in_place(&mut document);
     complete(&mut document, &description.problems);
     document
 }

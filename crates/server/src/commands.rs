@@ -2,7 +2,7 @@
 
 use std::io;
 
-use auth::dto::{Device, Password};
+use auth::dto::{Device, NewPassword};
 use auth::password::PasswordHasher;
 use auth::service::AdminAccount;
 use http_kit::request_log::panic_text;
@@ -10,14 +10,14 @@ use migration::record::{self, Standing};
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
+use shared_kernel::field::TextField;
 use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::session::{Databases, ReadPrimary};
-use shared_kernel::text::Line;
-use user::dto::User;
+use user::dto::{DisplayName, User};
 
 use crate::application::{Addresses, Application, make_folder, open_databases, reachable};
 use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
@@ -106,6 +106,11 @@ fn what_goes(config: &Config, steps: Option<u32>) -> String {
     )
 }
 
+/// The value of an option, by the rule of its type.
+fn option<T: TextField>(name: &str, text: &str) -> Result<T, Invalid> {
+    T::parse(text).map_err(|error| Invalid(vec![error.at(name)]))
+}
+
 /// Makes an admin: of an existing account, or a new one.
 ///
 /// Whoever signed up with an address need not be its owner. So an account that is named by its address alone is shown, and a
@@ -115,20 +120,13 @@ fn what_goes(config: &Config, steps: Option<u32>) -> String {
 ///
 /// The sentence that says what is wrong with the address or the password, what is to be said besides, and the database's.
 pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandError> {
-    let name = Line::new(admin.name.as_deref().unwrap_or("Admin"))?;
-    let length = name.chars().count();
-    if !(1..=100).contains(&length) {
-        return Err(Invalid::field("--name", "length", "must have 1 to 100 characters").into());
-    }
-    let password = admin.password.map(|password| Password::new(password.expose_secret()));
-    let length = password.as_ref().map(|password| password.expose().chars().count());
-    let (min, max) = (Password::MIN_LENGTH, Password::MAX_LENGTH);
-    if length.is_some_and(|length| !(min..=max).contains(&length)) {
-        let message = format!("must have {min} to {max} characters");
-        return Err(Invalid::field("--password-stdin", "length", message).into());
-    }
+    let name = option::<DisplayName>("--name", admin.name.as_deref().unwrap_or("Admin"))?;
+    let password = admin
+        .password
+        .map(|password| option::<NewPassword>("--password-stdin", password.expose_secret()))
+        .transpose()?;
     let email = match &admin.account {
-        Named::Email(email) => Some(Email::parse(email).map_err(|refusal| refusal.at("--email"))?),
+        Named::Email(email) => Some(option::<Email>("--email", email)?),
         Named::Id(_) => None,
     };
     let databases = connect(&config).await?;

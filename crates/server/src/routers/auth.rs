@@ -9,7 +9,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::Auth;
 use auth::dto::{
-    Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm,
+    Transport,
 };
 use auth::error::AuthError;
 use auth::service::{self, Refreshed};
@@ -27,9 +28,10 @@ use http_kit::state::{State, state};
 use http_kit::write::{Answer, Finished, Write};
 use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::SessionId;
 use shared_kernel::principal::Principal;
-use shared_kernel::text::Line;
+use shared_kernel::secrecy::{ExposeSecret as _, SecretString};
 use user::error::UserError;
 use utoipa::ToSchema;
 
@@ -258,7 +260,7 @@ async fn get_token(
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
-            let credentials = credentials(&username, password)?;
+            let credentials = credentials(&username, &password)?;
             service::login(&context.auth, &reader, &mut db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
@@ -294,12 +296,12 @@ async fn get_token(
     Ok(db.finish(answer).await?)
 }
 
-fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
-    let wrong = || refused_grant(AuthError::InvalidCredentials);
-    let identifier = Line::new(username).map_err(|_| wrong())?;
-    let too_long =
-        identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
-    if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
+/// What breaks a rule of a name or a password is nobody's.
+fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenError> {
+    match (Identifier::parse(username), Password::parse(password.expose_secret())) {
+        (Ok(identifier), Ok(password)) => Ok(Login { identifier, password, transport: Transport::Body }),
+        _ => Err(refused_grant(AuthError::InvalidCredentials)),
+    }
 }
 
 /// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;

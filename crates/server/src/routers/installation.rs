@@ -2,7 +2,7 @@
 //! the bounds of the fields that they are about.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use auth::dto::Password;
+use auth::dto::NewPassword;
 use http_kit::routes::Routes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -90,7 +90,10 @@ impl Installation {
                 max_size: config.uploads.max_size.unsigned_abs(),
                 types: config.uploads.allowed_types.clone(),
             },
-            password: PasswordRules { min_length: Password::MIN_LENGTH, max_length: Password::MAX_LENGTH },
+            password: PasswordRules {
+                min_length: NewPassword::MIN_LENGTH,
+                max_length: NewPassword::MAX_LENGTH,
+            },
             signup: true,
             methods: vec![Method::Password],
             providers: Vec::new(),

@@ -171,7 +171,7 @@ async fn what_is_announced_must_be_within_the_rules() {
         ("size", json!(2_001), "too_large"),
         ("size", json!(1.5), "type"),
         ("size", json!(-5.0), "too_small"),
-        ("size", json!(1e300), "type"),
+        ("size", json!(1e300), "too_large"),
         ("size", json!("1000"), "type"),
         ("checksum_sha256", json!("abc"), "checksum"),
         ("visibility", json!("secret"), "choice"),
