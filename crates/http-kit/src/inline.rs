@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use shared_kernel::field::INLINE;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, OneOf, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, OpenApi, RefOr};
+
+use crate::contract::operations_mut;
 
 /// The schemas that are written into fields, by where they are referred to.
 type Types = BTreeMap<String, Object>;
@@ -26,8 +28,7 @@ pub(crate) fn write_in_place(document: &mut OpenApi) {
     });
     components.schemas.values_mut().for_each(|schema| write(schema, &types));
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.delete, &mut item.get, &mut item.patch, &mut item.post, &mut item.put];
-        operations.into_iter().flatten().for_each(|operation| write_in_operation(operation, &types));
+        operations_mut(item).for_each(|(_, operation)| write_in_operation(operation, &types));
     }
 }
 
@@ -41,6 +42,12 @@ fn write_in_operation(operation: &mut Operation, types: &Types) {
             && let Some(schema) = &mut parameter.schema
         {
             write(schema, types);
+            // Pages on which requests are tried fill in what has an example, and hardly anybody wants all parameters at once.
+            if let RefOr::T(Schema::Object(object)) = schema
+                && parameter.parameter_in == ParameterIn::Query
+            {
+                object.examples.clear();
+            }
         }
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {

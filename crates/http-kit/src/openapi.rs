@@ -3,6 +3,7 @@
 
 use actix_web::App;
 use actix_web::http::Method;
+use shared_kernel::page::Limit;
 use shared_kernel::principal::Scope;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
@@ -25,7 +26,7 @@ const BEARER: &str = "bearer";
 const OAUTH2: &str = "oauth2";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemDocument)))]
+#[openapi(components(schemas(Limit, ProblemDocument)))]
 struct Base;
 
 /// What a document says of the API as a whole.

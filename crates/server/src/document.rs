@@ -49,7 +49,8 @@ const BOUNDED: [Bounded; 2] = [
             let types: Vec<Value> = rules.allowed_types.iter().map(|name| name.as_str().into()).collect();
             // An empty `enum` is no schema.
             field.enum_values = (!types.is_empty()).then_some(types);
-            (field.min_length, field.max_length) = (None, None);
+            // The list says it all.
+            (field.min_length, field.max_length, field.pattern) = (None, None, None);
         },
         example: |rules, example| {
             let is_taken = |name: &str| rules.allowed_types.iter().any(|taken| taken == name);

@@ -23,9 +23,8 @@ use sea_orm::{
     ColumnTrait, EntityTrait, ModelTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema};
-use utoipa::{IntoParams, PartialSchema as _, ToSchema};
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::clock::{Date, Timestamp};
@@ -45,8 +44,9 @@ use crate::text_field;
 pub struct PageQuery {
     /// How many items at most, 1 to 100.
     #[garde(dive)]
-    #[param(schema_with = limit_schema)]
-    pub limit: Option<Int<1, 100>>,
+    // Not inlined here: what utoipa writes for that beside a default is refused by the lints. So the document has the type's schema.
+    #[param(default = 20)]
+    pub limit: Option<Limit>,
     /// Where the page before ended: its `next_cursor`. Not together with `offset`.
     #[garde(dive)]
     #[param(inline)]
@@ -66,15 +66,8 @@ impl PageQuery {
     pub const NAMES: [&'static str; 4] = ["limit", "cursor", "offset", "include"];
 }
 
-/// The schema of a limit, with the one that is taken when there is none.
-// utoipa writes a default beside a type that is inlined in a way that the lints refuse.
-fn limit_schema() -> RefOr<Schema> {
-    let mut schema = Int::<1, 100>::schema();
-    if let RefOr::T(Schema::Object(object)) = &mut schema {
-        object.default = Some(PageRequest::DEFAULT_LIMIT.into());
-    }
-    schema
-}
+/// How many items a page may have.
+pub type Limit = Int<1, 100>;
 
 /// A cursor as a client sends it back. Whether it was given out, its signature says later.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -278,7 +278,7 @@ pub struct UploadFilter {
     pub status: Option<UploadStatus>,
     /// Only of this type. Case and parameters do not matter, and another name of the type means it.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(inline, example = "image/png")]
     pub content_type: Option<SingleLine<1, 100>>,
 }
 
