@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,42 @@ impl<const MIN: usize, const MAX: usize> fmt::Debug for PasswordText<MIN, MAX> {
 
 text_field!(PasswordText<const MIN: usize, const MAX: usize>);
 
+/// One line of 1 to 254 characters.
+type IdentifierText = SingleLine<1, 254>;
+
 /// What an account is named by when it signs in: its e-mail address, user name or phone number.
-pub type Identifier = SingleLine<1, 254>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identifier(IdentifierText);
+
+impl Deref for Identifier {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TextField for Identifier {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        IdentifierText::parse(text).map(Self)
+    }
+
+    fn example() -> Cow<'static, str> {
+        "ada@example.com".into()
+    }
+}
+
+impl FieldSchema for Identifier {
+    fn name() -> Cow<'static, str> {
+        "Identifier".into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        IdentifierText::rules(schema)
+    }
+}
+
+text_field!(Identifier);
 
 /// A refresh token on its way in.
 #[derive(Clone)]

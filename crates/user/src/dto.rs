@@ -12,9 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::contact::{PhoneNumber, Username};
 use crate::model;
-
-/// The name of an account, which others see.
-pub type DisplayName = SingleLine<1, 100>;
+pub use crate::name::DisplayName;
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -7,7 +7,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
 use shared_kernel::text::folded;
 
-use crate::dto::DisplayName;
+use crate::name::DisplayName;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
