@@ -167,7 +167,8 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
                 format!("urls.get(&{own}).cloned()")
             };
         }
-        Kind::Email => parts.push("format = Email".to_owned()),
+        // In quotes, or it would pass for the type of that name and keep its import.
+        Kind::Email => parts.push("format = \"email\"".to_owned()),
         Kind::Url => parts.push("format = Uri".to_owned()),
         _ => {}
     }
