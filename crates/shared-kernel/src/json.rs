@@ -3,7 +3,7 @@
 //!
 //! serde alone would take the last of two equal keys, let NUL into a string, take no integer that is written `5.0`, and name no
 //! place. A body that is right is read by serde all the same, straight into its type; only one that is refused is
-//! [read again](reader), for the rest of what is wrong with it.
+//! read again (`json/reader.rs`), for the rest of what is wrong with it.
 
 mod object;
 mod reader;

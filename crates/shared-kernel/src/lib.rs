@@ -18,6 +18,7 @@
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
+//! | [`validation`] | [`ValidationError`](validation::ValidationError): a broken rule with its code and parameters |
 //! | [`field`] | types of fields: each has its rule, its schema and its errors |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
 //! | [`contact`] | e-mail addresses and web addresses, checked where they come in |
