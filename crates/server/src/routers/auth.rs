@@ -9,8 +9,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::Auth;
 use auth::dto::{
-    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm,
-    Transport,
+    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer,
+    TokenForm, Transport,
 };
 use auth::error::AuthError;
 use auth::service::{self, Refreshed};
