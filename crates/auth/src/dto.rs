@@ -264,11 +264,11 @@ pub struct TokenForm {
     #[schema(nullable = false, examples("ada@example.com"))]
     pub username: Option<String>,
     /// For `password`.
-    // Read as any text too: what is no password is one that is wrong.
-    #[schema(value_type = Option<Password>, nullable = false)]
+    // Read as any text too: what is no password is one that is wrong, and one for another grant is not looked at.
+    #[schema(value_type = Option<String>, format = Password, nullable = false, examples("correct horse battery staple"))]
     pub password: Option<SecretString>,
     /// For `refresh_token`.
-    #[schema(nullable = false)]
+    #[schema(value_type = Option<String>, nullable = false, examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
     pub refresh_token: Option<RefreshToken>,
     /// The client's name (section 3.2.1). All clients are public here, so whichever it is changes nothing.
     #[schema(nullable = false, examples("web"))]
