@@ -61,7 +61,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
         wiring.serves("Objects", public.clone());
     }
     let storage = Storage::new(&storage, wiring.databases.clock().clone());
-    if is_embedded && config.environment == Environment::Development {
+    if !is_embedded && config.environment == Environment::Development {
         make_bucket(&storage).await;
     }
     let asked = storage.clone();
