@@ -79,6 +79,12 @@ impl Auth {
         })
     }
 
+    /// Lifetime of a session that nobody refreshes.
+    #[must_use]
+    pub fn session_lifetime(&self) -> Duration {
+        self.settings.session_lifetime
+    }
+
     /// Forgets who is signed in, so that the next request of each session asks the database.
     pub fn forget_sessions(&self) {
         self.alive.invalidate_all();

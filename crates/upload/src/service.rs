@@ -33,6 +33,15 @@ pub static RESOURCES: &[Resource] = &[Resource {
     ..Resource::visible_to_all("uploads")
 }];
 
+/// What operations on uploads need besides a session. One for each process.
+#[derive(Clone, Debug)]
+pub struct UploadService {
+    /// The object store.
+    pub storage: Storage,
+    /// Limits and periods.
+    pub settings: UploadSettings,
+}
+
 /// Makes a pending upload, and the request that sends its bytes to the store.
 ///
 /// # Errors

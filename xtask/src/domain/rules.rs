@@ -34,7 +34,6 @@ const TAKEN: &[&str] = &[
     "con",
     "config",
     "configuration",
-    "context",
     "core",
     "crates",
     "docs",
@@ -53,6 +52,7 @@ const TAKEN: &[&str] = &[
     "migrate",
     "migration",
     "model",
+    "module",
     "nul",
     "object_store",
     "openapi",
@@ -70,6 +70,7 @@ const TAKEN: &[&str] = &[
     "test",
     "tests",
     "transport",
+    "wiring",
     "xtask",
 ];
 

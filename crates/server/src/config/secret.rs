@@ -81,22 +81,6 @@ fn private_file(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// Gives the embedded store its keys. They follow from the secret key, so that every process of the installation knows
-/// them and none is written anywhere.
-pub(super) fn derive_storage_keys(config: &mut Config) -> Result<(), Fault> {
-    if !config.storage.access_key.expose_secret().is_empty() {
-        return Ok(());
-    }
-    let secret = SecretKey::new(&config.secret_key).map_err(|error| Fault::new(error.to_string()))?;
-    let key = secret.mac_key("embedded object store");
-    let text = |purpose: &[u8], length: usize| {
-        SecretString::from(URL_SAFE_NO_PAD.encode(&key.sign(purpose)[..length]))
-    };
-    config.storage.access_key = text(b"access key", 15);
-    config.storage.secret_key = text(b"secret key", 32);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

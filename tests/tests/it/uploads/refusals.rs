@@ -219,8 +219,8 @@ async fn a_download_url_opens_its_object_alone() {
         url.replace("image%2Fpng", "text%2Fhtml"),
         with_parameter(url, "X-Amz-Expires", "604800"),
         url.split('?').next().unwrap().to_owned(),
-        server.addresses().storage.to_string(),
-        format!("{}ashlar?list-type=2", server.addresses().storage),
+        server.storage().to_string(),
+        format!("{}ashlar?list-type=2", server.storage()),
     ] {
         assert_ne!(changed, url);
         assert_eq!(server.get(&changed).unchecked().await.status, 403, "{changed}");
