@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::error::{
-    DomainError, FieldError, INTERNAL, Invalid, PRECONDITION_FAILED, Problem, STILL_REFERENCED,
+    DomainError, FieldError, INTERNAL, Invalid, NOT_OWNER, PRECONDITION_FAILED, Problem, STILL_REFERENCED,
     USER_REQUIRED, VALIDATION_FAILED,
 };
 use crate::principal::UserRequired;
@@ -32,6 +32,9 @@ pub enum KernelError {
         /// The table of those rows.
         by: &'static str,
     },
+    /// The principal may see the row and not change it.
+    #[error("this is somebody else's: you may see it and not change it")]
+    NotOwner,
     /// The principal acts for no user, and only a user has rows of their own.
     #[error(transparent)]
     UserRequired(#[from] UserRequired),
@@ -63,6 +66,7 @@ impl DomainError for KernelError {
             Self::Cursor => &VALIDATION_FAILED,
             Self::Stale => &PRECONDITION_FAILED,
             Self::Referenced { .. } => &STILL_REFERENCED,
+            Self::NotOwner => &NOT_OWNER,
             Self::UserRequired(error) => error.problem(),
             Self::Files(_) => &INTERNAL,
         }

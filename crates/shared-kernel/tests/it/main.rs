@@ -20,6 +20,7 @@ mod pool;
 mod references;
 mod replicas;
 mod repository;
+mod scoped;
 mod sessions;
 mod types;
 mod unreachable;
