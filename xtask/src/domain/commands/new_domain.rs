@@ -32,6 +32,7 @@ Who may do what: with an owner, each user has rows of their own. --shared lets e
 with every row, and --admin-only lets only admins do what is not public. --public-read lets everyone read.";
 
 /// A domain to be made.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {

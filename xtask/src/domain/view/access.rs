@@ -52,12 +52,12 @@ pub(crate) struct Scope {
 }
 
 pub(super) fn scope(spec: &Spec) -> Scope {
-    let owned = |owner: &Field| {
+    let own = |owner: &Field| {
         format!("Condition::all().add(owned_by(principal, Column::{}))", type_of(&owner.column()))
     };
     let (visible_words, visible_parameter, visible_condition) = match spec.owner() {
         _ if spec.public_read => ("All of them, for everyone.", "_", "Condition::all()".into()),
-        Some(owner) => ("One's own.", "principal", owned(owner)),
+        Some(owner) => ("One's own.", "principal", own(owner)),
         None if spec.admin_only => (
             "All of them for an admin, and none for others.",
             "principal",
@@ -65,6 +65,6 @@ pub(super) fn scope(spec: &Spec) -> Scope {
         ),
         None => ("All of them, for whoever is signed in.", "_", "Condition::all()".into()),
     };
-    let changeable_condition = spec.owner().filter(|_| spec.public_read).map(owned);
+    let changeable_condition = spec.owner().filter(|_| spec.public_read).map(own);
     Scope { visible_words, visible_parameter, visible_condition, changeable_condition }
 }
