@@ -21,6 +21,7 @@ use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, SystemClock};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
+use shared_kernel::frozen::OBJECT_SEAL;
 use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -321,6 +322,7 @@ async fn open_store(
     let settings = ObjectStoreConfig {
         directory: config.data_dir.join("objects"),
         bucket: config.storage.bucket.clone(),
+        seal: OBJECT_SEAL,
         region: config.storage.region.clone(),
         access_key: config.storage.access_key.expose_secret().to_owned(),
         secret_key: config.storage.secret_key.clone(),

@@ -6,6 +6,7 @@
 //! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
+//! | [`frozen`] | what must not change once there is data |
 //! | [`principal`] | on whose authority something is done, and what it may |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
@@ -84,6 +85,7 @@ pub mod decimal;
 pub mod error;
 pub mod event;
 pub mod files;
+pub mod frozen;
 pub mod id;
 pub mod json;
 pub mod kernel_error;

@@ -411,7 +411,9 @@ mod tests {
     use crate::crypto::SecretKey;
 
     fn mac() -> MacKey {
-        SecretKey::new(&"0123456789abcdef0123456789abcdef".to_owned().into()).unwrap().mac_key("cursor")
+        SecretKey::new(&"0123456789abcdef0123456789abcdef".to_owned().into())
+            .unwrap()
+            .mac_key(crate::frozen::CURSOR_KEY)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use configuration::{Fault, Strength, quoted, weakness};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
+use shared_kernel::frozen::EMBEDDED_STORE_KEY;
 
 use super::root::Config;
 
@@ -88,7 +89,7 @@ pub(super) fn derive_storage_keys(config: &mut Config) -> Result<(), Fault> {
         return Ok(());
     }
     let secret = SecretKey::new(&config.secret_key).map_err(|error| Fault::new(error.to_string()))?;
-    let key = secret.mac_key("embedded object store");
+    let key = secret.mac_key(EMBEDDED_STORE_KEY);
     let text = |purpose: &[u8], length: usize| {
         SecretString::from(URL_SAFE_NO_PAD.encode(&key.sign(purpose)[..length]))
     };
