@@ -25,7 +25,6 @@ const TAKEN: &[&str] = &[
     "alloc",
     "api",
     "application",
-    "ashlar",
     "aux",
     "build",
     "cli",
@@ -112,6 +111,11 @@ const TAKEN_COLUMNS: &[&str] = &[
 /// What every list takes in its query.
 const TAKEN_PARAMETERS: &[&str] = &["q", "sort", "limit", "cursor", "offset", "include"];
 
+/// Whether something has this name, whether or not it is seen from here.
+pub(crate) fn is_taken(name: &str) -> bool {
+    TAKEN.contains(&name)
+}
+
 /// Refuses the name of a new domain that something else has.
 pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     names::check(name, names::LONGEST).map_err(Refusal::new)?;
@@ -122,7 +126,7 @@ pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     }
     let taken = if names::is_keyword(name) {
         "is a word of Rust's own"
-    } else if TAKEN.contains(&name) || survey.modules.contains(name) {
+    } else if is_taken(name) || survey.modules.contains(name) {
         "is what a part of the house is called"
     } else if survey.crates.contains(name) || survey.crates.contains(&name.replace('_', "-")) {
         "is the name of a folder in crates/ with something in it"

@@ -1,0 +1,236 @@
+//! What the product is called, in every form, and where that stands in a text.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use heck::{ToLowerCamelCase as _, ToUpperCamelCase as _};
+use toml_edit::DocumentMut;
+
+/// What cargo wants the name of a binary behind, as it is and not as an identifier.
+const AS_IT_IS: &str = "CARGO_BIN_EXE_";
+
+/// A product's names. Every other form follows from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Product {
+    /// As its binary is called: `corner-shop`.
+    pub(crate) name: String,
+    /// As people see it: `Corner Shop`.
+    pub(crate) title: String,
+}
+
+/// How a name is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `corner-shop`
+    Kebab,
+    /// `corner_shop`
+    Snake,
+    /// `CORNER_SHOP`
+    Screaming,
+    /// `cornerShop`
+    Camel,
+    /// `CornerShop`
+    Pascal,
+    /// `Corner Shop`, or whatever the title is.
+    Title,
+}
+
+const FORMS: [Form; 6] = [Form::Kebab, Form::Snake, Form::Screaming, Form::Camel, Form::Pascal, Form::Title];
+
+/// Where a name stands in a text, and in which form.
+#[derive(Debug)]
+struct Place {
+    range: Range<usize>,
+    form: Form,
+}
+
+impl Product {
+    /// What `Cargo.toml` says that the product is called, if it says so.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or it is no TOML.
+    pub(crate) fn find(root: &Path) -> Result<Option<Self>> {
+        let path = root.join("Cargo.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let document: DocumentMut = text.parse().with_context(|| format!("in {}", path.display()))?;
+        let keys = ["workspace", "metadata", "product"];
+        let product = keys.iter().try_fold(document.as_item(), |item, key| item.get(key));
+        let said = |key| product.and_then(|product| product.get(key)?.as_str()).map(str::to_owned);
+        Ok(said("name").zip(said("title")).map(|(name, title)| Self { name, title }))
+    }
+
+    /// As code calls it: `corner_shop`.
+    pub(crate) fn snake(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    fn written(&self, form: Form) -> String {
+        match form {
+            Form::Kebab => self.name.clone(),
+            Form::Snake => self.snake(),
+            Form::Screaming => self.snake().to_uppercase(),
+            Form::Camel => self.name.to_lower_camel_case(),
+            Form::Pascal => self.name.to_upper_camel_case(),
+            Form::Title => self.title.clone(),
+        }
+    }
+
+    /// Whether a text names it.
+    pub(crate) fn is_named_in(&self, text: &str) -> bool {
+        !self.places(text).is_empty()
+    }
+
+    /// The text with `new` wherever it names this product.
+    pub(crate) fn renamed(&self, text: &str, new: &Self) -> String {
+        let (mut renamed, mut from) = (String::with_capacity(text.len()), 0);
+        for Place { range, form } in self.places(text) {
+            renamed.push_str(&text[from..range.start]);
+            renamed.push_str(&new.written(form));
+            from = range.end;
+        }
+        renamed + &text[from..]
+    }
+
+    /// Where the text names it. Of two that begin at one place the longer one is meant.
+    fn places(&self, text: &str) -> Vec<Place> {
+        let spellings: BTreeSet<String> = FORMS.iter().map(|form| self.written(*form)).collect();
+        let matches = |spelling: &String| {
+            let found = text.match_indices(spelling.as_str());
+            found.map(|(start, found)| start..start + found.len()).collect::<Vec<_>>()
+        };
+        let mut found: Vec<_> = spellings.iter().flat_map(matches).collect();
+        found.sort_by_key(|range| (range.start, Reverse(range.end)));
+        let mut places: Vec<Place> = Vec::new();
+        for range in found {
+            let is_free = places.last().is_none_or(|last| last.range.end <= range.start);
+            if is_free && is_word(text, &range) {
+                places.push(Place { form: self.form(text, &range), range });
+            }
+        }
+        places
+    }
+
+    /// Which form is meant: the names of many products look the same in several.
+    fn form(&self, text: &str, range: &Range<usize>) -> Form {
+        let is = |form: Form| self.written(form) == text[range.clone()];
+        let (before, after) = (&text[..range.start], &text[range.end..]);
+        let in_snake_case = after.starts_with('_') || before.ends_with('_') && !before.ends_with(AS_IT_IS);
+        let is_hump = before.ends_with(char::is_lowercase) && !ends_in_escape(before);
+        let in_camel_case = is_hump || after.starts_with(char::is_uppercase);
+        let in_code = in_snake_case || after.starts_with("::");
+        let meant = FORMS.into_iter().filter(|form| is(*form)).find(|form| match form {
+            Form::Kebab => !in_code && !in_camel_case,
+            Form::Snake => in_code,
+            Form::Screaming => in_snake_case,
+            Form::Camel | Form::Pascal => in_camel_case,
+            Form::Title => true,
+        });
+        let any = || FORMS.into_iter().find(|form| is(*form));
+        meant.or_else(any).unwrap_or(Form::Title)
+    }
+}
+
+/// Whether what stands there is a word, or one of those that an identifier is made of, and no part of another.
+fn is_word(text: &str, range: &Range<usize>) -> bool {
+    let ends = |text: &str| (text.chars().next(), text.chars().next_back());
+    let ((_, before), (after, _)) = (ends(&text[..range.start]), ends(&text[range.end..]));
+    let (first, last) = ends(&text[range.clone()]);
+    let goes_on = |left: Option<char>, right: Option<char>| {
+        let (Some(left), Some(right)) = (left, right) else { return false };
+        left.is_alphabetic() && right.is_alphabetic() && !(left.is_lowercase() && right.is_uppercase())
+    };
+    let begins = !goes_on(before, first) || ends_in_escape(&text[..range.start]);
+    begins && !goes_on(last, after)
+}
+
+/// Whether the last letter belongs to an escape: of a string (`\n`) or of a URL (`%2F`).
+fn ends_in_escape(text: &str) -> bool {
+    let mut back = text.chars().rev();
+    let (last, second, third) = (back.next(), back.next(), back.next());
+    let is_hex = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit());
+    second == Some('\\') || (third == Some('%') && is_hex(second) && is_hex(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(name: &str, title: &str) -> Product {
+        Product { name: name.to_owned(), title: title.to_owned() }
+    }
+
+    fn flint() -> Product {
+        product("flint", "Flint")
+    }
+
+    fn shop() -> Product {
+        product("corner-shop", "Corner Shop")
+    }
+
+    /// Both ways: the second name is found again where the first one stood.
+    #[test]
+    fn every_form_is_found_and_found_again() {
+        for (before, after) in [
+            ("the binary `flint` of Flint", "the binary `corner-shop` of Corner Shop"),
+            ("FLINT_DATA_DIR=x, or FLINT_", "CORNER_SHOP_DATA_DIR=x, or CORNER_SHOP_"),
+            ("from flint_client.api import x", "from corner_shop_client.api import x"),
+            ("use flint::run; fn make_flint()", "use corner_shop::run; fn make_corner_shop()"),
+            ("struct FlintError; OfFlint", "struct CornerShopError; OfCornerShop"),
+            ("const flintUrl = 1", "const cornerShopUrl = 1"),
+            ("env!(\"CARGO_BIN_EXE_flint\")", "env!(\"CARGO_BIN_EXE_corner-shop\")"),
+            ("__Host-flint_refresh, /var/lib/flint", "__Host-corner_shop_refresh, /var/lib/corner-shop"),
+            (
+                "a\\nFLINT_X=1\\nflint.toml, %2Fflint",
+                "a\\nCORNER_SHOP_X=1\\ncorner-shop.toml, %2Fcorner-shop",
+            ),
+            ("Flint's flint-1 and FLINT01", "Corner Shop's corner-shop-1 and CORNER_SHOP01"),
+            ("flint.flint/flint", "corner-shop.corner-shop/corner-shop"),
+        ] {
+            assert_eq!(flint().renamed(before, &shop()), after);
+            assert_eq!(shop().renamed(after, &flint()), before);
+        }
+    }
+
+    #[test]
+    fn another_word_is_left_alone() {
+        for text in ["flints", "Flinty", "SKYFLINT", "aflint", "corner shop", "shop", "a corner"] {
+            assert_eq!(flint().renamed(text, &shop()), text);
+            assert_eq!(shop().renamed(text, &flint()), text);
+        }
+    }
+
+    #[test]
+    fn a_title_of_its_own_stands_where_people_read() {
+        let said = product("acme", "ACME");
+        assert_eq!(flint().renamed("Flint reads FLINT_X", &said), "ACME reads ACME_X");
+        assert_eq!(
+            said.renamed("ACME reads ACME_X, acme does", &shop()),
+            "Corner Shop reads CORNER_SHOP_X, corner-shop does"
+        );
+        let long = product("flint", "Flint and Steel");
+        assert_eq!(long.renamed("Flint and Steel: flint", &shop()), "Corner Shop: corner-shop");
+    }
+
+    #[test]
+    fn a_name_that_begins_with_the_old_one_is_found_as_a_whole() {
+        let pro = product("flint-pro", "Flint Pro");
+        let text = flint().renamed("flint of Flint: FLINT_X", &pro);
+        assert_eq!(text, "flint-pro of Flint Pro: FLINT_PRO_X");
+        assert_eq!(pro.renamed(&text, &shop()), "corner-shop of Corner Shop: CORNER_SHOP_X");
+    }
+
+    #[test]
+    fn the_workspace_says_what_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| fs::write(folder.path().join("Cargo.toml"), text).unwrap();
+        write("[workspace]\nmembers = []\n");
+        assert_eq!(Product::find(folder.path()).unwrap(), None);
+        write("[workspace.metadata.product]\nname = \"corner-shop\"\ntitle = \"Corner Shop\"\n");
+        assert_eq!(Product::find(folder.path()).unwrap(), Some(shop()));
+    }
+}
