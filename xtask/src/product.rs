@@ -122,7 +122,7 @@ impl Product {
         let in_snake_case = after.starts_with('_') || before.ends_with('_') && !before.ends_with(AS_IT_IS);
         let is_hump = before.ends_with(char::is_lowercase) && !ends_in_escape(before);
         let in_camel_case = is_hump || after.starts_with(char::is_uppercase);
-        let in_code = in_snake_case || after.starts_with("::");
+        let in_code = in_snake_case || after.starts_with("::") || after.starts_with('(');
         let meant = FORMS.into_iter().filter(|form| is(*form)).find(|form| match form {
             Form::Kebab => !in_code && !in_camel_case,
             Form::Snake => in_code,
@@ -179,7 +179,7 @@ mod tests {
             ("the binary `flint` of Flint", "the binary `corner-shop` of Corner Shop"),
             ("FLINT_DATA_DIR=x, or FLINT_", "CORNER_SHOP_DATA_DIR=x, or CORNER_SHOP_"),
             ("from flint_client.api import x", "from corner_shop_client.api import x"),
-            ("use flint::run; fn make_flint()", "use corner_shop::run; fn make_corner_shop()"),
+            ("flint(flint::run)", "corner_shop(corner_shop::run)"),
             ("struct FlintError; OfFlint", "struct CornerShopError; OfCornerShop"),
             ("const flintUrl = 1", "const cornerShopUrl = 1"),
             ("env!(\"CARGO_BIN_EXE_flint\")", "env!(\"CARGO_BIN_EXE_corner-shop\")"),
