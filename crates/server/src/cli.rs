@@ -11,9 +11,9 @@ use shared_kernel::id::UserId;
 
 use crate::config::{ConfigError, reference};
 
-/// The Ashlar server and its tools.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "ashlar", version, about)]
+#[command(name = "ashlar", version, about = "The Ashlar server and its tools")]
 pub struct Cli {
     /// Read this file in place of ashlar.toml
     #[arg(long, global = true, value_name = "FILE")]

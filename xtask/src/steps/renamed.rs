@@ -15,8 +15,8 @@ use crate::product::Product;
 use crate::rename::{self, Options};
 use crate::workspace::Workspace;
 
-/// What the copy is called. Two words, so that every form of it differs from the others.
-const NAME: &str = "spare-name";
+/// What the copy is called, whatever the workspace is called. Two words, so that every form of it differs from the others.
+const NAMES: [&str; 2] = ["spare-name", "other-name"];
 
 /// What each house passes and what depends on names; of the other steps it makes no difference.
 const STEPS: &str = "fmt,links,architecture,test,clippy,docs,openapi";
@@ -24,13 +24,13 @@ const STEPS: &str = "fmt,links,architecture,test,clippy,docs,openapi";
 /// Checks a renamed copy in the target folder of the workspace, so that no dependency is built again. The copy stays where it
 /// is, and what did not change in it keeps its time: next time cargo checks only what did.
 pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
-    let old = Product::find(&workspace.root)?.context("Cargo.toml doesn't say what the product is called")?;
+    let old = product(workspace)?;
     let fresh = Workspace { root: workspace.scratch("renamed-fresh")?, target: workspace.target.clone() };
     for file in workspace.files()? {
         copy_file(&workspace.root.join(&file), &fresh.root.join(&file))?;
     }
     Invocation::new("git").args(["init", "--quiet"]).current_dir(&fresh.root).run()?;
-    rename::run(&fresh, &Options::forced(NAME))?;
+    rename::run(&fresh, &Options::forced(another(&old)))?;
     expect_gone(&fresh, &old)?;
     let kept = workspace.kept("renamed")?;
     mirror(&fresh, &kept)?;
@@ -46,10 +46,18 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
 /// Runs the tests of a renamed copy, and what else a house has to pass whatever it is called.
 pub(super) fn full(workspace: &Workspace) -> Result<Outcome> {
     let copy = Copy::make(workspace, "renamed-tests", Build::Own, &[])?;
-    copy.xtask(&format!("rename {NAME}"))?;
+    copy.xtask(&format!("rename {}", another(&product(workspace)?)))?;
     copy.xtask(&format!("ci --fail-fast --only {STEPS}"))?;
     copy.thrown_away()?;
     Ok(Outcome::Passed)
+}
+
+fn product(workspace: &Workspace) -> Result<Product> {
+    Product::find(&workspace.root)?.context("Cargo.toml doesn't say what the product is called")
+}
+
+fn another(product: &Product) -> &'static str {
+    if product.name == NAMES[0] { NAMES[1] } else { NAMES[0] }
 }
 
 /// Fails when the old name is left, in whatever spelling, in a text or in the name of a file.
@@ -114,17 +122,17 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn product(name: &str) -> Product {
+    fn called(name: &str) -> Product {
         Product { name: name.to_owned(), title: "Any".to_owned() }
     }
 
     #[test]
     fn a_name_is_seen_in_every_spelling() {
-        let long = product("corner-shop");
+        let long = called("corner-shop");
         for line in ["corner-shop", "CORNER_SHOP_X", "myCornerShop", "the Corner Shop", "\\nCORNER_SHOP"] {
             assert!(names(line, &long), "{line}");
         }
-        let short = product("mica");
+        let short = called("mica");
         for line in ["mica", "MICA_X", "mica-2", "a Mica."] {
             assert!(names(line, &short), "{line}");
         }
