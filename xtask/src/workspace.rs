@@ -11,7 +11,7 @@ use crate::process::Invocation;
 /// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
 ///
 /// Any other crate there is a domain, with everything that follows.
-pub(crate) const NO_DOMAINS: [&str; 9] = [
+pub(crate) const NO_DOMAINS: [&str; 10] = [
     "configuration",
     "http-kit",
     "kernel-derive",
@@ -20,6 +20,7 @@ pub(crate) const NO_DOMAINS: [&str; 9] = [
     "server",
     "shared-kernel",
     "transport",
+    "upload-port",
     "workspace-features",
 ];
 

@@ -130,6 +130,12 @@ fn a_default_has_to_be_what_its_key_accepts() {
 }
 
 #[test]
+fn variables_have_no_hyphens() {
+    let reference = Table::of::<Lamp>("desk-lamp").terminal();
+    assert!(reference.contains("(DESK_LAMP_BULBS__COUNT)"), "{reference}");
+}
+
+#[test]
 fn every_value_is_shown_with_its_source() {
     let setup = setup(&[
         ("LAMP_BULBS__COUNT", " 3\n"),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use auth::Auth;
 use http_kit::asset::Asset;
-use shared_kernel::files::Files;
 use upload::settings::UploadSettings;
 use upload::storage::Storage;
+use upload_port::Files;
 
 /// The state of the domains.
 #[derive(Debug)]

@@ -13,7 +13,6 @@
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
 //! | [`resource`] | what domains may know of each other's tables |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
-//! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
 //! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
@@ -72,7 +71,7 @@
 //! # Adding to the kernel
 //!
 //! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
-//! another uses) belong here too; the server wires them.
+//! another uses) belong here too, or into a small crate beside the domain that implements it; the server wires them.
 
 // The derives name this crate as a domain does; only its tests derive.
 #[cfg(test)]
@@ -84,7 +83,6 @@ pub mod crypto;
 pub mod decimal;
 pub mod error;
 pub mod event;
-pub mod files;
 pub mod frozen;
 pub mod id;
 pub mod json;

@@ -39,6 +39,8 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
         .current_dir(&kept)
         .env("CARGO_TARGET_DIR", &workspace.target)
         .env("CARGO_INCREMENTAL", "0")
+        // Cargo knows a member by its place in its workspace: without a wrapper it would take the copy's crates for ours.
+        .env("RUSTC_WORKSPACE_WRAPPER", "env")
         .run()?;
     Ok(Outcome::Passed)
 }
