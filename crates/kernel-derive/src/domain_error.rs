@@ -222,9 +222,10 @@ impl Own {
         let name = variant.constant();
         // As `///` is read.
         let doc = format!(" {}", title.value());
-        let field = match self.refuses() {
-            Some((pointer, code)) => quote!(::core::option::Option::Some((#pointer, #code))),
-            None => quote!(::core::option::Option::None),
+        let field = if let Some((pointer, code)) = self.refuses() {
+            quote!(::core::option::Option::Some((#pointer, #code)))
+        } else {
+            quote!(::core::option::Option::None)
         };
         quote! {
             #[doc = #doc]
@@ -305,7 +306,7 @@ fn read(variant: &syn::Variant) -> Result<Variant> {
     };
     let retry_after = said.retry_after.clone();
     let says = said.says(variant, message, span)?;
-    Ok(Variant { name, fields: variant.fields.clone(), says, retry_after }.checked()?)
+    Variant { name, fields: variant.fields.clone(), says, retry_after }.checked()
 }
 
 impl Variant {
@@ -477,7 +478,7 @@ mod tests {
         let item =
             library.lines().skip_while(|line| !line.contains("#[derive(Debug, thiserror::Error")).skip(1);
         let item = item.take_while(|line| *line != "/// ```").filter_map(|line| line.strip_prefix("///"));
-        item.map(|line| format!("{line}\n")).collect()
+        item.fold(String::new(), |text, line| text + line + "\n")
     }
 
     /// The code without its layout, and with `///` as the attribute that it is.
@@ -500,7 +501,7 @@ mod tests {
                         into.push(close.to_owned());
                     }
                     other => {
-                        into.push(other.to_string().trim_start_matches("r\"").trim_matches('"').to_owned())
+                        into.push(other.to_string().trim_start_matches("r\"").trim_matches('"').to_owned());
                     }
                 }
             }

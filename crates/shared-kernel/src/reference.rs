@@ -1,6 +1,6 @@
 //! Rows that refer to rows of other domains: `post_id`, `cover_upload_id`. Domains do not know each other, so what they
 //! need of each other's tables is data: a [`Resource`] for each table, which its domain lists in `service::RESOURCES` and
-//! the server gives to the [`Databases`](crate::session::Databases) as [`Resources`].
+//! the server gives to the [`Databases`](crate::session::Databases) as [`Resources`](crate::resource::Resources).
 //!
 //! Two things are kept, on both engines and whatever happens at once: **no living row refers to a deleted one**, and nobody
 //! refers to what they may not see.

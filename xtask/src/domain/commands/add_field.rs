@@ -242,16 +242,15 @@ impl Work<'_> {
                 manifest.files.remove(path);
                 return self.plan.delete(path);
             }
-            Outcome::Conflict(marked, why) => match &mut self.conflicts {
-                Some(conflicts) => {
+            Outcome::Conflict(marked, why) => {
+                if let Some(conflicts) = &mut self.conflicts {
                     conflicts.push(path.to_owned());
                     marked
-                }
-                None => {
+                } else {
                     self.stuck.push(format!("{path} {why}"));
                     return Ok(());
                 }
-            },
+            }
             Outcome::Take => theirs.cloned().unwrap_or_default(),
             Outcome::Merged(text) => {
                 let Some(text) = self.formatted(path, text) else { return Ok(()) };

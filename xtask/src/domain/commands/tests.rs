@@ -485,7 +485,7 @@ fn edits_in_the_way_are_marked_where_that_is_wanted() {
     let settled = code
         .lines()
         .filter(|line| !["<", "|", "=", ">"].iter().any(|sign| line.starts_with(&sign.repeat(7))));
-    house.write(CODE, &settled.map(|line| format!("{line}\n")).collect::<String>());
+    house.write(CODE, &settled.fold(String::new(), |text, line| text + line + "\n"));
     house.edit(CODE, "const MINE: u8 = 1;\nconst A: u8 = 1;\n", "const A: u8 = 1;\n");
     house.edit(CODE, "fn last() {}", "fn last() {}\n\nconst MINE: u8 = 1;\n");
     assert_eq!(house.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);

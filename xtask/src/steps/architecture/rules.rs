@@ -10,6 +10,9 @@ use crate::graph::Featured;
 /// What stands below every domain and knows no web framework either.
 const FOUNDATIONS: [&str; 4] = ["configuration", "shared-kernel", "messaging", "migration"];
 
+/// The derives of the kernel, which its users get from the kernel.
+const KERNEL_DERIVE: &str = "kernel-derive";
+
 /// Who puts the domains together.
 const COMPOSERS: [&str; 2] = ["server", "tests"];
 
@@ -55,7 +58,7 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
             "http-kit depends on {used}, but it is for any API and names no domain: let the server give it what it needs, as a value in its State or a port that the server implements."
         ));
     }
-    if name == "shared-kernel" && member.links.contains(used) {
+    if name == "shared-kernel" && member.links.contains(used) && used != KERNEL_DERIVE {
         return Some(format!(
             "shared-kernel depends on {used}, but everything stands on the kernel: a port (a trait that {used} implements and the server wires) turns the arrow round."
         ));
