@@ -10,6 +10,12 @@ use anyhow::{Context as _, Result};
 use heck::{ToLowerCamelCase as _, ToUpperCamelCase as _};
 use toml_edit::DocumentMut;
 
+/// What must not change once there is data.
+pub(crate) const FROZEN: &str = "crates/shared-kernel/src/frozen.rs";
+
+/// Migrations are known by their content: one that ran must stay as it was.
+const MIGRATIONS: &str = "migration/src/m2";
+
 /// What cargo wants the name of a binary behind, as it is and not as an identifier.
 const AS_IT_IS: &str = "CARGO_BIN_EXE_";
 
@@ -133,6 +139,12 @@ impl Product {
         let any = || FORMS.into_iter().find(|form| is(*form));
         meant.or_else(any).unwrap_or(Form::Title)
     }
+}
+
+/// Whether a file stays as it is, whatever the product is called.
+pub(crate) fn stays(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    path == FROZEN || path.starts_with(MIGRATIONS)
 }
 
 /// Whether what stands there is a word, or one of those that an identifier is made of, and no part of another.

@@ -68,6 +68,13 @@ impl Workspace {
         Ok(text.replace("\r\n", "\n"))
     }
 
+    /// The text of a file as it is; none of one that is no text.
+    pub(crate) fn text(&self, relative: impl AsRef<Path>) -> Result<Option<String>> {
+        let path = self.root.join(relative);
+        let bytes = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
+    }
+
     /// The files that git knows or would add, relative to the root.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         let listed = Invocation::new("git")

@@ -14,15 +14,9 @@ use clap::Args;
 use crate::domain::plan::{Plan, lines};
 use crate::domain::refusal::Refusal;
 use crate::process::Invocation;
-use crate::product::Product;
+use crate::product::{self, Product};
 use crate::rustfmt;
 use crate::workspace::Workspace;
-
-/// What must not change once there is data.
-pub(crate) const FROZEN: &str = "crates/shared-kernel/src/frozen.rs";
-
-/// Migrations are known by their content: one that ran must stay as it was.
-const MIGRATIONS: &str = "migration/src/m2";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +30,7 @@ crates/shared-kernel/src/frozen.rs stays as it is, with what must not change onc
 It can be done again.";
 
 /// What the product is to be called.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// Its new name, in small letters: `corner-shop`.
@@ -50,13 +44,6 @@ pub(crate) struct Options {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
-}
-
-impl Options {
-    /// To be called so, whatever is not committed.
-    pub(crate) fn forced(name: &str) -> Self {
-        Self { name: name.to_owned(), force: true, ..Self::default() }
-    }
 }
 
 /// What a renaming will do.
@@ -106,18 +93,6 @@ fn refuse_uncommitted(workspace: &Workspace) -> Result<()> {
     }
 }
 
-/// Whether a file stays as it is.
-pub(crate) fn stays(path: &Path) -> bool {
-    let path = path.to_string_lossy();
-    path == FROZEN || path.starts_with(MIGRATIONS)
-}
-
-/// The text of a file; none of one that is no text.
-pub(crate) fn text(path: &Path) -> Result<Option<String>> {
-    let bytes = fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
-    Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
-}
-
 fn draft(workspace: &Workspace, old: &Product, new: &Product) -> Result<Draft> {
     let mut draft = Draft {
         plan: Plan::new(&workspace.root),
@@ -127,7 +102,7 @@ fn draft(workspace: &Workspace, old: &Product, new: &Product) -> Result<Draft> {
         confused: Vec::new(),
     };
     for path in workspace.files()? {
-        let text = text(&workspace.root.join(&path))?.map(|text| lines(&text));
+        let text = workspace.text(&path)?.map(|text| lines(&text));
         draft.take(path, text.as_deref(), [old, new])?;
     }
     for (_, to) in &draft.moved {
@@ -144,7 +119,7 @@ impl Draft {
         if names(new) {
             self.confused.push(path.clone());
         }
-        if stays(&path) {
+        if product::stays(&path) {
             self.stay.extend(names(old).then_some(path));
             return Ok(());
         }

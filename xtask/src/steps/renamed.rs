@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::Outcome;
-use super::generator::copy::{Build, Copy};
+use super::generator::copy::{Build, Copy, program};
 use crate::domain::survey;
 use crate::output::say;
 use crate::process::Invocation;
-use crate::product::Product;
-use crate::rename::{self, Options};
+use crate::product::{self, Product};
 use crate::workspace::Workspace;
 
 /// What the copy is called, whatever the workspace is called. Two words, so that every form of it differs from the others.
@@ -30,7 +29,9 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
         copy_file(&workspace.root.join(&file), &fresh.root.join(&file))?;
     }
     Invocation::new("git").args(["init", "--quiet"]).current_dir(&fresh.root).run()?;
-    rename::run(&fresh, &Options::forced(another(&old)))?;
+    // All of the copy is new to its git.
+    let program = program(workspace, &workspace.kept("renamed-program")?)?;
+    Invocation::new(program).args(["rename", another(&old), "--force"]).current_dir(&fresh.root).run()?;
     expect_gone(&fresh, &old)?;
     let kept = workspace.kept("renamed")?;
     mirror(&fresh, &kept)?;
@@ -65,8 +66,8 @@ fn another(product: &Product) -> &'static str {
 /// Fails when the old name is left, in whatever spelling, in a text or in the name of a file.
 fn expect_gone(copy: &Workspace, old: &Product) -> Result<()> {
     let mut left = Vec::new();
-    for path in copy.files()?.into_iter().filter(|path| !rename::stays(path)) {
-        let text = rename::text(&copy.root.join(&path))?.unwrap_or_default();
+    for path in copy.files()?.into_iter().filter(|path| !product::stays(path)) {
+        let text = copy.text(&path)?.unwrap_or_default();
         let lines = std::iter::once(path.to_string_lossy()).chain(text.lines().map(Into::into));
         let found = lines.enumerate().find(|(_, line)| names(line, old));
         left.extend(found.map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim())));
@@ -78,7 +79,7 @@ fn expect_gone(copy: &Workspace, old: &Product) -> Result<()> {
         Some(first) => bail!(
             "{} file(s) still have the old name: what must not change once there is data is to be in {}, the rest is to be renamed: {first}",
             left.len(),
-            rename::FROZEN
+            product::FROZEN
         ),
         None => Ok(()),
     }

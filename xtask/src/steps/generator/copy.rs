@@ -183,7 +183,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// This program, as a file that no build replaces: the tests of the workspace build it with other features, in its place.
-fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+pub(in crate::steps) fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     Invocation::new("cargo")
         .args(["build", "--locked", "--package", "xtask"])
         .current_dir(&workspace.root)
