@@ -22,26 +22,26 @@ const AS_IT_IS: &str = "CARGO_BIN_EXE_";
 /// A product's names. Every other form follows from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Product {
-    /// As its binary is called: `corner-shop`.
+    /// As its binary is called: `tin-kettle`.
     pub(crate) name: String,
-    /// As people see it: `Corner Shop`.
+    /// As people see it: `Tin Kettle`.
     pub(crate) title: String,
 }
 
 /// How a name is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// `corner-shop`
+    /// `tin-kettle`
     Kebab,
-    /// `corner_shop`
+    /// `tin_kettle`
     Snake,
-    /// `CORNER_SHOP`
+    /// `TIN_KETTLE`
     Screaming,
-    /// `cornerShop`
+    /// `tinKettle`
     Camel,
-    /// `CornerShop`
+    /// `TinKettle`
     Pascal,
-    /// `Corner Shop`, or whatever the title is.
+    /// `Tin Kettle`, or whatever the title is.
     Title,
 }
 
@@ -70,7 +70,7 @@ impl Product {
         Ok(said("name").zip(said("title")).map(|(name, title)| Self { name, title }))
     }
 
-    /// As code calls it: `corner_shop`.
+    /// As code calls it: `tin_kettle`.
     pub(crate) fn snake(&self) -> String {
         self.name.replace('-', "_")
     }
@@ -176,64 +176,64 @@ mod tests {
         Product { name: name.to_owned(), title: title.to_owned() }
     }
 
-    fn flint() -> Product {
-        product("flint", "Flint")
+    fn gravel() -> Product {
+        product("gravel", "Gravel")
     }
 
-    fn shop() -> Product {
-        product("corner-shop", "Corner Shop")
+    fn kettle() -> Product {
+        product("tin-kettle", "Tin Kettle")
     }
 
     /// Both ways: the second name is found again where the first one stood.
     #[test]
     fn every_form_is_found_and_found_again() {
         for (before, after) in [
-            ("the binary `flint` of Flint", "the binary `corner-shop` of Corner Shop"),
-            ("FLINT_DATA_DIR=x, or FLINT_", "CORNER_SHOP_DATA_DIR=x, or CORNER_SHOP_"),
-            ("from flint_client.api import x", "from corner_shop_client.api import x"),
-            ("flint(flint::run)", "corner_shop(corner_shop::run)"),
-            ("struct FlintError; OfFlint", "struct CornerShopError; OfCornerShop"),
-            ("const flintUrl = 1", "const cornerShopUrl = 1"),
-            ("env!(\"CARGO_BIN_EXE_flint\")", "env!(\"CARGO_BIN_EXE_corner-shop\")"),
-            ("__Host-flint_refresh, /var/lib/flint", "__Host-corner_shop_refresh, /var/lib/corner-shop"),
+            ("the binary `gravel` of Gravel", "the binary `tin-kettle` of Tin Kettle"),
+            ("GRAVEL_DATA_DIR=x, or GRAVEL_", "TIN_KETTLE_DATA_DIR=x, or TIN_KETTLE_"),
+            ("from gravel_client.api import x", "from tin_kettle_client.api import x"),
+            ("gravel(gravel::run)", "tin_kettle(tin_kettle::run)"),
+            ("struct GravelError; OfGravel", "struct TinKettleError; OfTinKettle"),
+            ("const gravelUrl = 1", "const tinKettleUrl = 1"),
+            ("env!(\"CARGO_BIN_EXE_gravel\")", "env!(\"CARGO_BIN_EXE_tin-kettle\")"),
+            ("__Host-gravel_refresh, /var/lib/gravel", "__Host-tin_kettle_refresh, /var/lib/tin-kettle"),
             (
-                "a\\nFLINT_X=1\\nflint.toml, %2Fflint",
-                "a\\nCORNER_SHOP_X=1\\ncorner-shop.toml, %2Fcorner-shop",
+                "a\\nGRAVEL_X=1\\ngravel.toml, %2Fgravel",
+                "a\\nTIN_KETTLE_X=1\\ntin-kettle.toml, %2Ftin-kettle",
             ),
-            ("Flint's flint-1 and FLINT01", "Corner Shop's corner-shop-1 and CORNER_SHOP01"),
-            ("flint.flint/flint", "corner-shop.corner-shop/corner-shop"),
+            ("Gravel's gravel-1 and GRAVEL01", "Tin Kettle's tin-kettle-1 and TIN_KETTLE01"),
+            ("gravel.gravel/gravel", "tin-kettle.tin-kettle/tin-kettle"),
         ] {
-            assert_eq!(flint().renamed(before, &shop()), after);
-            assert_eq!(shop().renamed(after, &flint()), before);
+            assert_eq!(gravel().renamed(before, &kettle()), after);
+            assert_eq!(kettle().renamed(after, &gravel()), before);
         }
     }
 
     #[test]
     fn another_word_is_left_alone() {
-        for text in ["flints", "Flinty", "SKYFLINT", "aflint", "corner shop", "shop", "a corner"] {
-            assert_eq!(flint().renamed(text, &shop()), text);
-            assert_eq!(shop().renamed(text, &flint()), text);
+        for text in ["gravels", "Gravely", "SKYGRAVEL", "agravel", "tin kettle", "kettle", "a tin"] {
+            assert_eq!(gravel().renamed(text, &kettle()), text);
+            assert_eq!(kettle().renamed(text, &gravel()), text);
         }
     }
 
     #[test]
     fn a_title_of_its_own_stands_where_people_read() {
         let said = product("acme", "ACME");
-        assert_eq!(flint().renamed("Flint reads FLINT_X", &said), "ACME reads ACME_X");
+        assert_eq!(gravel().renamed("Gravel reads GRAVEL_X", &said), "ACME reads ACME_X");
         assert_eq!(
-            said.renamed("ACME reads ACME_X, acme does", &shop()),
-            "Corner Shop reads CORNER_SHOP_X, corner-shop does"
+            said.renamed("ACME reads ACME_X, acme does", &kettle()),
+            "Tin Kettle reads TIN_KETTLE_X, tin-kettle does"
         );
-        let long = product("flint", "Flint and Steel");
-        assert_eq!(long.renamed("Flint and Steel: flint", &shop()), "Corner Shop: corner-shop");
+        let long = product("gravel", "Gravel and Steel");
+        assert_eq!(long.renamed("Gravel and Steel: gravel", &kettle()), "Tin Kettle: tin-kettle");
     }
 
     #[test]
     fn a_name_that_begins_with_the_old_one_is_found_as_a_whole() {
-        let pro = product("flint-pro", "Flint Pro");
-        let text = flint().renamed("flint of Flint: FLINT_X", &pro);
-        assert_eq!(text, "flint-pro of Flint Pro: FLINT_PRO_X");
-        assert_eq!(pro.renamed(&text, &shop()), "corner-shop of Corner Shop: CORNER_SHOP_X");
+        let pro = product("gravel-pro", "Gravel Pro");
+        let text = gravel().renamed("gravel of Gravel: GRAVEL_X", &pro);
+        assert_eq!(text, "gravel-pro of Gravel Pro: GRAVEL_PRO_X");
+        assert_eq!(pro.renamed(&text, &kettle()), "tin-kettle of Tin Kettle: TIN_KETTLE_X");
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         let write = |text: &str| fs::write(folder.path().join("Cargo.toml"), text).unwrap();
         write("[workspace]\nmembers = []\n");
         assert_eq!(Product::find(folder.path()).unwrap(), None);
-        write("[workspace.metadata.product]\nname = \"corner-shop\"\ntitle = \"Corner Shop\"\n");
-        assert_eq!(Product::find(folder.path()).unwrap(), Some(shop()));
+        write("[workspace.metadata.product]\nname = \"tin-kettle\"\ntitle = \"Tin Kettle\"\n");
+        assert_eq!(Product::find(folder.path()).unwrap(), Some(kettle()));
     }
 }

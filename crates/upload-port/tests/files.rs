@@ -1,7 +1,5 @@
 //! The URLs of the files that rows refer to, on a real database.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
-
 use std::error::Error as _;
 
 use sea_orm::ConnectionTrait as _;

@@ -177,7 +177,7 @@ impl Draft {
              If there is data already, say where it is: by default the database is <data_dir>/{new_name}.sqlite, the bucket\n\
              `{new_name}`, the audience of access tokens `{new_name}` (`database.url`, `storage.bucket`, `auth.audience`). Variables begin with \
              {prefix}_, and who signed in by cookie signs in again.\n\n\
-             Next:\n  cargo xtask ci\n  git add --all && git commit\n  (git restore . takes it back, but for files that were moved)",
+             Next:\n  cargo xtask ci\n  git add --all && git commit\n  (`git stash --include-untracked` takes it back)",
             old.name,
             new.name,
             new.title,

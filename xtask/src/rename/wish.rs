@@ -51,7 +51,7 @@ pub(super) fn product(root: &Path, name: &str, title: Option<&str>) -> Result<Pr
     Ok(Product { name: name.to_owned(), title })
 }
 
-/// `corner-shop` as `Corner Shop`.
+/// `tin-kettle` as `Tin Kettle`.
 fn title_of(name: &str) -> String {
     name.split('-').map(names::capitalized).collect::<Vec<_>>().join(" ")
 }
@@ -78,7 +78,7 @@ fn is_form(name: &str) -> bool {
         && LENGTH.contains(&name.len())
 }
 
-/// `Corner Shop`, `corner_shop` and `CornerShop` as `corner-shop`.
+/// `Tin Kettle`, `tin_kettle` and `TinKettle` as `tin-kettle`.
 fn kebab(name: &str) -> String {
     names::snake(name).replace('_', "-")
 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_name_is_kebab_case_ascii() {
-        for name in ["abc", "corner-shop", "v2x", "a1-b2-c3", &"a".repeat(30)] {
+        for name in ["abc", "tin-kettle", "v2x", "a1-b2-c3", &"a".repeat(30)] {
             assert_eq!(check_form(name), Ok(()), "{name}");
         }
         let long = "a".repeat(31);
@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn the_name_that_was_meant_is_told() {
-        for name in ["Corner Shop", "CornerShop", "corner_shop"] {
-            assert!(told(check_form(name)).contains("write `corner-shop`"), "{name}");
+        for name in ["Tin Kettle", "TinKettle", "tin_kettle"] {
+            assert!(told(check_form(name)).contains("write `tin-kettle`"), "{name}");
         }
         assert!(told(check_form("two--words-")).contains("write `two-words`"));
         assert_eq!(
@@ -164,17 +164,16 @@ mod tests {
             let refused = told(check_is_free(name, &packages));
             assert!(refused.contains(why), "{refused}");
         }
-        assert_eq!(check_is_free("corner-shop", &packages), Ok(()));
+        assert_eq!(check_is_free("tin-kettle", &packages), Ok(()));
     }
 
     #[test]
     fn a_title_follows_from_the_name_or_is_said() {
-        assert_eq!(title_of("corner-shop-2"), "Corner Shop 2");
-        for title in ["Corner Shop", "ACME", "The House of 7"] {
+        assert_eq!(title_of("tin-kettle-2"), "Tin Kettle 2");
+        for title in ["Tin Kettle", "ACME", "The House of 7"] {
             assert_eq!(check_title(title), Ok(()), "{title}");
         }
-        for title in
-            ["", "acme", "Corner  Shop", "Corner Shop ", "Corner-Shop", "Café", "A & B", "7 Up", "A\nB"]
+        for title in ["", "acme", "Tin  Kettle", "Tin Kettle ", "Tin-Kettle", "Café", "A & B", "7 Up", "A\nB"]
         {
             assert!(check_title(title).is_err(), "{title}");
         }

@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_name_is_seen_in_every_spelling() {
-        let long = called("corner-shop");
-        for line in ["corner-shop", "CORNER_SHOP_X", "myCornerShop", "the Corner Shop", "\\nCORNER_SHOP"] {
+        let long = called("tin-kettle");
+        for line in ["tin-kettle", "TIN_KETTLE_X", "myTinKettle", "the Tin Kettle", "\\nTIN_KETTLE"] {
             assert!(names(line, &long), "{line}");
         }
         let short = called("mica");
