@@ -311,7 +311,12 @@ impl Answer {
             let code = error["code"].as_str().unwrap_or_default();
             assert!(!code.is_empty() && code.bytes().all(snake_case), "{self:?}");
             assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
-            assert_eq!(error.as_object().map(serde_json::Map::len), Some(3), "{self:?}");
+            let mut members = error.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+            assert!(members.all(|name| FIELD_ERROR.contains(&name)), "{self:?}");
+            let has_right_params = error.get("params").is_none_or(|params| {
+                params.as_object().is_some_and(|params| !params.is_empty() && params.values().all(is_scalar))
+            });
+            assert!(has_right_params, "{self:?}");
         }
         self.check_silence();
     }
@@ -362,6 +367,13 @@ impl Answer {
 
 /// The members of a problem document.
 const MEMBERS: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "request_id", "errors"];
+
+/// The members of each of its `errors`; the last one only where the rule has parameters.
+const FIELD_ERROR: [&str; 4] = ["pointer", "code", "message", "params"];
+
+fn is_scalar(value: &Value) -> bool {
+    value.is_number() || value.is_string()
+}
 
 /// The members of an object, sorted.
 #[track_caller]

@@ -60,7 +60,7 @@ pub struct Codes {
 pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
     let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
     let config = Config::load(&sources).unwrap();
-    Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false)).unwrap())
+    Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false).unwrap()).unwrap())
 });
 
 impl Codes {

@@ -215,7 +215,7 @@ impl Installation {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the server ended with {status}:\n{text}");
             }
-            text.lines().find_map(Ready::read)
+            Ready::read(&text)
         })
         .await;
         let Ready { address, storage } = ready;
@@ -230,13 +230,14 @@ struct Ready {
 }
 
 impl Ready {
-    fn read(line: &str) -> Option<Self> {
-        let event: Value = serde_json::from_str(line).ok()?;
-        if event["message"] != "ready" {
-            return None;
-        }
-        let address = event["address"].as_str()?.parse().ok()?;
-        Some(Self { address, storage: event["storage"].as_str()?.to_owned() })
+    fn read(log: &str) -> Option<Self> {
+        let events = || log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ready = events().find(|event| event["message"] == "ready")?;
+        let address = ready["address"].as_str()?.parse().ok()?;
+        // It is told before, where there is one.
+        let store = events().find(|event| event["message"] == "also serves" && event["name"] == "Objects");
+        let storage = store.and_then(|store| Some(store["url"].as_str()?.to_owned())).unwrap_or_default();
+        Some(Self { address, storage })
     }
 }
 

@@ -14,6 +14,7 @@ use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::client::Client;
 use crate::unique;
@@ -164,6 +165,11 @@ impl TestServer {
     /// Where everything is.
     pub fn addresses(&self) -> &Addresses {
         &self.running.as_ref().unwrap().addresses
+    }
+
+    /// Where the object store is.
+    pub fn storage(&self) -> &Url {
+        self.addresses().of("Objects").unwrap()
     }
 
     /// Its own connections. What is done to them behind its back, it has to live with.

@@ -1,34 +1,39 @@
 //! What goes in and out.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize};
-use shared_kernel::contact::{self, Email};
+use serde::{Deserialize, Serialize};
+use shared_kernel::contact::Email;
+use shared_kernel::field::{FieldSchema, TextField, ValidationError, check_length};
 use shared_kernel::id::SessionId;
 use shared_kernel::secrecy::{ExposeSecret as _, SecretString};
-use shared_kernel::text::Line;
+use shared_kernel::text::{SingleLine, control_characters, is_refused};
+use shared_kernel::text_field;
 use unicode_normalization::UnicodeNormalization as _;
-use user::contact::{Phone, Username};
-use user::dto::User;
+use user::contact::{PhoneNumber, Username};
+use user::dto::{DisplayName, User};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
-/// A password as it was typed: not trimmed, in Unicode normalisation form C (RFC 8265, section 4.2), and never printed.
-#[derive(Clone, ToSchema)]
-#[schema(value_type = String, format = Password)]
-pub struct Password(SecretString);
+/// A password of `MIN` to `MAX` characters as it was typed: not trimmed, in Unicode normalisation form C (RFC 8265, section
+/// 4.2), and never printed.
+#[derive(Clone)]
+pub struct PasswordText<const MIN: usize, const MAX: usize>(SecretString);
 
-impl Password {
-    /// The shortest that an account can be given, in Unicode code points.
-    pub const MIN_LENGTH: usize = 8;
-    /// The longest (NIST SP 800-63B, 5.1.1.2 asks for 64 at least).
-    pub const MAX_LENGTH: usize = 128;
+/// A password that is compared with the account's.
+pub type Password = PasswordText<1, 128>;
 
-    /// The password that `text` is.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.nfc().collect::<String>().into())
-    }
+/// A password that an account is given. NIST SP 800-63B (5.1.1.2) asks for 8 at least, and for 64 or more at most.
+pub type NewPassword = PasswordText<8, 128>;
+
+impl<const MIN: usize, const MAX: usize> PasswordText<MIN, MAX> {
+    /// The shortest, in Unicode code points.
+    pub const MIN_LENGTH: usize = MIN;
+    /// The longest, in Unicode code points.
+    pub const MAX_LENGTH: usize = MAX;
 
     /// The text, for hashing.
     #[must_use]
@@ -37,27 +42,82 @@ impl Password {
     }
 }
 
-impl fmt::Debug for Password {
+impl<const MIN: usize, const MAX: usize> TextField for PasswordText<MIN, MAX> {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        if text.contains(is_refused) {
+            return Err(control_characters());
+        }
+        let text = SecretString::from(text.nfc().collect::<String>());
+        check_length(text.expose_secret(), MIN, MAX)?;
+        Ok(Self(text))
+    }
+
+    fn example() -> Cow<'static, str> {
+        "correct horse battery staple".into()
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> FieldSchema for PasswordText<MIN, MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("Password_{MIN}_{MAX}").into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .min_length(Some(MIN))
+            .max_length(Some(MAX))
+            .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"))
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> fmt::Debug for PasswordText<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
     }
 }
 
-impl<'de> Deserialize<'de> for Password {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::new(&std::borrow::Cow::<'de, str>::deserialize(deserializer)?))
+text_field!(PasswordText<const MIN: usize, const MAX: usize>);
+
+/// One line of 1 to 254 characters.
+type IdentifierText = SingleLine<1, 254>;
+
+/// What an account is named by when it signs in: its e-mail address, user name or phone number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identifier(IdentifierText);
+
+impl Deref for Identifier {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
-impl garde::rules::length::chars::HasChars for Password {
-    fn num_chars(&self) -> usize {
-        self.expose().chars().count()
+impl TextField for Identifier {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        IdentifierText::parse(text).map(Self)
+    }
+
+    fn example() -> Cow<'static, str> {
+        "ada@example.com".into()
     }
 }
+
+impl FieldSchema for Identifier {
+    fn name() -> Cow<'static, str> {
+        "Identifier".into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        IdentifierText::rules(schema)
+    }
+}
+
+text_field!(Identifier);
 
 /// A refresh token on its way in.
-#[derive(Clone, ToSchema)]
-#[schema(value_type = String)]
+#[derive(Clone)]
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
@@ -80,11 +140,27 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-impl<'de> Deserialize<'de> for RefreshToken {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::new(String::deserialize(deserializer)?))
+impl TextField for RefreshToken {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        Ok(Self::new(text.to_owned()))
+    }
+
+    fn example() -> Cow<'static, str> {
+        "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7".into()
     }
 }
+
+impl FieldSchema for RefreshToken {
+    fn name() -> Cow<'static, str> {
+        "RefreshToken".into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.pattern(Some("^[!-~]*$"))
+    }
+}
+
+text_field!(RefreshToken);
 
 /// How the refresh token travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -102,25 +178,20 @@ pub enum Transport {
 #[serde(deny_unknown_fields)]
 pub struct Signup {
     /// The address; nobody else's, in whatever spelling.
-    #[garde(custom(contact::is::<Email>))]
-    #[schema(value_type = String, format = Email, max_length = 254, examples("ada@example.com"))]
-    pub email: Line,
+    #[garde(dive)]
+    pub email: Email,
     /// 8 to 128 characters, not a common password, not the address.
-    #[garde(length(chars, min = Password::MIN_LENGTH, max = Password::MAX_LENGTH))]
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$", examples("correct horse battery staple"))]
-    pub password: Password,
+    #[garde(dive)]
+    pub password: NewPassword,
     /// What others see.
-    #[garde(length(chars, min = 1, max = 100))]
-    #[schema(value_type = String, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples("Ada Lovelace"))]
-    pub name: Line,
+    #[garde(dive)]
+    pub name: DisplayName,
     /// The name to sign in with instead of the address: 3 to 50 of `a-z 0-9 _ . -`.
-    #[garde(inner(custom(contact::is::<Username>)))]
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 50, pattern = "^[A-Za-z0-9_.-]+$", examples("ada"))]
-    pub username: Option<Line>,
+    #[garde(dive)]
+    pub username: Option<Username>,
     /// The phone number, E.164.
-    #[garde(inner(custom(contact::is::<Phone>)))]
-    #[schema(value_type = Option<String>, pattern = r"^\+[1-9][0-9]{6,14}$", examples("+4915112345678"))]
-    pub phone: Option<Line>,
+    #[garde(dive)]
+    pub phone: Option<PhoneNumber>,
     /// How the refresh token travels; in the body when absent.
     #[garde(skip)]
     #[serde(default)]
@@ -133,12 +204,10 @@ pub struct Signup {
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// E-mail address, user name or phone number.
-    #[garde(length(chars, min = 1, max = 254))]
-    #[schema(value_type = String, min_length = 1, max_length = 254, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples("ada@example.com"))]
-    pub identifier: Line,
+    #[garde(dive)]
+    pub identifier: Identifier,
     /// The password.
-    #[garde(length(chars, min = 1, max = Password::MAX_LENGTH))]
-    #[schema(value_type = String, format = Password, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$", examples("correct horse battery staple"))]
+    #[garde(dive)]
     pub password: Password,
     /// How the refresh token travels; in the body when absent.
     #[garde(skip)]
@@ -152,8 +221,7 @@ pub struct Login {
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The refresh token.
-    #[garde(skip)]
-    #[schema(value_type = Option<String>, pattern = "^[!-~]*$", examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
+    #[garde(dive)]
     pub refresh_token: Option<RefreshToken>,
 }
 
@@ -196,8 +264,9 @@ pub struct TokenForm {
     #[schema(nullable = false, examples("ada@example.com"))]
     pub username: Option<String>,
     /// For `password`.
-    #[schema(nullable = false, examples("correct horse battery staple"))]
-    pub password: Option<Password>,
+    // Read as any text too: what is no password is one that is wrong, and one for another grant is not looked at.
+    #[schema(value_type = Option<String>, format = Password, nullable = false, examples("correct horse battery staple"))]
+    pub password: Option<SecretString>,
     /// For `refresh_token`.
     #[schema(value_type = Option<String>, nullable = false, examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
     pub refresh_token: Option<RefreshToken>,

@@ -21,7 +21,7 @@ use shared_kernel::random;
 use shared_kernel::text::folded;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::dto::Password;
+use crate::dto::{NewPassword, Password};
 use crate::error::AuthError;
 use crate::settings::PasswordSettings;
 
@@ -44,7 +44,7 @@ const SHORTEST_OWN_WORD: usize = 4;
 /// # Errors
 ///
 /// [`Invalid`] at `/password`.
-pub fn check(password: &Password, own_words: &[&str]) -> Result<(), Invalid> {
+pub fn check(password: &NewPassword, own_words: &[&str]) -> Result<(), Invalid> {
     let text = bare(password.expose());
     let own_words: Vec<String> = own_words.iter().map(|word| bare(word)).collect();
     if own_words.contains(&text) {
@@ -185,7 +185,7 @@ impl PasswordHasher {
     /// # Errors
     ///
     /// The password is not acceptable, too many wait, or it waited too long.
-    pub async fn hash(&self, password: Password, own_words: Vec<String>) -> Result<String, AuthError> {
+    pub async fn hash(&self, password: NewPassword, own_words: Vec<String>) -> Result<String, AuthError> {
         let params = self.params.clone();
         let judge_and_hash = move |memory: &mut Vec<Block>| {
             let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
@@ -339,7 +339,17 @@ fn crypto(error: impl fmt::Display) -> AuthError {
 
 #[cfg(test)]
 mod tests {
+    use shared_kernel::field::TextField as _;
+
     use super::*;
+
+    fn new(text: &str) -> NewPassword {
+        NewPassword::parse(text).unwrap()
+    }
+
+    fn typed(text: &str) -> Password {
+        Password::parse(text).unwrap()
+    }
 
     fn weak(memory_kib: u32) -> PasswordHasher {
         let patience = Duration::from_mins(1);
@@ -351,19 +361,18 @@ mod tests {
     #[tokio::test]
     async fn a_hash_verifies_its_password_only() {
         let hasher = weak(64);
-        let stored = hasher.hash(Password::new("Pa\u{df}wort mit Umlauten"), vec![]).await.unwrap();
+        let stored = hasher.hash(new("Pa\u{df}wort mit Umlauten"), vec![]).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
         let verify = |text: &str, stored: Option<String>| {
             let hasher = hasher.clone();
-            let password = Password::new(text);
+            let password = typed(text);
             async move { hasher.verify(password, stored).await.unwrap() }
         };
         assert_eq!(verify("Pa\u{df}wort mit Umlauten", Some(stored.clone())).await, Verified::Yes);
         assert_eq!(verify("passwort mit Umlauten", Some(stored.clone())).await, Verified::No);
         assert_eq!(verify("Pa\u{df}wort mit Umlauten", None).await, Verified::No);
         let stronger = weak(128);
-        let outdated =
-            stronger.verify(Password::new("Pa\u{df}wort mit Umlauten"), Some(stored)).await.unwrap();
+        let outdated = stronger.verify(typed("Pa\u{df}wort mit Umlauten"), Some(stored)).await.unwrap();
         assert_eq!(outdated, Verified::Outdated);
     }
 
@@ -397,11 +406,11 @@ mod tests {
         for number in 0..8 {
             let hasher = hasher.clone();
             outcomes.spawn(async move {
-                hasher.hash(Password::new(&format!("kV7#mmq2Lp{number}")), vec![]).await.unwrap();
+                hasher.hash(new(&format!("kV7#mmq2Lp{number}")), vec![]).await.unwrap();
                 "new"
             });
         }
-        let (signs_in, password) = (hasher.clone(), Password::new("wrong"));
+        let (signs_in, password) = (hasher.clone(), typed("wrong"));
         outcomes.spawn(async move {
             signs_in.verify(password, None).await.unwrap();
             "sign-in"
@@ -422,14 +431,14 @@ mod tests {
     #[tokio::test]
     async fn spellings_in_unicode_are_one_password() {
         let hasher = weak(64);
-        let stored = hasher.hash(Password::new("caf\u{e9} au lait, s'il vous plait"), vec![]).await.unwrap();
-        let decomposed = Password::new("cafe\u{301} au lait, s'il vous plait");
+        let stored = hasher.hash(new("caf\u{e9} au lait, s'il vous plait"), vec![]).await.unwrap();
+        let decomposed = typed("cafe\u{301} au lait, s'il vous plait");
         assert_eq!(hasher.verify(decomposed, Some(stored)).await.unwrap(), Verified::Yes);
     }
 
     fn code(text: &str) -> Option<String> {
         let own_words = ["ada@example.com", "Ada Lovelace", "ada", "countess"];
-        check(&Password::new(text), &own_words).err().map(|Invalid(fields)| fields[0].code.to_string())
+        check(&new(text), &own_words).err().map(|Invalid(fields)| fields[0].code.to_string())
     }
 
     #[test]

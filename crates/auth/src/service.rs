@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::JwkSet;
 use moka::future::Cache;
 use sea_orm::ActiveValue::Set;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::contact::{Contact, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::Invalid;
 use shared_kernel::event::Origin;
@@ -16,10 +16,9 @@ use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
 use shared_kernel::resource::Resource;
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
-use shared_kernel::text::Line;
-use user::dto::{NewUser, User, UserStatus};
+use user::dto::{DisplayName, NewUser, User, UserStatus};
 
-use crate::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
+use crate::dto::{Device, Login, NewPassword, RefreshToken, SessionAnswer, Signup};
 use crate::error::AuthError;
 use crate::event::RefreshTokenReused;
 use crate::model::session::{self, EndReason};
@@ -80,6 +79,12 @@ impl Auth {
         })
     }
 
+    /// Lifetime of a session that nobody refreshes.
+    #[must_use]
+    pub fn session_lifetime(&self) -> Duration {
+        self.settings.session_lifetime
+    }
+
     /// Forgets who is signed in, so that the next request of each session asks the database.
     pub fn forget_sessions(&self) {
         self.alive.invalidate_all();
@@ -114,14 +119,14 @@ pub async fn signup(
     signup: Signup,
 ) -> Result<SessionAnswer, AuthError> {
     let new = NewUser {
-        email: contact(Some(&signup.email), "/email")?.ok_or_else(|| missing("/email"))?,
+        email: signup.email,
         name: signup.name,
-        username: contact(signup.username.as_ref(), "/username")?,
-        phone: contact(signup.phone.as_ref(), "/phone")?,
+        username: signup.username,
+        phone: signup.phone,
         is_admin: false,
     };
     // Before the transaction: nothing but its own statements is awaited while one is open, and nothing fails after it.
-    let hash = auth.hasher.hash(signup.password, own_words(&new, signup.username.as_ref())).await?;
+    let hash = auth.hasher.hash(signup.password, own_words(&new)).await?;
     let key = auth.keys.current().await?;
     let user = user::service::register(db, new).await?;
     Passwords::set(db, user.id, hash).await?;
@@ -319,7 +324,7 @@ pub enum AdminAccount {
         /// The address.
         email: Email,
         /// What others see.
-        name: Line,
+        name: DisplayName,
     },
     /// An account that is there. By its id and nothing else: anybody may have signed up with anybody's address.
     Existing(UserId),
@@ -338,7 +343,7 @@ pub async fn create_admin(
     db: &WriteSession,
     principal: &Principal,
     account: AdminAccount,
-    password: Option<Password>,
+    password: Option<NewPassword>,
 ) -> Result<User, AuthError> {
     if password.is_none() && matches!(account, AdminAccount::New { .. }) {
         return Err(Invalid::field("/password", "required", "a new account needs a password").into());
@@ -489,18 +494,10 @@ async fn end_reused(auth: &Auth, db: &WriteSession, row: &session::Model) -> Res
     Ok(())
 }
 
-fn contact<C: Contact>(text: Option<&Line>, pointer: &str) -> Result<Option<C>, Invalid> {
-    text.map(|text| C::parse(text).map_err(|refusal| refusal.at(pointer))).transpose()
-}
-
-fn missing(pointer: &str) -> Invalid {
-    Invalid::field(pointer, "required", "is required")
-}
-
 /// What a password must not consist of.
-fn own_words(new: &NewUser, username: Option<&Line>) -> Vec<String> {
+fn own_words(new: &NewUser) -> Vec<String> {
     let mut words = vec![new.email.to_string(), new.name.to_string()];
     words.extend(new.email.as_str().split('@').next().map(str::to_owned));
-    words.extend(username.map(ToString::to_string));
+    words.extend(new.username.as_ref().map(|name| name.as_str().to_owned()));
     words
 }

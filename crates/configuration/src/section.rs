@@ -159,6 +159,14 @@ impl Keys<'_> {
         }
     }
 
+    /// Replaces the source that is shown of a value, where it follows from something that was not read.
+    pub fn show_origin(&mut self, name: &str, origin: &str) {
+        let name = self.full_name(name);
+        if let Some(reading) = self.readings.iter_mut().find(|reading| reading.row.name == name) {
+            origin.clone_into(&mut reading.origin);
+        }
+    }
+
     /// What the program is run for, once that was read: until then, development.
     #[must_use]
     pub fn environment(&self) -> Environment {

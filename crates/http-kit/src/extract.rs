@@ -15,7 +15,7 @@ use garde::Validate;
 use serde::de::DeserializeOwned;
 use shared_kernel::error::{FieldError, INTERNAL, Invalid};
 use shared_kernel::id::{Id, IdKind};
-use shared_kernel::json::{self, JsonError, ShapeError};
+use shared_kernel::json::{self, JsonError};
 use shared_kernel::page::{PageQuery, PageRequest};
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::Precondition;
@@ -296,26 +296,25 @@ impl<F: DeserializeOwned + Validate<Context = ()>> FromRequest for ListQuery<F> 
     }
 }
 
-/// The query parameters of a list: those of the page, and the rest.
+/// The query parameters of a list: those of the page, and the rest. What is wrong with either is told at once.
 fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<ListQuery<F>, Invalid> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     let (page, filter): (Vec<_>, Vec<_>) =
-        pairs.into_iter().partition(|(name, _)| PageQuery::NAMES.contains(&name.as_str()));
-    let page: PageQuery = parse_pairs(&page)?;
-    let filter: F = parse_pairs(&filter)?;
-    json::validate(&filter)?;
-    Ok(ListQuery { filter, page: page.try_into()? })
+        pairs(query).into_iter().partition(|(name, _)| PageQuery::NAMES.contains(&name.as_str()));
+    let filter = json::parse_query(&filter);
+    match (json::parse_query::<PageQuery>(&page).and_then(PageRequest::try_from), filter) {
+        (Ok(page), Ok(filter)) => Ok(ListQuery { filter, page }),
+        (Err(Invalid(mut refused)), Err(Invalid(others))) => {
+            refused.extend(others);
+            refused.truncate(json::MAX_REFUSALS);
+            Err(Invalid(refused))
+        }
+        (Err(refused), Ok(_)) | (Ok(_), Err(refused)) => Err(refused),
+    }
 }
 
-/// Query parameters as a struct; the refusal names the parameter.
-fn parse_pairs<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Invalid> {
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), Text(value)));
-    let deserializer = serde::de::value::MapDeserializer::<_, ShapeError>::new(pairs);
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let pointer =
-            error.path().iter().fold(String::new(), |path, segment| path + "/" + &segment.to_string());
-        Invalid(vec![error.into_inner().at(pointer)])
-    })
+/// The parameters of a query string that the gate let through: it can be read.
+fn pairs(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
 }
 
 /// Query parameters as a struct, validated.
@@ -326,82 +325,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
-        let value = parse_pairs(&pairs).and_then(|value: T| json::validate(&value).map(|()| value));
-        ready(value.map(Self).map_err(ApiError::from))
-    }
-}
-
-/// The text of a query parameter, which is read as whatever the field wants.
-#[derive(Clone, Copy)]
-struct Text<'q>(&'q str);
-
-impl<'de> serde::de::IntoDeserializer<'de, ShapeError> for Text<'de> {
-    type Deserializer = Self;
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-macro_rules! read_as {
-    ($($method:ident => $visit:ident),* $(,)?) => {
-        $(fn $method<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-            let invalid = || serde::de::Error::invalid_type(serde::de::Unexpected::Str(self.0), &visitor);
-            // As JSON would have it: `+5` and `007` are no numbers.
-            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(self.0).is_ok();
-            match self.0.parse() {
-                Ok(value) if is_json && self.0 == self.0.trim() => visitor.$visit(value),
-                _ => Err(invalid()),
-            }
-        })*
-    };
-}
-
-impl<'de> serde::Deserializer<'de> for Text<'de> {
-    type Error = ShapeError;
-
-    fn deserialize_any<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    fn deserialize_option<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: serde::de::Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: serde::de::Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_enum(serde::de::IntoDeserializer::<Self::Error>::into_deserializer(self.0))
-    }
-
-    read_as! {
-        deserialize_bool => visit_bool,
-        deserialize_i8 => visit_i8,
-        deserialize_i16 => visit_i16,
-        deserialize_i32 => visit_i32,
-        deserialize_i64 => visit_i64,
-        deserialize_u8 => visit_u8,
-        deserialize_u16 => visit_u16,
-        deserialize_u32 => visit_u32,
-        deserialize_u64 => visit_u64,
-        deserialize_f32 => visit_f32,
-        deserialize_f64 => visit_f64,
-    }
-
-    serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        ready(json::parse_query(&pairs(request.query_string())).map(Self).map_err(ApiError::from))
     }
 }
 

@@ -24,6 +24,7 @@ pub mod etag;
 pub mod exchange;
 pub mod extract;
 pub mod headers;
+mod inline;
 pub mod media;
 pub mod openapi;
 pub mod problem;

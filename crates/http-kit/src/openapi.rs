@@ -3,6 +3,7 @@
 
 use actix_web::App;
 use actix_web::http::Method;
+use shared_kernel::page::Limit;
 use shared_kernel::principal::Scope;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
@@ -15,6 +16,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use crate::answers::Problems;
 use crate::answers::{self, Answers};
 use crate::contract::{Contract, RouteMatch, operations_mut};
+use crate::inline;
 use crate::media;
 use crate::problem::ProblemDocument;
 
@@ -24,7 +26,7 @@ const BEARER: &str = "bearer";
 const OAUTH2: &str = "oauth2";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemDocument)))]
+#[openapi(components(schemas(Limit, ProblemDocument)))]
 struct Base;
 
 /// What a document says of the API as a whole.
@@ -62,6 +64,7 @@ pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) ->
         components.add_security_scheme(OAUTH2, oauth2(description.token_url));
         components.schemas.extend([answers::codes(&description.problems.catalogue)]);
     }
+    inline::write_in_place(&mut document);
     complete(&mut document, &description.problems);
     document
 }

@@ -6,56 +6,51 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use auth::Auth;
+use futures_util::future::BoxFuture;
 use http_kit::asset::{Asset, REVALIDATED};
+use http_kit::authenticator::Authenticator;
 use http_kit::contract::Contract;
 use http_kit::cors::{Origins, PageHeaders};
 use http_kit::serve::{Api, Serving, serve};
 use http_kit::state::{self, State};
 use http_kit::{docs, etag};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
-use object_store::{
-    CorsOrigins, ObjectStore, ObjectStoreConfig, ObjectStoreError, ObjectStoreLimits, ObjectStoreTimeouts,
-};
-use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, SystemClock};
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::event::Subscriber;
-use shared_kernel::frozen::OBJECT_SEAL;
 use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use transport::{Limits, Listener, Patience, Stop};
-use upload::files::SignedFiles;
-use upload::settings::StorageSettings;
-use upload::storage::Storage;
 use url::Url;
 
 use crate::claim::{self, Claim};
 use crate::cli::CommandError;
-use crate::config::{self, Config, without_slash};
-use crate::context::Context;
+use crate::config::Config;
 use crate::document::document;
 use crate::logging;
 use crate::migrate;
-use crate::routers;
-use crate::routers::auth::{REFRESH_COOKIE, Recognition};
-use crate::routers::installation::{self, Installation};
-use crate::subscribers::Welcome;
+use crate::routers::health::Checks;
+use crate::routers::installation::Installation;
+use crate::routers::{self, MODULES};
+use crate::wiring::{Parts, Task, Wiring};
 
 /// The whole product, listening and not yet serving.
 pub struct Application {
     config: Config,
     state: web::Data<State>,
-    context: web::Data<Context>,
+    data: Data,
     listener: Listener,
-    store: Option<ObjectStore>,
     relay: Relay,
+    tasks: Vec<Task>,
+    connections: usize,
     addresses: Addresses,
     /// Of the data folder, kept until everything has stopped.
     claim: Option<Claim>,
 }
+
+/// Registers what handlers find as `web::Data`.
+type Data = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
 /// Where everything is.
 #[derive(Clone, Debug)]
@@ -64,8 +59,16 @@ pub struct Addresses {
     pub api: SocketAddr,
     /// How browsers reach the API.
     pub public_url: Url,
-    /// How browsers reach the object store.
-    pub storage: Url,
+    /// How browsers reach what domains serve besides, by its name for people.
+    pub others: Vec<(&'static str, Url)>,
+}
+
+impl Addresses {
+    /// Where browsers reach what has this name.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Url> {
+        self.others.iter().find(|(other, _)| *other == name).map(|(_, url)| url)
+    }
 }
 
 /// How often it is looked whether the database needs tidying, which is one look at a file.
@@ -73,9 +76,6 @@ const TIDY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long what requests need has to stop, where they took all of `server.shutdown_grace`.
 const LAST_SECONDS: Duration = Duration::from_secs(3);
-
-/// How often deleted uploads and ended sessions are looked for.
-const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 impl Application {
     /// Opens the databases, migrates them if that is wanted, reads the keys, and listens. Whatever is missing is told here.
@@ -85,7 +85,7 @@ impl Application {
     /// The sentence that says why it cannot start.
     pub async fn build(config: Config) -> Result<Self, CommandError> {
         make_folder(&config.data_dir)?;
-        let claim = claim::claim(&config)?;
+        let claim = if config.database.is_sqlite() { Some(claim::claim(&config)?) } else { None };
         let listener = TcpListener::bind(config.server.bind)
             .map_err(|error| busy("ASHLAR_SERVER__BIND", config.server.bind, &error))?;
         let api = listener.local_addr()?;
@@ -94,35 +94,52 @@ impl Application {
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
         let origins = origins(&config);
-        let (store, endpoints) = open_store(&config, &origins).await?;
-        let databases = open_databases(&config, clock.clone(), &secret).await?;
+        let databases = open_databases(&config, clock, &secret).await?;
         migrate::at_start(&config, databases.primary()).await?;
-        let auth = Auth::open(config.auth.clone(), databases.clone(), &secret).await?;
-        let relay =
-            Relay::new(databases.clone(), subscribers(&config, &databases)?, RelaySettings::default())?;
-        let storage = Storage::new(&endpoints.settings(&config.storage), clock);
-        if store.is_none() && config.environment == config::Environment::Development {
-            make_bucket(&storage).await;
-        }
-        let auth = Arc::new(auth);
-        let state = http_state(&config, &endpoints, origins, &databases, listener.stop(), auth.clone())?;
-        let uploads = config.uploads.clone();
-        let context = Context {
-            auth,
-            files: Arc::new(SignedFiles::new(storage.clone(), uploads.url_ttl)),
-            storage,
-            uploads,
-            installation: Asset::new(
-                "application/json",
-                installation::CACHE_CONTROL,
-                serde_json::to_string(&Installation::new(&config))?.into(),
-            ),
-            session_lifetime: config.auth.session_lifetime,
+        let mailer = mailer(&config, &databases)?;
+        let mut wiring = Wiring {
+            config: &config,
+            databases: &databases,
+            secret: &secret,
+            mailer: &mailer,
+            origins: &origins,
+            claim,
+            parts: Parts::default(),
         };
-        let addresses =
-            Addresses { api, public_url: config.server.public_url.clone(), storage: endpoints.public };
-        let (state, context) = (web::Data::new(state), web::Data::new(context));
-        Ok(Self { config, state, context, listener, store, relay, addresses, claim })
+        wiring.every(TIDY_INTERVAL, tidy(&databases));
+        for module in MODULES {
+            (module.start)(&mut wiring).await?;
+        }
+        let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections } =
+            wiring.parts;
+        let claim = wiring.claim;
+        let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
+        let (checks, installation) =
+            (web::Data::new(Checks(checks)), web::Data::new(Installation::new(&config)?.asset()?));
+        data.push(Box::new(move |config| {
+            config.app_data(checks.clone()).app_data(installation.clone());
+        }));
+        let addresses = Addresses { api, public_url: config.server.public_url.clone(), others: addresses };
+        let authenticator =
+            authenticator.ok_or_else(|| CommandError::message("no domain recognises credentials"))?;
+        let state = http_state(&config, &addresses, origins, &databases, listener.stop(), authenticator)?;
+        Ok(Self {
+            connections: config.server.connections + connections,
+            config,
+            state: web::Data::new(state),
+            data: Arc::new(move |config| data.iter().for_each(|register| register(config))),
+            listener,
+            relay,
+            tasks,
+            addresses,
+            claim,
+        })
+    }
+
+    /// Connections of clients that there may be at once.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections
     }
 
     /// Where everything is.
@@ -153,23 +170,12 @@ impl Application {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        if let Some(store) = self.store {
-            tasks.spawn(store.run(shutdown.clone()));
+        for task in self.tasks {
+            tasks.spawn(task(shutdown.clone()));
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        let (context, databases) = (self.context.clone(), self.state.databases.clone());
-        let tidied = databases.clone();
-        tasks.spawn(every(PURGE_INTERVAL, shutdown.clone(), async move || purge(&databases, &context).await));
-        tasks.spawn(every(TIDY_INTERVAL, shutdown.clone(), async move || tidy(&tidied).await));
-        let context = self.context;
-        let api = Api {
-            state: self.state,
-            routes: routers::configure,
-            data: Arc::new(move |config| {
-                config.app_data(context.clone());
-            }),
-        };
+        let api = Api { state: self.state, routes: routers::configure, data: self.data };
         let (serving, mut ends) = (serving(&self.config), Instant::now());
         let stop = async {
             stop.await;
@@ -196,17 +202,18 @@ fn origins(config: &Config) -> Origins {
 /// What HTTP needs to know.
 fn http_state(
     config: &Config,
-    endpoints: &Endpoints,
+    addresses: &Addresses,
     origins: Origins,
     databases: &Databases,
     stop: Stop,
-    auth: Arc<Auth>,
+    authenticator: Arc<dyn Authenticator>,
 ) -> Result<State, CommandError> {
-    let contract = document(config);
+    let sign_in = routers::sign_in()?;
+    let contract = document(config)?;
     let document = contract.to_json()?;
     Ok(State {
         databases: databases.clone(),
-        authenticator: Arc::new(Recognition(auth)),
+        authenticator,
         contract: Contract::new(&contract, docs::PAGES)?,
         edition: etag::digest(document.as_bytes()),
         document: Asset::new("application/json", REVALIDATED, document.into()),
@@ -214,13 +221,14 @@ fn http_state(
         stop,
         origins,
         page_headers: PageHeaders::new(config.cors.headers.clone()),
-        connect_origins: [&config.server.public_url, &endpoints.public]
+        connect_origins: std::iter::once(&addresses.public_url)
+            .chain(addresses.others.iter().map(|(_, url)| url))
             .map(|url| url.origin().ascii_serialization())
-            .to_vec(),
+            .collect(),
         under_tls: config.server.public_url.scheme() == "https",
         project_name: config.project_name.clone(),
-        session_cookie: REFRESH_COOKIE,
-        no_store_below: "/api/v1/auth/",
+        session_cookie: sign_in.session_cookie,
+        no_store_below: sign_in.no_store_below,
         trusted_proxies: config.server.trusted_proxies.clone(),
         limits: state::Limits {
             url_bytes: config.limits.url_bytes,
@@ -231,7 +239,7 @@ fn http_state(
     })
 }
 
-fn connection_limits(config: &Config) -> Limits {
+pub(crate) fn connection_limits(config: &Config) -> Limits {
     let server = &config.server;
     Limits {
         in_all: server.connections,
@@ -253,106 +261,25 @@ fn serving(config: &Config) -> Serving {
     }
 }
 
-/// Does `work` now and then. Every instance does: it is safe and cheap.
-async fn every(interval: Duration, shutdown: CancellationToken, work: impl AsyncFn()) {
-    let mut ticks = tokio::time::interval(interval);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        // Cut off, it leaves nothing undone for good.
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = work() => {}
-        }
+/// Cuts off the write-ahead log of SQLite.
+fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
+    let databases = databases.clone();
+    move || {
+        let databases = databases.clone();
+        Box::pin(async move {
+            if let Err(error) = databases.tidy().await {
+                tracing::warn!(
+                    ?error,
+                    "SQLite's write-ahead log cannot be cut off now; the next run tries again"
+                );
+            }
+        })
     }
 }
 
-async fn tidy(databases: &Databases) {
-    if let Err(error) = databases.tidy().await {
-        tracing::warn!(?error, "SQLite's write-ahead log cannot be cut off now; the next run tries again");
-    }
-}
-
-/// Removes what was deleted, given up or ended long ago.
-async fn purge(databases: &Databases, context: &Context) {
-    if let Err(error) = upload::service::purge(databases, &context.storage, &context.uploads).await {
-        tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
-    }
-    if let Err(error) = auth::service::purge_sessions(&context.auth).await {
-        tracing::warn!(?error, "ended sessions cannot be removed now; the next run tries again");
-    }
-}
-
-/// For a store that a developer just started. Readiness tells if this did not work.
-async fn make_bucket(storage: &Storage) {
-    if let Err(error) = storage.ensure_bucket().await {
-        tracing::warn!(?error, "the bucket cannot be made; uploads fail until it is there");
-    }
-}
-
-/// How the server and how browsers reach the object store.
-struct Endpoints {
-    own: Url,
-    public: Url,
-}
-
-impl Endpoints {
-    /// The settings of this store, embedded or not.
-    fn settings(&self, configured: &StorageSettings) -> StorageSettings {
-        StorageSettings {
-            endpoint: Some(self.own.clone()),
-            public_endpoint: Some(self.public.clone()),
-            ..configured.clone()
-        }
-    }
-}
-
-/// The embedded store, unless another is configured.
-async fn open_store(
-    config: &Config,
-    origins: &Origins,
-) -> Result<(Option<ObjectStore>, Endpoints), CommandError> {
-    if let Some(own) = config.storage.endpoint.clone() {
-        let public = config.storage.public_endpoint.clone().unwrap_or_else(|| own.clone());
-        return Ok((None, Endpoints { own, public }));
-    }
-    let origins = origins.clone();
-    let settings = ObjectStoreConfig {
-        directory: config.data_dir.join("objects"),
-        bucket: config.storage.bucket.clone(),
-        seal: OBJECT_SEAL,
-        region: config.storage.region.clone(),
-        access_key: config.storage.access_key.expose_secret().to_owned(),
-        secret_key: config.storage.secret_key.clone(),
-        cors_origins: CorsOrigins::new(move |origin| origins.allows(origin)),
-        max_object_size: config.uploads.max_size.unsigned_abs(),
-        limits: ObjectStoreLimits {
-            connections: Limits { in_all: config.embedded_store.connections, ..connection_limits(config) },
-            unfinished: config.embedded_store.unfinished_bytes,
-        },
-        explain: config.environment == config::Environment::Development,
-        timeouts: ObjectStoreTimeouts { rate: config.embedded_store.rate, ..ObjectStoreTimeouts::default() },
-    };
-    let store = ObjectStore::bind(settings, config.embedded_store.bind).await.map_err(|error| {
-        let is_about_the_address = matches!(error, ObjectStoreError::Listen { .. });
-        let reason = CommandError::from(error);
-        if !is_about_the_address {
-            return reason;
-        }
-        CommandError::message(format!("{reason}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
-    })?;
-    let own = Url::parse(&format!("http://{}", store.own_address()))?;
-    let address = Url::parse(&format!("http://{}", reachable(store.address())))?;
-    if config.environment != config::Environment::Development && config.storage.public_endpoint.is_none() {
-        tracing::warn!(
-            "the embedded object store is reached at {address} only: set ASHLAR_STORAGE__PUBLIC_ENDPOINT to where browsers reach it, \
-             or ASHLAR_STORAGE__ENDPOINT to an S3 service"
-        );
-    }
-    let public = config.storage.public_endpoint.clone().unwrap_or(address);
-    Ok((Some(store), Endpoints { own, public }))
+fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
+    let from: Mailbox = config.mail.from.parse()?;
+    Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
 }
 
 /// Where a listener that listens everywhere is reached from this machine.
@@ -362,20 +289,6 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
         other => other,
     }
-}
-
-fn subscribers(config: &Config, databases: &Databases) -> Result<Vec<Subscriber>, CommandError> {
-    let from: Mailbox = config.mail.from.parse()?;
-    let folder = config.data_dir.join("mail");
-    let mailer: Arc<dyn Mailer> = Arc::new(FileMailer::new(folder, from, databases.clock().clone()));
-    let welcome = Welcome {
-        databases: databases.clone(),
-        project_name: config.project_name.clone(),
-        sign_in_page: (config.auth.link_base != config.server.public_url)
-            .then(|| without_slash(&config.auth.link_base).to_owned()),
-        mailer,
-    };
-    Ok(vec![welcome.subscriber()])
 }
 
 /// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.

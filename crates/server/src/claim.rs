@@ -18,17 +18,14 @@ pub struct Claim {
     file: File,
 }
 
-/// Takes the data folder, if the server has anything of its own in it: a SQLite database or the embedded object store. Servers
-/// whose parts are all elsewhere may share one. Commands take nothing: they work beside a server.
+/// Takes the data folder for a server that has something of its own in it: a SQLite database or the embedded object store.
+/// Servers whose parts are all elsewhere may share one. Commands take nothing: they work beside a server.
 ///
 /// # Errors
 ///
 /// Another server has it; the sentence names its process.
-pub fn claim(config: &Config) -> Result<Option<Claim>, CommandError> {
-    if config.storage.endpoint.is_some() && !config.database.is_sqlite() {
-        return Ok(None);
-    }
-    take(&config.data_dir).map(Some)
+pub fn claim(config: &Config) -> Result<Claim, CommandError> {
+    take(&config.data_dir)
 }
 
 fn take(folder: &Path) -> Result<Claim, CommandError> {

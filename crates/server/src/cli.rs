@@ -5,11 +5,13 @@ use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use secrecy::SecretString;
-use shared_kernel::id::UserId;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{ConfigError, reference};
+use crate::config::{self, Config, ConfigError, Loaded, Sources, reference};
+use crate::logging::{self, Output};
+use crate::module::Verb;
+use crate::routers::MODULES;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -31,12 +33,6 @@ pub enum Command {
     /// Change the schema of the database
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Manage administrators
-    #[command(subcommand)]
-    Admin(AdminCommand),
-    /// Look after uploads
-    #[command(subcommand)]
-    Uploads(UploadsCommand),
     /// Print the OpenAPI document
     Openapi {
         /// Indent it for people
@@ -82,85 +78,94 @@ pub enum MigrateCommand {
     Repair,
 }
 
-/// What can be done about uploads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
-pub enum UploadsCommand {
-    /// Print where the object store is and the secret key that opens it, as JSON, for an S3 client
-    Credentials,
+/// The command line with the commands of all modules.
+#[must_use]
+pub fn command() -> clap::Command {
+    verbs().fold(Cli::command(), |cli, verb| cli.subcommand((verb.command)()))
 }
 
-/// What can be done to administrators.
-#[derive(Debug, Subcommand)]
-pub enum AdminCommand {
-    /// Create an administrator, or make one of an existing account
-    Create(CreateAdminArgs),
+fn verbs() -> impl Iterator<Item = &'static Verb> {
+    MODULES.iter().flat_map(|module| module.commands)
 }
 
-/// The arguments of `admin create`.
-#[derive(Debug, Args)]
-pub struct CreateAdminArgs {
-    /// The account's address: an account that is there is shown, and a terminal is asked whether it is the one
-    #[arg(long, required_unless_present = "user_id")]
-    pub email: Option<String>,
-    /// The id of an account that is there, which says beyond doubt which one is meant
-    #[arg(long, value_name = "ID", conflicts_with_all = ["email", "name"])]
-    pub user_id: Option<UserId>,
-    /// The name of a new account; an existing one keeps its own
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Read the password from the first line of stdin: a new account needs one, an existing one gets it and its sessions end
-    #[arg(long)]
-    pub password_stdin: bool,
+/// The verb of a module that these arguments name.
+#[must_use]
+pub fn verb(arguments: &ArgMatches) -> Option<&'static Verb> {
+    let name = arguments.subcommand_name()?;
+    verbs().find(|verb| (verb.command)().get_name() == name)
 }
 
-/// An administrator to be created.
+/// A command as it was typed.
 #[derive(Clone, Debug)]
-pub struct CreateAdmin {
-    /// Which account.
-    pub account: Named,
-    /// The name of a new account.
-    pub name: Option<String>,
-    /// The password of a new account, which has to have one, or a new password of an existing one.
-    pub password: Option<SecretString>,
+pub struct Invocation {
+    file: Option<PathBuf>,
+    arguments: ArgMatches,
 }
 
-/// How an operator names an account.
-#[derive(Clone, Debug)]
-pub enum Named {
-    /// By an address, which anybody may have signed up with.
-    Email(String),
-    /// By its id.
-    Id(UserId),
-}
+impl Invocation {
+    /// The command in `arguments`, which are those of the [whole command line](command).
+    #[must_use]
+    pub fn new(arguments: &ArgMatches) -> Self {
+        let file = arguments.get_one::<PathBuf>("config").cloned();
+        let own = arguments.subcommand().map_or_else(ArgMatches::default, |(_, own)| own.clone());
+        Self { file, arguments: own }
+    }
 
-impl CreateAdminArgs {
-    /// The same with the password that was read.
+    /// The arguments behind the command's name.
     ///
     /// # Errors
     ///
-    /// Stdin cannot be read, is not UTF-8, or has no password.
-    pub fn read(self) -> Result<CreateAdmin, CommandError> {
-        let password = if self.password_stdin { Some(first_line(io::stdin().lock())?) } else { None };
-        let account = self.user_id.map_or_else(|| Named::Email(self.email.unwrap_or_default()), Named::Id);
-        Ok(CreateAdmin { account, name: self.name, password })
+    /// They are another command's, which is a bug.
+    pub fn arguments<A: FromArgMatches>(&self) -> Result<A, CommandError> {
+        A::from_arg_matches(&self.arguments).map_err(|error| match error.kind() {
+            ErrorKind::MissingSubcommand => {
+                CommandError::message("a subcommand is missing: --help lists them")
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// The configuration, which touches no data yet.
+    ///
+    /// # Errors
+    ///
+    /// The sentences that say why nothing can be started with it.
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        load(self.file)
+    }
+
+    /// What every command needs that touches data: the whole configuration, and a log on stderr.
+    ///
+    /// # Errors
+    ///
+    /// The sentences that say why nothing can be started with it.
+    pub fn start(self) -> Result<Config, ConfigError> {
+        start(self.file, Output::Stderr)
     }
 }
 
-/// Longer than any password that is accepted, and an end to what a wrong pipe sends.
-const LONGEST_LINE: u64 = 4_096;
-
-fn first_line(input: impl io::Read) -> Result<SecretString, CommandError> {
-    let mut text = String::new();
-    input.take(LONGEST_LINE).read_to_string(&mut text).map_err(|error| no_password(&error))?;
-    match text.lines().next() {
-        None | Some("") => Err(no_password(&"it is empty")),
-        Some(line) => Ok(SecretString::from(line)),
-    }
+/// The configuration of the process, which touches no data yet.
+///
+/// # Errors
+///
+/// The sentences that say why nothing can be started with it.
+pub fn load(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
+    Config::load(&Sources::of_process(file, &config::table())?)
 }
 
-fn no_password(reason: &dyn fmt::Display) -> CommandError {
-    CommandError::message(format!("no password can be read from stdin: {reason}"))
+/// What every command needs that touches data: the whole configuration, and a log.
+///
+/// # Errors
+///
+/// The sentences that say why nothing can be started with it.
+pub fn start(file: Option<PathBuf>, output: Output) -> Result<Config, ConfigError> {
+    let config = load(file)?.resolve()?;
+    logging::init(&config.log_level, output);
+    Ok(config)
 }
+
+/// Longer than any line that is accepted, and an end to what a wrong pipe sends.
+pub(crate) const LONGEST_LINE: u64 = 4_096;
 
 /// Why a command failed. Every error becomes one; its text is the whole chain of causes on one line.
 #[derive(Debug)]
@@ -239,14 +244,11 @@ pub fn print_error(error: &CommandError) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -278,17 +280,7 @@ mod tests {
             ],
             &["ashlar", "nonsense"],
         ] {
-            assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_the_first_line_without_its_end() {
-        assert_eq!(first_line(&b" pass word \r\nmore"[..]).unwrap().expose_secret(), " pass word ");
-        for none in [&b""[..], b"\nlater", b"\xff\xfe"] {
-            assert!(
-                first_line(none).unwrap_err().to_string().starts_with("no password can be read from stdin: ")
-            );
+            assert_eq!(command().try_get_matches_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
         }
     }
 

@@ -2,25 +2,16 @@
 
 use std::io;
 
-use auth::dto::{Device, Password};
-use auth::password::PasswordHasher;
-use auth::service::AdminAccount;
 use http_kit::request_log::panic_text;
 use migration::record::{self, Standing};
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
-use shared_kernel::contact::{Contact as _, Email};
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::error::Invalid;
-use shared_kernel::id::UserId;
-use shared_kernel::principal::Principal;
-use shared_kernel::session::{Databases, ReadPrimary};
-use shared_kernel::text::Line;
-use user::dto::User;
+use shared_kernel::session::Databases;
 
-use crate::application::{Addresses, Application, make_folder, open_databases, reachable};
-use crate::cli::{CommandError, CreateAdmin, MigrateCommand, Named, confirm, print};
+use crate::application::{Addresses, Application, make_folder, open_databases};
+use crate::cli::{CommandError, MigrateCommand, confirm, print};
 use crate::config::{Config, redacted_url, without_slash};
 use crate::document::document;
 use crate::logging::Output;
@@ -39,8 +30,8 @@ pub async fn serve(config: Config) -> Result<(), CommandError> {
         let place = panic.location().map(tracing::field::display);
         tracing::error!(panic = panic_text(panic.payload()), place, "panic");
     }));
-    raise_file_limit(&config);
     let application = Application::build(config.clone()).await?;
+    raise_file_limit(application.connections());
     // Whoever reads that it is ready may stop it at once.
     let stop = told_to_stop()?;
     announce(&config, application.addresses())?;
@@ -106,121 +97,18 @@ fn what_goes(config: &Config, steps: Option<u32>) -> String {
     )
 }
 
-/// Makes an admin: of an existing account, or a new one.
-///
-/// Whoever signed up with an address need not be its owner. So an account that is named by its address alone is shown, and a
-/// person is asked; a script has to name it by its id, or to give it a password of its own.
+/// The OpenAPI document.
 ///
 /// # Errors
 ///
-/// The sentence that says what is wrong with the address or the password, what is to be said besides, and the database's.
-pub async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandError> {
-    let name = Line::new(admin.name.as_deref().unwrap_or("Admin"))?;
-    let length = name.chars().count();
-    if !(1..=100).contains(&length) {
-        return Err(Invalid::field("--name", "length", "must have 1 to 100 characters").into());
-    }
-    let password = admin.password.map(|password| Password::new(password.expose_secret()));
-    let length = password.as_ref().map(|password| password.expose().chars().count());
-    let (min, max) = (Password::MIN_LENGTH, Password::MAX_LENGTH);
-    if length.is_some_and(|length| !(min..=max).contains(&length)) {
-        let message = format!("must have {min} to {max} characters");
-        return Err(Invalid::field("--password-stdin", "length", message).into());
-    }
-    let email = match &admin.account {
-        Named::Email(email) => Some(Email::parse(email).map_err(|refusal| refusal.at("--email"))?),
-        Named::Id(_) => None,
-    };
-    let databases = connect(&config).await?;
-    if config.database.auto_migrate {
-        schema::at_start(&config, databases.primary()).await?;
-    }
-    let reader = databases.read_primary();
-    let account = match (&admin.account, email) {
-        (Named::Id(id), _) => AdminAccount::Existing(*id),
-        (Named::Email(_), Some(email)) => {
-            match user::service::find_by_identifier(&reader, email.as_str()).await? {
-                Some(user) if password.is_none() => AdminAccount::Existing(confirmed(&reader, &user).await?),
-                Some(user) => AdminAccount::Existing(user.id),
-                None if password.is_none() => {
-                    return Err(CommandError::message(format!(
-                        "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
-                    )));
-                }
-                None => AdminAccount::New { email, name },
-            }
-        }
-        (Named::Email(_), None) => return Err(CommandError::message("no account is named")),
-    };
-    let what = match (&account, &password) {
-        (AdminAccount::Existing(_), None) => "is an admin now",
-        (AdminAccount::Existing(_), Some(_)) => {
-            "is an admin now, with a new password; all of its sessions were ended"
-        }
-        (AdminAccount::New { .. }, _) => "was created as an admin",
-    };
-    let hasher = PasswordHasher::start(config.auth.passwords)?;
-    let (db, principal) = (databases.write(), Principal::system("admin create"));
-    let made = auth::service::create_admin(&hasher, &reader, &db, &principal, account, password).await?;
-    let made = db.commit(made).await?.into_value();
-    print(&format!("{} ({}) {what}\n", made.email, made.id))
+/// Those of [`document`].
+pub fn openapi(config: &Config, pretty: bool) -> Result<String, CommandError> {
+    let document = document(config)?;
+    Ok(if pretty { document.to_pretty_json()? } else { document.to_json()? })
 }
 
-/// The id of `user`, if the person at the terminal says that it is the one.
-async fn confirmed(reader: &ReadPrimary, user: &User) -> Result<UserId, CommandError> {
-    let first = auth::service::first_sign_in(reader, user.id).await?;
-    let known = history(user, first.as_ref());
-    let otherwise = format!(
-        "whoever signed up need not be the owner of the address: if this is the account, name it with --user-id {}, or give it a \
-         password with --password-stdin, which ends all of its sessions",
-        user.id
-    );
-    confirm(&format!("{known}, and would be an admin"), &otherwise)?;
-    Ok(user.id)
-}
-
-/// Since when an account exists, and from where.
-fn history(user: &User, first: Option<&Device>) -> String {
-    let verified = if user.email_verified { "is verified" } else { "is not verified" };
-    let origin = first.map_or_else(
-        || ", from where is not known".to_owned(),
-        |device| {
-            let address = device.address.as_deref().unwrap_or("an unknown address");
-            let agent = device.user_agent.as_deref().unwrap_or("a client that did not name itself");
-            format!(" from {address} with {agent}")
-        },
-    );
-    format!("{} ({}) signed up at {}{origin}; its address {verified}", user.email, user.id, user.created_at)
-}
-
-/// The OpenAPI document.
-#[must_use]
-pub fn openapi(config: &Config, pretty: bool) -> String {
-    let document = document(config);
-    let text = if pretty { document.to_pretty_json() } else { document.to_json() };
-    text.unwrap_or_default()
-}
-
-/// What an S3 client needs to get at the objects, as JSON. The keys of the embedded store are derived and stand nowhere else.
-#[must_use]
-pub fn credentials(config: &Config) -> String {
-    let storage = &config.storage;
-    let endpoint = storage.endpoint.clone().map_or_else(
-        || format!("http://{}", reachable(config.embedded_store.bind)),
-        |endpoint| without_slash(&endpoint).to_owned(),
-    );
-    let credentials = serde_json::json!({
-        "endpoint": endpoint,
-        "region": storage.region,
-        "bucket": storage.bucket,
-        "path_style": storage.path_style,
-        "access_key": storage.access_key.expose_secret(),
-        "secret_key": storage.secret_key.expose_secret(),
-    });
-    format!("{credentials}\n")
-}
-
-async fn connect(config: &Config) -> Result<Databases, CommandError> {
+/// Opens the databases, for a command.
+pub(crate) async fn connect(config: &Config) -> Result<Databases, CommandError> {
     let secret = SecretKey::new(&config.secret_key)?;
     make_folder(&config.data_dir)?;
     open_databases(config, SystemClock::shared(), &secret).await
@@ -236,7 +124,6 @@ fn list(what: &str, names: &[String]) -> String {
 /// Says where everything is: to a person as a list, to a machine as one event.
 fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> {
     let url = addresses.public_url.as_str().trim_end_matches('/');
-    let storage = addresses.storage.as_str().trim_end_matches('/');
     let database = redacted_url(config.database.url.expose_secret());
     let origin = &config.provenance.database_url;
     if !config.provenance.unprefixed.is_empty() {
@@ -245,11 +132,18 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
         tracing::info!(variables, "settings are taken from variables without the prefix ASHLAR_");
     }
     if !Output::Stdout.is_terminal() {
-        tracing::info!(url, address = %addresses.api, storage, database, database_from = origin, "ready");
+        for (name, url) in &addresses.others {
+            tracing::info!(name, url = without_slash(url), "also serves");
+        }
+        tracing::info!(url, address = %addresses.api, database, database_from = origin, "ready");
         return Ok(());
     }
     let data = config.data_dir.display();
     let name = &config.project_name;
+    let others = addresses
+        .others
+        .iter()
+        .fold(String::new(), |text, (name, url)| text + &format!("    {name:<10} {}\n", without_slash(url)));
     print(&format!(
         "
   {name} is ready ({environment})
@@ -259,8 +153,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
     Health     {url}/health/ready
     Data       {data}
     Database   {database}   (from: {origin})
-    Objects    {storage}
-    Mail       {data}/mail
+{others}    Mail       {data}/mail
 
     Make an admin of an account that signed up (it is shown, and you are asked):
       cargo run -- admin create --email you@example.com     (installed: ashlar admin create …)
@@ -274,7 +167,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), CommandError> 
 
 /// Each connection is a file, and the usual 1,024 are for programs that know no more.
 #[cfg(unix)]
-fn raise_file_limit(config: &Config) {
+fn raise_file_limit(connections: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     /// Databases, files, the log.
     const OTHERS: usize = 256;
@@ -282,7 +175,7 @@ fn raise_file_limit(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
-    let wanted = config.server.connections + config.embedded_store.connections + OTHERS;
+    let wanted = connections + OTHERS;
     let files = getrlimit(Resource::Nofile).current;
     if let Some(files) = files.filter(|files| u64::try_from(wanted).is_ok_and(|wanted| *files < wanted)) {
         tracing::warn!(
@@ -295,7 +188,7 @@ fn raise_file_limit(config: &Config) {
 }
 
 #[cfg(not(unix))]
-fn raise_file_limit(_: &Config) {}
+fn raise_file_limit(_: usize) {}
 
 /// Done when the process is told to stop. From the call on, not from the first poll: a signal that comes before the server
 /// runs must not end the process by its default.

@@ -6,10 +6,10 @@
 //! | [`application`] | everything wired; [`Application::build`](application::Application::build) and `run` |
 //! | [`routers`] | the one list of domains, and one file for each: extract, one service call, respond |
 //! | [`document`] | the OpenAPI document |
-//! | [`context`] | the state of the domains |
+//! | [`module`] | what a domain gives the server |
+//! | [`wiring`] | what modules register when the server starts |
 //! | [`config`] | the sections of the configuration: read once, checked once |
 //! | [`cli`], [`commands`] | the command line |
-//! | [`subscribers`] | what happens when something happened |
 //! | [`claim`] | one server at a time for a data folder |
 //! | [`migrate`] | the schema, at the start and by command |
 //! | [`occupied`] | whether a database is another program's |
@@ -20,10 +20,10 @@ pub mod claim;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod context;
 pub mod document;
 pub mod logging;
 pub mod migrate;
+pub mod module;
 pub mod occupied;
 pub mod routers;
-pub mod subscribers;
+pub mod wiring;

@@ -1,19 +1,18 @@
 //! The binary `ashlar`: parse, configure, dispatch.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
-use server::cli::{AdminCommand, Cli, Command, CommandError, UploadsCommand, print, print_error};
+use clap::{ArgMatches, FromArgMatches as _};
+use server::cli::{self, Cli, Command, CommandError, Invocation, load, print, print_error, start};
 use server::commands;
-use server::config::{self, Config, ConfigError, Loaded, Sources, reference};
-use server::logging::{self, Output};
+use server::config::reference;
+use server::logging::Output;
 
 fn main() -> ExitCode {
     // A wrong usage ends here, with 2.
-    let cli = Cli::parse();
-    match block_on(run(cli)) {
+    let arguments = cli::command().get_matches();
+    match block_on(run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
@@ -32,33 +31,18 @@ fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(
     outcome
 }
 
-async fn run(cli: Cli) -> Result<(), CommandError> {
-    let file = cli.config;
-    match cli.command.unwrap_or(Command::Serve) {
+async fn run(arguments: &ArgMatches) -> Result<(), CommandError> {
+    if let Some(verb) = cli::verb(arguments) {
+        return (verb.run)(Invocation::new(arguments)).await;
+    }
+    let Cli { config: file, command } = Cli::from_arg_matches(arguments)?;
+    match command.unwrap_or(Command::Serve) {
         Command::Serve => Box::pin(commands::serve(start(file, Output::Stdout)?)).await,
         Command::Migrate(command) => commands::migrate(start(file, Output::Stderr)?, command).await,
-        Command::Admin(AdminCommand::Create(arguments)) => {
-            let config = start(file, Output::Stderr)?;
-            commands::create_admin(config, arguments.read()?).await
-        }
-        Command::Uploads(UploadsCommand::Credentials) => {
-            print(&commands::credentials(&load(file)?.resolve()?))
-        }
         Command::Openapi { pretty } => {
-            print(&format!("{}\n", commands::openapi(load(file)?.config(), pretty)))
+            print(&format!("{}\n", commands::openapi(load(file)?.config(), pretty)?))
         }
         Command::Config { reference: true } => print(&reference::markdown()),
         Command::Config { reference: false } => print(&load(file)?.effective()),
     }
-}
-
-fn load(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
-    Config::load(&Sources::of_process(file, &config::table())?)
-}
-
-/// What every command needs that touches data: the whole configuration, and a log.
-fn start(file: Option<PathBuf>, output: Output) -> Result<Config, ConfigError> {
-    let config = load(file)?.resolve()?;
-    logging::init(&config.log_level, output);
-    Ok(config)
 }

@@ -12,11 +12,29 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use auth::settings::AuthSettings;
 use server::config::{AllowedOrigin, Config, Environment, Loaded, Sources, reference};
+use server::routers::upload::embedded_store::with_keys;
+use shared_kernel::crypto::SecretKey;
 use shared_kernel::secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use upload::settings::{StorageSettings, UploadSettings};
 
 const STRONG: &str = "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU";
+
+fn auth(config: &Config) -> &AuthSettings {
+    config.section().unwrap()
+}
+
+fn uploads(config: &Config) -> &UploadSettings {
+    config.section().unwrap()
+}
+
+/// With the keys of the embedded store, where it is used.
+fn storage(config: &Config) -> StorageSettings {
+    let secret = SecretKey::new(&config.secret_key).unwrap();
+    with_keys(config.section::<StorageSettings>().unwrap().clone(), &secret)
+}
 
 /// A working directory of its own with the files that a test wants.
 struct Setup {
@@ -105,14 +123,14 @@ fn nothing_has_to_be_configured_in_development() {
     assert_eq!(config.server.public_url.as_str(), "http://localhost:8000/");
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(20));
     assert_eq!(config.server.drain_delay, Duration::ZERO);
-    assert!(config.server.workers >= 1 && config.auth.passwords.threads >= 1);
-    assert_eq!(config.auth.issuer, "http://localhost:8000");
-    assert_eq!(config.auth.link_base.as_str(), "http://localhost:8000/");
+    assert!(config.server.workers >= 1 && auth(&config).passwords.threads >= 1);
+    assert_eq!(auth(&config).issuer, "http://localhost:8000");
+    assert_eq!(auth(&config).link_base.as_str(), "http://localhost:8000/");
     assert_eq!(config.mail.from, "Ashlar <no-reply@localhost>");
     assert_eq!(config.data_dir, setup.path().join("data"));
     let database = format!("sqlite://{}/data/ashlar.sqlite", setup.path().display());
     assert_eq!(config.database.url.expose_secret(), database);
-    assert!(config.database.auto_migrate && config.limits.enabled && config.storage.path_style);
+    assert!(config.database.auto_migrate && config.limits.enabled && storage(&config).path_style);
     for page in [
         "http://localhost:5173",
         "https://localhost:5173",
@@ -123,10 +141,10 @@ fn nothing_has_to_be_configured_in_development() {
         assert!(config.cors.origins.iter().any(|origin| origin.allows(page)), "{page}");
     }
     assert!(config.cors.origins.iter().all(AllowedOrigin::is_local) && config.cors.headers.is_empty());
-    assert_eq!(config.storage.endpoint, None);
-    assert_eq!(config.uploads.allowed_types.len(), 12);
-    assert_eq!(config.uploads.max_size, 64 * 1024 * 1024);
-    assert_eq!(config.uploads.quota, 10 * 1024 * 1024 * 1024);
+    assert_eq!(storage(&config).endpoint, None);
+    assert_eq!(uploads(&config).allowed_types.len(), 12);
+    assert_eq!(uploads(&config).max_size, 64 * 1024 * 1024);
+    assert_eq!(uploads(&config).quota, 10 * 1024 * 1024 * 1024);
 }
 
 #[test]
@@ -206,8 +224,12 @@ fn port_changes_the_port_and_keeps_the_address() {
 fn a_free_port_is_filled_in_once_it_is_known() {
     let config = setup().var("PORT", "0").config().bound_to(40_123);
     assert_eq!(config.server.public_url.as_str(), "http://localhost:40123/");
-    assert_eq!(config.auth.link_base.as_str(), "http://localhost:40123/");
-    assert_eq!(config.auth.issuer, "http://localhost:40123");
+    let mut auth = auth(&config).clone();
+    auth.follow(&config.configured_url, &config.server.public_url);
+    assert_eq!(
+        (auth.link_base.as_str(), &*auth.issuer),
+        ("http://localhost:40123/", "http://localhost:40123")
+    );
     let config =
         setup().var("PORT", "0").var("ASHLAR_SERVER__PUBLIC_URL", "https://api.example.com").config();
     assert_eq!(config.bound_to(40_123).server.public_url.as_str(), "https://api.example.com/");
@@ -226,8 +248,8 @@ fn text_of_digits_stays_text_and_numbers_are_read_from_text() {
     let config = setup.config();
     assert_eq!(config.secret_key.expose_secret(), digits);
     assert_eq!(config.project_name, "007");
-    assert_eq!(config.storage.access_key.expose_secret(), "0001");
-    assert_eq!(config.storage.secret_key.expose_secret(), "true");
+    assert_eq!(storage(&config).access_key.expose_secret(), "0001");
+    assert_eq!(storage(&config).secret_key.expose_secret(), "true");
     assert!(!config.database.auto_migrate);
     assert_eq!(config.server.workers, 3);
 }
@@ -523,7 +545,7 @@ fn production_starts_with_a_secret_and_a_public_url() {
     let config = production().config();
     assert_eq!(config.environment, Environment::Production);
     assert!(config.cors.origins.is_empty() && !config.database.auto_migrate);
-    assert_eq!(config.auth.issuer, "https://api.example.com");
+    assert_eq!(auth(&config).issuer, "https://api.example.com");
     assert_eq!(config.mail.from, "Ashlar <no-reply@api.example.com>");
 }
 
@@ -663,7 +685,7 @@ fn a_store_of_ones_own_needs_both_keys() {
         "`storage.access_key` is missing, but `storage.endpoint` is set: set ASHLAR_STORAGE__ACCESS_KEY"
     );
     let setup = setup.var("ASHLAR_STORAGE__ACCESS_KEY", "name").var("ASHLAR_STORAGE__SECRET_KEY", "secret");
-    assert_eq!(setup.config().storage.access_key.expose_secret(), "name");
+    assert_eq!(storage(&setup.config()).access_key.expose_secret(), "name");
 }
 
 /// Else a file of the largest size would be told to come back for ever.
@@ -741,7 +763,10 @@ fn the_secret_is_made_once_and_for_its_owner_only() {
     assert_eq!(secret.len(), 43);
     for config in &configs {
         assert_eq!(config.secret_key.expose_secret(), secret);
-        assert_eq!(config.storage.secret_key.expose_secret(), configs[0].storage.secret_key.expose_secret());
+        assert_eq!(
+            storage(config).secret_key.expose_secret(),
+            storage(&configs[0]).secret_key.expose_secret()
+        );
     }
     let files: Vec<_> =
         fs::read_dir(setup.path().join("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -772,7 +797,7 @@ fn a_secret_that_was_cut_off_is_refused() {
 #[test]
 fn the_embedded_stores_keys_follow_from_the_secret() {
     let keys = |secret: &str| {
-        let storage = setup().var("SECRET_KEY", secret).config().storage;
+        let storage = storage(&setup().var("SECRET_KEY", secret).config());
         (storage.access_key.expose_secret().to_owned(), storage.secret_key.expose_secret().to_owned())
     };
     let (access_key, secret_key) = keys(STRONG);

@@ -2,13 +2,13 @@
 
 mod date;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sea_query::{self, ArrayType, ColumnType, Nullable, ValueTypeErr};
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
@@ -16,7 +16,7 @@ use time::{OffsetDateTime, UtcOffset};
 use utoipa::ToSchema;
 
 pub use self::date::{Date, InvalidDate};
-use crate::refused::Refused;
+use crate::field::{self, TextField, ValidationError};
 
 /// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
 ///
@@ -67,30 +67,25 @@ impl Timestamp {
     }
 }
 
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let moment = deserializer.deserialize_str(InString)?;
+impl TextField for Timestamp {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+            ValidationError::new("invalid", "must be a moment as in 2026-01-31T12:00:00Z (RFC 3339)")
+        })?;
         // The offset can carry a moment out of the years that can be written.
         let utc = moment.checked_to_offset(UtcOffset::UTC).filter(|utc| (1..=9_999).contains(&utc.year()));
-        utc.map(Self::new).ok_or_else(|| {
-            serde::de::Error::custom(Refused::new("invalid", "must be in the years 0001 to 9999 in UTC"))
-        })
+        utc.map(Self::new)
+            .ok_or_else(|| ValidationError::new("invalid", "must be in the years 0001 to 9999 in UTC"))
+    }
+
+    fn example() -> Cow<'static, str> {
+        "2026-01-31T12:00:00Z".into()
     }
 }
 
-struct InString;
-
-impl Visitor<'_> for InString {
-    type Value = OffsetDateTime;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a moment in a string, as in \"2026-01-31T12:00:00Z\"")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffsetDateTime, E> {
-        let wrong =
-            |_| E::custom(Refused::new("invalid", "must be a moment as in 2026-01-31T12:00:00Z (RFC 3339)"));
-        OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        field::deserialize_text(deserializer)
     }
 }
 

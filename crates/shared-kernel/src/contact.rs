@@ -2,97 +2,35 @@
 //! in, so that one person's spelling is one value: `Ａda@Example.com` and `ada@example.com` are one address, and so are
 //! `ada@münchen.de` and `ada@xn--mnchen-3ya.de`.
 //!
-//! # Adding a kind of contact
-//!
-//! A type that keeps its rule, and [`Contact`]: the garde rule [`is`] and the refusal of a field come with it. One that a
-//! single domain uses lives there.
+//! Both are [types of fields](crate::field).
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
 
 use garde::rules::email::parse_email;
+use serde::{Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization as _;
-use url::Host;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::{PartialSchema, ToSchema};
+use url::{Host, Url};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
-use crate::error::Invalid;
-use crate::text::comparable;
+use crate::field::{FieldSchema, TextField, ValidationError, too_long};
+use crate::text::{comparable, control_characters};
+use crate::text_field;
 
-/// Why a text is not what it should be: a code and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    code: &'static str,
-    message: String,
-}
-
-impl Refusal {
-    /// A refusal with that stable code, in `snake_case`, and that sentence, which goes on after the field's name.
-    #[must_use]
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-
-    /// As a refusal of the field at `pointer`.
-    #[must_use]
-    pub fn at(self, pointer: &str) -> Invalid {
-        Invalid::field(pointer, self.code, self.message)
-    }
-}
-
-/// A contact that is read from text.
-pub trait Contact: Sized {
-    /// The value in `text`.
-    ///
-    /// # Errors
-    ///
-    /// `text` is not one.
-    fn parse(text: &str) -> Result<Self, Refusal>;
-}
-
-/// A garde rule: the text is a `C`.
-///
-/// # Errors
-///
-/// It is not.
-pub fn is<C: Contact>(text: impl AsRef<str>, _context: &()) -> garde::Result {
-    match C::parse(text.as_ref()) {
-        Ok(_) => Ok(()),
-        Err(Refusal { code, message }) => Err(garde::Error::new(format!("{code}: {message}"))),
-    }
-}
-
-/// An e-mail address: as it is written to, and as it is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Email {
+/// An e-mail address of at most `MAX` characters in ASCII: as it is written to, and as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EmailAddress<const MAX: usize> {
     address: String,
     normalized: String,
 }
 
+/// Any e-mail address that SMTP can carry (RFC 5321, section 4.5.3.1.3).
+pub type Email = EmailAddress<254>;
+
 impl Email {
-    /// The longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3).
+    /// The longest address, in characters.
     pub const MAX_LENGTH: usize = 254;
-
-    /// `text` as an address is kept: full-width letters and signs become those that mail knows (NFKC, UAX #15). That it is an
-    /// address is for [`parse`](Contact::parse) to say.
-    #[must_use]
-    pub fn written(text: &str) -> String {
-        text.trim().nfkc().collect()
-    }
-
-    /// The address as it is written to.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.address
-    }
-
-    /// The form in which addresses are compared: that of [`comparable`](Self::comparable).
-    #[must_use]
-    pub fn normalized(&self) -> &str {
-        &self.normalized
-    }
 
     /// `address` as it travels: its domain in ASCII.
     #[must_use]
@@ -107,11 +45,36 @@ impl Email {
     /// transitional). Of a text that is no address it is something that no address has.
     #[must_use]
     pub fn comparable(text: &str) -> String {
-        let written = Self::written(text);
+        let written = written(text);
         match written.rsplit_once('@') {
             Some((local, domain)) => format!("{}@{}", comparable(local), comparable(&ascii_domain(domain))),
             None => comparable(&written),
         }
+    }
+}
+
+/// `text` as an address is kept: full-width letters and signs become those that mail knows (NFKC, UAX #15).
+fn written(text: &str) -> String {
+    text.trim().nfkc().collect()
+}
+
+impl<const MAX: usize> EmailAddress<MAX> {
+    /// The address as it is written to.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.address
+    }
+
+    /// The address as it is written to.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.address
+    }
+
+    /// The form in which addresses are compared: that of [`comparable`](Email::comparable).
+    #[must_use]
+    pub fn normalized(&self) -> &str {
+        &self.normalized
     }
 }
 
@@ -138,194 +101,157 @@ pub(crate) fn in_ascii_labels(text: &str) -> Option<String> {
     }
 }
 
-impl Contact for Email {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let refusal = |message: String| Refusal { code: "email", message };
-        let too_long = || Refusal { code: "too_long", message: "must have at most 254 characters".into() };
-        // What normalisation leaves is not much shorter; what is far too long is not even normalised.
-        if text.len() > 16 * Self::MAX_LENGTH {
-            return Err(too_long());
+impl<const MAX: usize> TextField for EmailAddress<MAX> {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        if text.contains(char::is_control) {
+            return Err(control_characters());
         }
-        let address = Self::written(text);
+        let refused = || ValidationError::new("email", "must be an e-mail address that mail can be sent to");
+        // What normalisation leaves is not much shorter; what is far too long is not even normalised.
+        if text.len() > 16 * MAX {
+            return Err(too_long(MAX));
+        }
+        let address = written(text);
         let (local, domain) = address.rsplit_once('@').unwrap_or_default();
-        let sent = Self::in_ascii(&address);
+        let sent = Email::in_ascii(&address);
         // On the wire the domain is ASCII, which is longer.
-        if address.len().max(sent.len()) > Self::MAX_LENGTH {
-            return Err(too_long());
+        if address.len().max(sent.len()) > MAX {
+            return Err(too_long(MAX));
         }
         // What parses and no mail server takes: empty words before the @, an IP address in whatever form for a domain, and
         // Punycode that is none.
         let is_name = matches!(Host::parse(domain), Ok(Host::Domain(_)));
-        if !domain.is_empty() && (local.split('.').any(str::is_empty) || !is_name) {
-            return Err(refusal("is not an e-mail address that mail can be sent to".into()));
+        if local.split('.').any(str::is_empty) || !is_name || parse_email(&sent).is_err() {
+            return Err(refused());
         }
-        parse_email(&sent).map_err(|error| refusal(format!("is not an e-mail address: {error}")))?;
-        let normalized = Self::comparable(&address);
+        let normalized = Email::comparable(&address);
         Ok(Self { address, normalized })
+    }
+
+    fn example() -> Cow<'static, str> {
+        "ada@example.com".into()
     }
 }
 
-impl fmt::Display for Email {
+impl<const MAX: usize> fmt::Display for EmailAddress<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.address)
     }
 }
 
-/// The address of a page or a service on the web: an absolute `http` or `https` URL, as it was typed.
-///
-/// It has no user name and no password: a link would show them to everyone. It is ASCII (RFC 3986); letters beyond that come
-/// as browsers copy them, percent-encoded or as `xn--…`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebAddress(String);
+impl<const MAX: usize> Serialize for EmailAddress<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.address)
+    }
+}
 
-impl WebAddress {
-    /// The longest that is taken, in characters. Longer ones break on their way through browsers, mail and proxies.
-    pub const MAX_LENGTH: usize = 2048;
+impl<const MAX: usize> FieldSchema for EmailAddress<MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("Email_{MAX}").into()
+    }
 
-    /// The rule as a pattern of JSON Schema. What matches is taken, unless it is too long or claims to be Punycode and is
-    /// none (`xn--a`); what does not is refused, but for hosts that are IPv6 addresses.
-    pub const PATTERN: &'static str = concat!(
-        "^[Hh][Tt][Tt][Pp][Ss]?://",
-        "((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
-        "|([A-Za-z0-9_]+(-+[A-Za-z0-9_]+)*\\.)*[A-Za-z_][A-Za-z0-9_]*(-+[A-Za-z0-9_]+)*)",
-        "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
-        "(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?",
-        "(\\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?",
-        "(#([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$",
-    );
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Email))).max_length(Some(MAX))
+    }
+}
 
-    /// The address as it was typed.
+text_field!(EmailAddress<const MAX: usize>);
+
+/// The address of a page or a service on the web: an absolute `http` or `https` URL of at most `MAX` characters, without a user
+/// name and a password, which a link would show to everyone. It is kept as browsers write it (WHATWG URL): what they mend is
+/// mended, letters beyond ASCII are encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct WebAddress<const MAX: usize>(String);
+
+/// A web address of at most 2,048 characters: longer ones break on their way through browsers, mail and proxies.
+pub type WebUrl = WebAddress<2048>;
+
+impl<const MAX: usize> WebAddress<MAX> {
+    /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address as it was typed.
+    /// The address.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-impl Contact for WebAddress {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let address = text.trim();
-        if address.chars().count() > Self::MAX_LENGTH {
-            Err(Refusal::new("too_long", "must have at most 2048 characters"))
-        } else if is_written_as_url(address) && url::Url::parse(address).is_ok() {
-            Ok(Self(address.to_owned()))
-        } else {
-            Err(Refusal::new(
-                "url",
-                "must be an absolute http or https URL without a user name, as in https://example.com/a%20b",
-            ))
+impl<const MAX: usize> Deref for WebAddress<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> TextField for WebAddress<MAX> {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        if text.contains(char::is_control) {
+            return Err(control_characters());
         }
+        let text = text.trim();
+        // A character becomes twelve at most (four bytes, percent-encoded); no address becomes much shorter.
+        if text.len() > 16 * MAX {
+            return Err(too_long(MAX));
+        }
+        let url = Url::parse(text).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+        });
+        let url = url.ok_or_else(|| {
+            ValidationError::new(
+                "url",
+                "must be an absolute http or https URL without a user name, as in https://example.com/a",
+            )
+        })?;
+        if url.as_str().len() > MAX { Err(too_long(MAX)) } else { Ok(Self(url.into())) }
+    }
+
+    fn example() -> Cow<'static, str> {
+        "https://example.com/a".into()
     }
 }
 
-/// The parser mends what browsers mend: it adds slashes, turns them round, skips line breaks, reads `0x7f.1` as an address.
-/// Since the text is kept as it is, others would read it in another way; so it is refused here.
-fn is_written_as_url(address: &str) -> bool {
-    let Some((scheme, rest)) = address.split_once("://") else { return false };
-    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (path_and_query, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"))
-        && is_authority(authority)
-        && is_encoded(path_and_query)
-        && is_encoded(fragment)
-}
-
-fn is_authority(authority: &str) -> bool {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => is_host(host) && is_port(port),
-        _ => is_host(authority),
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[') {
-        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
-    }
-    // A last word that starts with a digit makes the whole a number, for some.
-    let last = host.rsplit('.').next().unwrap_or_default();
-    host.parse::<Ipv4Addr>().is_ok()
-        || (!last.starts_with(|first: char| first.is_ascii_digit()) && host.split('.').all(is_label))
-}
-
-fn is_label(label: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(allowed)
-}
-
-fn is_port(port: &str) -> bool {
-    let padded = port.len() > 4 && port.starts_with('0');
-    !padded && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
-}
-
-/// Nothing but what may stand in a path, a query or a fragment (RFC 3986, sections 3.3 to 3.5).
-fn is_encoded(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte);
-    let starts_with_code =
-        |piece: &str| piece.len() >= 2 && piece.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    text.bytes().all(|byte| allowed(byte) || byte == b'%') && text.split('%').skip(1).all(starts_with_code)
-}
-
-impl fmt::Display for WebAddress {
+impl<const MAX: usize> fmt::Display for WebAddress<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-// A field that takes a contact is a `Line`, so that its refusal is a rule's and not a parser's. Its schema is one of these:
-// `#[schema(value_type = WebAddress)]`.
-impl PartialSchema for Email {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("An e-mail address."))
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
-            .max_length(Some(Self::MAX_LENGTH))
-            .examples(["ada@example.com"])
-            .into()
-    }
-}
-
-impl ToSchema for Email {
+impl<const MAX: usize> FieldSchema for WebAddress<MAX> {
     fn name() -> Cow<'static, str> {
-        "Email".into()
+        format!("WebUrl_{MAX}").into()
     }
-}
 
-impl PartialSchema for WebAddress {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("An absolute http or https URL without a user name."))
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uri)))
-            .max_length(Some(Self::MAX_LENGTH))
-            .pattern(Some(Self::PATTERN))
-            .examples(["https://example.com/a"])
-            .into()
+            .max_length(Some(MAX))
+            .pattern(Some(URL_PATTERN))
     }
 }
 
-impl ToSchema for WebAddress {
-    fn name() -> Cow<'static, str> {
-        "WebAddress".into()
-    }
-}
+/// The rule as a pattern of JSON Schema: what matches is taken, unless it is too long or claims to be Punycode and is none. The
+/// parser takes more, and mends it: a host that is an IPv6 address, letters beyond ASCII.
+const URL_PATTERN: &str = concat!(
+    "^[Hh][Tt][Tt][Pp][Ss]?://",
+    r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
+    r"|([A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?)",
+    "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
+    "([/?#][!#-;=?-Z_a-z~]*)?$",
+);
+
+text_field!(WebAddress<const MAX: usize>);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
-
-    use garde::Validate;
-    use garde::rules::pattern::regex::Regex;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::patch::Patch;
-    use crate::text::Line;
 
     #[test]
     fn spellings_of_one_address_are_one() {
@@ -371,73 +297,48 @@ mod tests {
     }
 
     #[test]
-    fn a_web_address_is_kept_as_it_was_typed() {
-        for text in [
-            "https://example.com",
-            "HTTP://Example.COM:8080/A/../b?c=%20&d=?#e/f?",
-            "http://localhost",
-            "http://my_service:3000/",
-            "http://127.0.0.1:65535/",
-            "http://[::1]:80/",
-            "http://[2001:db8::1]",
-            "https://deploy-1--site.example.com",
-            "https://xn--mnchen-3ya.de/",
-            "https://example.com/@ada",
-            "https://example.com?next=https://a@b",
+    fn a_web_address_is_kept_as_browsers_write_it() {
+        for (text, kept) in [
+            ("https://example.com", "https://example.com/"),
+            (
+                " HTTP://Example.COM:8080/A/../b?c=%20&d=?#e/f?\u{a0}",
+                "http://example.com:8080/b?c=%20&d=?#e/f?",
+            ),
+            ("http://127.1:80/", "http://127.0.0.1/"),
+            ("http://[2001:DB8::1]", "http://[2001:db8::1]/"),
+            ("https:\\\\example.com\\@evil.example", "https://example.com/@evil.example"),
+            ("https:example.com", "https://example.com/"),
+            ("https://m\u{fc}nchen.de/\u{fc}", "https://xn--mnchen-3ya.de/%C3%BC"),
+            ("https://example.com/\u{202e}gpj.exe", "https://example.com/%E2%80%AEgpj.exe"),
+            ("https://example.com/\"><script>", "https://example.com/%22%3E%3Cscript%3E"),
+            ("https://example.com?next=https://a@b", "https://example.com/?next=https://a@b"),
         ] {
-            let address = WebAddress::parse(&format!(" {text}\n")).unwrap();
-            assert_eq!((address.as_str(), &*address.to_string()), (text, text));
-            assert_eq!(address.into_string(), text);
+            let address = WebUrl::parse(text).unwrap();
+            assert_eq!((address.as_str(), &*address.to_string()), (kept, kept));
+            assert_eq!(WebUrl::parse(kept).unwrap().into_string(), kept);
         }
     }
 
     #[test]
     fn what_is_no_web_address_is_refused() {
-        let code = |text: &str| WebAddress::parse(text).unwrap_err().code;
+        let code = |text: &str| WebUrl::parse(text).unwrap_err().code().to_owned();
         for text in [
             "",
             "example.com",
             "//example.com",
             "/a",
-            "https:example.com",
-            "https:/example.com",
-            "https:///example.com",
             "https://",
             "https://?a",
             "https://:80",
-            "https://.",
-            "https://example..com",
-            "https://-a.com",
-            "https://a-.com",
-            "https://example.com*",
-            "https:\\\\example.com",
-            "https://example.com\\@evil.example",
             "https://ada@example.com",
             "https://ada:secret@example.com",
-            "https://@example.com",
-            "https://:@example.com",
+            "https://:secret@example.com",
             "https://exa mple.com",
-            "https://exa\nmple.com",
-            "https://example.com/\u{202e}gpj.exe",
-            "https://m\u{fc}nchen.de",
             "https://xn--a/",
             "https://1.2.3.4.5/",
-            "https://0x7f.1/",
-            "https://127.1/",
-            "https://010.0.0.1/",
             "https://[::1",
-            "https://[::1]]",
-            "https://[::1]a",
             "https://[fe80::1%25eth0]",
-            "https://example.com:",
-            "https://example.com:+80",
-            "https://example.com:00080",
             "https://example.com:65536",
-            "https://example.com/\"><script>",
-            "https://example.com/%",
-            "https://example.com/%2",
-            "https://example.com/%2g",
-            "https://example.com/#a#b",
             "ftp://example.com",
             "javascript://example.com/%0aalert(1)",
             "data:text/html,a",
@@ -445,51 +346,21 @@ mod tests {
         ] {
             assert_eq!(code(text), "url", "{text:?}");
         }
+        assert_eq!(code("https://exa\nmple.com"), "control_characters");
         let longest = format!("https://example.com/{}", "a".repeat(2028));
-        assert_eq!(longest.len(), WebAddress::MAX_LENGTH);
-        assert!(WebAddress::parse(&longest).is_ok());
+        assert!(WebUrl::parse(&longest).is_ok());
         assert_eq!(code(&format!("{longest}a")), "too_long");
+        assert_eq!(
+            code(&format!("https://example.com/{}", "\u{4e00}".repeat(300))),
+            "too_long",
+            "as it is kept"
+        );
     }
-
-    #[test]
-    fn a_contact_is_a_rule_of_a_line() {
-        #[derive(Validate)]
-        struct Body {
-            #[garde(custom(is::<WebAddress>))]
-            page: Line,
-            #[garde(inner(custom(is::<WebAddress>)))]
-            blog: Option<Line>,
-            #[garde(inner(custom(is::<Email>)))]
-            mail: Patch<Line>,
-        }
-        let line = |text| Line::new(text).unwrap();
-        let body = |text| Body { page: line(text), blog: Some(line(text)), mail: Patch::Set(line(text)) };
-        let refused = |body| {
-            let fields = crate::json::validate::<Body>(&body).unwrap_err().0;
-            fields.into_iter().map(|field| (field.pointer, field.code.into_owned())).collect::<Vec<_>>()
-        };
-        let told = [("/blog", "url"), ("/mail", "email"), ("/page", "url")]
-            .map(|(at, code)| (at.into(), code.into()));
-        let mut fields = refused(body("x"));
-        fields.sort();
-        assert_eq!(fields, told);
-        assert_eq!(refused(Body { blog: None, mail: Patch::Keep, ..body("x") }).len(), 1);
-        assert_eq!(refused(Body { blog: None, mail: Patch::Clear, ..body("x") }).len(), 1);
-    }
-
-    /// Its PATTERN, read by what garde reads patterns with.
-    static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(WebAddress::PATTERN).unwrap());
 
     /// The pattern with few repetitions, so that what matches it is not too long.
     fn bounded() -> String {
-        let repeated =
-            [("]+", "]{1,9}"), ("]*", "]{0,9}"), ("})*", "}){0,4}"), (".)*", ".){0,4}"), ("-+", "-{1,3}")];
-        let pattern = WebAddress::PATTERN.trim_matches(['^', '$']).to_owned();
-        repeated.iter().fold(pattern, |text, (from, to)| text.replace(from, to))
-    }
-
-    fn claims_punycode(text: &str) -> bool {
-        text.to_ascii_lowercase().contains("xn--")
+        let pattern = URL_PATTERN.trim_matches(['^', '$']);
+        pattern.replace("]*", "]{0,9}").replace("\\.)*", "\\.){0,4}")
     }
 
     proptest! {
@@ -497,27 +368,13 @@ mod tests {
 
         #[test]
         fn what_the_pattern_matches_is_taken(text in proptest::string::string_regex(&bounded()).unwrap()) {
-            prop_assert!(PATTERN.is_match(&text));
-            prop_assert!(WebAddress::parse(&text).is_ok() || claims_punycode(&text), "{}", text);
-        }
-
-        #[test]
-        fn what_the_pattern_does_not_match_is_refused(
-            text in proptest::string::string_regex(&bounded()).unwrap(),
-            at in any::<proptest::sample::Index>(),
-            other in "[ -~]{0,2}",
-            cut in 0_usize..3,
-        ) {
-            let at = at.index(text.len());
-            let text = format!("{}{other}{}", &text[..at], &text[(at + cut).min(text.len())..]);
-            let refused = WebAddress::parse(&text).is_err();
-            prop_assert!(refused != PATTERN.is_match(text.trim()) || claims_punycode(&text), "{}", text);
+            prop_assert!(WebUrl::parse(&text).is_ok() || text.to_ascii_lowercase().contains("xn--"), "{}", text);
         }
 
         #[test]
         fn no_text_panics(text in "(https?://)?.{0,40}") {
-            if let Ok(address) = WebAddress::parse(&text) {
-                prop_assert_eq!(address.as_str(), text.trim());
+            if let Ok(address) = WebUrl::parse(&text) {
+                prop_assert_eq!(WebUrl::parse(address.as_str()), Ok(address));
             }
         }
     }

@@ -81,6 +81,8 @@ pub use kernel_derive::DomainError;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::validation::{Params, ValidationError};
+
 /// The category of a failure. The server alone knows the HTTP status of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -147,12 +149,16 @@ pub struct FieldError {
     /// Where: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter; empty for the whole.
     #[schema(examples("/email"))]
     pub pointer: String,
-    /// The rule that it breaks: a stable name.
+    /// The rule that it breaks: a stable name, the same for one rule wherever it is broken.
     #[schema(value_type = String, examples("email"))]
     pub code: Cow<'static, str>,
     /// The rule in words.
-    #[schema(examples("not a valid email: value is missing `@`"))]
+    #[schema(examples("is not an e-mail address"))]
     pub message: String,
+    /// The rule's parameters, such as a bound.
+    #[serde(skip_serializing_if = "Params::is_empty")]
+    #[schema(required = false, schema_with = crate::validation::params_schema)]
+    pub params: Params,
 }
 
 /// The longest pointer and message, in characters: names in them are the client's, and no answer grows with its body.
@@ -170,12 +176,21 @@ impl FieldError {
             pointer: shortened(pointer.into(), MAX_POINTER),
             code: code.into(),
             message: shortened(message.into(), MAX_MESSAGE),
+            params: Params::new(),
         }
     }
 
     /// As much of `pointer` as a refusal keeps, and a little more, so that it is seen to be cut.
     pub(crate) fn kept(pointer: &str) -> &str {
         pointer.char_indices().nth(MAX_POINTER + 1).map_or(pointer, |(end, _)| &pointer[..end])
+    }
+}
+
+impl ValidationError {
+    /// The error of the field at `pointer`.
+    #[must_use]
+    pub fn at(self, pointer: impl Into<String>) -> FieldError {
+        FieldError { params: self.params, ..FieldError::new(pointer, self.code, self.message) }
     }
 }
 

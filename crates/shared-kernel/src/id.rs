@@ -17,6 +17,7 @@
 //!
 //! An empty enum, [`IdKind`] with a prefix and a name of its own, and a type alias; kinds that several domains name live here.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,8 +34,8 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
+use crate::field::{self, TextField, ValidationError};
 use crate::random;
-use crate::refused::Refused;
 
 /// A kind of thing that has ids.
 pub trait IdKind: 'static {
@@ -216,11 +217,19 @@ impl<K: IdKind> Serialize for Id<K> {
     }
 }
 
+impl<K: IdKind> TextField for Id<K> {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        text.parse().map_err(|error: InvalidId| ValidationError::new("invalid", error.to_string()))
+    }
+
+    fn example() -> Cow<'static, str> {
+        format!("{}_01J9ZC3V8T5Q4X2M7N6P0R1S2T", K::PREFIX).into()
+    }
+}
+
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|error: InvalidId| serde::de::Error::custom(Refused::new("invalid", error.to_string())))
+        field::deserialize_text(deserializer)
     }
 }
 
@@ -230,13 +239,13 @@ impl<K: IdKind> PartialSchema for Id<K> {
             .schema_type(SchemaType::new(Type::String))
             .description(Some(format!("An opaque identifier that starts with `{}_`.", K::PREFIX)))
             .pattern(Some(format!("^{}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$", K::PREFIX)))
-            .examples([format!("{}_01J9ZC3V8T5Q4X2M7N6P0R1S2T", K::PREFIX)])
+            .examples([Self::example()])
             .into()
     }
 }
 
 impl<K: IdKind> ToSchema for Id<K> {
-    fn name() -> std::borrow::Cow<'static, str> {
+    fn name() -> Cow<'static, str> {
         format!("Id_{}", K::PREFIX).into()
     }
 }

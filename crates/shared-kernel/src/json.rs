@@ -1,9 +1,12 @@
-//! Strict JSON in. Every refusal names the place (a JSON pointer) and has a stable code.
+//! Strict JSON in. Every refusal names the place (a JSON pointer), has a stable code and the parameters of the rule, and all
+//! refusals of a request are told at once.
 //!
 //! serde alone would take the last of two equal keys, let NUL into a string, take no integer that is written `5.0`, and name no
-//! place.
+//! place. A body that is right is read by serde all the same, straight into its type; only one that is refused is
+//! read again (`json/reader.rs`), for the rest of what is wrong with it.
 
 mod object;
+mod reader;
 mod shape;
 mod whole;
 
@@ -12,13 +15,15 @@ use std::fmt;
 
 use garde::Validate;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::error::Category;
 
 pub use self::object::JsonObject;
-pub use self::shape::ShapeError;
+use self::reader::{Marks, Node as Source};
+use self::shape::Key;
 use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
-pub use crate::refused::Refused;
+use crate::field::{ValidationError, wrong_type};
 use crate::text;
 
 /// Why a body was refused.
@@ -36,28 +41,107 @@ pub enum JsonError {
 ///
 /// # Errors
 ///
-/// [`JsonError::Malformed`] if it is not JSON in UTF-8, [`JsonError::Invalid`] with the broken rules otherwise.
+/// [`JsonError::Malformed`] if it is not JSON in UTF-8, [`JsonError::Invalid`] with all that is wrong otherwise.
 pub fn parse<T>(body: &[u8]) -> Result<T, JsonError>
 where
     T: DeserializeOwned + Validate<Context = ()>,
 {
     let text = std::str::from_utf8(body).map_err(|_| JsonError::Malformed("the body is not UTF-8".into()))?;
-    refuse_unfit(text)?;
+    let refused = scan(text)?;
     // serde would fill the fields of a struct from an array, in order.
     if !text.trim_start().starts_with('{') {
-        return Err(Invalid::field("", "type", "must be a JSON object").into());
+        return Err(Invalid(vec![wrong_type("an object", None).at("")]).into());
     }
-    // `serde_json` says what is wrong with the value in it, so its words are dropped and it is read once more, for ours.
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = T::deserialize(Whole(&mut deserializer)).map_err(|_| wrong_shape::<T>(text))?;
-    validate(&value)?;
-    Ok(value)
+    if refused.is_empty() {
+        // `serde_json` says what is wrong with the value in it, so its words are dropped.
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        if let Ok(value) = T::deserialize(Whole(&mut deserializer)) {
+            validate(&value)?;
+            return Ok(value);
+        }
+    }
+    Err(all_refusals::<T>(text, refused).into())
 }
 
-/// Why `text`, which is JSON, is no `T`.
-fn wrong_shape<T: DeserializeOwned>(text: &str) -> Invalid {
-    let refusal = serde_json::from_str(text).ok().and_then(shape::refusal::<T>);
-    refusal.unwrap_or_else(|| Invalid::field("", "invalid", "is not of the form that this takes"))
+/// All that is wrong with `text`, which is JSON and no `T`, after what was found already.
+fn all_refusals<T: DeserializeOwned + Validate<Context = ()>>(
+    text: &str,
+    refused: Vec<FieldError>,
+) -> Invalid {
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return Invalid(refused) };
+    let mut marks = Marks::default();
+    for error in &refused {
+        if let Some(path) = path_to(&value, &error.pointer) {
+            marks.refuse(&path);
+        }
+    }
+    read_all::<T>(Source::Json(&value), text.len(), marks, refused)
+}
+
+/// The query parameters as a `T`, if they are of the right shape and within its rules.
+///
+/// # Errors
+///
+/// All that is wrong with them.
+pub fn parse_query<T>(pairs: &[(String, String)]) -> Result<T, Invalid>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    let (mut refused, bytes) = (Vec::new(), pairs.iter().map(|(name, value)| name.len() + value.len()).sum());
+    match reader::read::<T>(Source::Query(pairs), bytes, Marks::default(), &mut refused) {
+        Some(value) if refused.is_empty() => validate(&value).map(|()| value),
+        Some(value) => Err(with_broken_rules(&value, refused)),
+        None => Err(Invalid(refused)),
+    }
+}
+
+fn read_all<T: DeserializeOwned + Validate<Context = ()>>(
+    source: Source<'_>,
+    bytes: usize,
+    marks: Marks,
+    mut refused: Vec<FieldError>,
+) -> Invalid {
+    match reader::read::<T>(source, bytes, marks, &mut refused) {
+        Some(value) => with_broken_rules(&value, refused),
+        None => Invalid(refused),
+    }
+}
+
+/// What was refused, and which rules of garde are broken besides by what was not.
+fn with_broken_rules<T: Validate<Context = ()>>(value: &T, mut refused: Vec<FieldError>) -> Invalid {
+    if let Err(Invalid(broken)) = validate(value) {
+        let is_new =
+            |error: &FieldError| refused.iter().all(|other| !error.pointer.starts_with(&other.pointer));
+        let new: Vec<FieldError> = broken.into_iter().filter(is_new).collect();
+        refused.extend(new);
+        refused.truncate(MAX_REFUSALS);
+    }
+    if refused.is_empty() {
+        // What `serde_json` refused and is right all the same; it should not be.
+        refused.push(FieldError::new("", "invalid", "is not of the form that this takes"));
+    }
+    Invalid(refused)
+}
+
+/// The keys of a JSON pointer, if it leads to something in `value`.
+fn path_to(value: &Value, pointer: &str) -> Option<Vec<Key>> {
+    let mut here = value;
+    let keys = pointer.split('/').skip(1).map(|segment| {
+        let name = segment.replace("~1", "/").replace("~0", "~");
+        let (key, next) = match here {
+            Value::Array(items) => {
+                let index = name.parse().ok()?;
+                (Key::Index(index), items.get(index)?)
+            }
+            other => {
+                let next = other.get(&name)?;
+                (Key::Name(name), next)
+            }
+        };
+        here = next;
+        Some(key)
+    });
+    keys.collect()
 }
 
 /// The rules of `value`, all of them at once.
@@ -67,37 +151,14 @@ fn wrong_shape<T: DeserializeOwned>(text: &str) -> Invalid {
 /// One field error for each broken rule, twenty at most.
 pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<(), Invalid> {
     value.validate().map_err(|report| {
-        Invalid(
-            report
-                .iter()
-                .take(MAX_REFUSALS)
-                .map(|(path, error)| {
-                    let (code, message) = code_and_message(error.message());
-                    FieldError::new(pointer_of_dotted(&path.to_string()), code, message)
-                })
-                .collect(),
-        )
+        let broken = report.iter().take(MAX_REFUSALS).map(|(path, error)| {
+            let ours = ValidationError::unmarked(error.message());
+            let error =
+                ours.unwrap_or_else(|| ValidationError::new("invalid", "is not of the form that this takes"));
+            error.at(pointer_of_dotted(&path.to_string()))
+        });
+        Invalid(broken.collect())
     })
-}
-
-/// garde's messages are sentences; the code is read off the rule that wrote it. A rule of ours writes `code: sentence`.
-fn code_and_message(message: &str) -> (String, String) {
-    if let Some((code, sentence)) = message.split_once(": ")
-        && !code.is_empty()
-        && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    {
-        return (code.into(), sentence.into());
-    }
-    let code = match message {
-        m if m.starts_with("length is lower") => "too_short",
-        m if m.starts_with("length is greater") => "too_long",
-        m if m.starts_with("lower than") => "too_small",
-        m if m.starts_with("greater than") => "too_large",
-        m if m.starts_with("not a valid email") => "email",
-        m if m.starts_with("not a valid url") => "url",
-        _ => "invalid",
-    };
-    (code.into(), message.into())
 }
 
 /// `lines[0].mail` as a JSON pointer. A field that is called like a keyword of Rust has an underscore at its end there,
@@ -105,30 +166,38 @@ fn code_and_message(message: &str) -> (String, String) {
 fn pointer_of_dotted(path: &str) -> String {
     let mut pointer = String::new();
     for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
-        pointer.push('/');
-        pointer.push_str(&escape(part.trim_end_matches([']', '_'])));
+        push_segment(&mut pointer, part.trim_end_matches([']', '_']));
     }
     pointer
 }
 
-fn escape(segment: &str) -> String {
-    segment.replace('~', "~0").replace('/', "~1")
+/// Adds a name to a JSON pointer (RFC 6901, section 3). No answer has control characters.
+fn push_segment(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    for character in name.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other if text::is_refused(other) => pointer.push('\u{fffd}'),
+            other => pointer.push(other),
+        }
+    }
 }
 
 /// Reads the whole text once, keeping nothing: syntax, nesting (128 levels, `serde_json`'s own bound), equal keys, control
-/// characters.
-fn refuse_unfit(text: &str) -> Result<(), JsonError> {
+/// characters. What it finds of the latter two is returned.
+fn scan(text: &str) -> Result<Vec<FieldError>, JsonError> {
     let mut scan = Scan { pointer: String::new(), refused: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let scanned = Node(&mut scan).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     if let Err(error) = scanned {
         if is_out_of_range(&error) && serde_json::from_str::<IgnoredAny>(text).is_ok() {
-            scan.refuse("out_of_range", "is a number that is too large");
+            scan.refuse(ValidationError::new("out_of_range", "is a number that is too large"));
         } else {
             return Err(JsonError::Malformed(malformed(&error)));
         }
     }
-    if scan.refused.is_empty() { Ok(()) } else { Err(Invalid(scan.refused).into()) }
+    Ok(scan.refused)
 }
 
 /// A number such as 1e400 is JSON, which sets no limit (RFC 8259, section 6); `serde_json` reads none that is no double.
@@ -147,7 +216,7 @@ fn malformed(error: &serde_json::Error) -> String {
 }
 
 /// How many refusals are listed: enough for any form, and no answer grows with a hostile body.
-const MAX_REFUSALS: usize = 20;
+pub const MAX_REFUSALS: usize = 20;
 
 struct Scan {
     pointer: String,
@@ -155,15 +224,15 @@ struct Scan {
 }
 
 impl Scan {
-    fn refuse(&mut self, code: &'static str, message: &str) {
+    fn refuse(&mut self, error: ValidationError) {
         if self.refused.len() < MAX_REFUSALS {
-            self.refused.push(FieldError::new(FieldError::kept(&self.pointer), code, message));
+            self.refused.push(error.at(FieldError::kept(&self.pointer)));
         }
     }
 
     fn text(&mut self, text: &str) {
         if text.contains(text::is_refused) {
-            self.refuse("control_characters", &text::HasControlCharacters.to_string());
+            self.refuse(text::control_characters());
         }
     }
 }
@@ -223,11 +292,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         let length = self.0.pointer.len();
         let mut seen = HashSet::new();
         while let Some(key) = fields.next_key::<String>()? {
-            self.0.pointer.push('/');
-            self.0.pointer.push_str(&escape(&key.replace(text::is_refused, "\u{fffd}")));
+            push_segment(&mut self.0.pointer, &key);
             self.0.text(&key);
             if !seen.insert(key) {
-                self.0.refuse("duplicate_field", "is given twice");
+                self.0.refuse(ValidationError::new("duplicate_field", "is given twice"));
             }
             fields.next_value_seed(Node(self.0))?;
             self.0.pointer.truncate(length);
@@ -239,19 +307,22 @@ impl<'de> Visitor<'de> for Node<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Line;
+    use crate::text::SingleLine;
     use proptest::prelude::*;
     use serde::Deserialize;
+
+    use crate::field::range;
+    use crate::integer::BigInt;
 
     #[derive(Debug, Deserialize, Validate)]
     #[serde(deny_unknown_fields)]
     struct Body {
-        #[garde(length(chars, min = 1, max = 5))]
-        name: Line,
-        #[garde(inner(range(min = 1)))]
+        #[garde(dive)]
+        name: SingleLine<1, 5>,
+        #[garde(dive)]
         #[serde(default)]
-        counts: Vec<i64>,
-        #[garde(range(max = 5))]
+        counts: Vec<BigInt<1, { i64::MAX }>>,
+        #[garde(custom(range(None, Some(5))))]
         #[serde(default, rename = "type")]
         type_: i64,
     }
@@ -301,7 +372,7 @@ mod tests {
             ("9007199254740993", 9_007_199_254_740_993),
             ("9223372036854775807", i64::MAX),
         ] {
-            assert_eq!(read(written).unwrap().counts, [count], "{written}");
+            assert_eq!(read(written).unwrap().counts[0].get(), count, "{written}");
         }
         for (written, code) in [
             ("5.5", "type"),
@@ -309,8 +380,8 @@ mod tests {
             // Which integer that is cannot be told for sure.
             ("1125899906842624.0", "type"),
             ("9007199254740993.0", "type"),
-            ("1e19", "type"),
-            ("9223372036854775808", "invalid"),
+            ("1e19", "too_large"),
+            ("9223372036854775808", "too_large"),
             ("1e400", "out_of_range"),
             ("-1e400", "out_of_range"),
             ("-0.0", "too_small"),
@@ -356,7 +427,7 @@ mod tests {
             #[garde(skip)]
             data: JsonObject,
             #[garde(skip)]
-            name: Line,
+            name: SingleLine<0, 100>,
         }
         let body = r#"{
             "optional": 1.0, "patched": 2.0, "newtype": 3.0, "pair": [4.0, 5.0], "map": {"a": 6.0}, "float": 7.0,
@@ -387,7 +458,7 @@ mod tests {
         #[expect(dead_code, reason = "nothing is read")]
         struct Any {
             text: Option<String>,
-            line: Option<Line>,
+            line: Option<SingleLine<0, 100>>,
             flag: Option<bool>,
             small: Option<u8>,
             signed: Option<i64>,
@@ -396,7 +467,7 @@ mod tests {
             uuid: Option<uuid::Uuid>,
             day: Option<crate::clock::Date>,
             moment: Option<crate::clock::Timestamp>,
-            price: Option<crate::decimal::Fixed<9, 2>>,
+            price: Option<crate::decimal::Decimal<9, 2>>,
             kind: Option<Kind>,
             list: Option<Vec<u8>>,
             data: Option<JsonObject>,
@@ -458,8 +529,138 @@ mod tests {
     }
 
     #[test]
-    fn all_broken_rules_are_told_at_once() {
-        assert_eq!(refused(r#"{"name": "", "counts": [0, 0]}"#).len(), 3);
+    fn all_that_is_wrong_is_told_at_once() {
+        let told = |body: &str| {
+            let all = refused(body);
+            all.iter().map(|(pointer, code)| format!("{pointer} {code}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            told(r#"{"counts": [0, 1, "x", 2.5], "name": "", "type": 6}"#),
+            "/counts/0 too_small, /counts/2 type, /counts/3 type, /name too_short, /type too_large"
+        );
+        assert_eq!(
+            told(r#"{"is_admin": true, "role": {"a": 1}, "type": null}"#),
+            "/is_admin unknown_field, /role unknown_field, /type type, /name required"
+        );
+        assert_eq!(
+            told(r#"{"counts": [0], "counts": 5, "name": "a\u0000", "x\u0000": "y"}"#),
+            "/counts duplicate_field, /name control_characters, /x\u{fffd} control_characters"
+        );
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    #[garde(allow_unvalidated)]
+    #[expect(dead_code, reason = "nothing is read")]
+    struct Outer {
+        first: Inner,
+        second: Option<Inner>,
+        pair: (u8, bool),
+        kind: Kind,
+        id: crate::id::UserId,
+        uuid: uuid::Uuid,
+        day: crate::clock::Date,
+        price: crate::decimal::Decimal<9, 2>,
+        data: JsonObject,
+        #[garde(custom(range(Some(0.5), None)))]
+        share: f64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "nothing is read")]
+    struct Inner {
+        name: SingleLine<1, 5>,
+        #[serde(default)]
+        many: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[expect(dead_code, reason = "nothing is read")]
+    enum Kind {
+        Named { count: u8, name: SingleLine<1, 5> },
+        One(u8),
+        Two(u8, u8),
+        None,
+    }
+
+    fn told_of_outer(body: &str) -> Vec<String> {
+        let Err(JsonError::Invalid(Invalid(fields))) = parse::<Outer>(body.as_bytes()) else {
+            panic!("{body}")
+        };
+        fields.into_iter().map(|field| format!("{} {}", field.pointer, field.code)).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_told_whatever_its_type() {
+        let mut told = told_of_outer("{}");
+        told.sort();
+        let all = ["data", "day", "first", "id", "kind", "pair", "price", "share", "uuid"];
+        assert_eq!(told, all.map(|name| format!("/{name} required")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_however_deep_it_lies() {
+        let mut told = told_of_outer(
+            r#"{
+                "first": {"name": "abcdef", "many": [{}, {"name": "a", "nam/e": 1}, {"many": 1, "name": 2}]},
+                "second": {"many": []}, "pair": [256, 1], "kind": {"named": {"count": "x"}}, "id": "usr_1",
+                "uuid": "x", "day": "2026-02-29", "price": "1.234", "data": [], "share": 0.25
+            }"#,
+        );
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "/data type",
+                "/day invalid",
+                "/first/many/0/name required",
+                "/first/many/1/nam~1e unknown_field",
+                "/first/many/2/many type",
+                "/first/many/2/name type",
+                "/first/name too_long",
+                "/id invalid",
+                "/kind/named/count type",
+                "/kind/named/name required",
+                "/pair/0 invalid",
+                "/pair/1 type",
+                "/price invalid",
+                "/second/name required",
+                "/share too_small",
+                "/uuid invalid",
+            ]
+        );
+        for kind in [
+            r#""one""#,
+            r#"{"two": [1]}"#,
+            r#"{"none": 1}"#,
+            r#"{"one": 1, "two": [1, 2]}"#,
+            "5",
+            "null",
+            r#""four""#,
+        ] {
+            let told = told_of_outer(&format!(r#"{{"kind": {kind}}}"#));
+            assert!(told.iter().any(|told| told.starts_with("/kind")) && told.len() == 9, "{kind}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_parameters_of_its_rule() {
+        let Err(JsonError::Invalid(Invalid(fields))) =
+            parse::<Body>(br#"{"name": "abcdef", "counts": [0], "type": "x"}"#)
+        else {
+            panic!("it is taken")
+        };
+        assert_eq!(
+            serde_json::to_value(fields).unwrap(),
+            serde_json::json!([
+                {"pointer": "/counts/0", "code": "too_small", "message": "must be at least 1", "params": {"min": 1}},
+                {"pointer": "/name", "code": "too_long", "message": "must have at most 5 characters", "params": {"max": 5}},
+                {"pointer": "/type", "code": "type", "message": "must be an integer, not a string",
+                    "params": {"expected": "integer"}},
+            ])
+        );
     }
 
     #[test]

@@ -18,9 +18,12 @@
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
+//! | [`validation`] | [`ValidationError`](validation::ValidationError): a broken rule with its code and parameters |
+//! | [`field`] | types of fields: each has its rule, its schema and its errors |
 //! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
 //! | [`contact`] | e-mail addresses and web addresses, checked where they come in |
-//! | [`decimal`] | [`Fixed<PRECISION, SCALE>`](decimal::Fixed): exact decimals, strings in JSON |
+//! | [`integer`] | integers within bounds |
+//! | [`decimal`] | [`Decimal<PRECISION, SCALE>`](decimal::Decimal): exact decimals, strings in JSON |
 //! | [`patch`] | [`Patch<T>`](patch::Patch): absent is not `null` (RFC 7396) |
 //! | `testing` | (feature) a real database per test, a clock that stands still |
 //!
@@ -83,8 +86,10 @@ pub mod crypto;
 pub mod decimal;
 pub mod error;
 pub mod event;
+pub mod field;
 pub mod frozen;
 pub mod id;
+pub mod integer;
 pub mod json;
 pub mod kernel_error;
 pub mod page;
@@ -92,12 +97,12 @@ pub mod patch;
 pub mod principal;
 pub mod random;
 pub mod reference;
-pub mod refused;
 pub mod repository;
 pub mod resource;
 pub mod session;
 pub mod soft_delete;
 pub mod text;
+pub mod validation;
 
 #[cfg(feature = "testing")]
 pub mod testing;

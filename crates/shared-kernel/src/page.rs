@@ -12,6 +12,8 @@
 //! An [`Order`] with a name of its own over a column, and an index on that column and the id. Texts, integers, doubles,
 //! decimals of up to 15 digits, booleans, moments, days and UUIDs can be ordered by.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use garde::Validate;
@@ -21,15 +23,19 @@ use sea_orm::{
     ColumnTrait, EntityTrait, ModelTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::clock::{Date, Timestamp};
 use crate::crypto::MacKey;
 use crate::error::Invalid;
+use crate::field::{FieldSchema, TextField, ValidationError, check_length};
+use crate::integer::Int;
 use crate::kernel_error::KernelError;
 use crate::session::Reader;
 use crate::soft_delete::SoftDelete;
+use crate::text_field;
 
 /// How a client asks for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate, IntoParams)]
@@ -37,19 +43,18 @@ use crate::soft_delete::SoftDelete;
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// How many items at most, 1 to 100.
-    #[garde(range(min = 1, max = 100))]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub limit: Option<u64>,
+    #[garde(dive)]
+    // Not inlined here: what utoipa writes for that beside a default is refused by the lints. So the document has the type's schema.
+    #[param(default = 20)]
+    pub limit: Option<Limit>,
     /// Where the page before ended: its `next_cursor`. Not together with `offset`.
-    // The longest that an order can make: a text of 255 characters, which NFKC makes 8,400 bytes of at most (UAX #15, section
-    // 9), is some 11,500 in Base64. What is given out must be taken back.
-    #[garde(length(max = 12_000))]
-    #[param(max_length = 12_000, pattern = "^[A-Za-z0-9_-]+$")]
-    pub cursor: Option<String>,
+    #[garde(dive)]
+    #[param(inline)]
+    pub cursor: Option<Cursor>,
     /// How many items to pass over. Costs more the larger it is; follow `next_cursor` instead where you can.
-    #[garde(range(max = 10_000))]
-    #[param(minimum = 0, maximum = 10_000)]
-    pub offset: Option<u64>,
+    #[garde(dive)]
+    #[param(inline)]
+    pub offset: Option<Int<0, 10_000>>,
     /// `total` adds the number of all items, which costs as much as many pages.
     #[garde(skip)]
     #[param(inline)]
@@ -60,6 +65,42 @@ impl PageQuery {
     /// The names of its parameters, which no filter of a list may have.
     pub const NAMES: [&'static str; 4] = ["limit", "cursor", "offset", "include"];
 }
+
+/// How many items a page may have.
+pub type Limit = Int<1, 100>;
+
+/// A cursor as a client sends it back. Whether it was given out, its signature says later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// The longest that an order can make: a text of 255 characters, which NFKC makes 8,400 bytes of at most (UAX #15, section
+    /// 9), is some 11,500 in Base64. What is given out must be taken back.
+    const MAX_LENGTH: usize = 12_000;
+}
+
+impl TextField for Cursor {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        check_length(text, 0, Self::MAX_LENGTH)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn example() -> Cow<'static, str> {
+        "bm90IGEgcmVhbCBjdXJzb3I".into()
+    }
+}
+
+impl FieldSchema for Cursor {
+    fn name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.max_length(Some(Self::MAX_LENGTH)).pattern(Some("^[A-Za-z0-9_-]+$"))
+    }
+}
+
+text_field!(Cursor);
 
 /// What a page can carry besides its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -111,18 +152,22 @@ impl TryFrom<PageQuery> for PageRequest {
     type Error = Invalid;
 
     fn try_from(query: PageQuery) -> Result<Self, Invalid> {
-        crate::json::validate(&query)?;
         let start = match (query.cursor, query.offset) {
             (Some(_), Some(_)) => {
                 return Err(Invalid::field("/offset", "exclusive", "cannot be given together with cursor"));
             }
-            (Some(cursor), None) => Start::After(cursor),
-            (None, Some(offset)) => Start::Offset(offset),
+            (Some(cursor), None) => Start::After(cursor.0),
+            (None, Some(offset)) => Start::Offset(unsigned(offset.get())),
             (None, None) => Start::First,
         };
-        let limit = query.limit.unwrap_or(Self::DEFAULT_LIMIT);
+        let limit = query.limit.map_or(Self::DEFAULT_LIMIT, |limit| unsigned(limit.get()));
         Ok(Self { limit, start, with_total: query.include.is_some() })
     }
+}
+
+/// A number that is not negative.
+fn unsigned(number: i32) -> u64 {
+    number.unsigned_abs().into()
 }
 
 /// A page of a list, as the API answers it.
@@ -493,25 +538,36 @@ mod tests {
             let name = crate::text::comparable(&letter.repeat(255));
             let key = vec![Key::Text(name), Key::Text("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T".into())];
             let cursor = encode(&mac(), "users -name", &key).unwrap();
-            let query = PageQuery { cursor: Some(cursor.clone()), ..Default::default() };
-            assert_eq!(PageRequest::try_from(query), Ok(PageRequest::after(20, cursor.clone())), "{letter}");
+            assert_eq!(ask(&[("cursor", &cursor)]), Ok(PageRequest::after(20, cursor.clone())), "{letter}");
             assert_eq!(decode(&mac(), "users -name", 2, &cursor), Some(key));
         }
-        let query = PageQuery { cursor: Some("A".repeat(12_001)), ..Default::default() };
-        assert!(PageRequest::try_from(query).is_err());
+        assert_eq!(ask(&[("cursor", &"A".repeat(12_001))]), Err("/cursor too_long".into()));
+    }
+
+    /// What is asked for by these parameters, or what is refused of them.
+    fn ask(pairs: &[(&str, &str)]) -> Result<PageRequest, String> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let query: Result<PageQuery, Invalid> = crate::json::parse_query(&pairs);
+        query.and_then(PageRequest::try_from).map_err(|Invalid(fields)| {
+            let told: Vec<_> =
+                fields.iter().map(|field| format!("{} {}", field.pointer, field.code)).collect();
+            told.join(", ")
+        })
     }
 
     #[test]
     fn the_rules_of_a_page_hold() {
-        let ask = |query: PageQuery| {
-            PageRequest::try_from(query).map_err(|Invalid(fields)| fields[0].pointer.clone())
-        };
-        assert_eq!(ask(PageQuery { limit: Some(0), ..Default::default() }), Err("/limit".into()));
-        assert_eq!(ask(PageQuery { limit: Some(101), ..Default::default() }), Err("/limit".into()));
-        assert_eq!(ask(PageQuery { offset: Some(10_001), ..Default::default() }), Err("/offset".into()));
-        let both = PageQuery { offset: Some(1), cursor: Some("x".into()), ..Default::default() };
-        assert_eq!(ask(both), Err("/offset".into()));
-        assert_eq!(ask(PageQuery::default()), Ok(PageRequest::first(20)));
+        assert_eq!(ask(&[("limit", "0")]), Err("/limit too_small".into()));
+        assert_eq!(ask(&[("limit", "101")]), Err("/limit too_large".into()));
+        assert_eq!(ask(&[("offset", "10001")]), Err("/offset too_large".into()));
+        assert_eq!(ask(&[("offset", "1"), ("cursor", "x")]), Err("/offset exclusive".into()));
+        assert_eq!(ask(&[("limit", "7")]), Ok(PageRequest::first(7)));
+        assert_eq!(ask(&[]), Ok(PageRequest::first(20)));
+        assert_eq!(
+            ask(&[("limit", "x"), ("offset", "-1"), ("include", "all"), ("foo", "")]),
+            Err("/limit type, /offset too_small, /include choice, /foo unknown_field".into())
+        );
     }
 
     #[expect(unreachable_pub, reason = "what sea-orm derives is public")]

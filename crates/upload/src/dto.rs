@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use garde::Validate;
 use sea_orm::prelude::{DeriveActiveEnum, EnumIter, StringLen};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Timestamp;
+use shared_kernel::integer::BigInt;
 use shared_kernel::repository::{Representation, Revision};
-use shared_kernel::text::Line;
+use shared_kernel::text::SingleLine;
 pub use upload_port::{UploadId, UploadKind};
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
+
+use crate::fields::{FileName, Sha256Checksum};
 
 /// A file that is to be uploaded.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
@@ -21,62 +22,24 @@ use utoipa::{IntoParams, ToSchema};
 pub struct CreateUpload {
     /// What the file is called: a label, and the name that a download suggests, which gets an ending that fits the type if it
     /// has another. No path: `/` and `\` are refused, and a dot at its start.
-    #[garde(length(chars, min = 1, max = 255), custom(is_file_name))]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^./\\\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]([^/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]*)$", examples("harbour.png"))]
-    pub filename: Line,
+    #[garde(dive)]
+    pub filename: FileName,
     /// Media type of the file: one of those that this installation takes. The bytes must agree. Case does not matter, another
     /// name of the type is taken for it (`image/jpg`), and `charset` and `codecs` are taken and left out.
-    #[garde(length(chars, min = 1, max = 100))]
-    #[schema(value_type = String, min_length = 1, max_length = 100, examples("image/png"))]
-    pub content_type: Line,
+    #[garde(dive)]
+    pub content_type: SingleLine<1, 100>,
     /// How many bytes it has, exactly. They count against your quota at once, and after a deletion until they are removed
     /// for good.
-    #[garde(range(min = 1))]
-    #[schema(minimum = 1, examples(48_213))]
-    pub size: i64,
+    #[garde(dive)]
+    pub size: BigInt<1, { i64::MAX }>,
     /// Its SHA-256 in standard base64. When given, the store takes these bytes and no others.
-    #[garde(inner(custom(is_sha256)))]
-    #[schema(
-        value_type = Option<String>, min_length = 44, max_length = 44, pattern = "^[A-Za-z0-9+/]{43}=$",
-        examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")
-    )]
-    pub checksum_sha256: Option<Line>,
+    #[garde(dive)]
+    pub checksum_sha256: Option<Sha256Checksum>,
     /// Who may read and download it.
     #[garde(skip)]
     #[serde(default)]
     #[schema(required = false, default = "private", examples("private"))]
     pub visibility: UploadVisibility,
-}
-
-/// A garde rule: the text is a name without a path.
-fn is_file_name<C>(name: &Line, _context: &C) -> garde::Result {
-    if name.starts_with('.') {
-        return Err(garde::Error::new("filename: must not start with a dot"));
-    }
-    if name.contains(['/', '\\']) {
-        return Err(garde::Error::new("filename: must not contain / or \\: it is a name and not a path"));
-    }
-    if name.contains(turns_the_text) {
-        return Err(garde::Error::new(
-            "filename: must not contain characters that turn the direction of the text",
-        ));
-    }
-    Ok(())
-}
-
-/// With these `gpj.exe` is shown as `exe.jpg` (Unicode UAX #9, explicit directional formatting).
-fn turns_the_text(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A garde rule: the text is the canonical base64 of 32 bytes.
-fn is_sha256<C>(text: &Line, _context: &C) -> garde::Result {
-    match STANDARD.decode(text.as_bytes()) {
-        Ok(bytes) if bytes.len() == 32 => Ok(()),
-        _ => {
-            Err(garde::Error::new("checksum: must be a SHA-256 in standard base64: 32 bytes, 44 characters"))
-        }
-    }
 }
 
 /// Who may read and download an upload.
@@ -314,9 +277,9 @@ pub struct UploadFilter {
     #[param(inline)]
     pub status: Option<UploadStatus>,
     /// Only of this type. Case and parameters do not matter, and another name of the type means it.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[param(value_type = Option<String>, min_length = 1, max_length = 100, example = "image/png")]
-    pub content_type: Option<Line>,
+    #[garde(dive)]
+    #[param(inline, example = "image/png")]
+    pub content_type: Option<SingleLine<1, 100>>,
 }
 
 #[cfg(test)]
@@ -381,7 +344,7 @@ mod tests {
         for size in [0, -1] {
             assert_eq!(refused(&body("size", size)), one("/size", "too_small"), "{size}");
         }
-        assert_eq!(refused(&body("size", u64::MAX)), one("/size", "invalid"));
+        assert_eq!(refused(&body("size", u64::MAX)), one("/size", "too_large"));
         assert_eq!(refused(&body("size", "1")), one("/size", "type"));
         assert_eq!(refused(&body("is_admin", true)), one("/is_admin", "unknown_field"));
         assert_eq!(refused(&body("visibility", "secret")), one("/visibility", "choice"));

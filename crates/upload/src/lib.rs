@@ -46,6 +46,7 @@ mod content;
 pub mod dto;
 pub mod error;
 pub mod event;
+pub mod fields;
 pub mod files;
 mod media;
 mod model;

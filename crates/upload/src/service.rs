@@ -1,15 +1,15 @@
 //! The rules of uploads.
 
 use sea_orm::ActiveValue::Set;
-use shared_kernel::error::{FieldError, Invalid};
+use shared_kernel::error::Invalid;
 use shared_kernel::event::Origin;
+use shared_kernel::field::{no_choice, too_large};
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::principal::Principal;
 use shared_kernel::random;
 use shared_kernel::repository::{self, Precondition, Repository as _};
 use shared_kernel::resource::{OnDelete, Reference, Resource};
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
-use shared_kernel::text::Line;
 
 use crate::content::{self, Start};
 use crate::dto::{
@@ -18,6 +18,7 @@ use crate::dto::{
 };
 use crate::error::{Mismatch, UploadError};
 use crate::event::UploadCompleted;
+use crate::fields::Sha256Checksum;
 use crate::media;
 use crate::model::{ActiveModel, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
@@ -31,6 +32,15 @@ pub static RESOURCES: &[Resource] = &[Resource {
     deletion_event: Some(repository::deletion::<Uploads>),
     ..Resource::visible_to_all("uploads")
 }];
+
+/// What operations on uploads need besides a session. One for each process.
+#[derive(Clone, Debug)]
+pub struct UploadService {
+    /// The object store.
+    pub storage: Storage,
+    /// Limits and periods.
+    pub settings: UploadSettings,
+}
 
 /// Makes a pending upload, and the request that sends its bytes to the store.
 ///
@@ -51,14 +61,18 @@ pub async fn create(
     let key = new_object_key();
     let declared = Declared {
         key: &key,
-        size: new.size,
+        size: new.size.get(),
         content_type: &content_type,
-        checksum_sha256: new.checksum_sha256.as_deref(),
+        checksum_sha256: new.checksum_sha256.as_ref().map(Sha256Checksum::as_str),
     };
     let presigned = storage.presign_put(declared, settings.url_ttl).await?;
     let used = Uploads::lock_used_space(session, owner_id).await?;
-    if used.bytes.saturating_add(new.size) > settings.quota {
-        return Err(UploadError::QuotaExceeded { size: new.size, used: used.bytes, quota: settings.quota });
+    if used.bytes.saturating_add(new.size.get()) > settings.quota {
+        return Err(UploadError::QuotaExceeded {
+            size: new.size.get(),
+            used: used.bytes,
+            quota: settings.quota,
+        });
     }
     if used.pending >= settings.max_pending {
         return Err(UploadError::TooManyPending { pending: used.pending, max_pending: settings.max_pending });
@@ -73,8 +87,8 @@ pub async fn create(
         object_key: Set(key),
         filename: Set(new.filename.into_string()),
         content_type: Set(content_type),
-        size: Set(new.size),
-        checksum_sha256: Set(new.checksum_sha256.map(Line::into_string)),
+        size: Set(new.size.get()),
+        checksum_sha256: Set(new.checksum_sha256.map(Sha256Checksum::into_string)),
         charset: Set(None),
         visibility: Set(new.visibility),
         status: Set(UploadStatus::Pending),
@@ -288,12 +302,10 @@ fn fit(settings: &UploadSettings, new: &CreateUpload) -> Result<String, Invalid>
     let declared = media::canonical_of(&new.content_type, &new.filename);
     let is_declared = |allowed: &String| declared.is_some() && media::canonical(allowed) == declared;
     if !settings.allowed_types.iter().any(is_declared) {
-        let message = format!("must be one of {}", settings.allowed_types.join(", "));
-        refused.push(FieldError::new("/content_type", "choice", message));
+        refused.push(no_choice(&settings.allowed_types.join(", ")).at("/content_type"));
     }
-    if new.size > settings.max_size {
-        let message = format!("must be at most {} bytes: larger files are not taken yet", settings.max_size);
-        refused.push(FieldError::new("/size", "too_large", message));
+    if new.size.get() > settings.max_size {
+        refused.push(too_large(settings.max_size).at("/size"));
     }
     if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
 }

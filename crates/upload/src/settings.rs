@@ -191,6 +191,9 @@ impl StorageSettings {
         if let Some((name, ..)) = account.iter().find(|(_, key, _)| is_needed && !is_set(key)) {
             keys.missing(name, because);
         }
+        for (name, ..) in account.iter().filter(|(_, key, _)| !is_set(key)) {
+            keys.show_origin(name, "derived from secret_key");
+        }
         if keys.environment() == Environment::Development {
             return;
         }

@@ -3,15 +3,16 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::Timestamp;
-use shared_kernel::contact::{self, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::id::UserId;
 use shared_kernel::patch::{self, Patch};
 use shared_kernel::repository::{Representation, Revision};
-use shared_kernel::text::Line;
+use shared_kernel::text::SingleLine;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::contact::{Phone, Username};
+use crate::contact::{PhoneNumber, Username};
 use crate::model;
+pub use crate::name::DisplayName;
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -113,11 +114,11 @@ pub struct NewUser {
     /// The address.
     pub email: Email,
     /// What others see.
-    pub name: Line,
+    pub name: DisplayName,
     /// The name to sign in with.
     pub username: Option<Username>,
     /// The phone number.
-    pub phone: Option<Phone>,
+    pub phone: Option<PhoneNumber>,
     /// May use the admin routes.
     pub is_admin: bool,
 }
@@ -128,19 +129,19 @@ pub struct NewUser {
 pub struct UpdateMe {
     /// What others see.
     #[serde(default, deserialize_with = "patch::required")]
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples("Ada King"))]
-    pub name: Option<Line>,
+    #[garde(dive)]
+    #[schema(nullable = false)]
+    pub name: Option<DisplayName>,
     /// The name to sign in with: 3 to 50 of `a-z 0-9 _ . -`.
     #[serde(default)]
-    #[garde(inner(custom(contact::is::<Username>)))]
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 50, pattern = "^[A-Za-z0-9_.-]+$", examples("ada"))]
-    pub username: Patch<Line>,
+    #[garde(dive)]
+    #[schema(value_type = Option<Username>)]
+    pub username: Patch<Username>,
     /// The phone number, E.164.
     #[serde(default)]
-    #[garde(inner(custom(contact::is::<Phone>)))]
-    #[schema(value_type = Option<String>, pattern = r"^\+[1-9][0-9]{6,14}$", examples("+4915112345678"))]
-    pub phone: Patch<Line>,
+    #[garde(dive)]
+    #[schema(value_type = Option<PhoneNumber>)]
+    pub phone: Patch<PhoneNumber>,
 }
 
 /// An admin's change of an account: a JSON merge patch.
@@ -149,9 +150,9 @@ pub struct UpdateMe {
 pub struct AdminUpdateUser {
     /// What others see.
     #[serde(default, deserialize_with = "patch::required")]
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples("Ada King"))]
-    pub name: Option<Line>,
+    #[garde(dive)]
+    #[schema(nullable = false)]
+    pub name: Option<DisplayName>,
     /// Whether it may be used.
     #[serde(default, deserialize_with = "patch::required")]
     #[garde(skip)]
@@ -170,9 +171,9 @@ pub struct AdminUpdateUser {
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
     /// Part of the name, the e-mail address, the user name or the phone number.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
-    #[param(value_type = Option<String>, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-    pub q: Option<Line>,
+    #[garde(dive)]
+    #[param(inline)]
+    pub q: Option<SingleLine<1, 100>>,
     /// Only with this status.
     #[garde(skip)]
     #[param(inline)]

@@ -11,7 +11,7 @@
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!
-//! and one more here: [`contact`], the types of a user name and a phone number.
+//! and two more here: [`contact`], the types of a user name and a phone number, and `name`, the type of the name that others see.
 //!
 //! # Adding a field
 //!
@@ -23,5 +23,6 @@ pub mod dto;
 pub mod error;
 pub mod event;
 mod model;
+mod name;
 mod repository;
 pub mod service;

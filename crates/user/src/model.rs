@@ -5,7 +5,9 @@ use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::UserId;
 use shared_kernel::repository::SoftDelete;
-use shared_kernel::text::{Line, folded};
+use shared_kernel::text::folded;
+
+use crate::name::DisplayName;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete)]
@@ -32,7 +34,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 impl ActiveModel {
     /// The same with that name, and with the form in which names are searched and sorted.
-    pub(crate) fn named(self, name: Line) -> Self {
+    pub(crate) fn named(self, name: DisplayName) -> Self {
         Self { name_normalized: Set(folded(&name)), name: Set(name.into_string()), ..self }
     }
 }

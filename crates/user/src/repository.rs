@@ -5,7 +5,8 @@ use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
 };
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::UserId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
@@ -13,7 +14,7 @@ use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Repository, contains};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
-use crate::contact::{Phone, Username};
+use crate::contact::{PhoneNumber, Username};
 use crate::dto::{UserFilter, UserSort};
 use crate::model::{ActiveModel, Column, Entity, Model, Status};
 
@@ -45,7 +46,7 @@ impl Users {
         // that somebody may sign up with today is not asked: whoever did once may sign in.
         let condition = if identifier.contains(['@', '\u{ff20}', '\u{fe6b}']) {
             Column::EmailNormalized.eq(Email::comparable(identifier))
-        } else if let Ok(phone) = Phone::parse(identifier) {
+        } else if let Ok(phone) = PhoneNumber::parse(identifier) {
             Column::Phone.eq(phone.into_string())
         } else if let Ok(username) = Username::parse(identifier) {
             Column::Username.eq(username.into_string())

@@ -1,19 +1,16 @@
 //! The rules of accounts.
 
 use sea_orm::ActiveValue::Set;
-use shared_kernel::contact::Contact;
-use shared_kernel::error::Invalid;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
-use shared_kernel::patch::{Patch, set_if_some};
+use shared_kernel::patch::set_if_some;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository as _};
 use shared_kernel::resource::Resource;
 use shared_kernel::session::{Reader, WriteSession};
-use shared_kernel::text::Line;
 
-use crate::contact::{Phone, Username};
-use crate::dto::{AdminUpdateUser, NewUser, SettableStatus, UpdateMe, User, UserFilter};
+use crate::contact::{PhoneNumber, Username};
+use crate::dto::{AdminUpdateUser, DisplayName, NewUser, SettableStatus, UpdateMe, User, UserFilter};
 use crate::error::UserError;
 use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
@@ -38,7 +35,7 @@ pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, User
         email_normalized: Set(new.email.normalized().to_owned()),
         email_verified_at: Set(None),
         username: Set(new.username.map(Username::into_string)),
-        phone: Set(new.phone.map(Phone::into_string)),
+        phone: Set(new.phone.map(PhoneNumber::into_string)),
         status: Set(Status::Active),
         is_admin: Set(new.is_admin),
         ..ActiveModel::default().named(new.name)
@@ -97,10 +94,8 @@ pub async fn update_me(
     changes: UpdateMe,
 ) -> Result<User, UserError> {
     let row = ActiveModel {
-        username: contact::<Username>(changes.username, "/username")?
-            .map(Username::into_string)
-            .into_active(),
-        phone: contact::<Phone>(changes.phone, "/phone")?.map(Phone::into_string).into_active(),
+        username: changes.username.map(Username::into_string).into_active(),
+        phone: changes.phone.map(PhoneNumber::into_string).into_active(),
         ..renamed(changes.name)
     };
     change(session, principal.require_user()?, precondition, row).await
@@ -120,7 +115,7 @@ pub async fn admin_update(
 ) -> Result<User, UserError> {
     let disempowers = changes.is_admin == Some(false) || changes.status == Some(SettableStatus::Suspended);
     if disempowers {
-        refuse_last_admin(session, id).await?;
+        ensure_other_admin(session, id).await?;
     }
     let row = ActiveModel {
         status: set_if_some(changes.status.map(Status::from)),
@@ -163,7 +158,8 @@ async fn change(
     Ok(row.into())
 }
 
-async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {
+/// The last admin keeps the right and the account.
+async fn ensure_other_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {
     if Users::has_other_admin(session, id).await? {
         return Ok(());
     }
@@ -173,14 +169,6 @@ async fn refuse_last_admin(session: &WriteSession, id: UserId) -> Result<(), Use
     }
 }
 
-fn renamed(name: Option<Line>) -> ActiveModel {
+fn renamed(name: Option<DisplayName>) -> ActiveModel {
     name.map_or_else(ActiveModel::default, |name| ActiveModel::default().named(name))
-}
-
-fn contact<C: Contact>(text: Patch<Line>, pointer: &str) -> Result<Patch<C>, Invalid> {
-    Ok(match text {
-        Patch::Keep => Patch::Keep,
-        Patch::Clear => Patch::Clear,
-        Patch::Set(text) => Patch::Set(C::parse(&text).map_err(|refusal| refusal.at(pointer))?),
-    })
 }

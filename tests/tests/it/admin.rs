@@ -148,13 +148,30 @@ async fn filters_and_orders() {
 }
 
 #[tokio::test]
+async fn all_that_is_wrong_with_a_query_is_told_at_once() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let path = "/api/v1/admin/users?sort=foo81374&limit=1000&is_admin=maybe81374&q=&include=all";
+    let problem = server.get_as(&admin, path).await.invalid(&[
+        ("/sort", "choice"),
+        ("/limit", "too_large"),
+        ("/is_admin", "type"),
+        ("/q", "too_short"),
+        ("/include", "choice"),
+    ]);
+    let errors = problem["errors"].to_string();
+    assert!(!errors.contains("81374"), "{errors}");
+    assert!(errors.contains(r#""message":"must be at most 100","params":{"max":100}"#), "{errors}");
+}
+
+#[tokio::test]
 async fn a_parameter_that_breaks_a_rule_is_named() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     for (query, pointer, code) in [
         ("limit=0", "/limit", "too_small"),
         ("limit=101", "/limit", "too_large"),
-        ("limit=-1", "/limit", "type"),
+        ("limit=-1", "/limit", "too_small"),
         ("limit=x", "/limit", "type"),
         ("limit=%2B5", "/limit", "type"),
         ("limit=+5", "/limit", "type"),
@@ -163,7 +180,7 @@ async fn a_parameter_that_breaks_a_rule_is_named() {
         ("limit=", "/limit", "type"),
         ("limit=99999999999999999999", "/limit", "type"),
         ("offset=10001", "/offset", "too_large"),
-        ("offset=-1", "/offset", "type"),
+        ("offset=-1", "/offset", "too_small"),
         ("include=everything", "/include", "choice"),
         ("sort=password", "/sort", "choice"),
         ("sort=", "/sort", "choice"),

@@ -66,14 +66,27 @@ fn bytes(item: &impl Spanned) -> Range<usize> {
 }
 
 fn collect(tokens: TokenStream, used: &mut HashSet<String>) {
-    for token in tokens {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
         match token {
-            TokenTree::Ident(ident) => drop(used.insert(ident.to_string())),
+            TokenTree::Ident(ident) if !is_field(&tokens, at) => drop(used.insert(ident.to_string())),
             TokenTree::Group(group) => collect(group.stream(), used),
             TokenTree::Literal(literal) => collect_from_text(&literal.to_string(), used),
-            TokenTree::Punct(_) => {}
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// Whether what stands there is the name of a field or of a method, which may be that of a module: `new.field`, `field: new`.
+fn is_field(tokens: &[TokenTree], at: usize) -> bool {
+    let is = |at: Option<usize>, sign: char| {
+        let token = at.and_then(|at| tokens.get(at));
+        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+    };
+    // Not of the rest of a struct, and not of a path.
+    let is_member = is(at.checked_sub(1), '.') && !is(at.checked_sub(2), '.');
+    let is_named = is(Some(at + 1), ':') && !is(Some(at + 2), ':');
+    is_member || is_named
 }
 
 /// Attributes have code in texts: `"patch::required"`, `"String(StringLen::N(30))"`. Sentences have spaces.
@@ -124,6 +137,12 @@ mod tests {
         let text = "use a::{self, B, c::{D, E}};\nuse f::G as _;\nuse h::I;\n\n#[derive(B)]\nstruct S(c::E, m!(E));\n";
         let pruned = prune(text).unwrap();
         assert_eq!(pruned, "use a::{B, c::E};\nuse f::G as _;\n\n#[derive(B)]\nstruct S(c::E, m!(E));\n");
+    }
+
+    #[test]
+    fn a_field_that_is_called_like_a_module_does_not_import_it() {
+        let text = "use a::{self, b, C};\n\nfn f() { S { b: x.a, ..C::new() } }\n";
+        assert_eq!(prune(text).unwrap(), "use a::C;\n\nfn f() { S { b: x.a, ..C::new() } }\n");
     }
 
     #[test]

@@ -33,7 +33,6 @@ const TAKEN: &[&str] = &[
     "con",
     "config",
     "configuration",
-    "context",
     "core",
     "crates",
     "docs",
@@ -52,6 +51,7 @@ const TAKEN: &[&str] = &[
     "migrate",
     "migration",
     "model",
+    "module",
     "nul",
     "object_store",
     "openapi",
@@ -69,6 +69,7 @@ const TAKEN: &[&str] = &[
     "test",
     "tests",
     "transport",
+    "wiring",
     "xtask",
 ];
 

@@ -1,5 +1,6 @@
 //! The shape of the house, proven with what cargo says about it.
 
+mod bodies;
 mod circles;
 mod house;
 mod imports;
@@ -23,6 +24,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     broken.extend(rules::lints(&house));
     broken.extend(circles::circles(&house));
     broken.extend(rules::features(&house));
+    broken.extend(bodies::violations(workspace, house.domains().map(|member| member.name.as_str()))?);
     broken.extend(policy.violations(&house.packages));
     broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);
     for sentence in &broken {

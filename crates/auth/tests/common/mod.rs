@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::dto::{Device, Login, Password, RefreshToken, SessionAnswer, Signup};
+use auth::dto::{Device, Login, NewPassword, RefreshToken, SessionAnswer, Signup};
 use auth::error::AuthError;
 use auth::password::PasswordHasher;
 use auth::service::{AdminAccount, Refreshed};
@@ -20,17 +20,17 @@ use sea_orm::{ConnectionTrait as _, QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_kernel::clock::SharedClock;
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::error::{DomainError as _, FieldError, Invalid, Problem};
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::json::{self, JsonError};
 use shared_kernel::principal::Principal;
 use shared_kernel::secrecy::SecretString;
 use shared_kernel::session::{DatabaseSettings, Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
-use shared_kernel::text::Line;
-use user::dto::User;
+use user::dto::{DisplayName, User};
 
 pub(crate) const ISSUER: &str = "https://ashlar.example";
 pub(crate) const AUDIENCE: &str = "ashlar-api";
@@ -186,8 +186,8 @@ impl Instance {
     /// What the command line does.
     pub(crate) async fn create_admin(&self, email: &str, password: Option<&str>) -> Result<User, AuthError> {
         let hasher = PasswordHasher::start(cheap()).unwrap();
-        let (email, name) = (Email::parse(email).unwrap(), Line::new("Grace Hopper").unwrap());
-        let password = password.map(Password::new);
+        let (email, name) = (Email::parse(email).unwrap(), DisplayName::parse("Grace Hopper").unwrap());
+        let password = password.map(|password| NewPassword::parse(password).unwrap());
         let there =
             user::service::find_by_identifier(&self.databases.read_primary(), email.as_str()).await.unwrap();
         let account = match there {

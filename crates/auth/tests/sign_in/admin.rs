@@ -1,14 +1,15 @@
 //! Making an admin, as the command line does.
 
-use auth::dto::Password;
+use auth::dto::NewPassword;
 use auth::error::AuthError;
 use auth::password::PasswordHasher;
 use auth::service::{self, AdminAccount};
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::field::TextField as _;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
-use shared_kernel::text::Line;
+use user::dto::DisplayName;
 use user::error::UserError;
 
 use crate::common::{PASSWORD, World, cheap, pointers, refresh_token};
@@ -34,7 +35,7 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
     let ada = world.sign_up("ada").await;
     let account = AdminAccount::New {
         email: Email::parse("ADA@example.com").unwrap(),
-        name: Line::new("Ada").unwrap(),
+        name: DisplayName::parse("Ada").unwrap(),
     };
     let hasher = PasswordHasher::start(cheap()).unwrap();
     let made = service::create_admin(
@@ -43,7 +44,7 @@ async fn an_address_that_somebody_signed_up_with_meanwhile_makes_nobody_an_admin
         &world.databases.write(),
         &Principal::system("admin create"),
         account,
-        Some(Password::new(OTHER)),
+        Some(NewPassword::parse(OTHER).unwrap()),
     )
     .await;
     assert!(matches!(made, Err(AuthError::User(UserError::EmailTaken))), "{made:?}");

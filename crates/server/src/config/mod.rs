@@ -2,12 +2,14 @@
 //! [`configuration`].
 //!
 //! A section is one file: its type, and for each key the name, the bounds, the default and what operators read of it.
-//! [`Config`] lists the sections. That of a domain is the domain's own settings: [`auth::settings`], [`upload::settings`].
+//! [`Config`] lists the sections of the server. That of a domain is the domain's own settings, which its
+//! [module](crate::module) reads: [`Config::section`] finds it by its type.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `root` | the keys at the top, and the list of all sections |
-//! | `server`, `cors`, `database`, `embedded_store`, `mail`, `limits` | a section each |
+//! | `server`, `cors`, `database`, `mail`, `limits` | a section each |
+//! | `sections` | the sections of the domains |
 //! | `promised` | sections whose features come later |
 //! | `origin` | the entries of `cors.origins` |
 //! | `secret` | secrets that an installation makes for itself |
@@ -19,7 +21,6 @@
 
 mod cors;
 mod database;
-mod embedded_store;
 mod limits;
 mod mail;
 mod origin;
@@ -27,6 +28,7 @@ mod promised;
 pub mod reference;
 mod root;
 mod secret;
+mod sections;
 mod server;
 
 pub use configuration::{ConfigError, Environment, Sources, redacted_url, without_slash};
@@ -35,11 +37,11 @@ use secrecy::ExposeSecret as _;
 
 pub use cors::Cors;
 pub use database::Database;
-pub use embedded_store::EmbeddedStore;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use origin::{AllowedOrigin, NotAnOrigin};
 pub use root::{Config, Provenance};
+pub use sections::{NoSuchSection, SectionReader, Sections};
 pub use server::Server;
 
 /// The table of all keys.
@@ -82,9 +84,6 @@ impl Loaded {
         if config.secret_key.expose_secret().is_empty() {
             config.secret_key = secret::read_or_make(&secret::file(&config))?;
         }
-        if config.storage.endpoint.is_none() {
-            secret::derive_storage_keys(&mut config)?;
-        }
         Ok(config)
     }
 
@@ -107,11 +106,6 @@ impl Loaded {
                 ("", format!("will be made in {}", file.display()))
             };
             effective.replace("secret_key", stand_in, origin);
-        }
-        for name in ["storage.access_key", "storage.secret_key"] {
-            if effective.is_empty(name) {
-                effective.replace(name, "", "derived from secret_key");
-            }
         }
         effective.to_toml()
     }

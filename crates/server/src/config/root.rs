@@ -1,21 +1,22 @@
 //! The keys at the top, and the list of all sections.
 
+use std::any::Any;
 use std::path::PathBuf;
 
-use auth::settings::AuthSettings;
 use configuration::{Environment, Keys, Section, derived, key, parsed, secret, text};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
 use tracing_subscriber::EnvFilter;
-use upload::settings::{StorageSettings, UploadSettings};
+use url::Url;
 
 use super::cors::Cors;
 use super::database::Database;
-use super::embedded_store::EmbeddedStore;
 use super::limits::Limits;
 use super::mail::Mail;
 use super::promised::{Kafka, Metrics, Redis};
+use super::sections::{NoSuchSection, SectionReader, Sections};
 use super::server::Server;
+use crate::routers::MODULES;
 
 /// The whole configuration, complete and checked.
 #[derive(Clone, Debug)]
@@ -36,18 +37,14 @@ pub struct Config {
     pub cors: Cors,
     /// The database.
     pub database: Database,
-    /// The object store.
-    pub storage: StorageSettings,
-    /// The embedded object store, which is used when `storage` names no other.
-    pub embedded_store: EmbeddedStore,
     /// Mail.
     pub mail: Mail,
-    /// Sign-in.
-    pub auth: AuthSettings,
-    /// Files of users.
-    pub uploads: UploadSettings,
     /// What one client may ask for.
     pub limits: Limits,
+    /// Settings of the domains.
+    pub sections: Sections,
+    /// `server.public_url` as it was configured: its port may be 0, and then [`server`](Self::server) has the real one.
+    pub configured_url: Url,
     /// Where values came from that a start tells about.
     pub provenance: Provenance,
 }
@@ -76,16 +73,14 @@ impl Section for Config {
         let server = keys.section::<Server>(())?;
         let cors = keys.section::<Cors>(())?;
         let database = keys.section::<Database>(data_dir.as_path())?;
-        let storage = keys.section::<StorageSettings>(())?;
-        let embedded_store = keys.section::<EmbeddedStore>(())?;
         let mail = keys.section::<Mail>((project_name.as_str(), &server.public_url))?;
-        let auth = keys.section::<AuthSettings>(&server.public_url)?;
-        let uploads = keys.section::<UploadSettings>(())?;
+        let sections = domains(keys, &server.public_url)?;
         let limits = keys.section::<Limits>(())?;
         keys.section::<Metrics>(())?;
         keys.section::<Redis>(())?;
         keys.section::<Kafka>(())?;
-        let config = Self {
+        Some(Self {
+            configured_url: server.public_url.clone(),
             environment,
             project_name,
             secret_key,
@@ -94,39 +89,42 @@ impl Section for Config {
             server,
             cors,
             database,
-            storage,
-            embedded_store,
             mail,
-            auth,
-            uploads,
             limits,
+            sections,
             provenance: Provenance::default(),
-        };
-        config.check_room(keys);
-        Some(config)
+        })
     }
 }
 
 impl Config {
-    /// Else a file of the largest size would be told to come back for ever.
-    fn check_room(&self, keys: &mut Keys<'_>) {
-        let largest = self.uploads.max_size.unsigned_abs();
-        let has_room = self.storage.endpoint.is_some() || self.embedded_store.unfinished_bytes >= largest;
-        let must = format!("be {largest} at least, which is `uploads.max_size`");
-        keys.must("storage.embedded_unfinished_bytes", has_room, &must);
+    /// The settings of a domain.
+    ///
+    /// # Errors
+    ///
+    /// No module reads them, which is a bug.
+    pub fn section<S: Any>(&self) -> Result<&S, NoSuchSection> {
+        self.sections.get()
     }
 
     /// The same after the API was bound to `port`: URLs that followed a port 0 get the real one.
     #[must_use]
     pub fn bound_to(mut self, port: u16) -> Self {
-        let before = self.server.public_url.clone();
-        if before.port() == Some(0) {
+        if self.server.public_url.port() == Some(0) {
             // Only URLs without a host refuse a port.
             let _ = self.server.public_url.set_port(Some(port));
-            self.auth.follow(&before, &self.server.public_url);
         }
         self
     }
+}
+
+/// The sections of the domains, in the order of their list.
+fn domains(keys: &mut Keys<'_>, public_url: &Url) -> Option<Sections> {
+    let mut sections = Sections::default();
+    for module in MODULES {
+        (module.settings)(&mut SectionReader { keys, public_url, sections: &mut sections })?;
+    }
+    Some(sections)
 }
 
 fn environment(keys: &mut Keys<'_>) -> Option<Environment> {

@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use configuration::{Fault, Strength, quoted, weakness};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::frozen::EMBEDDED_STORE_KEY;
 
 use super::root::Config;
 
@@ -80,22 +79,6 @@ fn private_file(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-/// Gives the embedded store its keys. They follow from the secret key, so that every process of the installation knows
-/// them and none is written anywhere.
-pub(super) fn derive_storage_keys(config: &mut Config) -> Result<(), Fault> {
-    if !config.storage.access_key.expose_secret().is_empty() {
-        return Ok(());
-    }
-    let secret = SecretKey::new(&config.secret_key).map_err(|error| Fault::new(error.to_string()))?;
-    let key = secret.mac_key(EMBEDDED_STORE_KEY);
-    let text = |purpose: &[u8], length: usize| {
-        SecretString::from(URL_SAFE_NO_PAD.encode(&key.sign(purpose)[..length]))
-    };
-    config.storage.access_key = text(b"access key", 15);
-    config.storage.secret_key = text(b"secret key", 32);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Whether the server lives, and whether it can work.
 
+use std::collections::BTreeMap;
+
 use actix_web::{get, web};
+use futures_util::future::join_all;
 use http_kit::problem::{ApiError, ProblemDocument};
 use http_kit::respond::Json;
 use http_kit::routes::Routes;
@@ -11,8 +14,11 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{OpenApi, Ref, RefOr};
 
-use crate::context::Context;
+use crate::routers::MODULES;
+use crate::wiring::Check;
 
 /// The tag of these routes.
 pub const TAG: &str = "health";
@@ -43,7 +49,7 @@ pub(crate) struct Readiness {
 }
 
 /// What the server needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Dependencies {
     /// The primary database.
     database: State,
@@ -51,8 +57,23 @@ pub(crate) struct Dependencies {
     schema: State,
     /// The replicas; reads go to the primary while they are away.
     replicas: State,
-    /// The object store.
-    storage: State,
+    /// What domains need.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<&'static str, State>,
+}
+
+/// What domains need, for readiness to ask.
+pub(crate) struct Checks(pub(crate) Vec<Check>);
+
+impl Checks {
+    async fn states(&self) -> BTreeMap<&'static str, State> {
+        let asked = self.0.iter().map(async |check| {
+            let answer = tokio::time::timeout(PATIENCE, (check.answers)()).await;
+            (check.name, if answer == Ok(true) { State::Ok } else { State::Unavailable })
+        });
+        join_all(asked).await.into_iter().collect()
+    }
 }
 
 /// Whether it answers.
@@ -71,12 +92,6 @@ pub(crate) enum State {
     Standby,
     /// There is none.
     NotConfigured,
-}
-
-impl<T, E> From<Result<T, E>> for State {
-    fn from(answer: Result<T, E>) -> Self {
-        if answer.is_ok() { Self::Ok } else { Self::Unavailable }
-    }
 }
 
 /// Whether the server answers
@@ -108,18 +123,16 @@ async fn live(http: web::Data<HttpState>) -> Json<Health> {
         (status = 503, response = inline(NotReady)),
     ))]
 #[get("/health/ready")]
-async fn ready(http: web::Data<HttpState>, context: web::Data<Context>) -> Result<Json<Readiness>, ApiError> {
+async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<Json<Readiness>, ApiError> {
     if http.stop.is_announced() {
         return Err(ApiError::new(&UNAVAILABLE, "the server is about to stop"));
     }
-    let (database, schema, storage) = tokio::join!(
-        database_state(&http.databases),
-        schema_state(&http.databases),
-        bounded(context.storage.ping())
-    );
+    let (database, schema, others) =
+        tokio::join!(database_state(&http.databases), schema_state(&http.databases), checks.states());
     let replicas = replica_state(&http.databases.replicas_in_use());
-    let dependencies = Dependencies { database, schema, replicas, storage };
-    if [database, schema, storage] == [State::Ok; 3] {
+    let is_ready = [database, schema].iter().chain(others.values()).all(|state| *state == State::Ok);
+    let dependencies = Dependencies { database, schema, replicas, others };
+    if is_ready {
         return Ok(Json(Readiness { status: "ok", dependencies }));
     }
     let states = serde_json::json!({ "dependencies": dependencies });
@@ -139,7 +152,7 @@ async fn ready(http: web::Data<HttpState>, context: web::Data<Context>) -> Resul
         "type": "/problems/service_unavailable", "title": UNAVAILABLE.title, "status": 503,
         "detail": "something that the server needs does not answer, or is not what it needs",
         "instance": "/health/ready", "code": UNAVAILABLE, "request_id": "req_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "errors": [],
-        "dependencies": {"database": "unavailable", "schema": "unavailable", "replicas": "not_configured", "storage": "ok"}
+        "dependencies": {"database": "unavailable", "schema": "unavailable", "replicas": "not_configured"}
     }))))
 )]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
@@ -147,10 +160,6 @@ struct NotReady(ProblemDocument);
 
 /// A load balancer asks often and does not wait long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
-
-async fn bounded<T, E>(answer: impl Future<Output = Result<T, E>>) -> State {
-    tokio::time::timeout(PATIENCE, answer).await.map_or(State::Unavailable, State::from)
-}
 
 async fn database_state(databases: &Databases) -> State {
     match tokio::time::timeout(PATIENCE, databases.ping()).await {
@@ -175,5 +184,34 @@ fn replica_state(in_use: &[bool]) -> State {
         (true, _) => State::NotConfigured,
         (false, true) => State::Ok,
         (false, false) => State::Degraded,
+    }
+}
+
+/// Adds what domains need to the schema of the answer and to its example.
+pub(crate) fn describe(document: &mut OpenApi) {
+    let needed = MODULES.iter().flat_map(|module| module.dependencies);
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let Some(schemas) = schemas else { return };
+    for (name, description) in needed.clone() {
+        if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut("Dependencies") {
+            let mut state = Ref::from_schema_name("State");
+            (*description).clone_into(&mut state.description);
+            schema.properties.insert((*name).to_owned(), state.into());
+            schema.required.push((*name).to_owned());
+        }
+    }
+    let operation = document.paths.paths.get_mut("/health/ready").and_then(|item| item.get.as_mut());
+    let refusal = operation.and_then(|operation| operation.responses.responses.get_mut("503"));
+    let Some(RefOr::T(refusal)) = refusal else { return };
+    for content in refusal.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        for example in content.examples.values_mut() {
+            if let RefOr::T(example) = example
+                && let Some(dependencies) =
+                    example.value.as_mut().and_then(|value| value.get_mut("dependencies"))
+            {
+                needed.clone().for_each(|(name, _)| dependencies[*name] = "ok".into());
+            }
+        }
     }
 }

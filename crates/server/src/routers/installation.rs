@@ -1,103 +1,107 @@
 //! What pages need to know of this installation before anybody has signed in. The same rules stand in the OpenAPI document as
-//! the bounds of the fields that they are about.
+//! the bounds of the fields that they are about. Each domain has its own [`Members`].
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use auth::dto::Password;
+use http_kit::asset::Asset;
 use http_kit::routes::Routes;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, Schema};
+use utoipa::openapi::{Components, OpenApi, RefOr};
 
+use crate::cli::CommandError;
 use crate::config::Config;
-use crate::context::Context;
+use crate::routers::MODULES;
 
 /// The tag of these routes.
 pub const TAG: &str = "installation";
 
 /// How long a page may go without asking again. A new configuration needs a restart, so it is seldom another.
-pub(crate) const CACHE_CONTROL: &str = "public, max-age=300";
+const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Registers the route.
 pub fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(get_config);
 }
 
+// Modules add their members.
 /// What this installation allows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Installation {
-    /// What can be uploaded.
-    pub uploads: UploadRules,
-    /// What a new password must be like. Those that anybody would guess are refused besides.
-    pub password: PasswordRules,
-    /// Whether anybody may sign up.
-    #[schema(examples(true))]
-    pub signup: bool,
-    /// The ways to sign in.
-    pub methods: Vec<Method>,
-    /// Other services that one can sign in with.
-    pub providers: Vec<Provider>,
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Installation)]
+struct OwnMembers {
     /// The languages that mails and pages are written in (BCP 47).
     #[schema(examples("en"))]
-    pub locales: Vec<&'static str>,
+    locales: Vec<&'static str>,
 }
 
-/// What can be uploaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct UploadRules {
-    /// The largest file, in bytes.
-    #[schema(minimum = 1, examples(67_108_864))]
-    pub max_size: u64,
-    /// The media types that are taken.
-    #[schema(examples("image/jpeg"))]
-    pub types: Vec<String>,
+/// Members of an object with their schemas: what one module has to say.
+#[derive(Clone, Default)]
+pub struct Members {
+    values: Map<String, Value>,
+    schema: Object,
+    components: Vec<(String, RefOr<Schema>)>,
 }
 
-/// What a password must be like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PasswordRules {
-    /// The shortest, in Unicode code points.
-    #[schema(minimum = 1, examples(8))]
-    pub min_length: usize,
-    /// The longest, in Unicode code points.
-    #[schema(minimum = 1, examples(128))]
-    pub max_length: usize,
+impl Members {
+    /// The fields of a struct.
+    ///
+    /// # Errors
+    ///
+    /// It is not one, or cannot be written as JSON: bugs.
+    pub fn of<T: Serialize + ToSchema>(fields: &T) -> Result<Self, CommandError> {
+        let value = serde_json::to_value(fields)?;
+        let (Value::Object(values), RefOr::T(Schema::Object(schema))) = (value, T::schema()) else {
+            return Err(CommandError::message(format!("{} has no fields", T::name())));
+        };
+        let mut components = Vec::new();
+        T::schemas(&mut components);
+        Ok(Self { values, schema, components })
+    }
+
+    fn add(&mut self, others: Self) {
+        self.values.extend(others.values);
+        self.schema.properties.extend(others.schema.properties);
+        self.schema.required.extend(others.schema.required);
+        self.components.extend(others.components);
+    }
 }
 
-/// A way to sign in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// E-mail address, user name or phone number, and a password.
-    Password,
-}
-
-/// Another service that one can sign in with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Provider {
-    /// Its name in paths.
-    #[schema(examples("github"))]
-    pub id: String,
-    /// Its name for people.
-    #[schema(examples("GitHub"))]
-    pub name: String,
-}
+/// What this installation allows, as the members of all modules.
+#[derive(Clone)]
+pub(crate) struct Installation(Members);
 
 impl Installation {
     /// What `config` allows.
-    #[must_use]
-    pub fn new(config: &Config) -> Self {
-        Self {
-            uploads: UploadRules {
-                max_size: config.uploads.max_size.unsigned_abs(),
-                types: config.uploads.allowed_types.clone(),
-            },
-            password: PasswordRules { min_length: Password::MIN_LENGTH, max_length: Password::MAX_LENGTH },
-            signup: true,
-            methods: vec![Method::Password],
-            providers: Vec::new(),
-            locales: vec!["en"],
+    pub(crate) fn new(config: &Config) -> Result<Self, CommandError> {
+        let mut all = Members::default();
+        for module in MODULES {
+            all.add((module.installation)(config)?);
+        }
+        all.add(Members::of(&OwnMembers { locales: vec!["en"] })?);
+        Ok(Self(all))
+    }
+
+    /// The document as it is sent.
+    pub(crate) fn asset(&self) -> Result<InstallationAsset, CommandError> {
+        let text = serde_json::to_string(&self.0.values)?;
+        Ok(InstallationAsset(Asset::new("application/json", CACHE_CONTROL, text.into())))
+    }
+
+    /// Adds the members of the modules to the schema.
+    pub(crate) fn describe(self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_with(Components::default);
+        components.schemas.extend(self.0.components);
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut("Installation") {
+            schema.properties = self.0.schema.properties;
+            schema.required = self.0.schema.required;
         }
     }
 }
+
+/// What this installation allows, as it is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct InstallationAsset(Asset);
 
 /// What this installation allows
 ///
@@ -105,11 +109,11 @@ impl Installation {
 #[utoipa::path(tag = "installation", operation_id = "getConfig", security(()),
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
     responses(
-        (status = 200, description = "What is allowed.", body = Installation,
+        (status = 200, description = "What is allowed.", body = OwnMembers,
             headers(("ETag" = String, description = "Its version."))),
         (status = 304, description = "The client has it."),
     ))]
 #[get("/api/v1/config")]
-async fn get_config(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
-    context.installation.answer(&request)
+async fn get_config(installation: web::Data<InstallationAsset>, request: HttpRequest) -> HttpResponse {
+    installation.0.answer(&request)
 }

@@ -1,8 +1,8 @@
-//! The one list of domains, and one file for each. A handler extracts, makes one service call, and chooses the answer; no
+//! The one list of domains, and a file or folder for each. A handler extracts, makes one service call, and chooses the answer; no
 //! rule, no query.
 //!
-//! Each name in the list is a domain crate and a router in this folder with the same name. What the server needs of every
-//! domain is read from both by that name: routes and tags from the router, problems from `error`, resources from `service`.
+//! Each name in the list is a router in this folder with a [`MODULE`](crate::module::Module): everything that the server needs to
+//! know of the domain. Nothing else in the server names one.
 //!
 //! # Adding a route
 //!
@@ -18,6 +18,9 @@ use shared_kernel::error::Problem;
 use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::cli::CommandError;
+use crate::module::{Module, SignIn};
+
 pub mod health;
 pub mod installation;
 
@@ -25,39 +28,52 @@ macro_rules! domains {
     ($($domain:ident),* $(,)?) => {
         $(pub mod $domain;)*
 
-        /// Registers the routes of all domains.
-        pub fn configure(config: &mut ServiceConfig<'_>) {
-            let mut routes = Routes::new(config);
-            health::configure(&mut routes);
-            installation::configure(&mut routes);
-            $($domain::configure(&mut routes);)*
-        }
-
-        /// The tags of the document, with their descriptions.
-        #[must_use]
-        pub fn tags() -> Vec<(&'static str, &'static str)> {
-            let mut tags = Vec::new();
-            $(tags.extend_from_slice($domain::TAGS);)*
-            tags.push((installation::TAG, "What this installation allows."));
-            tags.push((health::TAG, "Whether the server answers."));
-            tags
-        }
-
-        /// Every way to fail that an answer can name.
-        pub fn problems() -> impl Iterator<Item = &'static Problem> {
-            let lists = [shared_kernel::error::PROBLEMS, problem::PROBLEMS, $(::$domain::error::PROBLEMS),*];
-            lists.into_iter().flatten().copied()
-        }
-
-        /// What domains may know of each other's tables.
-        #[must_use]
-        pub fn resources() -> Resources {
-            [$(::$domain::service::RESOURCES),*].into_iter().flatten().collect()
-        }
+        /// The domains.
+        pub static MODULES: &[&Module] = &[$(&$domain::MODULE),*];
     };
 }
 
 domains! { auth, upload, user }
+
+/// Registers the routes of all domains.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    let mut routes = Routes::new(config);
+    health::configure(&mut routes);
+    installation::configure(&mut routes);
+    for module in MODULES {
+        (module.routes)(&mut routes);
+    }
+}
+
+/// The tags of the document, with their descriptions.
+#[must_use]
+pub fn tags() -> Vec<(&'static str, &'static str)> {
+    let own =
+        [(installation::TAG, "What this installation allows."), (health::TAG, "Whether the server answers.")];
+    MODULES.iter().flat_map(|module| module.tags).copied().chain(own).collect()
+}
+
+/// Every way to fail that an answer can name.
+pub fn problems() -> impl Iterator<Item = &'static Problem> {
+    let own = [shared_kernel::error::PROBLEMS, problem::PROBLEMS];
+    own.into_iter().chain(MODULES.iter().map(|module| module.problems)).flatten().copied()
+}
+
+/// What domains may know of each other's tables.
+#[must_use]
+pub fn resources() -> Resources {
+    MODULES.iter().flat_map(|module| module.resources).collect()
+}
+
+/// How users sign in.
+///
+/// # Errors
+///
+/// No module says so, which is a bug.
+pub fn sign_in() -> Result<SignIn, CommandError> {
+    let found = MODULES.iter().find_map(|module| module.sign_in);
+    found.ok_or_else(|| CommandError::message("no domain signs users in: one module needs `sign_in`"))
+}
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +91,6 @@ mod tests {
                 assert!(tables.contains(&reference.to), "{}: {reference:?}", resource.table);
             }
         }
-        assert!(tables.contains(&"users") && tables.contains(&"uploads"));
+        assert!(tables.contains(&"users"));
     }
 }

@@ -1,6 +1,7 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
+use auth::Auth;
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
 use http_kit::problem::ApiError;
 use http_kit::respond::{Paged, Resource};
@@ -15,13 +16,19 @@ use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
 
-use crate::context::Context;
+use crate::module::Module;
 
-/// The tags of these routes.
-pub const TAGS: &[(&str, &str)] = &[("users", "One's own account."), ("admin", "For admins: all accounts.")];
+/// Accounts.
+pub static MODULE: Module = Module {
+    tags: &[("users", "One's own account."), ("admin", "For admins: all accounts.")],
+    routes: configure,
+    problems: user::error::PROBLEMS,
+    resources: service::RESOURCES,
+    ..Module::EMPTY
+};
 
 /// Registers the routes.
-pub fn configure(routes: &mut Routes<'_, '_>) {
+fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(get_me).handle(update_me).handle(get_user);
     routes.handle(list_users).handle(admin_update_user);
 }
@@ -148,7 +155,7 @@ async fn list_users(
     ))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     Admin(principal): Admin,
     PathId(id): PathId<UserKind>,
     db: Write,
@@ -156,6 +163,6 @@ async fn admin_update_user(
     Body(changes): Body<AdminUpdateUser>,
 ) -> Result<Updated<User>, ApiError> {
     let user = service::admin_update(&db, &principal, id, &precondition, changes).await?;
-    context.auth.forget_sessions_after(&db);
+    auth.forget_sessions_after(&db);
     db.updated(user).await
 }

@@ -1,16 +1,16 @@
 //! Days of the calendar.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::Month;
 use utoipa::ToSchema;
 
-use crate::refused::Refused;
+use crate::field::{self, TextField, ValidationError};
 
 /// A day of the Gregorian calendar, of the years 0001 to 9999, in no time zone: a birthday, a due date.
 ///
@@ -99,23 +99,19 @@ impl Serialize for Date {
     }
 }
 
-impl<'de> Deserialize<'de> for Date {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(InString)
+impl TextField for Date {
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        text.parse().map_err(|error: InvalidDate| ValidationError::new("invalid", error.to_string()))
+    }
+
+    fn example() -> Cow<'static, str> {
+        "2026-01-31".into()
     }
 }
 
-struct InString;
-
-impl Visitor<'_> for InString {
-    type Value = Date;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a day in a string, as in \"2026-01-31\"")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Date, E> {
-        text.parse().map_err(|error: InvalidDate| E::custom(Refused::new("invalid", error.to_string())))
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        field::deserialize_text(deserializer)
     }
 }
 

@@ -2,70 +2,101 @@
 //!
 //! serde's messages quote what was sent ("invalid type: integer `5`"): in a log and in an answer that is somebody's password
 //! sooner or later. So the error type of whatever reads requests is [`ShapeError`], which has no place for a value: it keeps
-//! what was expected, which the code says, and the names of fields.
+//! where it happened, what was expected, and the names of fields.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer;
-use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Expected, IntoDeserializer, Unexpected, Visitor};
-use serde_json::Value;
+use serde::de::{self, Expected, Unexpected};
 
-use super::escape;
-use super::whole::Whole;
-use crate::error::{FieldError, Invalid};
-use crate::refused::OURS;
+use super::push_segment;
+use crate::error::FieldError;
+use crate::field::{ValidationError, no_choice, wrong_type};
+
+/// One step from a value to a value in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Name(String),
+    Index(usize),
+}
+
+/// What is wrong at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// A field that the type does not have.
+    Unknown(String),
+    /// A field that the type wants.
+    Missing(&'static str),
+    /// A field for the second time.
+    Duplicate(&'static str),
+    /// The value itself.
+    Value(ValidationError),
+}
 
 /// A value is not what a type wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShapeError {
-    /// A field that there is none of.
-    UnknownField(String),
-    /// A field is missing.
-    Missing(&'static str),
-    /// A field is there twice.
-    Duplicate(&'static str),
-    /// Anything else: a code and a sentence.
-    Wrong {
-        /// A stable name.
-        code: Cow<'static, str>,
-        /// The rule in words.
-        message: String,
-    },
-}
+pub(super) struct ShapeError(Box<(Vec<Key>, Broken)>);
 
 impl ShapeError {
-    fn wrong(code: &'static str, message: String) -> Self {
-        Self::Wrong { code: code.into(), message }
+    fn new(broken: Broken) -> Self {
+        Self(Box::new((Vec::new(), broken)))
     }
 
-    /// As a refusal of what stands at `pointer`.
-    #[must_use]
-    pub fn at(self, pointer: String) -> FieldError {
-        // serde's path may already end in the field that it names.
+    fn value(error: ValidationError) -> Self {
+        Self::new(Broken::Value(error))
+    }
+
+    /// The same, seen from the value that has this one at `key`.
+    pub(super) fn below(mut self, key: Key) -> Self {
+        self.0.0.push(key);
+        self
+    }
+
+    /// The place, from the outermost value on, and what is wrong there.
+    pub(super) fn into_parts(self) -> (Vec<Key>, Broken) {
+        let (mut path, broken) = *self.0;
+        path.reverse();
+        (path, broken)
+    }
+}
+
+impl Broken {
+    /// As the refusal of what stands at `path`.
+    pub(super) fn at(self, path: &[Key]) -> FieldError {
+        let here = pointer(path);
         let below = |name: &str| {
-            let last = format!("/{}", escape(name));
-            if pointer.ends_with(&last) { pointer.clone() } else { format!("{pointer}{last}") }
+            let mut pointer = here.clone();
+            push_segment(&mut pointer, name);
+            pointer
         };
         match self {
-            Self::UnknownField(name) => {
+            Self::Unknown(name) => {
                 FieldError::new(below(&name), "unknown_field", "is not a field of this request")
             }
             Self::Missing(name) => FieldError::new(below(name), "required", "is required"),
             Self::Duplicate(name) => FieldError::new(below(name), "duplicate_field", "is given twice"),
-            Self::Wrong { code, message } => FieldError::new(pointer, code, message),
+            Self::Value(error) => error.at(here),
         }
     }
 }
 
+fn pointer(path: &[Key]) -> String {
+    let mut pointer = String::new();
+    for key in path {
+        match key {
+            Key::Name(name) => push_segment(&mut pointer, name),
+            Key::Index(index) => pointer.extend(["/", &index.to_string()]),
+        }
+    }
+    pointer
+}
+
 impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownField(_) => f.write_str("a field is not one of this request"),
-            Self::Missing(name) => write!(f, "`{name}` is required"),
-            Self::Duplicate(name) => write!(f, "`{name}` is given twice"),
-            Self::Wrong { message, .. } => f.write_str(message),
+        match &self.0.1 {
+            Broken::Unknown(_) => f.write_str("a field is not one of this request"),
+            Broken::Missing(name) => write!(f, "`{name}` is required"),
+            Broken::Duplicate(name) => write!(f, "`{name}` is given twice"),
+            Broken::Value(error) => error.fmt(f),
         }
     }
 }
@@ -74,52 +105,55 @@ impl std::error::Error for ShapeError {}
 
 impl de::Error for ShapeError {
     fn custom<T: fmt::Display>(words: T) -> Self {
-        let words = words.to_string();
-        let ours = words.strip_prefix(OURS).and_then(|rest| rest.split_once(OURS));
-        match ours {
-            Some((code, message)) => {
-                Self::Wrong { code: code.to_owned().into(), message: message.to_owned() }
-            }
-            None => Self::wrong("invalid", "is not of the form that this takes".to_owned()),
-        }
+        let ours = ValidationError::unmarked(&words.to_string());
+        Self::value(
+            ours.unwrap_or_else(|| ValidationError::new("invalid", "is not of the form that this takes")),
+        )
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = words(expected);
         let found = match found {
-            Unexpected::Unit | Unexpected::Option => "null",
-            Unexpected::Bool(_) => "true or false",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
-            Unexpected::Str(_) | Unexpected::Char(_) => "a text",
-            Unexpected::Seq => "a list",
-            Unexpected::Map => "an object",
-            _ => "something else",
+            Unexpected::Unit | Unexpected::Option => Some("null"),
+            Unexpected::Bool(_) => Some("a boolean"),
+            Unexpected::Float(number) if expected == "an integer" && number.fract() != 0.0 => {
+                Some("a fraction")
+            }
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => Some("a number"),
+            Unexpected::Str(_) | Unexpected::Char(_) => Some("a string"),
+            Unexpected::Seq => Some("an array"),
+            Unexpected::Map => Some("an object"),
+            _ => None,
         };
-        Self::wrong("type", format!("must be {}, not {found}", words(expected)))
+        Self::value(wrong_type(&expected, found))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::wrong("invalid", format!("must be {}", words(expected)))
+        if let Some((min, max)) = bounds(&expected.to_string()) {
+            let error = ValidationError::new("invalid", format!("must be an integer from {min} to {max}"));
+            return Self::value(error.with("min", min).with("max", max));
+        }
+        Self::value(ValidationError::new("invalid", format!("must be {}", words(expected))))
     }
 
     fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::wrong("invalid", format!("must be {}", words(expected)))
+        Self::value(ValidationError::new("invalid", format!("must be {}", words(expected))))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        let choices: Vec<_> = expected.iter().map(|name| format!("`{name}`")).collect();
-        Self::wrong("choice", format!("must be one of {}", choices.join(", ")))
+        Self::value(no_choice(&expected.join(", ")))
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self::UnknownField(field.to_owned())
+        Self::new(Broken::Unknown(field.to_owned()))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::Missing(field)
+        Self::new(Broken::Missing(field))
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::Duplicate(field)
+        Self::new(Broken::Duplicate(field))
     }
 }
 
@@ -127,106 +161,29 @@ impl de::Error for ShapeError {
 fn words(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
-        "a string" | "a borrowed string" => "a text".to_owned(),
-        "a boolean" => "true or false".to_owned(),
+        "a borrowed string" => "a string".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => {
-            let signed = text.starts_with('i');
-            let bits = text.get(1..).unwrap_or_default();
-            format!("a whole number{} of at most {bits} bits", if signed { "" } else { ", zero or more," })
-        }
-        "a sequence" => "a list".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => "an integer".to_owned(),
+        "a sequence" => "an array".to_owned(),
         "a map" => "an object".to_owned(),
         other if other.starts_with("struct ") => "an object".to_owned(),
-        other if other.contains("variant") || other.starts_with("enum ") => "a text".to_owned(),
+        other if other.contains("variant") || other.starts_with("enum ") => "a string".to_owned(),
         _ => text,
     }
 }
 
-/// Why `value` is no `T`, if it is none.
-pub(super) fn refusal<T: DeserializeOwned>(value: Value) -> Option<Invalid> {
-    use serde_path_to_error::Segment;
-    let error = serde_path_to_error::deserialize::<_, T>(Whole(Json(value))).err()?;
-    let mut pointer = String::new();
-    for segment in error.path() {
-        match segment {
-            Segment::Seq { index } => pointer.extend(["/", &index.to_string()]),
-            Segment::Map { key } => pointer.extend(["/", &escape(key)]),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    Some(Invalid(vec![error.into_inner().at(pointer)]))
-}
-
-/// A JSON value that is read with errors of ours. `serde_json`'s own quote it.
-struct Json(Value);
-
-impl IntoDeserializer<'_, ShapeError> for Json {
-    type Deserializer = Self;
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-impl<'de> Deserializer<'de> for Json {
-    type Error = ShapeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(number), _, _) => visitor.visit_u64(number),
-                (None, Some(number), _) => visitor.visit_i64(number),
-                (None, None, number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => visitor.visit_string(text),
-            Value::Array(items) => {
-                let mut items = SeqDeserializer::new(items.into_iter().map(Json));
-                let value = visitor.visit_seq(&mut items)?;
-                items.end()?;
-                Ok(value)
-            }
-            Value::Object(fields) => {
-                let mut fields =
-                    MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Json(value))));
-                let value = visitor.visit_map(&mut fields)?;
-                fields.end()?;
-                Ok(value)
-            }
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ShapeError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Value::String(text) => visitor.visit_enum(text.into_deserializer()),
-            Value::Object(fields) => {
-                let fields = fields.into_iter().map(|(name, value)| (name, Json(value)));
-                visitor.visit_enum(MapAccessDeserializer::new(MapDeserializer::new(fields)))
-            }
-            other => Json(other).deserialize_any(visitor),
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
-    }
+/// What an integer type of Rust can hold.
+fn bounds(name: &str) -> Option<(i64, u64)> {
+    const I64: u64 = i64::MAX as u64;
+    Some(match name {
+        "i8" => (i8::MIN.into(), 127),
+        "i16" => (i16::MIN.into(), 32_767),
+        "i32" => (i32::MIN.into(), 2_147_483_647),
+        "i64" => (i64::MIN, I64),
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" => (0, u64::MAX),
+        _ => return None,
+    })
 }

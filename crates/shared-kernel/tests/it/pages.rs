@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, ModelTrait, QueryFilter as _};
-use shared_kernel::decimal::Fixed;
+use shared_kernel::decimal::Decimal;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::integer::Int;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{self, Direction, Include, Order, PageQuery, PageRequest};
 use shared_kernel::repository::{Precondition, Repository as _, SoftDelete, live};
@@ -288,8 +288,8 @@ async fn an_offset_passes_rows_over_and_the_cursor_goes_on_from_there() {
     let reader = database.read(None);
     let ask = |offset| {
         let query = PageQuery {
-            limit: Some(10),
-            offset: Some(offset),
+            limit: Some(Int::new(10).unwrap()),
+            offset: Some(Int::new(offset).unwrap()),
             include: Some(Include::Total),
             ..Default::default()
         };
@@ -316,8 +316,10 @@ async fn fill_gadgets(databases: &Databases) -> Vec<gadget::Model> {
             let small = i16::try_from(step).unwrap() - 2;
             gadget::ActiveModel {
                 maybe_name: Set(value(0).map(|step| "x".repeat(step))),
-                maybe_price: Set(value(1).map(|_| Fixed::try_from(Decimal::new(small.into(), 2)).unwrap())),
-                maybe_amount: Set(value(2).map(|_| Decimal::new(small.into(), 8))),
+                maybe_price: Set(
+                    value(1).map(|_| Decimal::try_from(rust_decimal::Decimal::new(small.into(), 2)).unwrap())
+                ),
+                maybe_amount: Set(value(2).map(|_| rust_decimal::Decimal::new(small.into(), 8))),
                 maybe_weight: Set(value(3).map(|_| f64::from(small) / 3.0)),
                 maybe_day: Set(value(4).map(|step| format!("202{step}-02-01").parse().unwrap())),
                 maybe_moment: Set(value(5).map(|step| moment(&format!("2026-01-31T12:00:00.{step}Z")))),
@@ -415,8 +417,8 @@ async fn a_walk_goes_on_across_the_border_wherever_it_begins() {
         let order = Order::<gadget::Entity>::by_nullable("price", column, direction);
         for offset in 0..rows.len() {
             let query = PageQuery {
-                limit: Some(3),
-                offset: Some(offset.try_into().unwrap()),
+                limit: Some(Int::new(3).unwrap()),
+                offset: Some(Int::new(offset.try_into().unwrap()).unwrap()),
                 include: Some(Include::Total),
                 ..Default::default()
             };

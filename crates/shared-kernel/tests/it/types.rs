@@ -1,6 +1,5 @@
 //! The types that a row can hold: each comes back as it was, and both engines compare and sort it alike.
 
-use rust_decimal::Decimal;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{
@@ -9,7 +8,7 @@ use sea_orm::{
 };
 use serde_json::json;
 use shared_kernel::clock::Date;
-use shared_kernel::decimal::Fixed;
+use shared_kernel::decimal::Decimal;
 use shared_kernel::json::JsonObject;
 use shared_kernel::page::{Direction, Order};
 use shared_kernel::repository::{Precondition, Repository, contains};
@@ -24,10 +23,9 @@ use gadget::Column;
 /// A resource with a column of each type, once with a value always and once without.
 #[expect(unreachable_pub, reason = "what sea-orm derives is public")]
 pub(crate) mod gadget {
-    use rust_decimal::Decimal;
     use sea_orm::entity::prelude::*;
     use shared_kernel::clock::{Date, Timestamp};
-    use shared_kernel::decimal::Fixed;
+    use shared_kernel::decimal::Decimal;
     use shared_kernel::id::{Id, IdKind};
     use shared_kernel::json::JsonObject;
     use shared_kernel::repository::SoftDelete;
@@ -50,19 +48,19 @@ pub(crate) mod gadget {
         pub created_at: Timestamp,
         pub updated_at: Timestamp,
         pub deleted_at: Option<Timestamp>,
-        pub price: Fixed<15, 2>,
-        pub rate: Fixed<15, 8>,
-        pub share: Fixed<15, 15>,
-        pub quantity: Fixed<15, 0>,
-        pub amount: Decimal,
+        pub price: Decimal<15, 2>,
+        pub rate: Decimal<15, 8>,
+        pub share: Decimal<15, 15>,
+        pub quantity: Decimal<15, 0>,
+        pub amount: rust_decimal::Decimal,
         pub weight: f64,
         pub day: Date,
         pub token: Uuid,
         pub level: i16,
         pub settings: JsonObject,
         pub maybe_name: Option<String>,
-        pub maybe_price: Option<Fixed<15, 2>>,
-        pub maybe_amount: Option<Decimal>,
+        pub maybe_price: Option<Decimal<15, 2>>,
+        pub maybe_amount: Option<rust_decimal::Decimal>,
         pub maybe_weight: Option<f64>,
         pub maybe_day: Option<Date>,
         pub maybe_moment: Option<Timestamp>,
@@ -130,11 +128,11 @@ pub(crate) fn gadget(session: &WriteSession) -> gadget::ActiveModel {
         created_at: Set(session.now()),
         updated_at: Set(session.now()),
         deleted_at: Set(None),
-        price: Set(Fixed::default()),
-        rate: Set(Fixed::default()),
-        share: Set(Fixed::default()),
-        quantity: Set(Fixed::default()),
-        amount: Set(Decimal::ZERO),
+        price: Set(Decimal::default()),
+        rate: Set(Decimal::default()),
+        share: Set(Decimal::default()),
+        quantity: Set(Decimal::default()),
+        amount: Set(rust_decimal::Decimal::ZERO),
         weight: Set(0.0),
         day: Set(Date::from_valid("2026-01-31")),
         token: Set(Uuid::nil()),
@@ -214,7 +212,7 @@ async fn keeps<V: Copy + Into<sea_orm::Value> + std::fmt::Debug>(
 
 #[tokio::test]
 async fn decimals_of_fifteen_digits_are_kept_compared_and_sorted() {
-    let price = |text: &str| text.parse::<Fixed<15, 2>>().unwrap();
+    let price = |text: &str| text.parse::<Decimal<15, 2>>().unwrap();
     let prices = [
         "-9999999999999.99",
         "-9999999999999.98",
@@ -235,7 +233,7 @@ async fn decimals_of_fifteen_digits_are_kept_compared_and_sorted() {
     ];
     keeps(Column::Price, &prices.map(price), |row, price| gadget::ActiveModel { price: Set(price), ..row })
         .await;
-    let share = |text: &str| text.parse::<Fixed<15, 15>>().unwrap();
+    let share = |text: &str| text.parse::<Decimal<15, 15>>().unwrap();
     let shares = [
         "-0.999999999999999",
         "-0.000000000000001",
@@ -250,13 +248,13 @@ async fn decimals_of_fifteen_digits_are_kept_compared_and_sorted() {
     ];
     keeps(Column::Share, &shares.map(share), |row, share| gadget::ActiveModel { share: Set(share), ..row })
         .await;
-    let quantity = |text: &str| text.parse::<Fixed<15, 0>>().unwrap();
+    let quantity = |text: &str| text.parse::<Decimal<15, 0>>().unwrap();
     let quantities = ["-999999999999999", "-1", "0", "1", "2", "10", "999999999999998", "999999999999999"];
     let set = |row, quantity| gadget::ActiveModel { quantity: Set(quantity), ..row };
     keeps(Column::Quantity, &quantities.map(quantity), set).await;
     // A plain decimal is kept too, but one that has not more than fifteen digits.
     let amounts = ["-9999999.99999999", "-0.00000001", "0.00000001", "4419981.75601524", "4419981.75601526"];
-    let amounts = amounts.map(|text| text.parse::<Decimal>().unwrap());
+    let amounts = amounts.map(|text| text.parse::<rust_decimal::Decimal>().unwrap());
     keeps(Column::Amount, &amounts, |row, amount| gadget::ActiveModel { amount: Set(amount), ..row }).await;
 }
 
@@ -271,15 +269,16 @@ async fn no_decimal_changes_on_its_way() {
         state ^= state << 17;
         i64::try_from(state % 999_999_999_999_999).unwrap() * if state >> 63 == 0 { 1 } else { -1 }
     };
-    let mut values: Vec<_> =
-        (0..5_000).map(|_| (Decimal::new(units(), 8), Decimal::new(units(), 15))).collect();
+    let mut values: Vec<_> = (0..5_000)
+        .map(|_| (rust_decimal::Decimal::new(units(), 8), rust_decimal::Decimal::new(units(), 15)))
+        .collect();
     // What sea-orm reads from SQLite as 4419981.756015251.
-    values.push((Decimal::new(441_998_175_601_525, 8), Decimal::ZERO));
+    values.push((rust_decimal::Decimal::new(441_998_175_601_525, 8), rust_decimal::Decimal::ZERO));
     let database = database().await;
     let rows = values.iter().map(|(rate, share)| {
         |row| gadget::ActiveModel {
-            rate: Set(Fixed::try_from(*rate).unwrap()),
-            share: Set(Fixed::try_from(*share).unwrap()),
+            rate: Set(Decimal::try_from(*rate).unwrap()),
+            share: Set(Decimal::try_from(*share).unwrap()),
             ..row
         }
     });
@@ -298,7 +297,7 @@ async fn no_decimal_changes_on_its_way() {
             assert!(walked == rows, "{column:?} {direction:?}");
         }
     }
-    let odd = Fixed::<15, 8>::from_valid("4419981.75601525");
+    let odd = Decimal::<15, 8>::from_valid("4419981.75601525");
     assert_eq!(count(&database, Column::Rate.eq(odd)).await, 1);
 }
 
@@ -306,7 +305,7 @@ async fn no_decimal_changes_on_its_way() {
 #[tokio::test]
 async fn a_page_by_a_plain_decimal_goes_on_where_it_ended() {
     let database = database().await;
-    let odd = |_| Decimal::new(441_998_175_601_525, 8);
+    let odd = |_| rust_decimal::Decimal::new(441_998_175_601_525, 8);
     let session = database.write();
     let rows: Vec<_> =
         (0..5).map(|number| gadget::ActiveModel { amount: Set(odd(number)), ..gadget(&session) }).collect();
@@ -315,7 +314,7 @@ async fn a_page_by_a_plain_decimal_goes_on_where_it_ended() {
     for direction in [Direction::Ascending, Direction::Descending] {
         let rows = walk(&database, Order::by("amount", Column::Amount, direction), 2).await;
         assert_eq!(rows.len(), 5);
-        assert!(rows.iter().all(|row| Fixed::<15, 8>::from_stored(row.amount).value() == odd(0)));
+        assert!(rows.iter().all(|row| Decimal::<15, 8>::from_stored(row.amount).value() == odd(0)));
         let exact = rows.iter().all(|row| row.amount == odd(0));
         assert_eq!(
             exact,
@@ -461,8 +460,8 @@ async fn stored_without_name(database: &TestDatabase) {
 /// A gadget that has everything.
 fn full(session: &WriteSession) -> gadget::ActiveModel {
     gadget::ActiveModel {
-        maybe_price: Set(Some(Fixed::from_valid("0.10"))),
-        maybe_amount: Set(Some(Decimal::new(1, 8))),
+        maybe_price: Set(Some(Decimal::from_valid("0.10"))),
+        maybe_amount: Set(Some(rust_decimal::Decimal::new(1, 8))),
         maybe_weight: Set(Some(0.1)),
         maybe_day: Set(Some(Date::from_valid("2026-01-31"))),
         maybe_moment: Set(Some(moment("2026-01-31T12:00:00Z"))),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use garde::Validate;
 use serde::Deserialize;
 use shared_kernel::clock::Stopwatch;
-use shared_kernel::contact::{Contact as _, Email, WebAddress};
+use shared_kernel::contact::{Email, WebUrl};
+use shared_kernel::field::TextField as _;
 use shared_kernel::json::{self, JsonObject};
 use shared_kernel::repository::contains;
-use shared_kernel::text::{Line, Prose, comparable, folded};
+use shared_kernel::text::{MultiLine, SingleLine, comparable, folded};
 
 /// The largest body, in bytes.
 const BODY: usize = 1_048_576;
@@ -40,7 +41,7 @@ fn full(pattern: &str) -> String {
 #[garde(allow_unvalidated)]
 #[expect(dead_code, reason = "what is read is not looked at")]
 struct Body {
-    line: Option<Line>,
+    line: Option<SingleLine<1, 10_000>>,
     data: Option<JsonObject>,
     list: Option<Vec<u8>>,
 }
@@ -56,8 +57,10 @@ fn the_worst_text_is_normalised_in_time() {
         ("soft hyphens", "\u{ad}"),
     ] {
         let text = full(pattern);
-        let _ = measure(&format!("Line::new, 1 MiB of {name}"), || Line::new(&text));
-        let _ = measure(&format!("Prose::new, 1 MiB of {name}"), || Prose::new(&text));
+        let _ =
+            measure(&format!("SingleLine::parse, 1 MiB of {name}"), || SingleLine::<1, 255>::parse(&text));
+        let _ =
+            measure(&format!("MultiLine::parse, 1 MiB of {name}"), || MultiLine::<1, 10_000>::parse(&text));
         // Only what has kept its rules is compared and searched: no text field takes more.
         let text: String = pattern.chars().cycle().take(LONGEST_FIELD).collect();
         measure(&format!("comparable, 10,000 characters of {name}"), || comparable(&text));
@@ -89,7 +92,7 @@ fn the_worst_address_is_judged_in_time() {
         ("2,048 codes", format!("https://a/{}", "%41".repeat(679))),
         ("Punycode", format!("https://{}a", "xn--mnchen-3ya.".repeat(130))),
     ] {
-        let _ = measure(&format!("WebAddress::parse, {name}"), || WebAddress::parse(&text));
+        let _ = measure(&format!("WebUrl::parse, {name}"), || WebUrl::parse(&text));
     }
 }
 
@@ -107,6 +110,14 @@ fn the_worst_body_is_read_in_time() {
         ("control characters", format!(r#"{{"data":[{}]}}"#, vec![r#""\u0000""#; 110_000].join(","))),
         ("a list of the wrong type", format!(r#"{{"list":[{}]}}"#, vec!["\"a\""; 260_000].join(","))),
         ("a list that is wrong at its end", format!(r#"{{"list":[{},"a"]}}"#, vec!["1"; 520_000].join(","))),
+        (
+            "a list that is wrong at twenty places of its end",
+            format!(r#"{{"list":[{}{}]}}"#, "1,".repeat(520_000), vec!["\"a\""; 20].join(",")),
+        ),
+        (
+            "unknown fields",
+            format!("{{{}}}", (0..80_000).map(|n| format!("\"x{n}\":1")).collect::<Vec<_>>().join(",")),
+        ),
         ("long numbers", format!(r#"{{"data":{{"a":{}}}}}"#, "1".repeat(BODY - 20))),
         ("fractions", format!(r#"{{"data":{{"a":0.{}}}}}"#, "3".repeat(BODY - 20))),
         ("ligatures", format!(r#"{{"line":"{}"}}"#, full("\u{fdfa}"))),

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use sea_orm::ConnectionTrait as _;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Representation as _};
 use shared_kernel::session::{Databases, WriteSession};
 use shared_kernel::testing::{self, FixedClock, TestDatabase};
-use shared_kernel::text::Line;
-use user::contact::{Phone, Username};
-use user::dto::{AdminUpdateUser, NewUser, UpdateMe, User};
+use user::contact::{PhoneNumber, Username};
+use user::dto::{AdminUpdateUser, DisplayName, NewUser, UpdateMe, User};
 use user::error::UserError;
 use user::service;
 
@@ -32,7 +32,7 @@ pub(crate) fn moment(text: &str) -> Timestamp {
 pub(crate) fn new_user(name: &str) -> NewUser {
     NewUser {
         email: Email::parse(&format!("{name}@example.com")).unwrap(),
-        name: Line::new(name).unwrap(),
+        name: DisplayName::parse(name).unwrap(),
         username: None,
         phone: None,
         is_admin: false,
@@ -43,8 +43,8 @@ pub(crate) fn username(text: &str) -> Username {
     Username::parse(text).unwrap()
 }
 
-pub(crate) fn phone(text: &str) -> Phone {
-    Phone::parse(text).unwrap()
+pub(crate) fn phone(text: &str) -> PhoneNumber {
+    PhoneNumber::parse(text).unwrap()
 }
 
 /// Registers and commits.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::field::TextField;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::PageRequest;
 use shared_kernel::session::Databases;
@@ -34,8 +35,8 @@ async fn names(databases: &Databases, query: serde_json::Value) -> Vec<String> {
 
 fn named(name: &str, email: &str) -> NewUser {
     NewUser {
-        name: shared_kernel::text::Line::new(name).unwrap(),
-        email: shared_kernel::contact::Contact::parse(email).unwrap(),
+        name: TextField::parse(name).unwrap(),
+        email: TextField::parse(email).unwrap(),
         ..new_user("x")
     }
 }

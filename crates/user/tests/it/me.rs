@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
 use shared_kernel::error::DomainError as _;
+use shared_kernel::field::TextField;
 use shared_kernel::json;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
@@ -128,15 +129,10 @@ async fn the_longest_values_are_stored_whole() {
     );
     // Normalisation makes three letters of one, and the address may be as long as it gets.
     let local = "\u{fb03}".repeat(20);
-    let email =
-        shared_kernel::contact::Contact::parse(&format!("{local}@{}.com", "b.".repeat(90) + "c")).unwrap();
+    let email = TextField::parse(&format!("{local}@{}.com", "b.".repeat(90) + "c")).unwrap();
     let long = registered(
         &database,
-        NewUser {
-            email,
-            name: shared_kernel::text::Line::new(&"\u{fdfa}".repeat(100)).unwrap(),
-            ..new_user("x")
-        },
+        NewUser { email, name: TextField::parse(&"\u{fdfa}".repeat(100)).unwrap(), ..new_user("x") },
     )
     .await;
     assert_eq!(found(&database, long.id).await, Some(long));

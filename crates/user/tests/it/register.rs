@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use shared_kernel::clock::Clock as _;
-use shared_kernel::contact::{Contact as _, Email};
+use shared_kernel::contact::Email;
+use shared_kernel::field::TextField;
 use shared_kernel::session::Databases;
 use shared_kernel::testing::{at_once, envelopes, events};
 use user::dto::{NewUser, UserStatus};
@@ -24,7 +25,7 @@ async fn an_account_is_stored_as_it_was_given() {
         email: Email::parse("  Ada@Example.COM ").unwrap(),
         username: Some(username("Ada_L")),
         phone: Some(phone("+4915112345678")),
-        name: shared_kernel::text::Line::new("Ada Lovelace \u{1f4a1} 'O\"Hara \\").unwrap(),
+        name: TextField::parse("Ada Lovelace \u{1f4a1} 'O\"Hara \\").unwrap(),
         ..new_user("ada")
     };
     let user = registered(&database, NewUser { is_admin: true, ..new }).await;

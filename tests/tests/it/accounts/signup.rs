@@ -176,7 +176,57 @@ async fn all_broken_rules_are_named_at_once() {
         .post(SIGNUP)
         .json(&json!({"email": "ada@example.com"}))
         .await
-        .invalid(&[("/password", "required")]);
+        .invalid(&[("/password", "required"), ("/name", "required")]);
+}
+
+/// Missing, of the wrong type, unknown and against a rule: nothing hides anything, no value is repeated, and each error has
+/// what an app needs to say it in its own language.
+#[tokio::test]
+async fn all_that_is_wrong_with_a_body_is_told_at_once() {
+    let server = TestServer::start().await;
+    let required = [("/email", "required"), ("/password", "required"), ("/name", "required")];
+    server.post(SIGNUP).json(&json!({})).await.invalid(&required);
+    let body = json!({"email": 81_374, "password": true, "name": null});
+    let expected = [("/email", "type"), ("/password", "type"), ("/name", "type")];
+    let problem = server.post(SIGNUP).json(&body).await.invalid(&expected);
+    assert!(!problem.to_string().contains("81374"), "{problem}");
+    let messages: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["message"].clone()).collect();
+    assert!(messages.contains(&json!("must be a string, not a number")), "{messages:?}");
+    assert!(messages.contains(&json!("must be a string, not null")), "{messages:?}");
+    let body =
+        json!({"email": "ada", "password": "short", "is_admin": true, "transport": "pigeon", "phone": 1});
+    let problem = server.post(SIGNUP).json(&body).await.invalid(&[
+        ("/email", "email"),
+        ("/password", "too_short"),
+        ("/is_admin", "unknown_field"),
+        ("/transport", "choice"),
+        ("/phone", "type"),
+        ("/name", "required"),
+    ]);
+    let of = |pointer: &str| {
+        let errors = problem["errors"].as_array().unwrap();
+        errors.iter().find(|error| error["pointer"] == pointer).unwrap().clone()
+    };
+    assert_eq!(
+        of("/password"),
+        json!({
+            "pointer": "/password", "code": "too_short", "message": "must have at least 8 characters", "params": {"min": 8}
+        })
+    );
+    assert_eq!(of("/transport")["params"], json!({"choices": "body, cookie"}));
+    assert_eq!(of("/name").get("params"), None);
+}
+
+#[tokio::test]
+async fn something_of_a_name_is_seen() {
+    let server = TestServer::start().await;
+    for name in ["\u{200b}", "\u{2060}\u{ad}", "\u{3164}"] {
+        server.post(SIGNUP).json(&with("name", json!(name))).await.invalid(&[("/name", "blank")]);
+    }
+    let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+    let made = server.post(SIGNUP).json(&with("name", json!(family))).await.expect(201);
+    assert_eq!(made.json()["user"]["name"], family);
 }
 
 #[tokio::test]

@@ -113,7 +113,9 @@ async fn unknown_double_and_unprintable_members_are_named() {
         (r#"{"smug\u0000gled": 1}"#, "/smug\u{fffd}gled", "control_characters"),
     ] {
         for route in routes(&server, &admin) {
-            route.body(JSON, body).await.invalid(&[(pointer, code)]);
+            let problem = route.body(JSON, body).await.problem(422, "validation_failed");
+            let mut errors = problem["errors"].as_array().unwrap().iter();
+            assert!(errors.any(|error| error["pointer"] == pointer && error["code"] == code), "{problem}");
         }
     }
     lives(&server).await;

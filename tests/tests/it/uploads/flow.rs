@@ -69,7 +69,7 @@ async fn a_picture_is_announced_sent_completed_and_fetched() {
     let lifetime = time(&created["expires_at"]) - time(&pending["created_at"]);
     assert!((890..=900).contains(&lifetime.whole_seconds()), "{lifetime}");
     let url = request["url"].as_str().unwrap();
-    assert!(url.starts_with(server.addresses().storage.as_str()), "{url}");
+    assert!(url.starts_with(server.storage().as_str()), "{url}");
     for told in ["Hafen", pending["id"].as_str().unwrap(), ada.id.as_str()] {
         assert!(!url.contains(told), "the key tells {told}: {url}");
     }

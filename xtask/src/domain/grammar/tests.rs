@@ -55,7 +55,7 @@ fn a_field_is_written_in_one_way() {
         "a:decimal=5,2:-1.50..99.5:default=0.05",
         "a:ref=b:optional:filter:set-null",
         "a:url:default=https://example.com:8080/x:y",
-        "a:string:default=",
+        "a:string:0..:default=",
     ];
     for text in same {
         assert_eq!(field(text).to_string(), text);
@@ -321,7 +321,8 @@ fn a_default_keeps_the_rules() {
         ("a:url:default=https://exa mple.com", "the default `https://exa mple.com` is no URL"),
         ("a:string:default= x", "the default ` x` has white space around it or control characters in it"),
         ("a:string:default=a\nb", "the default `a b` has white space around it or control characters"),
-        ("a:string:..3:default=abcd", "the default `abcd` has 4 characters: write one of 0 to 3"),
+        ("a:string:..3:default=abcd", "the default `abcd` has 4 characters: write one of 1 to 3"),
+        ("a:string:default=", "the default `` has 0 characters: write one of 1 to 255"),
         ("a:string:1..:default=", "the default `` has 0 characters: write one of 1 to 255"),
     ];
     expect_refusals(&refusals);

@@ -123,14 +123,26 @@ fn written(field: &Field, text: &str) -> Result<String, String> {
     if field.kind == Kind::Url && !is_url(text) {
         return Err("is no URL: write one as in `https://example.com/about`".to_owned());
     }
-    within_length(field, text)?;
-    Ok(text.to_owned())
+    let kept = if field.kind == Kind::Url { with_path(text) } else { text.to_owned() };
+    within_length(field, &kept)?;
+    Ok(kept)
+}
+
+/// A URL as it is kept: `https://example.com` has the path `/`.
+fn with_path(url: &str) -> String {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    match url.get(host..).and_then(|rest| rest.find(['/', '?', '#'])) {
+        None => format!("{url}/"),
+        Some(at) if url[host + at..].starts_with('/') => url.to_owned(),
+        Some(at) => format!("{}/{}", &url[..host + at], &url[host + at..]),
+    }
 }
 
 fn within_length(field: &Field, text: &str) -> Result<(), String> {
     let bound = |bound: &Option<String>| bound.as_deref().and_then(|bound| bound.parse::<u64>().ok());
     let usual = range::longest(&field.kind).map_or(u64::MAX, |(usual, _)| usual);
-    let (min, max) = (bound(&field.range.min).unwrap_or(0), bound(&field.range.max).unwrap_or(usual));
+    let least = u64::from(matches!(field.kind, Kind::String | Kind::Text));
+    let (min, max) = (bound(&field.range.min).unwrap_or(least), bound(&field.range.max).unwrap_or(usual));
     let length = text.chars().count() as u64;
     if (min..=max).contains(&length) {
         return Ok(());

@@ -128,8 +128,12 @@ fn shown_doc(field: &Field) -> String {
 /// From the body's type to the row's; `None` where they are one.
 fn conversion(field: &Field) -> Option<&'static str> {
     match field.kind {
-        Kind::String | Kind::Url => Some("Line::into_string"),
-        Kind::Text => Some("Prose::into_string"),
+        Kind::String => Some("SingleLine::into_string"),
+        Kind::Text => Some("MultiLine::into_string"),
+        Kind::Email => Some("EmailAddress::into_string"),
+        Kind::Url => Some("WebAddress::into_string"),
+        Kind::Int => Some("Int::get"),
+        Kind::BigInt => Some("BigInt::get"),
         Kind::Float => Some("decimal::plain_zero"),
         _ => None,
     }
@@ -139,8 +143,6 @@ fn created(field: &Field) -> String {
     let own = format!("new.{}", ident(&field.column()));
     match conversion(field) {
         _ if field.owner => "principal.require_user()?".to_owned(),
-        _ if field.kind == Kind::Email && field.optional => format!("{own}.as_deref().map(Email::written)"),
-        _ if field.kind == Kind::Email => format!("Email::written(&{own})"),
         None => own,
         Some(convert) if field.kind == Kind::Float && !field.optional => format!("{convert}({own})"),
         Some(convert) if field.optional => format!("{own}.map({convert})"),
@@ -162,8 +164,6 @@ fn changed(field: &Field) -> String {
         (Kind::Json, false) => {
             format!("set_if_some(merged(current.{column}, {own}, \"/{}\")?)", field.column())
         }
-        (Kind::Email, true) => format!("{own}.map(|text| Email::written(&text)).into_active()"),
-        (Kind::Email, false) => format!("set_if_some({own}.as_deref().map(Email::written))"),
         (_, true) => format!("{converted}.into_active()"),
         (_, false) => format!("set_if_some({converted})"),
     }
@@ -173,12 +173,12 @@ pub(super) fn default_fn(field: &Field) -> Option<DefaultFn> {
     let default = field.default.as_ref()?;
     let value = match &field.kind {
         Kind::Bool if default == "false" => return None,
-        Kind::String | Kind::Email | Kind::Url => format!("Line::new({default:?}).unwrap_or_default()"),
-        Kind::Text => format!("Prose::new({default:?}).unwrap_or_default()"),
-        Kind::Decimal { .. } => format!("const {{ Fixed::from_valid({default:?}) }}"),
+        Kind::String | Kind::Text | Kind::Email | Kind::Url => format!("field::from_valid({default:?})"),
+        Kind::Decimal { .. } => format!("const {{ Decimal::from_valid({default:?}) }}"),
         Kind::Date => format!("const {{ Date::from_valid({default:?}) }}"),
         Kind::Bool => default.clone(),
-        Kind::Int | Kind::BigInt => grouped(default),
+        Kind::Int => format!("const {{ Int::from_valid({}) }}", grouped(default)),
+        Kind::BigInt => format!("const {{ BigInt::from_valid({}) }}", grouped(default)),
         Kind::Float => floating(default),
         // An enum has a default of its own, and for the others the parser takes none.
         Kind::Enum(_) | Kind::Timestamp | Kind::Uuid | Kind::Json | Kind::Ref(_) | Kind::Upload => {

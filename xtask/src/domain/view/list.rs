@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::field::FieldView;
 use super::reference::ReferenceView;
-use super::schema::{SAFE_INTEGER, grouped, line_pattern, long, longest};
-use super::typed::body_type;
+use super::schema::has_rule;
+use super::typed::filter_type;
 use super::wording::{ident, type_of, words};
 use crate::domain::names;
 use crate::domain::samples::Sample;
@@ -84,7 +84,7 @@ fn filter(
     doc: String,
     operator: &'static str,
 ) -> Filter {
-    let type_name = body_type(spec, field);
+    let type_name = filter_type(spec, field);
     let own = ident(name);
     let (variant, argument) = match field.kind {
         Kind::Email => (
@@ -92,6 +92,7 @@ fn filter(
             "Email::comparable(text)",
         ),
         Kind::String | Kind::Url => (view.variant.clone(), "text"),
+        Kind::Int | Kind::BigInt => (view.variant.clone(), "value.get()"),
         _ => (view.variant.clone(), "value"),
     };
     let variant = if variant == "Self" { "SelfColumn".to_owned() } else { variant };
@@ -132,33 +133,11 @@ fn filter(
 
 fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
     let rename = names::is_keyword(name).then(|| format!("#[serde(rename = \"{name}\")]"));
-    let rules = if field.is_text() {
-        let max = grouped(&longest(field).to_string());
-        vec![
-            format!("#[garde(inner(length(chars, min = 1, max = {max})))]"),
-            format!(
-                "#[param(value_type = Option<String>, min_length = 1, max_length = {max}, pattern = r\"{}\")]",
-                line_pattern(1)
-            ),
-        ]
-    } else {
-        let (rule, shown) = match field.kind {
-            Kind::Enum(_) => ("skip".to_owned(), Some("inline".to_owned())),
-            Kind::Int => {
-                ("skip".to_owned(), Some("minimum = -2_147_483_648, maximum = 2_147_483_647".to_owned()))
-            }
-            Kind::BigInt => {
-                let max = long(&SAFE_INTEGER.to_string());
-                let bounds = format!("min = -{max}, max = {max}");
-                (format!("inner(range({bounds}))"), Some(format!("minimum = -{max}, maximum = {max}")))
-            }
-            Kind::Float => ("inner(custom(decimal::is_finite))".to_owned(), None),
-            _ => ("skip".to_owned(), None),
-        };
-        let shown = shown.map(|shown| format!("#[param({shown})]"));
-        std::iter::once(format!("#[garde({rule})]")).chain(shown).collect()
-    };
-    rename.into_iter().chain(rules).collect()
+    let rule = if has_rule(field) { "#[garde(dive)]" } else { "#[garde(skip)]" };
+    // What utoipa is told of parameters it does not register, so a reference to the type would lead nowhere.
+    let is_inline = has_rule(field) || matches!(field.kind, Kind::Enum(_));
+    let shown = is_inline.then(|| "#[param(inline)]".to_owned());
+    rename.into_iter().chain([rule.to_owned()]).chain(shown).collect()
 }
 
 pub(super) fn orders(spec: &Spec, views: &[FieldView]) -> Vec<OrderView> {

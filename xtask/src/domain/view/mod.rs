@@ -22,7 +22,6 @@ use self::field::{FieldView, field_view};
 use self::fixtures::{Tests, tests};
 use self::list::{Filter, OrderView, filters, orders, search_columns};
 use self::reference::{Foreign, foreign};
-use self::schema::line_pattern;
 use self::table::{Check, Index, checks, indexes};
 use self::typed::{Choice, choices};
 use self::wording::{article, capital_article, list, rows_type, type_of, words, words_of_plural};
@@ -80,7 +79,6 @@ pub(crate) struct View {
     searched_words: String,
     search_columns: Vec<String>,
     selects: bool,
-    line_pattern: String,
     reads_own: bool,
     create_actor: bool,
     has_refs: bool,
@@ -173,7 +171,6 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         ),
         selects: !filters.is_empty() || !search_columns.is_empty(),
         search_columns,
-        line_pattern: line_pattern(1),
         reads_own: owner.is_some() && !spec.public_read,
         create_actor: owner.is_some() || refers,
         has_refs: refers,

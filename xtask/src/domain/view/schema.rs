@@ -1,74 +1,31 @@
 //! The rules of a field: what garde checks, what the document says of them, and how their bounds are written in code.
 
-use super::typed::optional;
 use crate::domain::names;
 use crate::domain::samples::{Sample, from_units, units};
 use crate::domain::spec::{Field, Kind};
 
-/// The characters that no line has, as a class of a regular expression.
-const CONTROL: &str = r"\x00-\x1f\x7f-\x9f\u2028\u2029";
-/// The same for several lines of text.
-const PROSE_CONTROL: &str = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f";
-/// `WebAddress::PATTERN` of the kernel, which says the rule nearly exactly.
-const URL_PATTERN: &str = concat!(
-    "^[Hh][Tt][Tt][Pp][Ss]?://",
-    r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
-    r"|([A-Za-z0-9_]+(-+[A-Za-z0-9_]+)*\.)*[A-Za-z_][A-Za-z0-9_]*(-+[A-Za-z0-9_]+)*)",
-    "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
-    "(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?",
-    r"(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?",
-    "(#([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$",
-);
-/// What a JavaScript client keeps exactly (RFC 8259, section 6).
-pub(super) const SAFE_INTEGER: i64 = 9_007_199_254_740_991;
-
-/// The garde rules of a value, without `inner`.
+/// The rules of garde for a value, where its type does not have them.
 fn rules(field: &Field) -> Option<String> {
     let range = &field.range;
-    let bounds = |max_default: Option<String>, min_default: Option<String>, digits: fn(&str) -> String| {
-        let min = range.min.clone().or(min_default).map(|min| format!("min = {}", digits(&min)));
-        let max = range.max.clone().or(max_default).map(|max| format!("max = {}", digits(&max)));
-        [min, max].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let bound = |text: &Option<String>, written: fn(&str) -> String| {
+        text.as_deref().map_or("None".to_owned(), |text| format!("Some({})", written(text)))
     };
+    let bounds = |written: fn(&str) -> String| {
+        format!("{}, {}", bound(&range.min, written), bound(&range.max, written))
+    };
+    let is_bounded = range.min.is_some() || range.max.is_some();
     match &field.kind {
-        Kind::String | Kind::Text => {
-            let max = longest(field).to_string();
-            Some(format!("length(chars, {})", bounds(Some(max), None, grouped)))
-        }
-        Kind::Email => {
-            let max = if range.max.is_some() {
-                format!("length(chars, {}), ", bounds(None, None, grouped))
-            } else {
-                String::new()
-            };
-            Some(format!("{max}custom(contact::is::<Email>)"))
-        }
-        Kind::Url => {
-            let max = if range.max.is_some() {
-                format!("length(chars, {}), ", bounds(None, None, grouped))
-            } else {
-                String::new()
-            };
-            Some(format!("{max}custom(contact::is::<WebAddress>)"))
-        }
-        Kind::Int if range.min.is_some() || range.max.is_some() => {
-            Some(format!("range({})", bounds(None, None, grouped)))
-        }
-        Kind::BigInt => {
-            let (min, max) = (format!("-{SAFE_INTEGER}"), SAFE_INTEGER.to_string());
-            Some(format!("range({})", bounds(Some(max), Some(min), grouped)))
-        }
-        Kind::Float if range.min.is_some() || range.max.is_some() => {
-            Some(format!("range({})", bounds(None, None, floating)))
-        }
-        Kind::Decimal { .. } if range.min.is_some() || range.max.is_some() => {
-            let bound = |text: &Option<String>| {
-                text.as_ref().map_or("None".to_owned(), |text| format!("Some(\"{text}\")"))
-            };
-            Some(format!("custom(decimal::within({}, {}))", bound(&range.min), bound(&range.max)))
+        Kind::Float if is_bounded => Some(format!("custom(field::range({}))", bounds(floating))),
+        Kind::Decimal { .. } if is_bounded => {
+            Some(format!("custom(decimal::within({}))", bounds(|text| format!("\"{text}\""))))
         }
         _ => None,
     }
+}
+
+/// Whether the type of the field has its rule.
+pub(super) fn has_rule(field: &Field) -> bool {
+    matches!(field.kind, Kind::String | Kind::Text | Kind::Email | Kind::Url | Kind::Int | Kind::BigInt)
 }
 
 /// How many characters a text has at most.
@@ -82,9 +39,10 @@ pub(crate) fn longest(field: &Field) -> u64 {
     })
 }
 
-/// How many characters a text has at least.
+/// How many characters a text has at least: one, unless something else is said.
 pub(crate) fn shortest(field: &Field) -> u64 {
-    field.range.min.as_deref().and_then(|min| min.parse().ok()).unwrap_or(0)
+    let usual = u64::from(matches!(field.kind, Kind::String | Kind::Text));
+    field.range.min.as_deref().and_then(|min| min.parse().ok()).unwrap_or(usual)
 }
 
 /// An integer as it is written in code: `10_000`.
@@ -131,69 +89,24 @@ pub(super) fn literal(field: &Field, default: &str) -> String {
     }
 }
 
-/// What a line of at least `min` characters looks like to the document: lines are trimmed before they are counted.
-pub(super) fn line_pattern(min: u64) -> String {
-    pattern(min, CONTROL)
-}
-
-fn pattern(min: u64, control: &str) -> String {
-    match min {
-        0 => format!("^[^{control}]*$"),
-        1 => format!(r"^[^{control}]*[^\s{control}][^{control}]*$"),
-        _ => format!(r"^[^{control}]*[^\s{control}][^{control}]{{{},}}[^\s{control}][^{control}]*$", min - 2),
-    }
-}
-
-/// What the document says of the value; `examples` last.
-pub(super) fn schema(field: &Field, is_optional: bool, sample: &Sample) -> Vec<String> {
-    let value_type = |name: &str| format!("value_type = {}", optional(name.to_owned(), is_optional));
+/// What the document says of the value besides what its type says.
+pub(super) fn schema(field: &Field, sample: &Sample) -> Vec<String> {
     let mut parts = Vec::new();
-    match &field.kind {
-        Kind::String | Kind::Text => {
-            parts.push(value_type("String"));
-            if shortest(field) > 0 {
-                parts.push(format!("min_length = {}", grouped(&shortest(field).to_string())));
-            }
-            parts.push(format!("max_length = {}", grouped(&longest(field).to_string())));
-            let control = if field.kind == Kind::Text { PROSE_CONTROL } else { CONTROL };
-            parts.push(format!("pattern = r\"{}\"", pattern(shortest(field), control)));
-        }
-        Kind::Email => parts.extend([
-            value_type("String"),
-            "format = Email".into(),
-            format!("max_length = {}", longest(field)),
-        ]),
-        Kind::Url => parts.extend([
-            value_type("String"),
-            "format = Uri".into(),
-            format!("max_length = {}", grouped(&longest(field).to_string())),
-            format!("pattern = r\"{URL_PATTERN}\""),
-        ]),
-        Kind::Int => parts.extend(bounds(field, "-2_147_483_648", "2_147_483_647", grouped)),
-        Kind::BigInt => {
-            let max = long(&SAFE_INTEGER.to_string());
-            parts.extend(bounds(field, &format!("-{max}"), &max, long));
-        }
-        Kind::Float => {
-            parts.extend(field.range.min.as_deref().map(|min| format!("minimum = {}", floating(min))));
-            parts.extend(field.range.max.as_deref().map(|max| format!("maximum = {}", floating(max))));
-        }
-        _ => {}
+    if field.kind == Kind::Float {
+        parts.extend(field.range.min.as_deref().map(|min| format!("minimum = {}", floating(min))));
+        parts.extend(field.range.max.as_deref().map(|max| format!("maximum = {}", floating(max))));
     }
-    parts.extend(sample.example.as_ref().map(|example| format!("examples({example})")));
+    if matches!(field.kind, Kind::Float | Kind::Bool | Kind::Uuid) {
+        parts.extend(sample.example.as_ref().map(|example| format!("examples({example})")));
+    }
     parts
-}
-
-fn bounds(field: &Field, min: &str, max: &str, digits: fn(&str) -> String) -> [String; 2] {
-    let min = field.range.min.as_deref().map_or_else(|| min.to_owned(), digits);
-    let max = field.range.max.as_deref().map_or_else(|| max.to_owned(), digits);
-    [format!("minimum = {min}"), format!("maximum = {max}")]
 }
 
 pub(super) fn garde(field: &Field, inner: bool) -> String {
     match rules(field) {
         Some(rules) if inner => format!("#[garde(inner({rules}))]"),
         Some(rules) => format!("#[garde({rules})]"),
+        None if has_rule(field) => "#[garde(dive)]".to_owned(),
         None => "#[garde(skip)]".to_owned(),
     }
 }

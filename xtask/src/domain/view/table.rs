@@ -44,16 +44,22 @@ pub(super) fn normalized(field: &Field) -> Option<Normalized> {
     let column = field.normalized_column()?;
     let own = ident(&field.column());
     // An address is compared; any other text is searched and sorted.
-    let form = if field.kind == Kind::Email { "Email::comparable" } else { "folded" };
-    let created = if field.optional {
-        format!("new.{own}.as_deref().map({form})")
-    } else {
-        format!("{form}(&new.{own})")
-    };
-    let changed = if field.optional {
-        format!("changes.{own}.clone().map(|text| {form}(&text)).into_active()")
-    } else {
-        format!("set_if_some(changes.{own}.as_deref().map({form}))")
+    let (created, changed) = match (field.kind == Kind::Email, field.optional) {
+        (true, true) => (
+            format!("new.{own}.as_ref().map(|email| email.normalized().to_owned())"),
+            format!("changes.{own}.clone().map(|email| email.normalized().to_owned()).into_active()"),
+        ),
+        (true, false) => (
+            format!("new.{own}.normalized().to_owned()"),
+            format!("set_if_some(changes.{own}.as_ref().map(|email| email.normalized().to_owned()))"),
+        ),
+        (false, true) => (
+            format!("new.{own}.as_deref().map(folded)"),
+            format!("changes.{own}.clone().map(|text| folded(&text)).into_active()"),
+        ),
+        (false, false) => {
+            (format!("folded(&new.{own})"), format!("set_if_some(changes.{own}.as_deref().map(folded))"))
+        }
     };
     let null = if field.optional { "" } else { ".not_null()" };
     let default = field.default.as_ref().map_or_else(String::new, |default| {

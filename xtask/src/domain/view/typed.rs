@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::field::default_fn;
-use super::schema::{attribute, garde, literal, schema, serde_attribute};
+use super::schema::{attribute, garde, grouped, literal, longest, schema, serde_attribute, shortest};
 use super::wording::{article, ident, type_of, words};
 use crate::domain::names;
 use crate::domain::samples::Sample;
@@ -41,7 +41,7 @@ pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
         Kind::Bool => "bool".into(),
         Kind::Int => "i32".into(),
         Kind::BigInt => "i64".into(),
-        Kind::Decimal { precision, scale } => format!("Fixed<{precision}, {scale}>"),
+        Kind::Decimal { precision, scale } => format!("Decimal<{precision}, {scale}>"),
         Kind::Float => "f64".into(),
         Kind::Date => "Date".into(),
         Kind::Timestamp => "Timestamp".into(),
@@ -53,11 +53,47 @@ pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
     }
 }
 
-/// What a body holds, without the `Option`.
+/// What a body holds, without the `Option`: a type that has the rule of the field.
 pub(super) fn body_type(spec: &Spec, field: &Field) -> String {
+    let max = || grouped(&longest(field).to_string());
+    let range = &field.range;
+    let bounded = |name: &str, any: &str, (lowest, highest): (&str, &str)| {
+        let bound = |bound: &Option<String>, default: &str| {
+            bound.as_deref().map_or(default.to_owned(), bound_in_type)
+        };
+        if range.min.is_none() && range.max.is_none() {
+            any.to_owned()
+        } else {
+            format!("{name}<{}, {}>", bound(&range.min, lowest), bound(&range.max, highest))
+        }
+    };
     match &field.kind {
-        Kind::String | Kind::Email | Kind::Url => "Line".into(),
-        Kind::Text => "Prose".into(),
+        Kind::String => format!("SingleLine<{}, {}>", grouped(&shortest(field).to_string()), max()),
+        Kind::Text => format!("MultiLine<{}, {}>", grouped(&shortest(field).to_string()), max()),
+        Kind::Email if range.max.is_some() => format!("EmailAddress<{}>", max()),
+        Kind::Email => "Email".into(),
+        Kind::Url if range.max.is_some() => format!("WebAddress<{}>", max()),
+        Kind::Url => "WebUrl".into(),
+        Kind::Int => bounded("Int", "AnyInt", ("{ i32::MIN }", "{ i32::MAX }")),
+        Kind::BigInt => bounded("BigInt", "SafeInt", ("{ -SAFE }", "{ SAFE }")),
+        _ => stored_type(spec, field),
+    }
+}
+
+/// A bound among the parameters of a type.
+fn bound_in_type(digits: &str) -> String {
+    if digits.starts_with('-') { format!("{{ {} }}", grouped(digits)) } else { grouped(digits) }
+}
+
+/// What a filter holds, without the `Option`: any value of the field's form.
+pub(super) fn filter_type(spec: &Spec, field: &Field) -> String {
+    match &field.kind {
+        Kind::String | Kind::Text | Kind::Email => {
+            format!("SingleLine<1, {}>", grouped(&longest(field).to_string()))
+        }
+        Kind::Url => "WebUrl".into(),
+        Kind::Int => "AnyInt".into(),
+        Kind::BigInt => "SafeInt".into(),
         _ => stored_type(spec, field),
     }
 }
@@ -85,12 +121,9 @@ pub(super) fn create(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
         (Some(_), Some(function)) => Some(format!("default = \"{}\"", function.name)),
     };
     attributes.extend(serde_attribute(field, &default.as_deref().into_iter().collect::<Vec<_>>()));
-    let mut parts = schema(field, field.optional, sample);
+    let mut parts = schema(field, sample);
     if let Some(default) = &field.default {
-        parts.insert(
-            parts.len().saturating_sub(1),
-            format!("required = false, default = {}", literal(field, default)),
-        );
+        parts.insert(0, format!("required = false, default = {}", literal(field, default)));
     }
     attributes.extend(attribute("schema", &parts));
     Typed { type_name: optional(body_type(spec, field), field.optional), attributes, value: String::new() }
@@ -99,17 +132,14 @@ pub(super) fn create(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
 pub(super) fn update(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     let body = body_type(spec, field);
     let mut attributes = Vec::new();
-    let mut parts = schema(field, true, sample);
+    let mut parts = schema(field, sample);
     let type_name = if field.optional {
         attributes.extend(serde_attribute(field, &["default"]));
-        if !parts.iter().any(|part| part.starts_with("value_type")) {
-            parts.insert(0, format!("value_type = Option<{body}>"));
-        }
+        parts.insert(0, format!("value_type = Option<{body}>"));
         format!("Patch<{body}>")
     } else {
         attributes.extend(serde_attribute(field, &["default", "deserialize_with = \"patch::required\""]));
-        let at = parts.iter().position(|part| !part.starts_with("value_type")).unwrap_or(parts.len());
-        parts.insert(at, "nullable = false".to_owned());
+        parts.insert(0, "nullable = false".to_owned());
         format!("Option<{body}>")
     };
     attributes.push(garde(field, true));
@@ -136,7 +166,8 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
                 format!("urls.get(&{own}).cloned()")
             };
         }
-        Kind::Email => parts.push("format = Email".to_owned()),
+        // In quotes, or it would pass for the type of that name and keep its import.
+        Kind::Email => parts.push("format = \"email\"".to_owned()),
         Kind::Url => parts.push("format = Uri".to_owned()),
         _ => {}
     }

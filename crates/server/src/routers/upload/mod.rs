@@ -18,16 +18,18 @@ use upload::dto::{
     UploadId, UploadKind,
 };
 use upload::error::UploadError;
-use upload::service;
+use upload::service::{self, UploadService};
 use upload::storage::Reading;
 
-use crate::context::Context;
+mod bounds;
+pub mod embedded_store;
+mod module;
+mod rules;
 
-/// The tags of these routes.
-pub const TAGS: &[(&str, &str)] = &[("uploads", "Files, which go straight to the object store.")];
+pub use module::MODULE;
 
 /// Registers the routes.
-pub fn configure(routes: &mut Routes<'_, '_>) {
+fn configure(routes: &mut Routes<'_, '_>) {
     routes
         .handle(create_upload)
         .handle(list_uploads)
@@ -56,12 +58,12 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
         ))))]
 #[post("/api/v1/uploads")]
 async fn create_upload(
-    context: web::Data<Context>,
+    uploads: web::Data<UploadService>,
     CurrentUser(principal): CurrentUser,
     db: Write,
     Body(body): Body<CreateUpload>,
 ) -> Result<Created<CreatedUpload>, ApiError> {
-    let made = service::create(&db, &context.storage, &context.uploads, &principal, body).await?;
+    let made = service::create(&db, &uploads.storage, &uploads.settings, &principal, body).await?;
     db.created(format!("/api/v1/uploads/{}", made.upload.id), made).await
 }
 
@@ -127,14 +129,14 @@ async fn get_upload(
     ))]
 #[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
-    context: web::Data<Context>,
+    uploads: web::Data<UploadService>,
     CurrentUser(principal): CurrentUser,
     PathId(id): PathId<UploadKind>,
     ReadPrimary(reader): ReadPrimary,
     db: Write,
     _body: OptionalBody<CompleteUpload>,
 ) -> Result<Updated<Upload>, ApiError> {
-    let upload = service::complete(&reader, &db, &context.storage, &principal, id).await?;
+    let upload = service::complete(&reader, &db, &uploads.storage, &principal, id).await?;
     db.updated(upload).await
 }
 
@@ -156,7 +158,7 @@ async fn complete_upload(
     ))]
 #[get("/api/v1/uploads/{upload_id}/download")]
 async fn download_upload(
-    context: web::Data<Context>,
+    uploads: web::Data<UploadService>,
     MaybeUser(principal): MaybeUser,
     PathId(id): PathId<UploadKind>,
     ReadPrimary(db): ReadPrimary,
@@ -167,7 +169,7 @@ async fn download_upload(
     let reading = if head.is_some() { Reading::Head } else { Reading::Get };
     let how = (reading, query.disposition);
     let principal = principal.as_deref();
-    let download = service::download(&db, &context.storage, &context.uploads, principal, id, how).await?;
+    let download = service::download(&db, &uploads.storage, &uploads.settings, principal, id, how).await?;
     Ok(Downloaded(download))
 }
 

@@ -9,7 +9,7 @@ use user::event::UserCreated;
 
 /// Greets whoever has an account now, at the address that they gave. Nothing that they typed stands in it: the address may be
 /// somebody else's, who would read a stranger's words in our name.
-pub struct Welcome {
+pub(super) struct Welcome {
     /// Where the account is.
     pub databases: Databases,
     /// The name that people see.
@@ -23,7 +23,7 @@ pub struct Welcome {
 impl Welcome {
     /// The subscriber.
     #[must_use]
-    pub fn subscriber(self) -> Subscriber {
+    pub(super) fn subscriber(self) -> Subscriber {
         Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(self))
     }
 }

@@ -9,7 +9,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::Auth;
 use auth::dto::{
-    Device, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer, TokenForm, Transport,
+    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer,
+    TokenForm, Transport,
 };
 use auth::error::AuthError;
 use auth::service::{self, Refreshed};
@@ -27,27 +28,30 @@ use http_kit::state::{State, state};
 use http_kit::write::{Answer, Finished, Write};
 use serde::Serialize;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::field::TextField as _;
 use shared_kernel::id::SessionId;
 use shared_kernel::principal::Principal;
-use shared_kernel::text::Line;
+use shared_kernel::secrecy::{ExposeSecret as _, SecretString};
 use user::error::UserError;
 use utoipa::ToSchema;
 
-use crate::context::Context;
+mod admin;
+mod module;
+mod rules;
+mod welcome;
 
-/// The tags of these routes.
-pub const TAGS: &[(&str, &str)] = &[("auth", "Signing up, in and out.")];
+pub use module::MODULE;
 
 /// The cookie that carries the refresh token. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`
 /// (RFC 6265bis, section 4.1.3.2).
-pub const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
+const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
 
 /// The path of the OAuth 2.0 token endpoint.
-pub const TOKEN_URL: &str = "/api/v1/auth/token";
+const TOKEN_URL: &str = "/api/v1/auth/token";
 
 /// The port by which HTTP recognises access tokens.
 #[derive(Debug)]
-pub struct Recognition(pub Arc<Auth>);
+struct Recognition(Arc<Auth>);
 
 impl Authenticator for Recognition {
     fn authenticate<'a>(&'a self, token: Option<&'a str>) -> BoxFuture<'a, Result<Arc<Principal>, ApiError>> {
@@ -64,7 +68,7 @@ fn device(client: ClientInfo) -> Device {
 }
 
 /// Registers the routes.
-pub fn configure(routes: &mut Routes<'_, '_>) {
+fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(signup).handle(login).handle(get_token).handle(refresh).handle(logout).handle(jwks);
 }
 
@@ -88,14 +92,14 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
     ))]
 #[post("/api/v1/auth/signup")]
 async fn signup(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     db: Write,
     client: ClientInfo,
     Body(body): Body<Signup>,
 ) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::signup(&context.auth, &db, device(client), body).await?;
-    signed_in(db, &context, StatusCode::CREATED, transport, answer).await
+    let answer = service::signup(&auth, &db, device(client), body).await?;
+    signed_in(db, &auth, StatusCode::CREATED, transport, answer).await
 }
 
 /// Log in
@@ -113,15 +117,15 @@ async fn signup(
     ))]
 #[post("/api/v1/auth/login")]
 async fn login(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     ReadPrimary(reader): ReadPrimary,
     mut db: Write,
     client: ClientInfo,
     Body(body): Body<Login>,
 ) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::login(&context.auth, &reader, &mut db, device(client), body).await?;
-    signed_in(db, &context, StatusCode::OK, transport, answer).await
+    let answer = service::login(&auth, &reader, &mut db, device(client), body).await?;
+    signed_in(db, &auth, StatusCode::OK, transport, answer).await
 }
 
 /// Refresh
@@ -139,7 +143,7 @@ async fn login(
     ))]
 #[post("/api/v1/auth/refresh")]
 async fn refresh(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     db: Write,
     OptionalBody(body): OptionalBody<Refresh>,
@@ -156,8 +160,8 @@ async fn refresh(
         Transport::Cookie => without_cookie(request.headers(), error),
     };
     let token = token.ok_or_else(|| refusal(AuthError::InvalidRefreshToken))?;
-    match service::refresh(&context.auth, &db, &token).await.map_err(refusal)? {
-        Refreshed::Session(answer) => signed_in(db, &context, StatusCode::OK, transport, *answer).await,
+    match service::refresh(&auth, &db, &token).await.map_err(refusal)? {
+        Refreshed::Session(answer) => signed_in(db, &auth, StatusCode::OK, transport, *answer).await,
         // The end of the session is committed, although the answer is an error.
         Refreshed::Reused => Err(db.refused(refusal(AuthError::RefreshTokenReused)).await),
     }
@@ -190,13 +194,13 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
     ))]
 #[post("/api/v1/auth/logout")]
 async fn logout(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     db: Write,
     OptionalBody(body): OptionalBody<Refresh>,
 ) -> Result<Finished, ApiError> {
-    let sessions = sessions_named(&context.auth, &request, body.refresh_token).await?;
-    service::logout(&context.auth, &db, &sessions).await?;
+    let sessions = sessions_named(&auth, &request, body.refresh_token).await?;
+    service::logout(&auth, &db, &sessions).await?;
     let answer = Answer::new(StatusCode::NO_CONTENT);
     let answer = match removal(request.headers()) {
         Some(cookie) => with_cookie(answer, &cookie)?,
@@ -245,7 +249,7 @@ async fn sessions_named(
     ))]
 #[post("/api/v1/auth/token")]
 async fn get_token(
-    context: web::Data<Context>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     ReadPrimary(reader): ReadPrimary,
     mut db: Write,
@@ -258,11 +262,11 @@ async fn get_token(
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
-            let credentials = credentials(&username, password)?;
-            service::login(&context.auth, &reader, &mut db, device(client), credentials).await
+            let credentials = credentials(&username, &password)?;
+            service::login(&auth, &reader, &mut db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
-            match service::refresh(&context.auth, &db, &token).await {
+            match service::refresh(&auth, &db, &token).await {
                 Ok(Refreshed::Session(answer)) => Ok(*answer),
                 Ok(Refreshed::Reused) => {
                     // The end of the session is committed, although the answer is an error.
@@ -294,12 +298,12 @@ async fn get_token(
     Ok(db.finish(answer).await?)
 }
 
-fn credentials(username: &str, password: Password) -> Result<Login, TokenError> {
-    let wrong = || refused_grant(AuthError::InvalidCredentials);
-    let identifier = Line::new(username).map_err(|_| wrong())?;
-    let too_long =
-        identifier.chars().count() > 254 || password.expose().chars().count() > Password::MAX_LENGTH;
-    if too_long { Err(wrong()) } else { Ok(Login { identifier, password, transport: Transport::Body }) }
+/// What breaks a rule of a name or a password is nobody's.
+fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenError> {
+    match (Identifier::parse(username), Password::parse(password.expose_secret())) {
+        (Ok(identifier), Ok(password)) => Ok(Login { identifier, password, transport: Transport::Body }),
+        _ => Err(refused_grant(AuthError::InvalidCredentials)),
+    }
 }
 
 /// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;
@@ -327,8 +331,8 @@ fn basic_credentials(headers: &HeaderMap) -> Option<&str> {
 #[utoipa::path(tag = "auth", operation_id = "jwks", security(()),
     responses((status = 200, description = "A JSON Web Key Set.", body = KeySet)))]
 #[get("/.well-known/jwks.json")]
-async fn jwks(context: web::Data<Context>) -> Result<impl Responder, ApiError> {
-    let keys = service::published_keys(&context.auth).await?;
+async fn jwks(auth: web::Data<Auth>) -> Result<impl Responder, ApiError> {
+    let keys = service::published_keys(&auth).await?;
     // A rotated key stays here until its last token has expired, so an old copy does no harm.
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(keys))
 }
@@ -368,14 +372,14 @@ struct PublicKey {
 /// Commits and answers with a session, whose refresh token is in the body or in the cookie.
 async fn signed_in(
     db: Write,
-    context: &Context,
+    auth: &Auth,
     status: StatusCode,
     transport: Transport,
     mut session: SessionAnswer,
 ) -> Result<Finished, ApiError> {
     let cookie = match transport {
         Transport::Body => None,
-        Transport::Cookie => session.refresh_token.take().map(|token| refresh_cookie(context, token)),
+        Transport::Cookie => session.refresh_token.take().map(|token| refresh_cookie(auth, token)),
     };
     let mut answer = Answer::json(status, &session)?;
     if let Some(cookie) = cookie {
@@ -399,9 +403,9 @@ fn removal(headers: &HeaderMap) -> Option<Cookie<'static>> {
     Some(cookie)
 }
 
-fn refresh_cookie(context: &Context, token: String) -> Cookie<'static> {
+fn refresh_cookie(auth: &Auth, token: String) -> Cookie<'static> {
     let mut cookie = cookie(token);
-    let seconds = i64::try_from(context.session_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let seconds = i64::try_from(auth.session_lifetime().as_secs()).unwrap_or(i64::MAX);
     cookie.set_max_age(CookieDuration::seconds(seconds));
     cookie
 }

@@ -1,0 +1,109 @@
+//! A domain as the server sees it: one value that has everything which the server needs to know of it.
+//!
+//! Each file in [`routers`](crate::routers) that is named in the list of domains has one, `MODULE`. A domain without state names its
+//! tags, its routes, its problems and its tables:
+//!
+//! ```
+//! use http_kit::routes::Routes;
+//! use server::module::Module;
+//!
+//! pub static MODULE: Module = Module {
+//!     tags: &[("notes", "Short texts.")],
+//!     routes: configure,
+//!     ..Module::EMPTY
+//! };
+//!
+//! fn configure(_routes: &mut Routes<'_, '_>) {
+//!     // routes.handle(create_note).handle(list_notes);
+//! }
+//! # assert_eq!(MODULE.tags.len(), 1);
+//! ```
+//!
+//! # Giving a domain more
+//!
+//! | it has | field | see |
+//! |---|---|---|
+//! | settings | [`settings`](Module::settings) | [`SectionReader::read`] |
+//! | state for its handlers | [`start`](Module::start) | [`Wiring::state`] |
+//! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
+//! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
+//! | something that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
+//! | commands | [`commands`](Module::commands) | [`Verb`] |
+//! | something to tell pages before sign-in | [`installation`](Module::installation) | [`Members`] |
+//!
+//! Modules start in the order of the list; none may count on another's state at its own start.
+
+use futures_util::future::LocalBoxFuture;
+use http_kit::routes::Routes;
+use shared_kernel::error::Problem;
+use shared_kernel::resource::Resource;
+use utoipa::openapi::OpenApi;
+
+use crate::cli::{CommandError, Invocation};
+use crate::config::{Config, SectionReader};
+use crate::routers::installation::Members;
+use crate::wiring::Wiring;
+
+/// What a domain gives the server.
+pub struct Module {
+    /// Tags of the OpenAPI document with their descriptions.
+    pub tags: &'static [(&'static str, &'static str)],
+    /// Registers the handlers.
+    pub routes: fn(&mut Routes<'_, '_>),
+    /// Errors that answers can name, for the catalogue.
+    pub problems: &'static [&'static Problem],
+    /// Tables, as far as other domains may know of them.
+    pub resources: &'static [Resource],
+    /// Reads the sections of the configuration. Nothing when a key has no usable value; that was noted then.
+    pub settings: fn(&mut SectionReader<'_, '_>) -> Option<()>,
+    /// Members of `GET /api/v1/config`.
+    pub installation: fn(&Config) -> Result<Members, CommandError>,
+    /// Writes bounds that the configuration decides into the OpenAPI document.
+    pub document: fn(&Config, &mut OpenApi) -> Result<(), CommandError>,
+    /// Names of what the server is not ready without, with their descriptions. [`start`](Self::start) says how each is asked.
+    pub dependencies: &'static [(&'static str, &'static str)],
+    /// Makes the state and registers subscribers and periodic work.
+    pub start: for<'w, 'a> fn(&'w mut Wiring<'a>) -> LocalBoxFuture<'w, Result<(), CommandError>>,
+    /// Commands of the binary.
+    pub commands: &'static [Verb],
+    /// How users sign in, by the one module that recognises them.
+    pub sign_in: Option<SignIn>,
+}
+
+/// How users sign in, as far as HTTP has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn {
+    /// Path of the OAuth 2.0 token endpoint.
+    pub token_url: &'static str,
+    /// Answer to who is not signed in.
+    pub unauthenticated: &'static Problem,
+    /// Cookie that authenticates where an operation takes cookies.
+    pub session_cookie: &'static str,
+    /// Answers below this path are never stored.
+    pub no_store_below: &'static str,
+}
+
+impl Module {
+    /// A module without anything, for the fields that a domain does not need.
+    pub const EMPTY: Self = Self {
+        tags: &[],
+        routes: |_| {},
+        problems: &[],
+        resources: &[],
+        settings: |_| Some(()),
+        installation: |_| Ok(Members::default()),
+        document: |_, _| Ok(()),
+        dependencies: &[],
+        start: |_| Box::pin(async { Ok(()) }),
+        commands: &[],
+        sign_in: None,
+    };
+}
+
+/// A command of the binary: `ashlar <name> …`.
+pub struct Verb {
+    /// Its name, arguments and help; the name is what it is found by.
+    pub command: fn() -> clap::Command,
+    /// Runs it.
+    pub run: fn(Invocation) -> LocalBoxFuture<'static, Result<(), CommandError>>,
+}

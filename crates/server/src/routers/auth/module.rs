@@ -1,0 +1,71 @@
+//! What sign-in gives the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Auth;
+use auth::error::AuthError;
+use auth::service;
+use auth::settings::AuthSettings;
+use futures_util::future::FutureExt as _;
+
+use super::welcome::Welcome;
+use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
+use crate::cli::CommandError;
+use crate::config::{SectionReader, without_slash};
+use crate::module::{Module, SignIn, Verb};
+use crate::wiring::Wiring;
+
+/// Sign-in.
+pub static MODULE: Module = Module {
+    tags: &[("auth", "Signing up, in and out.")],
+    routes: configure,
+    problems: auth::error::PROBLEMS,
+    resources: service::RESOURCES,
+    settings,
+    installation: rules::members,
+    start: |wiring| start(wiring).boxed_local(),
+    commands: &[Verb { command: admin::commands, run: |invocation| admin::run(invocation).boxed_local() }],
+    sign_in: Some(SignIn {
+        token_url: TOKEN_URL,
+        unauthenticated: AuthError::INVALID_TOKEN,
+        session_cookie: REFRESH_COOKIE,
+        no_store_below: "/api/v1/auth/",
+    }),
+    ..Module::EMPTY
+};
+
+/// How often ended sessions are looked for.
+const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+
+fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {
+    reader.read::<AuthSettings>(reader.public_url)?;
+    Some(())
+}
+
+async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
+    let config = wiring.config;
+    let mut settings = config.section::<AuthSettings>()?.clone();
+    settings.follow(&config.configured_url, &config.server.public_url);
+    let welcome = Welcome {
+        databases: wiring.databases.clone(),
+        project_name: config.project_name.clone(),
+        sign_in_page: (settings.link_base != config.server.public_url)
+            .then(|| without_slash(&settings.link_base).to_owned()),
+        mailer: wiring.mailer.clone(),
+    };
+    wiring.subscribe(welcome.subscriber());
+    let auth = Arc::new(Auth::open(settings, wiring.databases.clone(), wiring.secret).await?);
+    wiring.authenticate(Arc::new(Recognition(auth.clone())));
+    let purged = auth.clone();
+    wiring.every(PURGE_INTERVAL, move || purge(purged.clone()));
+    wiring.state(auth);
+    Ok(())
+}
+
+/// Removes the sessions that ended long ago.
+async fn purge(auth: Arc<Auth>) {
+    if let Err(error) = service::purge_sessions(&auth).await {
+        tracing::warn!(?error, "ended sessions cannot be removed now; the next run tries again");
+    }
+}

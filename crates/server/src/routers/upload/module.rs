@@ -1,0 +1,131 @@
+//! What uploads give the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use configuration::{Environment, without_slash};
+use futures_util::future::{FutureExt as _, ready};
+use secrecy::ExposeSecret as _;
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::session::Databases;
+use upload::files::SignedFiles;
+use upload::service::{self, UploadService};
+use upload::settings::{StorageSettings, UploadSettings};
+use upload::storage::Storage;
+use upload_port::Files;
+
+use super::embedded_store::{self, EmbeddedStore};
+use super::{bounds, configure, rules};
+use crate::cli::{CommandError, Invocation, print};
+use crate::config::SectionReader;
+use crate::module::{Module, Verb};
+use crate::wiring::Wiring;
+
+/// Uploads.
+pub static MODULE: Module = Module {
+    tags: &[("uploads", "Files, which go straight to the object store.")],
+    routes: configure,
+    problems: upload::error::PROBLEMS,
+    resources: service::RESOURCES,
+    settings,
+    installation: rules::members,
+    document: bounds::write,
+    dependencies: &[("storage", "The object store.")],
+    start: |wiring| start(wiring).boxed_local(),
+    commands: &[Verb { command: commands, run: |invocation| ready(run(invocation)).boxed_local() }],
+    ..Module::EMPTY
+};
+
+/// How often deleted uploads are looked for.
+const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+
+fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {
+    let storage = reader.read::<StorageSettings>(())?;
+    let embedded = reader.read::<EmbeddedStore>(())?;
+    let uploads = reader.read::<UploadSettings>(())?;
+    // Else a file of the largest size would be told to come back for ever.
+    let largest = uploads.max_size.unsigned_abs();
+    let has_room = storage.endpoint.is_some() || embedded.unfinished_bytes >= largest;
+    let must = format!("be {largest} at least, which is `uploads.max_size`");
+    reader.keys.must("storage.embedded_unfinished_bytes", has_room, &must);
+    Some(())
+}
+
+async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
+    let config = wiring.config;
+    let settings = config.section::<UploadSettings>()?.clone();
+    let configured = config.section::<StorageSettings>()?.clone();
+    let is_embedded = configured.endpoint.is_none();
+    let storage = if is_embedded { embedded_store::open(wiring, configured).await? } else { configured };
+    if let Some(public) = storage.public_endpoint.as_ref().or(storage.endpoint.as_ref()) {
+        wiring.serves("Objects", public.clone());
+    }
+    let storage = Storage::new(&storage, wiring.databases.clock().clone());
+    if !is_embedded && config.environment == Environment::Development {
+        make_bucket(&storage).await;
+    }
+    let asked = storage.clone();
+    wiring.depend("storage", move || {
+        let storage = asked.clone();
+        async move { storage.ping().await.is_ok() }
+    });
+    let files: Arc<dyn Files> = Arc::new(SignedFiles::new(storage.clone(), settings.url_ttl));
+    wiring.state(files);
+    let uploads = Arc::new(UploadService { storage, settings });
+    let (purged, databases) = (uploads.clone(), wiring.databases.clone());
+    wiring.every(PURGE_INTERVAL, move || purge(purged.clone(), databases.clone()));
+    wiring.state(uploads);
+    Ok(())
+}
+
+/// For a store that a developer just started. Readiness tells if this did not work.
+async fn make_bucket(storage: &Storage) {
+    if let Err(error) = storage.ensure_bucket().await {
+        tracing::warn!(?error, "the bucket cannot be made; uploads fail until it is there");
+    }
+}
+
+/// Removes what was deleted or given up long ago.
+async fn purge(uploads: Arc<UploadService>, databases: Databases) {
+    if let Err(error) = service::purge(&databases, &uploads.storage, &uploads.settings).await {
+        tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
+    }
+}
+
+/// Look after uploads
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Parser)]
+#[command(name = "uploads")]
+enum UploadsCommand {
+    /// Print where the object store is and the secret key that opens it, as JSON, for an S3 client
+    Credentials,
+}
+
+fn commands() -> clap::Command {
+    <UploadsCommand as clap::CommandFactory>::command()
+}
+
+fn run(invocation: Invocation) -> Result<(), CommandError> {
+    match invocation.arguments()? {
+        UploadsCommand::Credentials => print(&credentials(invocation)?),
+    }
+}
+
+/// What an S3 client needs to get at the objects, as JSON. The keys of the embedded store are derived and stand nowhere else.
+fn credentials(invocation: Invocation) -> Result<String, CommandError> {
+    let config = invocation.load()?.resolve()?;
+    let secret = SecretKey::new(&config.secret_key)?;
+    let storage = embedded_store::with_keys(config.section::<StorageSettings>()?.clone(), &secret);
+    let endpoint = storage.endpoint.map_or_else(
+        || Ok(format!("http://{}", embedded_store::address(&config)?)),
+        |endpoint| Ok::<_, CommandError>(without_slash(&endpoint).to_owned()),
+    )?;
+    let credentials = serde_json::json!({
+        "endpoint": endpoint,
+        "region": storage.region,
+        "bucket": storage.bucket,
+        "path_style": storage.path_style,
+        "access_key": storage.access_key.expose_secret(),
+        "secret_key": storage.secret_key.expose_secret(),
+    });
+    Ok(format!("{credentials}\n"))
+}
