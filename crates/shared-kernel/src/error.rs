@@ -352,13 +352,12 @@ pub static UNAVAILABLE: Problem = Problem {
 };
 
 /// The problems that the kernel itself can answer with.
-pub static PROBLEMS: &[&Problem] =
-    &[
-        &VALIDATION_FAILED,
-        &PRECONDITION_FAILED,
-        &STILL_REFERENCED,
-        &NOT_OWNER,
-        &USER_REQUIRED,
-        &INTERNAL,
-        &UNAVAILABLE,
-    ];
+pub static PROBLEMS: &[&Problem] = &[
+    &VALIDATION_FAILED,
+    &PRECONDITION_FAILED,
+    &STILL_REFERENCED,
+    &NOT_OWNER,
+    &USER_REQUIRED,
+    &INTERNAL,
+    &UNAVAILABLE,
+];

@@ -38,9 +38,9 @@ pub enum KernelError {
     /// The principal acts for no user, and only a user has rows of their own.
     #[error(transparent)]
     UserRequired(#[from] UserRequired),
-    /// The URL of a file that a row refers to cannot be made.
+    /// What another domain was asked for, by a port that it implements, cannot be had.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Port(Box<dyn Error + Send + Sync>),
 }
 
 impl KernelError {
@@ -68,7 +68,7 @@ impl DomainError for KernelError {
             Self::Referenced { .. } => &STILL_REFERENCED,
             Self::NotOwner => &NOT_OWNER,
             Self::UserRequired(error) => error.problem(),
-            Self::Files(_) => &INTERNAL,
+            Self::Port(_) => &INTERNAL,
         }
     }
 
@@ -91,8 +91,3 @@ impl DomainError for UserRequired {
         &USER_REQUIRED
     }
 }
-
-/// The URL of a file cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the URL of a file cannot be made")]
-pub struct FilesError(#[source] pub Box<dyn Error + Send + Sync>);

@@ -13,8 +13,8 @@ use std::str::FromStr;
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
-    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult, QuerySelect as _, Select,
-    UpdateMany,
+    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult,
+    QuerySelect as _, Select, UpdateMany,
 };
 
 use crate::contact;
@@ -326,8 +326,7 @@ pub trait Scoped: Repository {
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
         let visible = Self::visible(principal).filter(Self::Entity::ID.eq(id));
         // As an `UPDATE` locks it: rows that only refer to it are still written.
-        let changeable =
-            visible.clone().filter(Self::changeable_by(principal)).lock(LockType::NoKeyUpdate);
+        let changeable = visible.clone().filter(Self::changeable_by(principal)).lock(LockType::NoKeyUpdate);
         async move {
             let row = session.one(changeable).await?;
             if row.is_none() && session.one(visible).await?.is_some() {

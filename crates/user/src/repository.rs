@@ -89,8 +89,11 @@ impl Users {
 }
 
 fn select(filter: &UserFilter) -> Select<Entity> {
-    let rows =
-        if filter.deleted { Entity::find().filter(Column::DeletedAt.is_not_null()) } else { Users::unscoped() };
+    let rows = if filter.deleted {
+        Entity::find().filter(Column::DeletedAt.is_not_null())
+    } else {
+        Users::unscoped()
+    };
     let conditions = Condition::all()
         .add_option(filter.q.as_deref().map(matches))
         .add_option(filter.status.map(|status| Column::Status.eq(Status::from(status))))

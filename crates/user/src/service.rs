@@ -16,8 +16,11 @@ use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
-pub static RESOURCES: &[Resource] =
-    &[Resource { referable: Users::referable_by, active: Users::active, ..Resource::visible_to_all("users") }];
+pub static RESOURCES: &[Resource] = &[Resource {
+    referable: Users::referable_by,
+    active: Users::active,
+    ..Resource::visible_to_all("users")
+}];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///

@@ -13,7 +13,6 @@ mod common;
 mod connecting;
 
 mod events;
-mod files;
 mod full_disk;
 mod pages;
 mod pool;

@@ -239,8 +239,9 @@ async fn a_cursor_of_one_list_is_none_of_another() {
     let database = database().await;
     fill(&database).await;
     let reader = database.read(None);
-    let page =
-        page::fetch(&reader, Widgets::unscoped(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
+    let page = page::fetch(&reader, Widgets::unscoped(), &PageRequest::first(10), Order::newest_first())
+        .await
+        .unwrap();
     let request = PageRequest::after(10, page.next_cursor.unwrap());
     let rows = live::<user_row::Entity>();
     let refused = page::fetch(&reader, rows, &request, Order::newest_first()).await.unwrap_err();
@@ -258,8 +259,9 @@ async fn the_total_counts_what_is_selected_and_no_more() {
     commit(gone).await;
     let reader = database.read(None);
     let by_rank = Order::by("rank", Column::Rank, Direction::Descending);
-    let first =
-        Widgets::page(&reader, Widgets::unscoped(), &PageRequest::first(20).with_total(), by_rank).await.unwrap();
+    let first = Widgets::page(&reader, Widgets::unscoped(), &PageRequest::first(20).with_total(), by_rank)
+        .await
+        .unwrap();
     assert_eq!((first.items.len(), first.total), (20, Some(50)));
     let request = PageRequest::after(40, first.next_cursor.unwrap()).with_total();
     let second = Widgets::page(&reader, Widgets::unscoped(), &request, by_rank).await.unwrap();

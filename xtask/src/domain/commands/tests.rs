@@ -30,6 +30,8 @@ const FILES: &[(&str, &str)] = &[
         "crates/user/Cargo.toml",
         "[package]\nname = \"user\"\ndescription = \"Accounts.\"\nedition = \"2024\"\n",
     ),
+    ("crates/upload-port/Cargo.toml", "[package]\nname = \"upload-port\"\nedition = \"2024\"\n"),
+    ("crates/upload-port/src/lib.rs", "//! Ids.\n"),
     ("crates/user/src/lib.rs", "impl IdKind for User {\n    const PREFIX: &'static str = \"abc\";\n}\n"),
     (
         "crates/server/Cargo.toml",

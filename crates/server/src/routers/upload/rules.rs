@@ -4,9 +4,9 @@ use serde::Serialize;
 use upload::settings::UploadSettings;
 use utoipa::ToSchema;
 
-use crate::cli::CommandError;
 use crate::config::Config;
-use crate::routers::installation::Members;
+use crate::console::CommandError;
+use crate::members::Members;
 
 /// What uploads add to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -29,9 +29,7 @@ struct UploadRules {
 /// The rules of this configuration.
 pub(super) fn members(config: &Config) -> Result<Members, CommandError> {
     let settings = config.section::<UploadSettings>()?;
-    let uploads = UploadRules {
-        max_size: settings.max_size.unsigned_abs(),
-        types: settings.allowed_types.clone(),
-    };
+    let uploads =
+        UploadRules { max_size: settings.max_size.unsigned_abs(), types: settings.allowed_types.clone() };
     Members::of(&Rules { uploads })
 }
