@@ -9,7 +9,7 @@ use reqwest::Method;
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
 use server::application::{Addresses, Application};
-use server::config::{Config, Sources};
+use server::config::Sources;
 use server::settings;
 use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
