@@ -10,6 +10,7 @@
 //! | [`raw`] | HTTP by hand, for requests that no client would send |
 //! | [`proxy`] | a way to a server that can break |
 //! | [`process`] | the binary, to be stopped and killed |
+//! | [`resource`] | what every resource promises, asked of any |
 //! | [`store`] | a picture, and presigned URLs made by hand |
 //! | [`token`] | access tokens made by hand |
 //! | [`uploads`] | uploads that other things refer to |
@@ -32,6 +33,7 @@ pub mod load;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod resource;
 pub mod server;
 pub mod store;
 pub mod token;

@@ -48,8 +48,9 @@ async fn get_nested(
 const NESTED_TEST: &str = r#"
 #[tokio::test]
 async fn a_route_below_another_domains_works() {
-    let (server, ada) = house().await;
-    let (item, other) = (create(&server, &ada, 1).await, create(&server, &ada, 2).await);
+    let (server, ada) = OrderItems::server().await;
+    let (item, other) =
+        (OrderItems::create(&server, &ada, 1).await, OrderItems::create(&server, &ada, 2).await);
     let nested = |order: &Value| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         format!("ORDERS/{}/items/{}", text(&order["order_id"]), text(&item["id"]))
