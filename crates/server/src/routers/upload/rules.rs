@@ -29,9 +29,7 @@ struct UploadRules {
 /// The rules of this configuration.
 pub(super) fn members(config: &Config) -> Result<Members, CommandError> {
     let settings = config.section::<UploadSettings>()?;
-    let uploads = UploadRules {
-        max_size: settings.max_size.unsigned_abs(),
-        types: settings.allowed_types.clone(),
-    };
+    let uploads =
+        UploadRules { max_size: settings.max_size.unsigned_abs(), types: settings.allowed_types.clone() };
     Members::of(&Rules { uploads })
 }
