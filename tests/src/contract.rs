@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use server::commands;
-use server::config::{Config, Sources};
+use server::config::Sources;
+use server::settings;
 
 /// What a `$ref` of the document stands for, and anything else itself.
 pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
@@ -59,7 +60,7 @@ pub struct Codes {
 /// What the server of this build lists. It does not depend on the configuration.
 pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
     let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
-    let config = Config::load(&sources).unwrap();
+    let config = settings::load(&sources).unwrap();
     Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false).unwrap()).unwrap())
 });
 

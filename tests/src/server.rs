@@ -9,7 +9,8 @@ use reqwest::Method;
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
 use server::application::{Addresses, Application};
-use server::config::{Config, Sources};
+use server::config::Sources;
+use server::settings;
 use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
@@ -259,7 +260,7 @@ impl TestServer {
 async fn run(environment: &[(String, String)], working_dir: &Path) -> Running {
     let sources =
         Sources { file: None, environment: environment.to_vec(), working_dir: working_dir.to_owned() };
-    let config = Config::load(&sources).unwrap().resolve().unwrap();
+    let config = settings::load(&sources).unwrap().resolve().unwrap();
     let (started, starts) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {

@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use shared_kernel::crypto::SecretKey;
+use shared_kernel::frozen::SIGNING_KEY_KEY;
 use shared_kernel::random;
 
 use crate::server::{SECRET_KEY, TestServer};
@@ -88,6 +89,6 @@ pub async fn own_key(server: &TestServer) -> Ed25519KeyPair {
     let (id, sealed): (String, Vec<u8>) =
         (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
     let secret = SecretKey::new(&SecretString::from(SECRET_KEY)).unwrap();
-    let private = secret.sealing_key("signing key").open(&sealed, &id).unwrap();
+    let private = secret.sealing_key(SIGNING_KEY_KEY).open(&sealed, &id).unwrap();
     Ed25519KeyPair::from_pkcs8_maybe_unchecked(&private).unwrap()
 }

@@ -140,7 +140,7 @@ mod tests {
         let (quick, full) = (names(&[], &[], false), names(&[], &[], true));
         assert_eq!(full.len(), STEPS.len());
         let left_out: Vec<_> = full.into_iter().filter(|name| !quick.contains(name)).collect();
-        assert_eq!(left_out, ["domains"]);
+        assert_eq!(left_out, ["domains", "renamed"]);
     }
 
     #[test]

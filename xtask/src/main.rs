@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again, and
-//! `cargo xtask new-domain` makes a new domain.
+//! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again,
+//! `cargo xtask new-domain` makes a new domain, and `cargo xtask rename` gives the product another name.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
@@ -15,7 +15,10 @@ mod markdown;
 mod node;
 mod output;
 mod process;
+mod product;
 mod python;
+mod rename;
+mod rustfmt;
 mod server;
 mod steps;
 mod workspace;
@@ -62,6 +65,8 @@ enum Task {
     NewMigration(new_migration::Options),
     /// List the domains, and how they were made.
     Domains(list::Options),
+    /// Give the product another name: its binary, variables, files and texts.
+    Rename(rename::Options),
 }
 
 fn main() -> ExitCode {
@@ -88,5 +93,6 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),
         Task::NewMigration(options) => new_migration::run(workspace, &options),
         Task::Domains(options) => list::run(workspace, &options),
+        Task::Rename(options) => rename::run(workspace, &options),
     }
 }

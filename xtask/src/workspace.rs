@@ -11,7 +11,7 @@ use crate::process::Invocation;
 /// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
 ///
 /// Any other crate there is a domain, with everything that follows.
-pub(crate) const NO_DOMAINS: [&str; 9] = [
+pub(crate) const NO_DOMAINS: [&str; 10] = [
     "configuration",
     "http-kit",
     "kernel-derive",
@@ -20,6 +20,7 @@ pub(crate) const NO_DOMAINS: [&str; 9] = [
     "server",
     "shared-kernel",
     "transport",
+    "upload-port",
     "workspace-features",
 ];
 
@@ -65,6 +66,13 @@ impl Workspace {
         let path = self.root.join(relative);
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         Ok(text.replace("\r\n", "\n"))
+    }
+
+    /// The text of a file as it is; none of one that is no text.
+    pub(crate) fn text(&self, relative: impl AsRef<Path>) -> Result<Option<String>> {
+        let path = self.root.join(relative);
+        let bytes = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
     }
 
     /// The files that git knows or would add, relative to the root.

@@ -14,13 +14,10 @@ use crate::table::Table;
 impl Table {
     /// The keys that the configuration `C` of a program reads.
     #[must_use]
-    pub fn of<C>(program: &'static str) -> Self
-    where
-        C: for<'a> Section<Given<'a> = ()>,
-    {
+    pub fn of<C: Section>(program: &'static str, given: C::Given<'_>) -> Self {
         let values = Figment::new();
         let mut keys = keys(program, &values, Path::new("."), Faults::default());
-        let _ = keys.section::<C>(());
+        let _ = keys.section::<C>(given);
         Self { program, rows: keys.readings.into_iter().map(|reading| reading.row).collect() }
     }
 
@@ -29,14 +26,15 @@ impl Table {
     /// # Errors
     ///
     /// The sentences that say why nothing can be started with it.
-    pub fn load<C>(&self, sources: &Sources) -> Result<(C, Effective), ConfigError>
-    where
-        C: for<'a> Section<Given<'a> = ()>,
-    {
+    pub fn load<C: Section>(
+        &self,
+        sources: &Sources,
+        given: C::Given<'_>,
+    ) -> Result<(C, Effective), ConfigError> {
         let mut faults = Faults::default();
         let values = sources.layers(self, &mut faults);
         let mut keys = keys(self.program, &values, &sources.working_dir, faults);
-        let config = keys.section::<C>(());
+        let config = keys.section::<C>(given);
         Ok((keys.faults.or(config)?, Effective::new(keys.readings)))
     }
 }

@@ -7,14 +7,14 @@ use crate::row::Row;
 /// The table of all keys of a program.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Name of the program, in lower case: the file, the prefix of variables and the advice to call `config --help` have it.
+    /// Name of the program, in lower case and with hyphens: the file, the prefix of variables and the advice to call `config --help` have it.
     pub(crate) program: &'static str,
     pub(crate) rows: Vec<Row>,
 }
 
-/// The beginning of all variables of a program.
+/// The beginning of all variables of a program. A shell takes no hyphens there.
 pub(crate) fn prefix(program: &str) -> String {
-    format!("{}_", program.to_ascii_uppercase())
+    format!("{}_", program.replace('-', "_").to_ascii_uppercase())
 }
 
 /// The variable that sets the key of this name.

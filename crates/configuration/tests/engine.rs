@@ -81,7 +81,7 @@ impl Section for Bulbs {
 }
 
 fn table() -> Table {
-    Table::of::<Lamp>("lamp")
+    Table::of::<Lamp>("lamp", ())
 }
 
 struct Setup(TempDir, Vec<(String, String)>);
@@ -102,11 +102,11 @@ impl Setup {
     }
 
     fn effective(&self) -> String {
-        table().load::<Lamp>(&self.sources()).unwrap().1.to_toml()
+        table().load::<Lamp>(&self.sources(), ()).unwrap().1.to_toml()
     }
 
     fn refusals(&self) -> Vec<String> {
-        table().load::<Lamp>(&self.sources()).unwrap_err().sentences().map(str::to_owned).collect()
+        table().load::<Lamp>(&self.sources(), ()).unwrap_err().sentences().map(str::to_owned).collect()
     }
 }
 
@@ -127,6 +127,12 @@ fn a_default_has_to_be_what_its_key_accepts() {
         sentence.starts_with("`bulbs.count` must be a whole number of bulbs from 1 to 9: "),
         "{sentence}"
     );
+}
+
+#[test]
+fn variables_have_no_hyphens() {
+    let reference = Table::of::<Lamp>("desk-lamp", ()).terminal();
+    assert!(reference.contains("(DESK_LAMP_BULBS__COUNT)"), "{reference}");
 }
 
 #[test]

@@ -245,6 +245,8 @@ fn header_of(status: StatusCode) -> Option<(&'static str, Header)> {
 fn merge(response: &mut Response, mut content: Content) {
     if let Some(RefOr::T(own)) = response.content.get_mut(CONTENT_TYPE) {
         content.examples.append(&mut own.examples);
+        // An answer that says more than every problem has a schema of its own.
+        content.schema = own.schema.take().or(content.schema);
     }
     response.content.insert(CONTENT_TYPE.to_owned(), content.into());
 }

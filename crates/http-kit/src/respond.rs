@@ -85,7 +85,7 @@ mod tests {
     use actix_web::body::to_bytes;
     use actix_web::http::StatusCode;
     use actix_web::test::TestRequest;
-    use shared_kernel::id::{UploadId, UserId};
+    use shared_kernel::id::{SessionId, UserId};
     use shared_kernel::repository::Revision;
 
     use super::*;
@@ -100,7 +100,7 @@ mod tests {
         const HOLDS_SIGNED_URLS: bool = true;
 
         fn revision(&self) -> Revision {
-            Revision::new(UploadId::from_bytes([1; 16]), 7)
+            Revision::new(SessionId::from_bytes([1; 16]), 7)
         }
     }
 

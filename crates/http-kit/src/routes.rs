@@ -52,7 +52,7 @@ mod tests {
     use actix_web::middleware::{Next, from_fn};
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
     use actix_web::{App, HttpMessage as _, get, post, web};
-    use shared_kernel::id::{Id, SessionKind, UploadKind, UserKind};
+    use shared_kernel::id::{Id, SessionKind, UserKind};
     use utoipa_actix_web::AppExt as _;
 
     use super::*;
@@ -78,8 +78,8 @@ mod tests {
     }
 
     #[utoipa::path]
-    #[get("/users/{user_id}/uploads/{upload_id}")]
-    async fn in_order(ids: PathIds<(Id<UserKind>, Id<UploadKind>)>) -> String {
+    #[get("/users/{user_id}/pairs/{session_id}")]
+    async fn in_order(ids: PathIds<(Id<UserKind>, Id<SessionKind>)>) -> String {
         format!("{} of {}", ids.0.1, ids.0.0)
     }
 
@@ -96,8 +96,8 @@ mod tests {
     }
 
     #[utoipa::path]
-    #[get("/users/{user_id}/both/{upload_id}")]
-    async fn one_of_two(id: PathId<UploadKind>) -> String {
+    #[get("/users/{user_id}/both/{session_id}")]
+    async fn one_of_two(id: PathId<SessionKind>) -> String {
         id.0.to_string()
     }
 
@@ -135,7 +135,6 @@ mod tests {
     }
 
     const USER: &str = "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
-    const UPLOAD: &str = "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
     const SESSION: &str = "ses_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
 
     #[actix_web::test]
@@ -150,18 +149,18 @@ mod tests {
 
     #[actix_web::test]
     async fn several_ids_are_taken_in_order_or_by_name() {
-        let path = format!("/users/{USER}/uploads/{UPLOAD}");
-        assert_eq!(get(&path).await, (200, format!("{UPLOAD} of {USER}")));
+        let path = format!("/users/{USER}/pairs/{SESSION}");
+        assert_eq!(get(&path).await, (200, format!("{SESSION} of {USER}")));
         let path = format!("/users/{USER}/sessions/{SESSION}");
         assert_eq!(get(&path).await, (200, format!("{SESSION} of {USER}")));
-        for wrong in [format!("/users/{UPLOAD}/uploads/{USER}"), format!("/users/{USER}/sessions/x")] {
+        for wrong in [format!("/users/{SESSION}/pairs/{USER}"), format!("/users/{USER}/sessions/x")] {
             assert_eq!(get(&wrong).await.0, 404, "{wrong}");
         }
     }
 
     #[actix_web::test]
     async fn one_id_is_never_taken_for_another() {
-        let path = format!("/users/{USER}/both/{UPLOAD}");
+        let path = format!("/users/{USER}/both/{SESSION}");
         assert_eq!(get(&path).await.0, 500, "which of the two is nobody's guess");
     }
 }

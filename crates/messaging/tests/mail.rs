@@ -20,7 +20,7 @@ fn mail(subject: &str, text: &str) -> Mail {
 
 fn mailer(folder: &Path) -> (FileMailer, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::new(Timestamp::from_unix_millis(1_800_000_000_000).unwrap()));
-    let from = "Ashlar <no-reply@example.com>".parse().unwrap();
+    let from = "Harbour <no-reply@example.com>".parse().unwrap();
     (FileMailer::new(folder, from, Arc::clone(&clock) as Arc<dyn Clock>), clock)
 }
 
@@ -72,7 +72,7 @@ fn decoded(header: &str) -> String {
 async fn a_mail_has_the_headers_that_it_needs_and_no_other() {
     let message = sent(mail("Welcome", "Good to have you here.\n")).await;
     assert_eq!(header(&message, "Date"), "Fri, 15 Jan 2027 08:00:00 +0000");
-    assert_eq!(header(&message, "From"), "Ashlar <no-reply@example.com>");
+    assert_eq!(header(&message, "From"), "Harbour <no-reply@example.com>");
     assert_eq!(header(&message, "To"), "ada@example.org");
     assert_eq!(header(&message, "Subject"), "Welcome");
     assert_eq!(header(&message, "Content-Type"), "text/plain; charset=utf-8");

@@ -15,6 +15,8 @@ pub struct ObjectStoreConfig {
     pub directory: PathBuf,
     /// The one bucket there is. It exists from the start.
     pub bucket: String,
+    /// How each file ends, by which the store knows its own: with another one it reads none of those that are there.
+    pub seal: [u8; 8],
     /// The region requests must be signed for.
     pub region: String,
     /// The access key requests must be signed with.

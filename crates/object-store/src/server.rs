@@ -147,9 +147,8 @@ impl Serving {
 }
 
 async fn open(config: &ObjectStoreConfig) -> Result<Store, ObjectStoreError> {
-    let (directory, bucket) = (config.directory.clone(), config.bucket.clone());
-    let most = config.limits.unfinished;
-    let opened = tokio::task::spawn_blocking(move || Store::open(&directory, &bucket, most)).await;
+    let settings = config.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&settings)).await;
     opened
         .map_err(io::Error::other)
         .flatten()

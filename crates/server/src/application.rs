@@ -15,21 +15,22 @@ use http_kit::serve::{Api, Serving, serve};
 use http_kit::state::{self, State};
 use http_kit::{docs, etag};
 use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
-use shared_kernel::clock::{SharedClock, SystemClock};
+use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::session::{ConnectError, DatabaseSettings, Databases};
+use shared_kernel::session::Databases;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use transport::{Limits, Listener, Patience, Stop};
+use transport::{Listener, Patience, Stop};
 use url::Url;
 
 use crate::claim::{self, Claim};
-use crate::cli::CommandError;
 use crate::config::Config;
+use crate::console::CommandError;
+use crate::databases::{make_folder, open_databases};
 use crate::document::document;
-use crate::logging;
 use crate::migrate;
+use crate::network::connection_limits;
 use crate::routers::health::Checks;
 use crate::routers::installation::Installation;
 use crate::routers::{self, MODULES};
@@ -94,7 +95,7 @@ impl Application {
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
         let origins = origins(&config);
-        let databases = open_databases(&config, clock, &secret).await?;
+        let databases = open_databases(&config, clock, &secret, routers::resources()).await?;
         migrate::at_start(&config, databases.primary()).await?;
         let mailer = mailer(&config, &databases)?;
         let mut wiring = Wiring {
@@ -239,16 +240,6 @@ fn http_state(
     })
 }
 
-pub(crate) fn connection_limits(config: &Config) -> Limits {
-    let server = &config.server;
-    Limits {
-        in_all: server.connections,
-        // A load test comes from one machine.
-        per_address: if config.limits.enabled { server.connections_per_address } else { usize::MAX },
-        exempt: server.trusted_proxies.clone(),
-    }
-}
-
 fn serving(config: &Config) -> Serving {
     let server = &config.server;
     let patience =
@@ -280,50 +271,6 @@ fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + '
 fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
     let from: Mailbox = config.mail.from.parse()?;
     Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
-}
-
-/// Where a listener that listens everywhere is reached from this machine.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
-    }
-}
-
-/// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.
-pub(crate) async fn open_databases(
-    config: &Config,
-    clock: SharedClock,
-    secret: &SecretKey,
-) -> Result<Databases, CommandError> {
-    let settings = DatabaseSettings {
-        resources: routers::resources(),
-        log_statements: logging::shows_sql(&config.log_level),
-        ..config.database.settings()
-    };
-    Databases::connect(&settings, clock, secret).await.map_err(|error| {
-        // The others say themselves what to do.
-        let is_about_the_url = matches!(error, ConnectError::Database(_));
-        let reason = CommandError::from(error);
-        if !is_about_the_url {
-            return reason;
-        }
-        CommandError::message(format!(
-            "{reason} (does ASHLAR_DATABASE__URL or DATABASE_URL name a database that answers, and a user that it lets in?)"
-        ))
-    })
-}
-
-/// The data folder, which nobody else may look into.
-pub(crate) fn make_folder(folder: &std::path::Path) -> Result<(), CommandError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| {
-        CommandError::message(format!("the data folder {} cannot be made: {error}", folder.display()))
-    })
 }
 
 fn busy(variable: &str, address: SocketAddr, error: &io::Error) -> CommandError {

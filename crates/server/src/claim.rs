@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
-use crate::cli::CommandError;
 use crate::config::Config;
+use crate::console::CommandError;
 
 /// The lock's name in the data folder. The file stays; what counts is who holds it.
 const LOCK: &str = "server.lock";

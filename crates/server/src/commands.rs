@@ -6,17 +6,16 @@ use http_kit::request_log::panic_text;
 use migration::record::{self, Standing};
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
-use shared_kernel::clock::SystemClock;
-use shared_kernel::crypto::SecretKey;
-use shared_kernel::session::Databases;
 
-use crate::application::{Addresses, Application, make_folder, open_databases};
-use crate::cli::{CommandError, MigrateCommand, confirm, print};
+use crate::application::{Addresses, Application};
+use crate::cli::MigrateCommand;
 use crate::config::{Config, redacted_url, without_slash};
+use crate::console::{CommandError, confirm, print};
+use crate::databases::connect;
 use crate::document::document;
 use crate::logging::Output;
 use crate::migrate as schema;
-use crate::occupied;
+use crate::{occupied, routers};
 
 /// Runs the server until it is told to stop (SIGTERM, SIGHUP or Ctrl-C).
 ///
@@ -44,7 +43,7 @@ pub async fn serve(config: Config) -> Result<(), CommandError> {
 ///
 /// The database's.
 pub async fn migrate(config: Config, command: MigrateCommand) -> Result<(), CommandError> {
-    let databases = connect(&config).await?;
+    let databases = connect(config.clone(), routers::resources()).await?;
     let primary = databases.primary();
     match command {
         MigrateCommand::Up { yes } => {
@@ -105,13 +104,6 @@ fn what_goes(config: &Config, steps: Option<u32>) -> String {
 pub fn openapi(config: &Config, pretty: bool) -> Result<String, CommandError> {
     let document = document(config)?;
     Ok(if pretty { document.to_pretty_json()? } else { document.to_json()? })
-}
-
-/// Opens the databases, for a command.
-pub(crate) async fn connect(config: &Config) -> Result<Databases, CommandError> {
-    let secret = SecretKey::new(&config.secret_key)?;
-    make_folder(&config.data_dir)?;
-    open_databases(config, SystemClock::shared(), &secret).await
 }
 
 fn list(what: &str, names: &[String]) -> String {

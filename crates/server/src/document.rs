@@ -3,8 +3,8 @@
 use http_kit::openapi::{self, Description, Problems};
 use utoipa::openapi::OpenApi;
 
-use crate::cli::CommandError;
 use crate::config::{Config, without_slash};
+use crate::console::CommandError;
 use crate::routers::{self, MODULES, health, installation};
 
 /// The whole document, for an installation of this configuration.

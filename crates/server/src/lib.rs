@@ -8,8 +8,10 @@
 //! | [`document`] | the OpenAPI document |
 //! | [`module`] | what a domain gives the server |
 //! | [`wiring`] | what modules register when the server starts |
-//! | [`config`] | the sections of the configuration: read once, checked once |
-//! | [`cli`], [`commands`] | the command line |
+//! | [`config`] | the sections of the configuration that are the server's |
+//! | [`settings`] | the whole configuration: read once, checked once |
+//! | [`members`] | JSON objects that several modules fill |
+//! | [`cli`], [`commands`], [`console`] | the command line |
 //! | [`claim`] | one server at a time for a data folder |
 //! | [`migrate`] | the schema, at the start and by command |
 //! | [`occupied`] | whether a database is another program's |
@@ -20,10 +22,15 @@ pub mod claim;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod console;
+mod databases;
 pub mod document;
 pub mod logging;
+pub mod members;
 pub mod migrate;
 pub mod module;
+mod network;
 pub mod occupied;
 pub mod routers;
+pub mod settings;
 pub mod wiring;

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches as _};
-use server::cli::{self, Cli, Command, CommandError, Invocation, load, print, print_error, start};
+use server::cli::{self, Cli, Command, load, start};
 use server::commands;
-use server::config::reference;
+use server::console::{CommandError, print, print_error};
 use server::logging::Output;
+use server::settings;
 
 fn main() -> ExitCode {
     // A wrong usage ends here, with 2.
@@ -33,7 +34,7 @@ fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(
 
 async fn run(arguments: &ArgMatches) -> Result<(), CommandError> {
     if let Some(verb) = cli::verb(arguments) {
-        return (verb.run)(Invocation::new(arguments)).await;
+        return (verb.run)(cli::invocation(arguments)).await;
     }
     let Cli { config: file, command } = Cli::from_arg_matches(arguments)?;
     match command.unwrap_or(Command::Serve) {
@@ -42,7 +43,7 @@ async fn run(arguments: &ArgMatches) -> Result<(), CommandError> {
         Command::Openapi { pretty } => {
             print(&format!("{}\n", commands::openapi(load(file)?.config(), pretty)?))
         }
-        Command::Config { reference: true } => print(&reference::markdown()),
+        Command::Config { reference: true } => print(&settings::table().markdown()),
         Command::Config { reference: false } => print(&load(file)?.effective()),
     }
 }

@@ -12,13 +12,11 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
 };
 use secrecy::ExposeSecret as _;
+use shared_kernel::frozen::MIGRATION_LOCK;
 
-use crate::cli::CommandError;
 use crate::config::{Config, Environment, redacted_url};
+use crate::console::CommandError;
 use crate::occupied;
-
-/// The key of the advisory lock: "ashlar" in ASCII.
-const LOCK: i64 = 0x6173_686c_6172;
 
 /// Applies what is missing, if the configuration says so; else refuses to start on a schema that is not this binary's.
 ///
@@ -179,7 +177,7 @@ async fn locked_on_postgres<T>(
         patience.as_millis()
     ))
     .await?;
-    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
     let outcome = work(&primary.into()).await;
     if let Err(error) = lock.rollback().await {
         tracing::warn!(%error, "the lock of the migrations could not be given back in order");

@@ -23,7 +23,7 @@
 //!
 //! | it has | field | see |
 //! |---|---|---|
-//! | settings | [`settings`](Module::settings) | [`SectionReader::read`] |
+//! | settings | [`settings`](Module::settings) | [`SectionReader::read`](crate::config::SectionReader::read) |
 //! | state for its handlers | [`start`](Module::start) | [`Wiring::state`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
@@ -33,15 +33,21 @@
 //!
 //! Modules start in the order of the list; none may count on another's state at its own start.
 
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
 use http_kit::routes::Routes;
 use shared_kernel::error::Problem;
 use shared_kernel::resource::Resource;
+use shared_kernel::session::Databases;
 use utoipa::openapi::OpenApi;
 
-use crate::cli::{CommandError, Invocation};
-use crate::config::{Config, SectionReader};
-use crate::routers::installation::Members;
+use crate::config::{Config, ConfigError, Loaded, ReadSections};
+use crate::console::CommandError;
+use crate::logging::{self, Output};
+use crate::members::Members;
 use crate::wiring::Wiring;
 
 /// What a domain gives the server.
@@ -54,8 +60,8 @@ pub struct Module {
     pub problems: &'static [&'static Problem],
     /// Tables, as far as other domains may know of them.
     pub resources: &'static [Resource],
-    /// Reads the sections of the configuration. Nothing when a key has no usable value; that was noted then.
-    pub settings: fn(&mut SectionReader<'_, '_>) -> Option<()>,
+    /// Reads the sections of the configuration.
+    pub settings: ReadSections,
     /// Members of `GET /api/v1/config`.
     pub installation: fn(&Config) -> Result<Members, CommandError>,
     /// Writes bounds that the configuration decides into the OpenAPI document.
@@ -106,4 +112,73 @@ pub struct Verb {
     pub command: fn() -> clap::Command,
     /// Runs it.
     pub run: fn(Invocation) -> LocalBoxFuture<'static, Result<(), CommandError>>,
+}
+
+/// What the server does for commands of modules.
+#[derive(Clone, Copy)]
+pub struct Host {
+    /// Reads the configuration, from this file if one is named.
+    pub load: fn(Option<PathBuf>) -> Result<Loaded, ConfigError>,
+    /// Opens the databases.
+    pub connect: fn(&Config) -> LocalBoxFuture<'static, Result<Databases, CommandError>>,
+}
+
+/// A command as it was typed.
+pub struct Invocation {
+    file: Option<PathBuf>,
+    arguments: ArgMatches,
+    host: Host,
+}
+
+impl Invocation {
+    /// The command in `arguments`, which are those of the whole command line.
+    #[must_use]
+    pub fn new(arguments: &ArgMatches, host: Host) -> Self {
+        let file = arguments.get_one::<PathBuf>("config").cloned();
+        let own = arguments.subcommand().map_or_else(ArgMatches::default, |(_, own)| own.clone());
+        Self { file, arguments: own, host }
+    }
+
+    /// The arguments behind the command's name.
+    ///
+    /// # Errors
+    ///
+    /// They are another command's, which is a bug.
+    pub fn arguments<A: FromArgMatches>(&self) -> Result<A, CommandError> {
+        A::from_arg_matches(&self.arguments).map_err(|error| match error.kind() {
+            ErrorKind::MissingSubcommand => {
+                CommandError::message("a subcommand is missing: --help lists them")
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// The configuration, which touches no data yet.
+    ///
+    /// # Errors
+    ///
+    /// The sentences that say why nothing can be started with it.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        (self.host.load)(self.file.clone())
+    }
+
+    /// What every command needs that touches data: the whole configuration, and a log on stderr.
+    ///
+    /// # Errors
+    ///
+    /// The sentences that say why nothing can be started with it.
+    pub fn start(&self) -> Result<Config, ConfigError> {
+        let config = self.load()?.resolve()?;
+        logging::init(&config.log_level, Output::Stderr);
+        Ok(config)
+    }
+
+    /// The databases of that configuration.
+    ///
+    /// # Errors
+    ///
+    /// The sentence that says why they cannot be opened.
+    pub async fn connect(&self, config: &Config) -> Result<Databases, CommandError> {
+        (self.host.connect)(config).await
+    }
 }

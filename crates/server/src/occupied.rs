@@ -6,8 +6,8 @@ use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use secrecy::ExposeSecret as _;
 
-use crate::cli::CommandError;
 use crate::config::{Config, redacted_url};
+use crate::console::CommandError;
 
 /// How many tables a refusal names.
 const NAMED: usize = 5;

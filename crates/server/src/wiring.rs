@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::claim::{self, Claim};
-use crate::cli::CommandError;
 use crate::config::Config;
+use crate::console::CommandError;
 
 /// What the server is made of, for modules at their start.
 pub struct Wiring<'a> {

@@ -1,13 +1,15 @@
 //! Everything that rests on the one secret key of an installation.
 //!
 //! Each use has a key of its own, derived from the [`SecretKey`] by HKDF-SHA-256 (RFC 5869) under a label, so that what is
-//! signed for one purpose is worthless for another. All of it is aws-lc: the workspace has one crypto backend.
+//! signed for one purpose is worthless for another; the labels are in [`frozen`](crate::frozen). All of it is aws-lc: the workspace has one crypto backend.
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hkdf, hmac};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::frozen::KEY_SALT;
 
 /// The installation's secret: whoever has it can sign cursors and refresh tokens and read sealed columns.
 #[derive(Clone)]
@@ -43,7 +45,7 @@ impl SecretKey {
         if secret.len() < Self::MIN_LENGTH {
             return Err(SecretTooShort);
         }
-        Ok(Self(hkdf::Salt::new(hkdf::HKDF_SHA256, b"ashlar").extract(secret)))
+        Ok(Self(hkdf::Salt::new(hkdf::HKDF_SHA256, KEY_SALT).extract(secret)))
     }
 
     /// The key for signing what `purpose` names.

@@ -318,6 +318,17 @@ pub static USER_REQUIRED: Problem = Problem {
     field: None,
 };
 
+/// The row is somebody else's, who lets it be seen.
+pub static NOT_OWNER: Problem = Problem {
+    kind: Kind::Forbidden,
+    code: "not_owner",
+    title: "Somebody else's",
+    help: "You may see this and not change it, because it is somebody else's. Do not offer the change: compare the owner with who is \
+           signed in.",
+    example: "this is somebody else's: you may see it and not change it",
+    field: None,
+};
+
 /// An unexpected failure of the server.
 pub static INTERNAL: Problem = Problem {
     kind: Kind::Internal,
@@ -341,5 +352,12 @@ pub static UNAVAILABLE: Problem = Problem {
 };
 
 /// The problems that the kernel itself can answer with.
-pub static PROBLEMS: &[&Problem] =
-    &[&VALIDATION_FAILED, &PRECONDITION_FAILED, &STILL_REFERENCED, &USER_REQUIRED, &INTERNAL, &UNAVAILABLE];
+pub static PROBLEMS: &[&Problem] = &[
+    &VALIDATION_FAILED,
+    &PRECONDITION_FAILED,
+    &STILL_REFERENCED,
+    &NOT_OWNER,
+    &USER_REQUIRED,
+    &INTERNAL,
+    &UNAVAILABLE,
+];

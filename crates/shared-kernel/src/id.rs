@@ -1,7 +1,7 @@
 //! Typed, prefixed, time-ordered identifiers: `usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T`.
 //!
 //! An [`Id`] is a ULID (<https://github.com/ulid/spec>: 48 bits of milliseconds, 80 random bits) with a type. The type
-//! gives the prefix, and keeps a user's id from being passed where an upload's is wanted:
+//! gives the prefix, and keeps a user's id from being passed where a session's is wanted:
 //!
 //! ```compile_fail,E0308
 //! use shared_kernel::id::{Id, IdKind, UserId};
@@ -56,18 +56,6 @@ impl IdKind for UserKind {
 
 /// A user. It lives here, so that a domain which only needs an owner depends on no other domain.
 pub type UserId = Id<UserKind>;
-
-/// The kind of [`UploadId`].
-#[derive(Debug)]
-pub enum UploadKind {}
-
-impl IdKind for UploadKind {
-    const PREFIX: &'static str = "upl";
-    const NAME: &'static str = "upload";
-}
-
-/// An upload. It lives here, so that a domain whose rows have a file depends on no other domain.
-pub type UploadId = Id<UploadKind>;
 
 /// The kind of [`SessionId`].
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::error::{
-    DomainError, FieldError, INTERNAL, Invalid, PRECONDITION_FAILED, Problem, STILL_REFERENCED,
+    DomainError, FieldError, INTERNAL, Invalid, NOT_OWNER, PRECONDITION_FAILED, Problem, STILL_REFERENCED,
     USER_REQUIRED, VALIDATION_FAILED,
 };
 use crate::principal::UserRequired;
@@ -32,12 +32,15 @@ pub enum KernelError {
         /// The table of those rows.
         by: &'static str,
     },
+    /// The principal may see the row and not change it.
+    #[error("this is somebody else's: you may see it and not change it")]
+    NotOwner,
     /// The principal acts for no user, and only a user has rows of their own.
     #[error(transparent)]
     UserRequired(#[from] UserRequired),
-    /// The URL of a file that a row refers to cannot be made.
+    /// What another domain was asked for, by a port that it implements, cannot be had.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Port(Box<dyn Error + Send + Sync>),
 }
 
 impl KernelError {
@@ -63,8 +66,9 @@ impl DomainError for KernelError {
             Self::Cursor => &VALIDATION_FAILED,
             Self::Stale => &PRECONDITION_FAILED,
             Self::Referenced { .. } => &STILL_REFERENCED,
+            Self::NotOwner => &NOT_OWNER,
             Self::UserRequired(error) => error.problem(),
-            Self::Files(_) => &INTERNAL,
+            Self::Port(_) => &INTERNAL,
         }
     }
 
@@ -87,8 +91,3 @@ impl DomainError for UserRequired {
         &USER_REQUIRED
     }
 }
-
-/// The URL of a file cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the URL of a file cannot be made")]
-pub struct FilesError(#[source] pub Box<dyn Error + Send + Sync>);

@@ -6,13 +6,13 @@
 //! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
 //! | [`crypto`] | keys derived from the one secret key; sealing and signing |
+//! | [`frozen`] | what must not change once there is data |
 //! | [`principal`] | on whose authority something is done, and what it may |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
 //! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
 //! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
 //! | [`resource`] | what domains may know of each other's tables |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
-//! | [`files`] | the port to uploads: URLs of the files that rows refer to |
 //! | [`page`] | keyset pages with signed, opaque cursors |
 //! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
@@ -74,7 +74,7 @@
 //! # Adding to the kernel
 //!
 //! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
-//! another uses) belong here too; the server wires them.
+//! another uses) belong here too, or into a small crate beside the domain that implements it; the server wires them.
 
 // The derives name this crate as a domain does; only its tests derive.
 #[cfg(test)]
@@ -87,7 +87,7 @@ pub mod decimal;
 pub mod error;
 pub mod event;
 pub mod field;
-pub mod files;
+pub mod frozen;
 pub mod id;
 pub mod integer;
 pub mod json;

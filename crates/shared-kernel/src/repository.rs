@@ -1,7 +1,7 @@
 //! Soft delete and versions, once for all domains.
 //!
 //! A resource's table has `id`, `version`, `updated_at` and `deleted_at`. A deleted row stays for its grace period and
-//! is seen by no query that starts at [`Repository::live`]; every change counts the version up. Id and version together
+//! is seen by no query that starts at [`Repository::unscoped`]; every change counts the version up. Id and version together
 //! are a [`Revision`], which is the resource's `ETag`.
 //!
 //! sea-orm's own `find` and `ActiveModel::update` know nothing of this, so repositories use neither.
@@ -10,11 +10,11 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, ValueType};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
-    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult, Select,
-    UpdateMany,
+    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult,
+    QuerySelect as _, Select, UpdateMany,
 };
 
 use crate::contact;
@@ -28,11 +28,12 @@ use crate::session::{Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
 use crate::text;
 
-/// Rows whose owner, in this column, is the user of `principal`: none where it acts for no user.
+/// Rows whose owner, in this column, is the user of `principal`: none where nobody is signed in, or it acts for no user.
 #[must_use]
-pub fn owned_by(principal: &Principal, owner: impl ColumnTrait) -> Expr {
+pub fn owned_by<'a>(principal: impl Into<Option<&'a Principal>>, owner: impl ColumnTrait) -> Expr {
+    let user = principal.into().and_then(Principal::user);
     // Not `eq` of an `Option`: without a user that would be `IS NULL`, which rows that belong to nobody fulfil.
-    principal.user().map_or_else(|| Expr::val(false), |user| owner.eq(user))
+    user.map_or_else(|| Expr::val(false), |user| owner.eq(user))
 }
 
 /// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the
@@ -130,7 +131,7 @@ impl Precondition {
 }
 
 /// The queries that every repository has. A domain's own stand beside them as plain methods; all start at
-/// [`live`](Self::live).
+/// [`unscoped`](Self::unscoped) or, where a principal asks, at [`Scoped::visible`].
 pub trait Repository {
     /// The entity whose rows it keeps.
     type Entity: SoftDelete<Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Sync>;
@@ -144,21 +145,21 @@ pub trait Repository {
     /// The column of the user whose row it is, a [`UserId`], for the events. `None` where rows have no owner.
     const OWNER_ID: Option<<Self::Entity as EntityTrait>::Column> = None;
 
-    /// The rows that are not deleted.
+    /// The rows that are not deleted, whoever asks.
     #[must_use]
-    fn live() -> Select<Self::Entity> {
+    fn unscoped() -> Select<Self::Entity> {
         live()
     }
 
-    /// The living row of that id.
-    fn find<R: Reader>(
+    /// The living row of that id, whoever asks.
+    fn find_unscoped<R: Reader>(
         session: &R,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
-        session.one(Self::live().filter(Self::Entity::ID.eq(id)))
+        session.one(Self::unscoped().filter(Self::Entity::ID.eq(id)))
     }
 
-    /// A page of `select`, which starts at [`live`](Self::live).
+    /// A page of `select`, which starts at [`unscoped`](Self::unscoped) or [`Scoped::visible`].
     fn page<R: Reader>(
         session: &R,
         select: Select<Self::Entity>,
@@ -201,7 +202,7 @@ pub trait Repository {
                 }
             }
             let holds = precondition.holds_for::<Self::Entity>(id);
-            let row = session.one(Self::live().filter(Self::Entity::ID.eq(id)).filter(holds)).await?;
+            let row = session.one(Self::unscoped().filter(Self::Entity::ID.eq(id)).filter(holds)).await?;
             if row.is_none() {
                 refuse_stale::<Self>(session, id, precondition).await?;
             }
@@ -229,6 +230,110 @@ pub trait Repository {
             }
             Ok(deleted)
         })
+    }
+}
+
+/// Which rows a principal may see, change and refer to: the one rule that lists, reads, changes, deletions and references of other
+/// domains take their scope from.
+///
+/// The conditions are on the columns of the repository's own table. They may say anything that a condition can: that a row is the
+/// principal's own ([`owned_by`]), that it is published, that its organisation is one of the principal's.
+///
+/// ```
+/// # mod model {
+/// #   use sea_orm::entity::prelude::*;
+/// #   use shared_kernel::clock::Timestamp;
+/// #   use shared_kernel::id::{UploadId, UserId};
+/// #   use shared_kernel::repository::SoftDelete;
+/// #   #[sea_orm::model]
+/// #   #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SoftDelete)]
+/// #   #[sea_orm(table_name = "posts")]
+/// #   pub struct Model {
+/// #       #[sea_orm(primary_key, auto_increment = false)]
+/// #       pub id: UploadId,
+/// #       pub version: i64,
+/// #       pub created_at: Timestamp,
+/// #       pub updated_at: Timestamp,
+/// #       pub deleted_at: Option<Timestamp>,
+/// #       pub author_id: UserId,
+/// #       pub published: bool,
+/// #   }
+/// #   impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # use model::{ActiveModel, Column, Entity};
+/// # use sea_orm::{ColumnTrait as _, Condition};
+/// # use shared_kernel::principal::Principal;
+/// # use shared_kernel::repository::{Repository, Scoped, owned_by};
+/// # struct Posts;
+/// # impl Repository for Posts {
+/// #     type Entity = Entity;
+/// #     type Row = ActiveModel;
+/// # }
+/// impl Scoped for Posts {
+///     /// Published ones for everyone, drafts for their authors.
+///     fn visible_to(principal: Option<&Principal>) -> Condition {
+///         Condition::any().add(Column::Published.eq(true)).add(owned_by(principal, Column::AuthorId))
+///     }
+///
+///     /// Their authors.
+///     fn changeable_by(principal: &Principal) -> Condition {
+///         Condition::all().add(owned_by(principal, Column::AuthorId))
+///     }
+/// }
+/// ```
+pub trait Scoped: Repository {
+    /// The rows that `principal` may see; `None`: that everyone may see, signed in or not.
+    fn visible_to(principal: Option<&Principal>) -> Condition;
+
+    /// The rows that `principal` may change and delete, of those that it sees: all of them, if nothing else is said.
+    #[must_use]
+    fn changeable_by(_principal: &Principal) -> Condition {
+        Condition::all()
+    }
+
+    /// The rows that rows of other domains may refer to, when `principal` writes these: what it sees, if nothing else is said. For
+    /// [`Resource::referable`](crate::resource::Resource::referable).
+    #[must_use]
+    fn referable_by(principal: &Principal) -> Condition {
+        Self::visible_to(Some(principal))
+    }
+
+    /// The living rows that `principal` may see, for queries of one's own.
+    #[must_use]
+    fn visible<'a>(principal: impl Into<Option<&'a Principal>>) -> Select<Self::Entity> {
+        Self::unscoped().filter(Self::visible_to(principal.into()))
+    }
+
+    /// The living row of that id, if `principal` may see it.
+    fn find<'a, R: Reader>(
+        session: &R,
+        principal: impl Into<Option<&'a Principal>>,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
+        session.one(Self::visible(principal).filter(Self::Entity::ID.eq(id)))
+    }
+
+    /// The living row of that id for a change: nobody else changes it until the session ends, so that what is decided by its state
+    /// still holds when it is written. `None`: there is none that `principal` may see.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::NotOwner`] where `principal` may see it and not change it.
+    fn find_for_change(
+        session: &WriteSession,
+        principal: &Principal,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        let visible = Self::visible(principal).filter(Self::Entity::ID.eq(id));
+        // As an `UPDATE` locks it: rows that only refer to it are still written.
+        let changeable = visible.clone().filter(Self::changeable_by(principal)).lock(LockType::NoKeyUpdate);
+        async move {
+            let row = session.one(changeable).await?;
+            if row.is_none() && session.one(visible).await?.is_some() {
+                return Err(KernelError::NotOwner);
+            }
+            Ok(row)
+        }
     }
 }
 
@@ -318,7 +423,7 @@ async fn refuse_stale<R: Repository + ?Sized>(
     id: Id<<R::Entity as SoftDelete>::Kind>,
     precondition: &Precondition,
 ) -> Result<(), KernelError> {
-    if *precondition != Precondition::None && R::find(session, id).await?.is_some() {
+    if *precondition != Precondition::None && R::find_unscoped(session, id).await?.is_some() {
         return Err(KernelError::Stale);
     }
     Ok(())

@@ -4,14 +4,14 @@
 //! run on both. The migrations are the real ones.
 //!
 //! A domain's tests know no other domain either, so what nearly every domain refers to is made here: a
-//! [user](TestDatabase::user), an [upload](TestDatabase::upload_of), and [URLs](PlainFiles) without an object store.
+//! [user](TestDatabase::user). What refers to uploads finds theirs in `upload_port::testing`.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Order, Query};
 use sea_orm::{ConnectionTrait as _, Database, DbBackend};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,8 +20,7 @@ use tempfile::TempDir;
 use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::crypto::SecretKey;
 use crate::event::{DomainEvent, Envelope};
-use crate::files::{Files, FilesError, StoredFile};
-use crate::id::{Id, IdKind as _, UploadId, UserId};
+use crate::id::{Id, IdKind as _, UserId};
 use crate::principal::{Authentication, Method, Principal, Scopes};
 use crate::random;
 use crate::resource::Resources;
@@ -174,44 +173,6 @@ impl TestDatabase {
         principal(user_id, now)
     }
 
-    /// A completed upload of that user: its row; there is no object.
-    pub async fn upload_of(&self, owner: &Principal) -> UploadId {
-        let now = self.clock().now();
-        let upload_id = UploadId::new(now);
-        let mut insert = Query::insert();
-        insert.into_table("uploads").columns([
-            "id",
-            "created_at",
-            "updated_at",
-            "owner_id",
-            "object_key",
-            "filename",
-            "content_type",
-            "size",
-            "visibility",
-            "status",
-            "expires_at",
-            "completed_at",
-        ]);
-        insert.values_panic([
-            upload_id.into(),
-            now.into(),
-            now.into(),
-            owner.user().into(),
-            format!("uploads/{upload_id}").into(),
-            "harbour.png".into(),
-            "image/png".into(),
-            48_213_i64.into(),
-            "private".into(),
-            "completed".into(),
-            now.into(),
-            now.into(),
-        ]);
-        let inserted = self.primary().execute(&insert).await;
-        inserted.unwrap_or_else(|error| panic!("insert an upload: {error}"));
-        upload_id
-    }
-
     /// A living row of any table of a resource: `members` are its other columns as JSON has them. For tests of what refers
     /// to a domain that they may not use; gives the id.
     pub async fn row(&self, table: &str, prefix: &str, members: &serde_json::Value) -> String {
@@ -343,26 +304,6 @@ pub async fn envelopes(databases: &Databases) -> Vec<Envelope> {
         .to_owned();
     let envelopes = databases.read_primary().rows(&select).await;
     envelopes.unwrap_or_else(|error| panic!("read the outbox: {error}"))
-}
-
-/// The real table `uploads` without an object store: the URL of a file is `https://files.test/<id of the upload>`.
-#[derive(Clone, Copy, Debug)]
-pub struct PlainFiles;
-
-impl Files for PlainFiles {
-    fn select(&self, ids: &[UploadId]) -> SelectStatement {
-        Query::select()
-            .columns(["id", "object_key", "filename", "content_type", "charset"])
-            .from("uploads")
-            .and_where(Expr::col("id").is_in(ids.iter().copied()))
-            .and_where(Expr::col("deleted_at").is_null())
-            .and_where(Expr::col("status").eq("completed"))
-            .to_owned()
-    }
-
-    fn url(&self, file: &StoredFile) -> Result<String, FilesError> {
-        Ok(format!("https://files.test/{}", file.id))
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! The files of uploads, for other domains: what is behind the kernel's port.
+//! The files of uploads, for other domains: what is behind the port.
 
 use std::time::Duration;
 
 use sea_orm::sea_query::SelectStatement;
-use shared_kernel::files::{Files, FilesError, StoredFile};
-use shared_kernel::id::UploadId;
+use upload_port::{Files, FilesError, StoredFile, UploadId};
 
 use crate::dto::Disposition;
 use crate::media;

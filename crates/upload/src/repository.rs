@@ -11,7 +11,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, Page, PageRequest};
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{self, Repository, owned_by};
+use shared_kernel::repository::{self, Repository, Scoped, owned_by};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::content::Found;
@@ -60,6 +60,18 @@ fn is_of_type(declared: &str) -> Condition {
     Condition::all().add(Column::ContentType.is_in(names))
 }
 
+impl Scoped for Uploads {
+    /// One's own. What others may read of public ones is [`Uploads::find_readable`]: that depends on their owners' accounts.
+    fn visible_to(principal: Option<&Principal>) -> Condition {
+        Condition::all().add(owned_by(principal, Column::OwnerId))
+    }
+
+    /// One's own, when its bytes are there.
+    fn referable_by(principal: &Principal) -> Condition {
+        Self::visible_to(Some(principal)).add(Column::Status.eq(UploadStatus::Completed))
+    }
+}
+
 impl Uploads {
     pub(crate) async fn list(
         session: &impl Reader,
@@ -68,10 +80,9 @@ impl Uploads {
         request: &PageRequest,
     ) -> Result<Page<Model>, KernelError> {
         let conditions = Condition::all()
-            .add(owned_by(principal, Column::OwnerId))
             .add_option(filter.status.map(|status| Column::Status.eq(status)))
             .add_option(filter.content_type.as_deref().map(is_of_type));
-        Self::page(session, Self::live().filter(conditions), request, Order::newest_first()).await
+        Self::page(session, Self::visible(principal).filter(conditions), request, Order::newest_first()).await
     }
 
     /// What the owner's uploads take up, and nobody adds one until the session ends: two at once could each believe in
@@ -125,7 +136,7 @@ impl Uploads {
         limit: u64,
     ) -> Result<Vec<Model>, SessionError> {
         let pending = Column::Status.eq(UploadStatus::Pending);
-        let stale = Self::live()
+        let stale = Self::unscoped()
             .filter(pending.clone())
             .filter(Column::ExpiresAt.lte(cutoff.expired))
             .order_by_asc(Column::ExpiresAt)
@@ -151,7 +162,7 @@ impl Uploads {
     /// What is known of the files among `ids`, for other domains.
     pub(crate) fn files(ids: &[UploadId]) -> SelectStatement {
         let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType, Column::Charset];
-        Self::live()
+        Self::unscoped()
             .select_only()
             .columns(columns)
             .filter(Column::Status.eq(UploadStatus::Completed))
@@ -171,17 +182,8 @@ impl Uploads {
             .in_use("users", Expr::col((Entity, Column::OwnerId)))
             .add(Column::Visibility.eq(UploadVisibility::Public))
             .add(Column::Status.eq(UploadStatus::Completed));
-        let readable = Condition::any()
-            .add(public)
-            .add_option(principal.map(|principal| owned_by(principal, Column::OwnerId)));
-        session.one(Self::live().filter(Column::Id.eq(id)).filter(readable)).await
-    }
-
-    /// What a user may refer to: one's own, when its bytes are there.
-    pub(crate) fn visible_to(principal: &Principal) -> Condition {
-        Condition::all()
-            .add(owned_by(principal, Column::OwnerId))
-            .add(Column::Status.eq(UploadStatus::Completed))
+        let readable = Condition::any().add(public).add(Self::visible_to(principal));
+        session.one(Self::unscoped().filter(Column::Id.eq(id)).filter(readable)).await
     }
 
     /// Some deleted uploads, after one, whose objects may go: nobody can put one there any more, and nobody could ever

@@ -7,7 +7,7 @@ use shared_kernel::field::{no_choice, too_large};
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::principal::Principal;
 use shared_kernel::random;
-use shared_kernel::repository::{self, Precondition, Repository as _};
+use shared_kernel::repository::{self, Precondition, Repository as _, Scoped as _};
 use shared_kernel::resource::{OnDelete, Reference, Resource};
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 
@@ -27,7 +27,7 @@ use crate::storage::{Declared, Reading, Storage, StorageError, StoredObject, Wan
 
 /// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
 pub static RESOURCES: &[Resource] = &[Resource {
-    referable: Uploads::visible_to,
+    referable: Uploads::referable_by,
     references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
     deletion_event: Some(repository::deletion::<Uploads>),
     ..Resource::visible_to_all("uploads")
@@ -117,7 +117,7 @@ pub async fn complete(
     principal: &Principal,
     id: UploadId,
 ) -> Result<Upload, UploadError> {
-    let row = owned(reader, principal, id).await?;
+    let row = Uploads::find(reader, principal, id).await?.ok_or(UploadError::NotFound)?;
     match row.status {
         UploadStatus::Completed => Ok(row.into()),
         UploadStatus::Pending => {
@@ -201,7 +201,7 @@ pub async fn delete(
     id: UploadId,
     precondition: &Precondition,
 ) -> Result<(), UploadError> {
-    owned(session, principal, id).await?;
+    Uploads::find_for_change(session, principal, id).await?.ok_or(UploadError::NotFound)?;
     Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
     Ok(())
 }
@@ -282,12 +282,6 @@ async fn remove(databases: &Databases, storage: &Storage, doomed: &[Model]) -> R
     unreachable.map_or(Ok(removed), |error| Err(error.into()))
 }
 
-/// The principal's own living upload. Anybody else's is not there.
-async fn owned(session: &impl Reader, principal: &Principal, id: UploadId) -> Result<Model, UploadError> {
-    let row = Uploads::find(session, id).await?.filter(|row| principal.owns(row.owner_id));
-    row.ok_or(UploadError::NotFound)
-}
-
 async fn readable(
     session: &impl Reader,
     principal: Option<&Principal>,
@@ -346,7 +340,8 @@ async fn finish(
     findings: Findings,
 ) -> Result<Upload, UploadError> {
     let Some(completed) = Uploads::complete(session, id, findings).await? else {
-        return Ok(owned(session, principal, id).await?.into());
+        let row = Uploads::find(session, principal, id).await?.ok_or(UploadError::NotFound)?;
+        return Ok(row.into());
     };
     session.emit(&UploadCompleted::from(&completed)).await?;
     Ok(completed.into())

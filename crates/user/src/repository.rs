@@ -1,6 +1,6 @@
 //! The queries on `users`.
 
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
@@ -11,7 +11,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Direction, Order, Page, PageRequest};
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{Repository, contains};
+use shared_kernel::repository::{Repository, Scoped, contains, owned_by};
 use shared_kernel::session::{Reader, SessionError, WriteSession};
 
 use crate::contact::{PhoneNumber, Username};
@@ -26,12 +26,20 @@ impl Repository for Users {
     const EMITS_EVENTS: bool = true;
 }
 
-impl Users {
-    /// Whom anybody who is signed in may refer to.
-    pub(crate) fn visible_to(_: &Principal) -> Condition {
-        Self::active()
+impl Scoped for Users {
+    /// Oneself; admins see everybody.
+    fn visible_to(principal: Option<&Principal>) -> Condition {
+        let everybody = principal.filter(|principal| principal.is_admin()).map(|_| Expr::val(true));
+        Condition::any().add(owned_by(principal, Column::Id)).add_option(everybody)
     }
 
+    /// Whoever is active: others may name them.
+    fn referable_by(_: &Principal) -> Condition {
+        Self::active()
+    }
+}
+
+impl Users {
     /// The accounts that are in use.
     pub(crate) fn active() -> Condition {
         Condition::all().add(Column::Status.eq(Status::Active))
@@ -53,17 +61,17 @@ impl Users {
         } else {
             return Ok(None);
         };
-        session.one(Self::live().filter(condition)).await
+        session.one(Self::unscoped().filter(condition)).await
     }
 
     /// The living account, locked until the session ends, though not against those who only refer to it.
     pub(crate) async fn hold(session: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
-        session.one(Self::live().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
+        session.one(Self::unscoped().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
     }
 
     /// The active admins besides `user`, locked until the session ends, so that two admins cannot demote each other at once.
     pub(crate) async fn has_other_admin(session: &WriteSession, user: UserId) -> Result<bool, SessionError> {
-        let admins = Self::live()
+        let admins = Self::unscoped()
             .filter(Column::IsAdmin.eq(true))
             .filter(Column::Status.eq(Status::Active))
             .order_by_asc(Column::Id)
@@ -81,8 +89,11 @@ impl Users {
 }
 
 fn select(filter: &UserFilter) -> Select<Entity> {
-    let rows =
-        if filter.deleted { Entity::find().filter(Column::DeletedAt.is_not_null()) } else { Users::live() };
+    let rows = if filter.deleted {
+        Entity::find().filter(Column::DeletedAt.is_not_null())
+    } else {
+        Users::unscoped()
+    };
     let conditions = Condition::all()
         .add_option(filter.q.as_deref().map(matches))
         .add_option(filter.status.map(|status| Column::Status.eq(Status::from(status))))

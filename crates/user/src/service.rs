@@ -5,7 +5,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::set_if_some;
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{Precondition, Repository as _};
+use shared_kernel::repository::{Precondition, Repository as _, Scoped as _};
 use shared_kernel::resource::Resource;
 use shared_kernel::session::{Reader, WriteSession};
 
@@ -16,8 +16,11 @@ use crate::model::{ActiveModel, Status};
 use crate::repository::Users;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
-pub static RESOURCES: &[Resource] =
-    &[Resource { referable: Users::visible_to, active: Users::active, ..Resource::visible_to_all("users") }];
+pub static RESOURCES: &[Resource] = &[Resource {
+    referable: Users::referable_by,
+    active: Users::active,
+    ..Resource::visible_to_all("users")
+}];
 
 /// Makes an account. Two at once with one address: the database's constraint lets one in.
 ///
@@ -49,7 +52,7 @@ pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, User
 ///
 /// The session's.
 pub async fn find(session: &impl Reader, id: UserId) -> Result<Option<User>, UserError> {
-    Ok(Users::find(session, id).await?.map(User::from))
+    Ok(Users::find_unscoped(session, id).await?.map(User::from))
 }
 
 /// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
@@ -76,10 +79,8 @@ pub async fn find_by_identifier(session: &impl Reader, identifier: &str) -> Resu
 ///
 /// [`UserError::NotFound`].
 pub async fn get(session: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
-    if !principal.owns(id) && !principal.is_admin() {
-        return Err(UserError::NotFound);
-    }
-    find(session, id).await?.ok_or(UserError::NotFound)
+    let row = Users::find(session, principal, id).await?;
+    row.map(User::from).ok_or(UserError::NotFound)
 }
 
 /// Changes one's own account.

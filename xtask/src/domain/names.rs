@@ -43,7 +43,7 @@ fn is_name(name: &str, longest: usize) -> bool {
 }
 
 /// `BlogPost`, `blog-post` and `Blog Post` as `blog_post`.
-fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut words = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase()) {

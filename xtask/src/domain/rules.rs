@@ -25,7 +25,6 @@ const TAKEN: &[&str] = &[
     "alloc",
     "api",
     "application",
-    "ashlar",
     "aux",
     "build",
     "cli",
@@ -74,6 +73,9 @@ const TAKEN: &[&str] = &[
     "xtask",
 ];
 
+/// The crate by which domains have files, where there are uploads.
+const UPLOADS: &str = "upload-port";
+
 /// What a table or a route can't be called, whether or not it is seen from here.
 const TAKEN_PLURALS: &[&str] = &[
     "admin",
@@ -113,6 +115,11 @@ const TAKEN_COLUMNS: &[&str] = &[
 /// What every list takes in its query.
 const TAKEN_PARAMETERS: &[&str] = &["q", "sort", "limit", "cursor", "offset", "include"];
 
+/// Whether something has this name, whether or not it is seen from here.
+pub(crate) fn is_taken(name: &str) -> bool {
+    TAKEN.contains(&name)
+}
+
 /// Refuses the name of a new domain that something else has.
 pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     names::check(name, names::LONGEST).map_err(Refusal::new)?;
@@ -123,7 +130,7 @@ pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     }
     let taken = if names::is_keyword(name) {
         "is a word of Rust's own"
-    } else if TAKEN.contains(&name) || survey.modules.contains(name) {
+    } else if is_taken(name) || survey.modules.contains(name) {
         "is what a part of the house is called"
     } else if survey.crates.contains(name) || survey.crates.contains(&name.replace('_', "-")) {
         "is the name of a folder in crates/ with something in it"
@@ -323,6 +330,12 @@ fn check_length(spec: &Spec, field: &Field) -> Result<(), Refusal> {
 /// Refuses references to what is no domain, or to one that this generator knows nothing of.
 pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refusal> {
     for field in &spec.fields {
+        if field.kind == Kind::Upload && !survey.crates.contains(UPLOADS) {
+            return refuse(format!(
+                "the field `{}` is a file, and this house has no uploads: leave it out, or write `{}:url`",
+                field.name, field.name
+            ));
+        }
         let Kind::Ref(target) = &field.kind else { continue };
         if *target == spec.name && !field.optional {
             return refuse(format!(
@@ -396,7 +409,7 @@ mod tests {
         let manifest = Manifest { spec: spec("blog", &["a:int"]), migrations, files: BTreeMap::new() };
         Survey {
             generated: [("blog".to_owned(), manifest)].into(),
-            crates: set(&["auth", "object-store", "user", "blog"]),
+            crates: set(&["auth", "object-store", "upload-port", "user", "blog"]),
             packages: set(&["serde", "aws_lc_rs"]),
             modules: set(&["application", "gate", "routers"]),
             tables: set(&["users", "signing_keys"]),
@@ -574,6 +587,12 @@ mod tests {
         assert_eq!(
             told(check(&["parent:ref=post"])),
             "the field `parent` refers to its own domain, and the first row would have nothing to refer to: add `optional`"
+        );
+        let bare = Survey { crates: set(&["user"]), ..survey() };
+        assert_eq!(check(&["cover:upload"]), Ok(()));
+        assert_eq!(
+            told(check_references(&spec("post", &["cover:upload"]), &bare)),
+            "the field `cover` is a file, and this house has no uploads: leave it out, or write `cover:url`"
         );
     }
 

@@ -153,9 +153,8 @@ fn text(field: &Field, words: &str) -> Sample {
             format!("json!(format!(\"{{}}  \", \"a\".repeat({})))", grouped(&(min - 1).to_string())),
             "too_short",
         ));
-        sample
-            .refused
-            .push((format!("json!(\"\\u{{200b}}\".repeat({}))", grouped(&min.to_string())), "blank"));
+        let blank = if min == 1 { String::new() } else { format!(".repeat({})", grouped(&min.to_string())) };
+        sample.refused.push((format!("json!(\"\\u{{200b}}\"{blank})"), "blank"));
     }
     sample.refused.push((repeated(max + 1), "too_long"));
     sample.refused.push(("json!(\"a\\u{0}b\")".to_owned(), "control_characters"));

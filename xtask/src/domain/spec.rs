@@ -150,4 +150,9 @@ impl Spec {
     pub(crate) fn owner(&self) -> Option<&Field> {
         self.fields.iter().find(|field| field.owner)
     }
+
+    /// Whether everyone who is signed in may change every row.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.owner().is_none() && !self.admin_only
+    }
 }

@@ -11,6 +11,7 @@ use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
 use super::view::House;
+use crate::product::Product;
 
 /// Where the migrations are listed.
 pub(crate) const MIGRATIONS: &str = "migration/src/lib.rs";
@@ -24,7 +25,7 @@ pub(crate) struct Survey {
     pub(crate) crates: BTreeSet<String>,
     /// What any package in the lock file is called, with `_` for `-`.
     pub(crate) packages: BTreeSet<String>,
-    /// The modules of the server, and its routers.
+    /// The modules of the server and its routers, and the product.
     pub(crate) modules: BTreeSet<String>,
     pub(crate) tables: BTreeSet<String>,
     /// What stands behind `/api/v1/`, and what stands there instead.
@@ -49,10 +50,12 @@ impl Survey {
         let generated = generated(root, &crates)?;
         let mut prefixes = prefixes(root, &crates)?;
         prefixes.extend(generated.values().map(|manifest| manifest.spec.prefix.clone()));
+        let mut modules = modules(root)?;
+        modules.extend(Product::find(root)?.map(|product| product.snake()));
         Ok(Self {
             generated,
-            packages: packages(&fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default()),
-            modules: modules(root)?,
+            packages: packages(root),
+            modules,
             tables: tables(root)?,
             routes: document.get("paths").map(routes).unwrap_or_default(),
             schemas: document.pointer("/components/schemas").map(keys).unwrap_or_default(),
@@ -130,7 +133,9 @@ fn generated(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeMap<String, 
 }
 
 /// The lock file is written by cargo alone, one `name = "…"` on a line.
-fn packages(lock: &str) -> BTreeSet<String> {
+/// What any package in the lock file is called, with `_` for `-`.
+pub(crate) fn packages(root: &Path) -> BTreeSet<String> {
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
     let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
     names.map(|name| name.replace('-', "_")).collect()
 }

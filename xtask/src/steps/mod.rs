@@ -14,6 +14,7 @@ mod links;
 pub(crate) mod load;
 pub(crate) mod openapi;
 mod postgres;
+mod renamed;
 mod walkthrough;
 
 use anyhow::{Result, bail};
@@ -54,7 +55,7 @@ const fn step(name: &'static str, about: &'static str, run: fn(&Workspace) -> Re
 }
 
 /// Every step, the quick ones first.
-pub(crate) const STEPS: [Step; 16] = [
+pub(crate) const STEPS: [Step; 18] = [
     step("fmt", "the code is formatted", cargo::fmt),
     step("links", "relative links in the documents lead somewhere", links::run),
     step("architecture", "the arrows between the crates, bans, licences, sources", architecture::run),
@@ -77,12 +78,19 @@ pub(crate) const STEPS: [Step; 16] = [
         "a domain works, on both engines: a generated one, which goes without a trace, and one made by hand as the page says",
         generator::sample,
     ),
+    step("rename", "a renamed copy compiles, and has the old name only where it is frozen", renamed::check),
     step("coverage", "enough lines are run by the tests", coverage::run),
     Step {
         name: "domains",
         about: "a house that keeps every kind of generated domain passes every other step unedited",
         when: When::Full,
         run: generator::full,
+    },
+    Step {
+        name: "renamed",
+        about: "a renamed copy passes its tests, and what else a house has to pass whatever it is called",
+        when: When::Full,
+        run: renamed::full,
     },
 ];
 

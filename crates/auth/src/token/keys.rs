@@ -12,6 +12,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnAcquireErr, DbErr};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::crypto::{SealingKey, SecretKey};
+use shared_kernel::frozen::SIGNING_KEY_KEY;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::random;
 use shared_kernel::session::{Databases, SessionError};
@@ -99,7 +100,7 @@ impl Keyring {
         secret: &SecretKey,
         token_lifetime: Duration,
     ) -> Result<Self, AuthError> {
-        let sealing = secret.sealing_key("signing key");
+        let sealing = secret.sealing_key(SIGNING_KEY_KEY);
         let mut keys = read(&databases, &sealing, token_lifetime).await?;
         if keys.is_none() {
             create(&databases, &sealing).await?;

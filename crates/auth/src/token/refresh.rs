@@ -4,12 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared_kernel::crypto::{MacKey, SecretKey};
+use shared_kernel::frozen::{REFRESH_TOKEN_KEY, REFRESH_TOKEN_PREFIX};
 use shared_kernel::id::SessionId;
 
 pub use crate::model::session::RefreshClaim;
-
-/// A prefix by which scanners for leaked secrets know it.
-const PREFIX: &str = "ashr_";
 
 /// Makes and reads refresh tokens.
 #[derive(Debug)]
@@ -19,7 +17,7 @@ impl RefreshTokens {
     /// With the key that is derived from the installation's secret for this.
     #[must_use]
     pub fn new(secret: &SecretKey) -> Self {
-        Self(secret.mac_key("refresh token"))
+        Self(secret.mac_key(REFRESH_TOKEN_KEY))
     }
 
     /// The token of that session and generation: always the same.
@@ -30,13 +28,13 @@ impl RefreshTokens {
         bytes.extend_from_slice(&claim.generation.to_be_bytes());
         let tag = self.0.sign(&bytes);
         bytes.extend_from_slice(&tag);
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+        format!("{REFRESH_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// What `token` says, if we made it.
     #[must_use]
     pub fn read(&self, token: &str) -> Option<RefreshClaim> {
-        let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(REFRESH_TOKEN_PREFIX)?).ok()?;
         let (payload, tag) = bytes.split_at_checked(PAYLOAD_LENGTH)?;
         if !self.0.verify(payload, tag) {
             return None;

@@ -10,6 +10,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::frozen::REFRESH_TOKEN_PREFIX;
 use shared_kernel::testing::secret_key;
 use tokio::task::JoinSet;
 
@@ -112,7 +113,7 @@ async fn a_session_remembers_its_device_in_the_room_there_is() {
     let address: String = world.column("sessions", "address", ("id", answer.session_id)).await;
     assert_eq!(address, "f".repeat(45));
     assert_eq!(world.generation(answer.session_id).await, 0);
-    assert!(refresh_token(&answer).starts_with("ashr_"));
+    assert!(refresh_token(&answer).starts_with(REFRESH_TOKEN_PREFIX));
 }
 
 /// Sign-ins that do not see each other's sessions are too many together.

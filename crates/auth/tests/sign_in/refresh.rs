@@ -6,6 +6,7 @@ use auth::token::refresh::{RefreshClaim, RefreshTokens};
 use serde_json::json;
 use shared_kernel::clock::{Clock as _, Timestamp};
 use shared_kernel::error::{DomainError as _, Kind};
+use shared_kernel::frozen::REFRESH_TOKEN_PREFIX;
 use shared_kernel::id::SessionId;
 use shared_kernel::testing::secret_key;
 use tokio::task::JoinSet;
@@ -250,15 +251,15 @@ async fn a_token_that_was_not_given_out_is_worthless_and_harms_nobody() {
         ours.issue(claim(u32::MAX)),
         ada.access_token.clone(),
         String::new(),
-        "ashr_".to_owned(),
-        token.replace("ashr_", ""),
+        REFRESH_TOKEN_PREFIX.to_owned(),
+        token.replace(REFRESH_TOKEN_PREFIX, ""),
         token.to_uppercase(),
         format!("{token}="),
         format!("{token}A"),
         format!(" {token}"),
-        format!("ashr_{token}"),
-        "ashr_".to_owned() + &"A".repeat(100_000),
-        "ashr_ü".to_owned(),
+        format!("{REFRESH_TOKEN_PREFIX}{token}"),
+        REFRESH_TOKEN_PREFIX.to_owned() + &"A".repeat(100_000),
+        format!("{REFRESH_TOKEN_PREFIX}ü"),
     ];
     forged.extend((0..token.len()).map(|length| token.chars().take(length).collect()));
     for (position, old) in token.char_indices() {

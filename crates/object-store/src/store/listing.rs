@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::sealed::Sealed;
+use super::sealed::{Seal, Sealed};
 use super::{ObjectMeta, Store, blocking};
 use crate::error::StoreError;
 
@@ -43,7 +43,12 @@ impl Store {
         let store = self.clone();
         blocking(move || {
             let mut entries = BTreeMap::new();
-            walk(&store.0.objects, 2, &mut |path| add(&mut entries, &query, path))?;
+            let mut open = |path: &Path| {
+                let Some(object) = readable(path, store.seal())? else { return Ok(()) };
+                add(&mut entries, &query, object);
+                Ok(())
+            };
+            walk(&store.0.objects, 2, &mut open)?;
             let truncated = entries.len() > query.limit;
             if truncated {
                 entries.pop_last();
@@ -72,17 +77,18 @@ fn walk(
     Ok(())
 }
 
-fn add(entries: &mut BTreeMap<String, Entry>, query: &Query, path: &Path) -> Result<(), StoreError> {
-    let object: Sealed<ObjectMeta> = match Sealed::open(path) {
-        Ok(Some(object)) => object,
-        Ok(None) => return Ok(()),
-        // One damaged file must not hide all the others.
+/// One damaged file must not hide all the others.
+fn readable(path: &Path, seal: Seal) -> Result<Option<Sealed<ObjectMeta>>, StoreError> {
+    match Sealed::open(path, seal) {
         Err(StoreError::Corrupt(path)) => {
             tracing::warn!(path = %path.display(), "a damaged object was left out of a listing");
-            return Ok(());
+            Ok(None)
         }
-        Err(error) => return Err(error),
-    };
+        opened => opened,
+    }
+}
+
+fn add(entries: &mut BTreeMap<String, Entry>, query: &Query, object: Sealed<ObjectMeta>) {
     if let Some((name, entry)) = classify(query, object)
         && !entries.contains_key(&name)
     {
@@ -92,7 +98,6 @@ fn add(entries: &mut BTreeMap<String, Entry>, query: &Query, path: &Path) -> Res
             entries.pop_last();
         }
     }
-    Ok(())
 }
 
 fn classify(query: &Query, object: Sealed<ObjectMeta>) -> Option<(String, Entry)> {

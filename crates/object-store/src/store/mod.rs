@@ -28,9 +28,10 @@ use std::time::SystemTime;
 use s3s::crypto::{Checksum as _, Sha256};
 use serde::{Deserialize, Serialize};
 
+use crate::config::ObjectStoreConfig;
 use crate::error::StoreError;
 use claims::Claims;
-use sealed::Sealed;
+use sealed::{Seal, Sealed};
 use staging::{Finished, Staging};
 
 const ID_LENGTH: usize = 32;
@@ -44,6 +45,7 @@ struct Inner {
     bucket: PathBuf,
     objects: PathBuf,
     uploads: PathBuf,
+    seal: Seal,
     staging: Staging,
     claims: Arc<Claims>,
 }
@@ -83,8 +85,9 @@ pub(crate) enum Publish {
 
 impl Store {
     /// Opens a directory, and removes what dead processes left unfinished in it.
-    pub(crate) fn open(directory: &Path, bucket: &str, max_unfinished: u64) -> io::Result<Self> {
-        let bucket = directory.join("buckets").join(bucket);
+    pub(crate) fn open(config: &ObjectStoreConfig) -> io::Result<Self> {
+        let directory = config.directory.as_path();
+        let bucket = directory.join("buckets").join(&config.bucket);
         let objects = bucket.join("objects");
         let uploads = bucket.join("uploads");
         fs::create_dir_all(&objects)?;
@@ -93,8 +96,9 @@ impl Store {
             sync_directory(path)?;
         }
         let staging = Staging::open(directory)?;
-        let claims = Claims::new(max_unfinished);
-        Ok(Self(Arc::new(Inner { bucket, objects, uploads, staging, claims })))
+        let seal = Seal(config.seal);
+        let claims = Claims::new(config.limits.unfinished);
+        Ok(Self(Arc::new(Inner { bucket, objects, uploads, seal, staging, claims })))
     }
 
     pub(crate) fn staging(&self) -> &Staging {
@@ -103,6 +107,10 @@ impl Store {
 
     pub(crate) fn claims(&self) -> &Arc<Claims> {
         &self.0.claims
+    }
+
+    fn seal(&self) -> Seal {
+        self.0.seal
     }
 
     fn uploads(&self) -> &Path {
@@ -159,7 +167,7 @@ impl Store {
 
     fn open_object(&self, key: &str) -> Result<Sealed<ObjectMeta>, StoreError> {
         let path = self.object_path(key);
-        let sealed: Sealed<ObjectMeta> = Sealed::open(&path)?.ok_or(StoreError::NoSuchKey)?;
+        let sealed: Sealed<ObjectMeta> = Sealed::open(&path, self.seal())?.ok_or(StoreError::NoSuchKey)?;
         if sealed.meta.key == key { Ok(sealed) } else { Err(StoreError::Corrupt(path)) }
     }
 
@@ -172,7 +180,7 @@ impl Store {
         let target = self.object_path(&meta.key);
         let leaf = parent(&target);
         fs::create_dir_all(leaf)?;
-        finished.publish(meta, &target, publish)?;
+        finished.publish(&self.seal().trailer(meta)?, &target, publish)?;
         // Another process may have made the fan-out a moment ago without having synced it yet: never assume it has.
         for directory in [leaf, parent(leaf), &self.0.objects] {
             sync_directory(directory)?;

@@ -1,4 +1,4 @@
-//! One file, bytes first, metadata behind: `bytes | JSON | length of the JSON (4 bytes) | "ASHLAR01"`.
+//! One file, bytes first, metadata behind: `bytes | JSON | length of the JSON (4 bytes) | seal (8 bytes)`.
 //!
 //! Metadata comes last because size and digests are known only when all bytes have arrived, and because bytes
 //! that start at 0 can be sent, ranged and copied without an offset.
@@ -12,10 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 
-const MAGIC: &[u8; 8] = b"ASHLAR01";
 const TRAILER: u64 = 12;
 /// HTTP limits keep real metadata far below this; a damaged length must not allocate gigabytes.
 const MAX_META: u32 = 1024 * 1024;
+
+/// The bytes by which the store knows its own files: the end of each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seal(pub(crate) [u8; 8]);
 
 /// An opened file of the store. Renames and deletes do not touch it any more.
 #[derive(Debug)]
@@ -27,14 +30,14 @@ pub(crate) struct Sealed<M> {
 
 impl<M: DeserializeOwned> Sealed<M> {
     /// `None` when there is no such file.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn open(path: &Path, seal: Seal) -> Result<Option<Self>, StoreError> {
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let corrupt = || StoreError::Corrupt(path.to_owned());
-        let (size, json) = read_meta(&mut file)?.ok_or_else(corrupt)?;
+        let (size, json) = read_meta(&mut file, seal)?.ok_or_else(corrupt)?;
         let meta = serde_json::from_slice(&json).map_err(|_| corrupt())?;
         file.rewind()?;
         Ok(Some(Self { file, size, meta }))
@@ -51,28 +54,35 @@ impl<M> Sealed<M> {
     }
 }
 
-/// Writes the metadata behind the bytes and brings both to the disk.
-pub(crate) fn seal<M: Serialize>(file: &mut File, meta: &M) -> io::Result<()> {
-    let mut trailer = serde_json::to_vec(meta)?;
-    let length = u32::try_from(trailer.len()).map_err(io::Error::other)?;
-    trailer.extend_from_slice(&length.to_be_bytes());
-    trailer.extend_from_slice(MAGIC);
+impl Seal {
+    /// What stands behind the bytes of a file: its metadata, their length and the seal.
+    pub(crate) fn trailer<M: Serialize>(self, meta: &M) -> io::Result<Vec<u8>> {
+        let mut trailer = serde_json::to_vec(meta)?;
+        let length = u32::try_from(trailer.len()).map_err(io::Error::other)?;
+        trailer.extend_from_slice(&length.to_be_bytes());
+        trailer.extend_from_slice(&self.0);
+        Ok(trailer)
+    }
+}
+
+/// Writes the trailer behind the bytes and brings both to the disk.
+pub(crate) fn close(file: &mut File, trailer: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::End(0))?;
-    file.write_all(&trailer)?;
+    file.write_all(trailer)?;
     file.sync_all()
 }
 
 /// The number of bytes before the metadata, and the metadata; `None` when the file is not one of ours.
-fn read_meta(file: &mut File) -> io::Result<Option<(u64, Vec<u8>)>> {
+fn read_meta(file: &mut File, seal: Seal) -> io::Result<Option<(u64, Vec<u8>)>> {
     let length = file.metadata()?.len();
     let Some(before_trailer) = length.checked_sub(TRAILER) else { return Ok(None) };
-    let (mut json_length, mut magic) = ([0; 4], [0; 8]);
+    let (mut json_length, mut end) = ([0; 4], [0; 8]);
     file.seek(SeekFrom::Start(before_trailer))?;
     file.read_exact(&mut json_length)?;
-    file.read_exact(&mut magic)?;
+    file.read_exact(&mut end)?;
     let json_length = u32::from_be_bytes(json_length);
     let Some(size) = before_trailer.checked_sub(u64::from(json_length)) else { return Ok(None) };
-    if &magic != MAGIC || json_length > MAX_META {
+    if Seal(end) != seal || json_length > MAX_META {
         return Ok(None);
     }
     let mut json = Vec::new();

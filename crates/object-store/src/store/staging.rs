@@ -10,7 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::Serialize;
 use tempfile::{NamedTempFile, TempDir};
 use tokio::io::AsyncWriteExt as _;
 
@@ -132,13 +131,13 @@ impl Finished {
     }
 
     /// Seals the file and gives it its name. The caller syncs the directory.
-    pub(crate) fn publish<M: Serialize>(
+    pub(crate) fn publish(
         mut self,
-        meta: &M,
+        trailer: &[u8],
         target: &Path,
         publish: Publish,
     ) -> Result<(), StoreError> {
-        sealed::seal(self.file.as_file_mut(), meta)?;
+        sealed::close(self.file.as_file_mut(), trailer)?;
         match publish {
             Publish::Replace => self.file.persist(target).map_err(|error| error.error)?,
             // The kernel decides a race: this fails when the name is taken, in whichever process.

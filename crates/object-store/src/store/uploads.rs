@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use s3s::crypto::{Checksum as _, Md5, Sha256};
 use serde::{Deserialize, Serialize};
 
-use super::sealed::Sealed;
+use super::sealed::{Seal, Sealed};
 use super::staging::Finished;
 use super::{ID_LENGTH, Labels, ObjectMeta, Publish, Store, blocking, hex, milliseconds, sync_directory};
 use crate::error::StoreError;
@@ -108,10 +108,10 @@ impl Store {
         finished: Finished,
         meta: PartMeta,
     ) -> Result<(), StoreError> {
-        let directory = self.upload_path(id)?;
+        let (directory, seal) = (self.upload_path(id)?, self.seal());
         blocking(move || {
-            let target = part_path(&directory, meta.number);
-            finished.publish(&meta, &target, Publish::Replace).map_err(upload_is_gone)?;
+            let (target, trailer) = (part_path(&directory, meta.number), seal.trailer(&meta)?);
+            finished.publish(&trailer, &target, Publish::Replace).map_err(upload_is_gone)?;
             sync_directory(&directory).map_err(|error| upload_is_gone(error.into()))
         })
         .await
@@ -160,9 +160,9 @@ impl Store {
 
     /// All parts, by number.
     pub(crate) async fn parts(&self, id: &str) -> Result<Vec<Part>, StoreError> {
-        let directory = self.upload_path(id)?;
+        let (directory, seal) = (self.upload_path(id)?, self.seal());
         blocking(move || {
-            let mut parts = read_parts(&directory)?;
+            let mut parts = read_parts(&directory, seal)?;
             parts.sort_by_key(|part| part.meta.number);
             Ok(parts)
         })
@@ -234,7 +234,7 @@ impl Store {
         let directory = self.upload_path(id)?;
         let (mut parts, mut total) = (Vec::new(), 0_u64);
         for (index, named) in completion.parts.iter().enumerate() {
-            let part = open_part(&directory, named)?;
+            let part = open_part(&directory, named, self.seal())?;
             if part.size < MIN_PART && index + 1 < completion.parts.len() {
                 return Err(StoreError::PartTooSmall(named.number));
             }
@@ -279,21 +279,22 @@ fn part_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("part.{number:05}"))
 }
 
-fn open_part(directory: &Path, named: &NamedPart) -> Result<Sealed<PartMeta>, StoreError> {
+fn open_part(directory: &Path, named: &NamedPart, seal: Seal) -> Result<Sealed<PartMeta>, StoreError> {
     let other = || StoreError::InvalidPart(named.number);
-    let part: Sealed<PartMeta> = Sealed::open(&part_path(directory, named.number))?.ok_or_else(other)?;
+    let part: Sealed<PartMeta> =
+        Sealed::open(&part_path(directory, named.number), seal)?.ok_or_else(other)?;
     let same_sum = named.sha256.as_ref().is_none_or(|sum| *sum == part.meta.checksum());
     if part.meta.etag() == named.etag && same_sum { Ok(part) } else { Err(other()) }
 }
 
-fn read_parts(directory: &Path) -> Result<Vec<Part>, StoreError> {
+fn read_parts(directory: &Path, seal: Seal) -> Result<Vec<Part>, StoreError> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| upload_is_gone(error.into()))? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name == PROMISE) {
             continue;
         }
-        if let Some(Sealed { size, meta, .. }) = Sealed::open(&path)? {
+        if let Some(Sealed { size, meta, .. }) = Sealed::open(&path, seal)? {
             parts.push(Part { meta, size });
         }
     }

@@ -96,6 +96,7 @@ pub(crate) fn config(directory: &Path) -> ObjectStoreConfig {
     ObjectStoreConfig {
         directory: directory.to_owned(),
         bucket: BUCKET.to_owned(),
+        seal: *b"OFTESTS1",
         region: "us-east-1".to_owned(),
         access_key: ACCESS_KEY.to_owned(),
         secret_key: SECRET_KEY.to_owned().into(),

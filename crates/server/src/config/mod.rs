@@ -13,7 +13,6 @@
 //! | `promised` | sections whose features come later |
 //! | `origin` | the entries of `cors.origins` |
 //! | `secret` | secrets that an installation makes for itself |
-//! | [`mod@reference`] | the documentation of all keys |
 //!
 //! # Adding a key
 //!
@@ -25,7 +24,6 @@ mod limits;
 mod mail;
 mod origin;
 mod promised;
-pub mod reference;
 mod root;
 mod secret;
 mod sections;
@@ -41,13 +39,13 @@ pub use limits::Limits;
 pub use mail::Mail;
 pub use origin::{AllowedOrigin, NotAnOrigin};
 pub use root::{Config, Provenance};
-pub use sections::{NoSuchSection, SectionReader, Sections};
+pub use sections::{NoSuchSection, ReadSections, SectionReader, Sections};
 pub use server::Server;
 
 /// The table of all keys.
 #[must_use]
-pub fn table() -> Table {
-    Table::of::<Config>("ashlar")
+pub fn table(domains: &[ReadSections]) -> Table {
+    Table::of::<Config>("ashlar", domains)
 }
 
 /// A configuration that was read and checked, and that has touched nothing yet: a secret that has to be made is missing.
@@ -63,8 +61,8 @@ impl Config {
     /// # Errors
     ///
     /// The sentences that say why the server cannot start with it.
-    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-        let (config, effective) = table().load(sources)?;
+    pub fn load(sources: &Sources, domains: &[ReadSections]) -> Result<Loaded, ConfigError> {
+        let (config, effective) = table(domains).load(sources, domains)?;
         Ok(Loaded { config, effective })
     }
 }

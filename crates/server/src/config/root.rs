@@ -14,9 +14,8 @@ use super::database::Database;
 use super::limits::Limits;
 use super::mail::Mail;
 use super::promised::{Kafka, Metrics, Redis};
-use super::sections::{NoSuchSection, SectionReader, Sections};
+use super::sections::{NoSuchSection, ReadSections, SectionReader, Sections};
 use super::server::Server;
-use crate::routers::MODULES;
 
 /// The whole configuration, complete and checked.
 #[derive(Clone, Debug)]
@@ -60,10 +59,11 @@ pub struct Provenance {
 
 impl Section for Config {
     const NAME: &'static str = "";
-    type Given<'a> = ();
+    /// Those that read the sections of the domains.
+    type Given<'a> = &'a [ReadSections];
 
     /// The list of all sections, in the order of the reference.
-    fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
+    fn read(keys: &mut Keys<'_>, given: &[ReadSections]) -> Option<Self> {
         let environment = environment(keys)?;
         keys.set_environment(environment);
         let project_name = project_name(keys)?;
@@ -74,7 +74,7 @@ impl Section for Config {
         let cors = keys.section::<Cors>(())?;
         let database = keys.section::<Database>(data_dir.as_path())?;
         let mail = keys.section::<Mail>((project_name.as_str(), &server.public_url))?;
-        let sections = domains(keys, &server.public_url)?;
+        let sections = domains(keys, &server.public_url, given)?;
         let limits = keys.section::<Limits>(())?;
         keys.section::<Metrics>(())?;
         keys.section::<Redis>(())?;
@@ -119,10 +119,10 @@ impl Config {
 }
 
 /// The sections of the domains, in the order of their list.
-fn domains(keys: &mut Keys<'_>, public_url: &Url) -> Option<Sections> {
+fn domains(keys: &mut Keys<'_>, public_url: &Url, all: &[ReadSections]) -> Option<Sections> {
     let mut sections = Sections::default();
-    for module in MODULES {
-        (module.settings)(&mut SectionReader { keys, public_url, sections: &mut sections })?;
+    for read in all {
+        read(&mut SectionReader { keys, public_url, sections: &mut sections })?;
     }
     Some(sections)
 }

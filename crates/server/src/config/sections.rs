@@ -35,6 +35,9 @@ impl fmt::Debug for Sections {
     }
 }
 
+/// Reads the sections of a module. Nothing when a key has no usable value; that was noted then.
+pub type ReadSections = fn(&mut SectionReader<'_, '_>) -> Option<()>;
+
 /// What a module reads its sections with.
 pub struct SectionReader<'r, 'k> {
     /// The keys, for what one section says about another.

@@ -156,7 +156,17 @@ async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<
     }))))
 )]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
-struct NotReady(ProblemDocument);
+struct NotReady(#[to_schema] NotReadyProblem);
+
+/// Why the server cannot work.
+#[derive(Serialize, ToSchema)]
+struct NotReadyProblem {
+    #[serde(flatten)]
+    problem: ProblemDocument,
+    /// What the server needs, with the state of each; absent while it stops.
+    #[schema(nullable = false)]
+    dependencies: Option<Dependencies>,
+}
 
 /// A load balancer asks often and does not wait long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);

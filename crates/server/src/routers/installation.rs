@@ -5,13 +5,13 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use http_kit::asset::Asset;
 use http_kit::routes::Routes;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, Schema};
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Components, OpenApi, RefOr};
 
-use crate::cli::CommandError;
 use crate::config::Config;
+use crate::console::CommandError;
+use crate::members::Members;
 use crate::routers::MODULES;
 
 /// The tag of these routes.
@@ -33,38 +33,6 @@ struct OwnMembers {
     /// The languages that mails and pages are written in (BCP 47).
     #[schema(examples("en"))]
     locales: Vec<&'static str>,
-}
-
-/// Members of an object with their schemas: what one module has to say.
-#[derive(Clone, Default)]
-pub struct Members {
-    values: Map<String, Value>,
-    schema: Object,
-    components: Vec<(String, RefOr<Schema>)>,
-}
-
-impl Members {
-    /// The fields of a struct.
-    ///
-    /// # Errors
-    ///
-    /// It is not one, or cannot be written as JSON: bugs.
-    pub fn of<T: Serialize + ToSchema>(fields: &T) -> Result<Self, CommandError> {
-        let value = serde_json::to_value(fields)?;
-        let (Value::Object(values), RefOr::T(Schema::Object(schema))) = (value, T::schema()) else {
-            return Err(CommandError::message(format!("{} has no fields", T::name())));
-        };
-        let mut components = Vec::new();
-        T::schemas(&mut components);
-        Ok(Self { values, schema, components })
-    }
-
-    fn add(&mut self, others: Self) {
-        self.values.extend(others.values);
-        self.schema.properties.extend(others.schema.properties);
-        self.schema.required.extend(others.schema.required);
-        self.components.extend(others.components);
-    }
 }
 
 /// What this installation allows, as the members of all modules.

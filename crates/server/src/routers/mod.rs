@@ -18,7 +18,7 @@ use shared_kernel::error::Problem;
 use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::cli::CommandError;
+use crate::console::CommandError;
 use crate::module::{Module, SignIn};
 
 pub mod health;

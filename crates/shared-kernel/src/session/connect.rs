@@ -14,6 +14,7 @@ use super::settings::DatabaseSettings;
 use super::{ConnectError, Databases, Engine, Postgres, Shared, sqlite};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
+use crate::frozen::CURSOR_KEY;
 
 impl DatabaseSettings {
     /// One connection of its own to a SQLite database, for work on the schema: what is left on it goes with it, and it is not
@@ -77,7 +78,7 @@ impl Databases {
             Some(DbBackend::Postgres) => Engine::Postgres(postgres(settings).await?),
             _ => return Err(ConnectError::UnknownEngine),
         };
-        let cursor_key = secret.mac_key("cursor");
+        let cursor_key = secret.mac_key(CURSOR_KEY);
         let resources = settings.resources.clone();
         Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources, events: Notify::new() })))
     }

@@ -129,7 +129,7 @@ pub(crate) async fn count(databases: &Databases) -> u64 {
 
 /// The labels of the living widgets in the order of their making.
 pub(crate) async fn labels(reader: &impl Reader) -> Vec<String> {
-    let mut widgets = reader.all(Widgets::live()).await.unwrap();
+    let mut widgets = reader.all(Widgets::unscoped()).await.unwrap();
     widgets.sort_by_key(|widget| widget.id);
     widgets.into_iter().map(|widget| widget.label).collect()
 }
@@ -162,7 +162,7 @@ pub(crate) fn moment(text: &str) -> Timestamp {
 /// Widgets that are living and have this label.
 pub(crate) async fn find_label(reader: &impl Reader, label: &str) -> Option<widget::Model> {
     use sea_orm::ColumnTrait as _;
-    reader.one(Widgets::live().filter(widget::Column::Label.eq(label))).await.unwrap()
+    reader.one(Widgets::unscoped().filter(widget::Column::Label.eq(label))).await.unwrap()
 }
 
 /// A door to a PostgreSQL server that can be shut, so that the server seems to be away.

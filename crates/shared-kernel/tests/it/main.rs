@@ -13,13 +13,13 @@ mod common;
 mod connecting;
 
 mod events;
-mod files;
 mod full_disk;
 mod pages;
 mod pool;
 mod references;
 mod replicas;
 mod repository;
+mod scoped;
 mod sessions;
 mod types;
 mod unreachable;

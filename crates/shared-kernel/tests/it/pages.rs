@@ -173,11 +173,11 @@ async fn a_cursor_is_good_for_its_own_list_order_and_installation() {
     fill(&database).await;
     let by_name = Order::by("name", Column::Name, Direction::Ascending);
     let reader = database.read(None);
-    let first = Widgets::page(&reader, Widgets::live(), &PageRequest::first(10), by_name).await.unwrap();
+    let first = Widgets::page(&reader, Widgets::unscoped(), &PageRequest::first(10), by_name).await.unwrap();
     let cursor = first.next_cursor.unwrap();
     let page = async |databases: &Databases, cursor: &str, order| {
         let reader = databases.read(None);
-        Widgets::page(&reader, Widgets::live(), &PageRequest::after(10, cursor), order).await
+        Widgets::page(&reader, Widgets::unscoped(), &PageRequest::after(10, cursor), order).await
     };
     page(&database, &cursor, by_name).await.unwrap();
     for other in [
@@ -239,8 +239,9 @@ async fn a_cursor_of_one_list_is_none_of_another() {
     let database = database().await;
     fill(&database).await;
     let reader = database.read(None);
-    let page =
-        page::fetch(&reader, Widgets::live(), &PageRequest::first(10), Order::newest_first()).await.unwrap();
+    let page = page::fetch(&reader, Widgets::unscoped(), &PageRequest::first(10), Order::newest_first())
+        .await
+        .unwrap();
     let request = PageRequest::after(10, page.next_cursor.unwrap());
     let rows = live::<user_row::Entity>();
     let refused = page::fetch(&reader, rows, &request, Order::newest_first()).await.unwrap_err();
@@ -258,24 +259,25 @@ async fn the_total_counts_what_is_selected_and_no_more() {
     commit(gone).await;
     let reader = database.read(None);
     let by_rank = Order::by("rank", Column::Rank, Direction::Descending);
-    let first =
-        Widgets::page(&reader, Widgets::live(), &PageRequest::first(20).with_total(), by_rank).await.unwrap();
+    let first = Widgets::page(&reader, Widgets::unscoped(), &PageRequest::first(20).with_total(), by_rank)
+        .await
+        .unwrap();
     assert_eq!((first.items.len(), first.total), (20, Some(50)));
     let request = PageRequest::after(40, first.next_cursor.unwrap()).with_total();
-    let second = Widgets::page(&reader, Widgets::live(), &request, by_rank).await.unwrap();
+    let second = Widgets::page(&reader, Widgets::unscoped(), &request, by_rank).await.unwrap();
     assert_eq!(
         (second.items.len(), second.total, second.next_cursor),
         (30, Some(50), None),
         "of all, not of the rest"
     );
-    let shiny = Widgets::live().filter(Column::Shiny.eq(true));
+    let shiny = Widgets::unscoped().filter(Column::Shiny.eq(true));
     let expected = rows[7..].iter().filter(|row| row.shiny).count();
     let page = Widgets::page(&reader, shiny, &PageRequest::first(5).with_total(), by_rank).await.unwrap();
     assert_eq!(page.total, Some(u64::try_from(expected).unwrap()));
     assert!(page.items.iter().all(|row| row.shiny));
     let lengths = page.map(|row| row.label.len());
     assert_eq!((lengths.items.len(), lengths.total), (5, Some(u64::try_from(expected).unwrap())));
-    let none = Widgets::live().filter(Column::Name.eq("nobody"));
+    let none = Widgets::unscoped().filter(Column::Name.eq("nobody"));
     let page = Widgets::page(&reader, none, &PageRequest::first(5).with_total(), by_rank).await.unwrap();
     assert_eq!((page.items.len(), page.total, page.next_cursor), (0, Some(0), None));
 }
@@ -295,14 +297,14 @@ async fn an_offset_passes_rows_over_and_the_cursor_goes_on_from_there() {
         };
         PageRequest::try_from(query).unwrap()
     };
-    let page = Widgets::page(&reader, Widgets::live(), &ask(35), oldest).await.unwrap();
+    let page = Widgets::page(&reader, Widgets::unscoped(), &ask(35), oldest).await.unwrap();
     assert_eq!((&*page.items, page.total), (&rows[35..45], Some(57)));
     let request = PageRequest::after(100, page.next_cursor.unwrap());
-    let rest = Widgets::page(&reader, Widgets::live(), &request, oldest).await.unwrap();
+    let rest = Widgets::page(&reader, Widgets::unscoped(), &request, oldest).await.unwrap();
     assert_eq!((&*rest.items, rest.next_cursor), (&rows[45..], None));
-    let last = Widgets::page(&reader, Widgets::live(), &ask(47), oldest).await.unwrap();
+    let last = Widgets::page(&reader, Widgets::unscoped(), &ask(47), oldest).await.unwrap();
     assert_eq!((&*last.items, last.next_cursor), (&rows[47..], None), "a full page can be the last");
-    let beyond = Widgets::page(&reader, Widgets::live(), &ask(10_000), oldest).await.unwrap();
+    let beyond = Widgets::page(&reader, Widgets::unscoped(), &ask(10_000), oldest).await.unwrap();
     assert_eq!((beyond.items, beyond.next_cursor, beyond.total), (Vec::new(), None, Some(57)));
 }
 

@@ -32,7 +32,7 @@ async fn deleted(databases: &Databases, id: WidgetId) -> widget::Model {
 }
 
 async fn found(databases: &Databases, id: WidgetId) -> Option<widget::Model> {
-    Widgets::find(&databases.read_primary(), id).await.unwrap()
+    Widgets::find_unscoped(&databases.read_primary(), id).await.unwrap()
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_deleted_row_is_not_there() {
     }
     let request = PageRequest::first(10).with_total();
     let reader = database.read(None);
-    let page = Widgets::page(&reader, Widgets::live(), &request, Order::newest_first()).await.unwrap();
+    let page = Widgets::page(&reader, Widgets::unscoped(), &request, Order::newest_first()).await.unwrap();
     assert_eq!((page.items, page.next_cursor, page.total), (Vec::new(), None, Some(0)));
     assert_eq!(labels(&reader).await, [""; 0]);
     assert_eq!(reader.all(widget::Entity::find()).await.unwrap(), [gone], "the row itself is kept");

@@ -258,9 +258,9 @@ async fn twenty_writers_at_once_all_succeed() {
         async move {
             let session = databases.write();
             // Reads first: a deferred transaction of SQLite would fail at its write then.
-            let seen = session.count(Widgets::live()).await.unwrap();
+            let seen = session.count(Widgets::unscoped()).await.unwrap();
             insert(&session, &number.to_string()).await.unwrap();
-            assert!(session.count(Widgets::live()).await.unwrap() > seen);
+            assert!(session.count(Widgets::unscoped()).await.unwrap() > seen);
             commit(session).await;
         }
     })
@@ -348,8 +348,8 @@ async fn the_methods_of_a_reader_agree() {
         stored(&database, label).await;
     }
     let session = database.read(None);
-    assert_eq!(session.count(Widgets::live()).await.unwrap(), 3);
-    assert_eq!(session.all(Widgets::live()).await.unwrap().len(), 3);
+    assert_eq!(session.count(Widgets::unscoped()).await.unwrap(), 3);
+    assert_eq!(session.all(Widgets::unscoped()).await.unwrap().len(), 3);
     assert_eq!(find_label(&session, "b").await.map(|widget| widget.label).as_deref(), Some("b"));
     assert_eq!(find_label(&session, "z").await, None);
     let none = widget::Entity::find().filter(widget::Column::Label.eq("z"));

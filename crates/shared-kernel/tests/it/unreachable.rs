@@ -119,7 +119,7 @@ async fn a_connection_that_was_ended() {
     // One that lay idle: nothing was begun on it, so whoever takes it gets a new one.
     stored(&one, "c").await;
     administrator.primary().execute_unprepared(end_all).await.unwrap();
-    assert_eq!(one.read_primary().count(Widgets::live()).await.unwrap(), 1);
+    assert_eq!(one.read_primary().count(Widgets::unscoped()).await.unwrap(), 1);
     administrator.primary().execute_unprepared(end_all).await.unwrap();
     stored(&one, "d").await;
     assert_eq!(labels(&one.read(None)).await, ["c", "d"]);
@@ -146,7 +146,7 @@ async fn a_server_that_is_away_and_comes_back() {
     assert!(session.commit(()).await.is_err());
     let late = databases.write();
     comes_again(&insert(&late, "d").await.unwrap_err());
-    comes_again(&databases.read(None).count(Widgets::live()).await.unwrap_err());
+    comes_again(&databases.read(None).count(Widgets::unscoped()).await.unwrap_err());
     comes_again(&databases.ping().await.unwrap_err());
     door.open().await;
     until("the server is reached again", async || databases.ping().await.is_ok()).await;

@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared_kernel::error::DomainError as _;
-use shared_kernel::files::{self, Files as _, StoredFile};
-use shared_kernel::id::UploadId;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
 use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::testing::{FixedClock, as_admin};
 use upload::files::SignedFiles;
 use upload::storage::Declared;
+use upload_port::{Files as _, StoredFile, UploadId};
 
 use crate::house::{DAY, HOUR, House, declare, png, request};
 
 async fn url(house: &House, id: UploadId) -> Option<String> {
-    files::urls(&house.files(), &house.database.read(None), [id]).await.unwrap().remove(&id)
+    upload_port::urls(&house.files(), &house.database.read(None), [id]).await.unwrap().remove(&id)
 }
 
 #[tokio::test]
@@ -30,7 +29,7 @@ async fn a_file_can_be_had_at_its_url() {
 
     // While a transaction is open, and with one statement.
     let session = house.database.write();
-    let urls = files::urls(&house.files(), &session, [image.id, table.id]).await.unwrap();
+    let urls = upload_port::urls(&house.files(), &session, [image.id, table.id]).await.unwrap();
     drop(session);
     let answer = house.fetch(&urls[&image.id]).await;
     assert_eq!(answer.status(), 200);
@@ -184,6 +183,6 @@ async fn a_store_that_cannot_be_addressed_is_our_own_fault() {
     let (ada, bytes) = (house.user().await, png());
     let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let files = SignedFiles::new(house.storage.clone(), 8 * DAY);
-    let error = files::urls(&files, &house.database.read(None), [published.id]).await.unwrap_err();
-    assert!(matches!(error, KernelError::Files(_)), "{error:?}");
+    let error = upload_port::urls(&files, &house.database.read(None), [published.id]).await.unwrap_err();
+    assert!(matches!(error, KernelError::Port(_)), "{error:?}");
 }

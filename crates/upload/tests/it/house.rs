@@ -14,6 +14,7 @@ use shared_kernel::clock::{Clock as _, SharedClock, SystemClock, Timestamp};
 use shared_kernel::crypto::sha256;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::event::DomainEvent;
+use shared_kernel::frozen::OBJECT_SEAL;
 use shared_kernel::json;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::principal::Principal;
@@ -231,6 +232,7 @@ async fn serve(folder: &TempDir) -> (SocketAddr, CancellationToken) {
     let config = ObjectStoreConfig {
         directory: folder.path().to_owned(),
         bucket,
+        seal: OBJECT_SEAL,
         region,
         access_key: access_key.expose_secret().to_owned(),
         secret_key,

@@ -142,7 +142,7 @@ fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
 
 /// Writes the lines of the workspace's own crates in the lock file again. `cargo metadata` would do so too, but it wants the
 /// packages of every platform on this machine, and without the network they may not be there.
-fn lock(workspace: &Workspace) -> Result<()> {
+pub(crate) fn lock(workspace: &Workspace) -> Result<()> {
     let update = Invocation::new("cargo").args(["update", "--workspace", "--offline", "--quiet"]);
     update.current_dir(&workspace.root).capture().map(drop).context(
         "all files are written but Cargo.lock, for cargo does not take the manifests: see above, mend that, and run `cargo update --workspace`",

@@ -23,15 +23,16 @@ use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask new-domain note title:string:1..100 body:text:optional --dry-run
+  cargo xtask new-domain note title:string:1..100 body:text:optional author:ref=user:owner --dry-run
   cargo xtask new-domain post title:string:1..200:unique content:text published:bool=false \\
       category:enum=news,essay,note:filter rating:int:0..5:optional:sort price:decimal=10,2:optional \\
       cover:upload:optional author:ref=user:owner --public-read
 
-Who may do what: without an owner, everyone who is signed in may do everything. With an owner, each user has rows of
-their own. --public-read lets everyone read, and --admin-only lets only admins do what is not public.";
+Who may do what: with an owner, each user has rows of their own. --shared lets everyone who is signed in do everything
+with every row, and --admin-only lets only admins do what is not public. --public-read lets everyone read.";
 
 /// A domain to be made.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// Only admins may do what is not public.
     #[arg(long)]
     admin_only: bool,
+    /// Everyone who is signed in may change and delete every row: has to be said where rows have no owner.
+    #[arg(long, conflicts_with = "admin_only")]
+    shared: bool,
     /// Tell nobody of what happens: no events.
     #[arg(long)]
     no_events: bool,
@@ -117,7 +121,21 @@ fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Resu
     rules::check_fields(&spec)?;
     rules::check_references(&spec, survey)?;
     rules::check_types(&spec, survey, reserved)?;
+    check_sharing(&spec, options.shared)?;
     Ok(spec)
+}
+
+/// Nobody lets every user change every row without saying so.
+fn check_sharing(spec: &Spec, shared: bool) -> Result<(), Refusal> {
+    let (name, plural) = (&spec.name, spec.plural.replace('_', " "));
+    match (spec.is_shared(), shared) {
+        (true, false) => refuse(format!(
+            "everyone who is signed in could change and delete all {plural}: give `{name}` an owner (`author:ref=user:owner`), or say \
+             `--shared` or `--admin-only`"
+        )),
+        (false, true) => refuse(format!("`--shared` says nothing about {plural}, which have an owner")),
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 fn create(plan: &mut Plan, spec: &Spec, files: &[Rendered], migration: &str) -> Result<()> {

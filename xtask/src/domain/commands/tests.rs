@@ -30,6 +30,8 @@ const FILES: &[(&str, &str)] = &[
         "crates/user/Cargo.toml",
         "[package]\nname = \"user\"\ndescription = \"Accounts.\"\nedition = \"2024\"\n",
     ),
+    ("crates/upload-port/Cargo.toml", "[package]\nname = \"upload-port\"\nedition = \"2024\"\n"),
+    ("crates/upload-port/src/lib.rs", "//! Ids.\n"),
     ("crates/user/src/lib.rs", "impl IdKind for User {\n    const PREFIX: &'static str = \"abc\";\n}\n"),
     (
         "crates/server/Cargo.toml",
@@ -257,7 +259,7 @@ fn removed_it_leaves_nothing_behind() {
     let empty = house.tree();
     house.new_domain(&POST).unwrap();
     let one = house.tree();
-    house.new_domain(&["comment", "post:ref=post", "body:text", "--public-read"]).unwrap();
+    house.new_domain(&["comment", "post:ref=post", "body:text", "--public-read", "--shared"]).unwrap();
     house.add_field(1, &["post", "pinned:bool=false", "cover:upload:optional"]).unwrap();
     assert_eq!(house.read("migration/src/lib.rs").lines().count(), 6);
     house.remove_domain(&["comment"]).unwrap();

@@ -132,6 +132,7 @@ pub(crate) fn command_line(spec: &Spec) -> String {
     let flags = [
         (spec.public_read, "--public-read"),
         (spec.admin_only, "--admin-only"),
+        (spec.is_shared(), "--shared"),
         (!spec.events, "--no-events"),
     ];
     line.args(flags.into_iter().filter(|(is_on, _)| *is_on).map(|(_, flag)| flag)).shown()

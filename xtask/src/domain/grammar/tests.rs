@@ -342,7 +342,7 @@ fn the_command_line_can_be_pasted() {
     };
     assert_eq!(
         command_line(&spec),
-        r"cargo xtask new-domain post title:string:1..200 'state:string:default=it'\''s new'"
+        r"cargo xtask new-domain post title:string:1..200 'state:string:default=it'\''s new' --shared"
     );
     spec.fields.truncate(1);
     spec.plural = "entries".into();

@@ -1,10 +1,12 @@
 //! Who may do what with the rows of a domain, in words and in code.
 
+use serde::Serialize;
+
 use super::House;
 use super::fixtures::closure;
 use super::wording::{type_of, words};
 use crate::domain::names::capitalized;
-use crate::domain::spec::Spec;
+use crate::domain::spec::{Field, Spec};
 
 pub(crate) fn access(spec: &Spec) -> String {
     let writer = if spec.admin_only { "an admin" } else { "whoever is signed in" };
@@ -39,19 +41,30 @@ pub(super) fn needs_admin(spec: &Spec, house: &House) -> bool {
     spec.admin_only || others.iter().filter_map(|name| house.get(name)).any(|target| target.admin_only)
 }
 
-pub(super) fn visibility(spec: &Spec) -> (&'static str, &'static str, String) {
-    match spec.owner() {
-        _ if spec.public_read => ("all of them", "_principal", "Condition::all()".into()),
-        Some(owner) => (
-            "one's own",
-            "principal",
-            format!("Condition::all().add(owned_by(principal, Column::{}))", type_of(&owner.column())),
-        ),
+/// The rule of a domain, for its implementation of `Scoped`.
+#[derive(Serialize)]
+pub(crate) struct Scope {
+    visible_words: &'static str,
+    visible_parameter: &'static str,
+    visible_condition: String,
+    /// Where it is another rule than who sees a row.
+    changeable_condition: Option<String>,
+}
+
+pub(super) fn scope(spec: &Spec) -> Scope {
+    let own = |owner: &Field| {
+        format!("Condition::all().add(owned_by(principal, Column::{}))", type_of(&owner.column()))
+    };
+    let (visible_words, visible_parameter, visible_condition) = match spec.owner() {
+        _ if spec.public_read => ("All of them, for everyone.", "_", "Condition::all()".into()),
+        Some(owner) => ("One's own.", "principal", own(owner)),
         None if spec.admin_only => (
-            "all of them for an admin, and none for others",
+            "All of them for an admin, and none for others.",
             "principal",
-            "Condition::all().add(sea_orm::sea_query::Expr::val(principal.is_admin()))".into(),
+            "Condition::all().add(Expr::val(principal.is_some_and(Principal::is_admin)))".into(),
         ),
-        None => ("all of them", "_principal", "Condition::all()".into()),
-    }
+        None => ("All of them, for whoever is signed in.", "_", "Condition::all()".into()),
+    };
+    let changeable_condition = spec.owner().filter(|_| spec.public_read).map(own);
+    Scope { visible_words, visible_parameter, visible_condition, changeable_condition }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::access::{needs_admin, visibility, who_reads, who_writes};
+use self::access::{Scope, needs_admin, scope, who_reads, who_writes};
 use self::field::{FieldView, field_view};
 use self::fixtures::{Tests, tests};
 use self::list::{Filter, OrderView, filters, orders, search_columns};
@@ -88,15 +88,12 @@ pub(crate) struct View {
     who_reads: String,
     who_writes: String,
     who_changes: String,
-    update_locks: bool,
     merges_required: bool,
     merges_optional: bool,
     eq: bool,
     many_flags: bool,
     has_uuid: bool,
-    visible_words: &'static str,
-    visible_parameter: &'static str,
-    visible_condition: String,
+    scope: Scope,
     checks: Vec<Check>,
     indexes: Vec<Index>,
     create_example: String,
@@ -128,7 +125,6 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
     let mut dto_types = vec![format!("{}Id", type_of(&spec.name)), format!("{}Kind", type_of(&spec.name))];
     dto_types.extend(choices.iter().map(|choice| choice.type_name.clone()));
     dto_types.extend(foreign.iter().map(|target| format!("{}Id", target.type_name)));
-    let (visible_words, visible_parameter, visible_condition) = visibility(spec);
     let has = |kind: &str| fields.iter().any(|field| field.kind == kind);
     let refers =
         spec.fields.iter().any(|field| matches!(field.kind, Kind::Ref(_) | Kind::Upload) && !field.owner);
@@ -179,15 +175,12 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         who_reads: who_reads(spec),
         who_writes: who_writes(spec).to_owned(),
         who_changes: spec.owner().map_or_else(|| who_writes(spec).to_owned(), |_| "its owner".to_owned()),
-        update_locks: has("json"),
         merges_required: json(false),
         merges_optional: json(true),
         eq: !has("float"),
         many_flags: flags > 3,
         has_uuid: has("uuid"),
-        visible_words,
-        visible_parameter,
-        visible_condition,
+        scope: scope(spec),
         checks: checks(spec, &spec.fields),
         indexes: indexes(spec, &spec.fields),
         create_example: example(

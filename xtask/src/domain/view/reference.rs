@@ -60,7 +60,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
         words: words(&domain),
         kind_path: match domain.as_str() {
             "user" => "shared_kernel::id::UserKind".to_owned(),
-            "upload" => "shared_kernel::id::UploadKind".to_owned(),
+            "upload" => "upload_port::UploadKind".to_owned(),
             _ => format!("{}::dto::{}Kind", spec.name, type_of(&domain)),
         },
         is_self: domain == spec.name,

@@ -159,8 +159,7 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
         Kind::Upload => {
             type_name = "String".into();
             parts.push("format = Uri".to_owned());
-            example =
-                Some("\"https://files.example.com/ashlar/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
+            example = Some("\"https://files.example.com/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
             value = if field.optional {
                 format!("{own}.and_then(|id| urls.get(&id).cloned())")
             } else {

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 ///
 /// Dependencies are lent in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Build {
+pub(in crate::steps) enum Build {
     /// The workspace's own crates too. Those that do not change are not built again; what is compiled into them of where they are
     /// is wrong, so their own tests are not to be run.
     Lent,
@@ -24,9 +24,9 @@ pub(super) enum Build {
 }
 
 /// A copy of the workspace as it stands, under a git of its own, with a target folder of its own.
-pub(super) struct Copy {
+pub(in crate::steps) struct Copy {
     folder: PathBuf,
-    pub(super) root: PathBuf,
+    pub(in crate::steps) root: PathBuf,
     target: PathBuf,
     program: PathBuf,
     /// Whether crates are built so that they are quickly built again.
@@ -37,7 +37,12 @@ pub(super) struct Copy {
 
 impl Copy {
     /// Makes the copy below `target/xtask/NAME`. The domains that are to be made in it get names that are free.
-    pub(super) fn make(workspace: &Workspace, name: &str, build: Build, domains: &[String]) -> Result<Self> {
+    pub(in crate::steps) fn make(
+        workspace: &Workspace,
+        name: &str,
+        build: Build,
+        domains: &[String],
+    ) -> Result<Self> {
         let folder = workspace.scratch(name)?;
         let (root, target) = (folder.join("workspace"), folder.join("target"));
         for file in workspace.files()? {
@@ -63,17 +68,17 @@ impl Copy {
     }
 
     /// What a domain of the list is called here.
-    pub(super) fn name<'a>(&'a self, name: &'a str) -> &'a str {
+    pub(in crate::steps) fn name<'a>(&'a self, name: &'a str) -> &'a str {
         self.names.get(name).map_or(name, String::as_str)
     }
 
     /// What the domains of these lines are called here.
-    pub(super) fn made<'a>(&'a self, lines: &'a [String]) -> Vec<&'a str> {
+    pub(in crate::steps) fn made<'a>(&'a self, lines: &'a [String]) -> Vec<&'a str> {
         lines.iter().map(|line| self.name(first_word(line))).collect()
     }
 
     /// A line of the list with the names of this copy.
-    pub(super) fn renamed(&self, line: &str) -> String {
+    pub(in crate::steps) fn renamed(&self, line: &str) -> String {
         spare::renamed(line, &self.names)
     }
 
@@ -86,28 +91,28 @@ impl Copy {
     }
 
     /// `cargo xtask`, of the workspace that was copied.
-    pub(super) fn tool(&self) -> Invocation {
+    pub(in crate::steps) fn tool(&self) -> Invocation {
         self.run(&self.program)
     }
 
     /// Runs `cargo xtask` with these words.
-    pub(super) fn xtask(&self, words: &str) -> Result<()> {
+    pub(in crate::steps) fn xtask(&self, words: &str) -> Result<()> {
         self.tool().args(words.split_whitespace()).run()
     }
 
     /// As `cargo xtask … | head -1` would have it: nobody reads what it says, and all of it is done.
-    pub(super) fn xtask_unheard(&self, words: &str) -> Result<()> {
+    pub(in crate::steps) fn xtask_unheard(&self, words: &str) -> Result<()> {
         let shell = self.run("bash").args(["-o", "pipefail", "-c", r#""$0" "$@" | true"#]);
         shell.arg(&self.program).args(words.split_whitespace()).run()
     }
 
     /// Cargo, with these words.
-    pub(super) fn cargo(&self, words: &str) -> Invocation {
+    pub(in crate::steps) fn cargo(&self, words: &str) -> Invocation {
         self.run("cargo").args(words.split_whitespace()).without_configuration()
     }
 
     /// What git prints for these words.
-    pub(super) fn git(&self, words: &str) -> Result<String> {
+    pub(in crate::steps) fn git(&self, words: &str) -> Result<String> {
         let someone =
             ["-c", "user.name=xtask", "-c", "user.email=xtask@localhost", "-c", "commit.gpgsign=false"];
         self.run("git").args(someone).args(words.split_whitespace()).capture()
@@ -126,7 +131,7 @@ impl Copy {
     }
 
     /// Runs the tests of these domains: those of their crates, and those over HTTP. SQLite without a URL.
-    pub(super) fn tests(&self, domains: &[&str], url: Option<&str>) -> Result<()> {
+    pub(in crate::steps) fn tests(&self, domains: &[&str], url: Option<&str>) -> Result<()> {
         let crates: Vec<String> = domains.iter().map(|name| format!("--package {name}")).collect();
         for words in [
             format!("test --locked {}", crates.join(" ")),
@@ -151,7 +156,7 @@ impl Copy {
     }
 
     /// Changes a file.
-    pub(super) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) -> Result<()> {
+    pub(in crate::steps) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) -> Result<()> {
         let path = self.root.join(path);
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         fs::write(&path, change(text)).context("can't edit the copy")
@@ -170,7 +175,7 @@ impl Copy {
     }
 
     /// Fails when a file is not as it was committed last.
-    pub(super) fn expect_clean(&self, after: &str) -> Result<()> {
+    pub(in crate::steps) fn expect_clean(&self, after: &str) -> Result<()> {
         let left = self.git("status --porcelain")?;
         if left.is_empty() {
             Ok(())
@@ -180,12 +185,12 @@ impl Copy {
     }
 
     /// Removes the domains, in the other order, so that nobody refers to what goes.
-    pub(super) fn remove_domains(&self, domains: &[&str]) -> Result<()> {
+    pub(in crate::steps) fn remove_domains(&self, domains: &[&str]) -> Result<()> {
         domains.iter().rev().try_for_each(|name| self.xtask(&format!("remove-domain {name} --no-openapi")))
     }
 
     /// Fails when anything is not as it was before the first domain.
-    pub(super) fn expect_no_trace(&self) -> Result<()> {
+    pub(in crate::steps) fn expect_no_trace(&self) -> Result<()> {
         self.git("add --all")?;
         let before = self.git("rev-list --max-parents=0 HEAD")?;
         let difference = self.git(&format!("diff --cached {before}"))?;
@@ -193,7 +198,7 @@ impl Copy {
     }
 
     /// Throws it away. One that something was found in is left, to be looked at.
-    pub(super) fn thrown_away(self) -> Result<()> {
+    pub(in crate::steps) fn thrown_away(self) -> Result<()> {
         fs::remove_dir_all(&self.folder).with_context(|| format!("can't remove {}", self.folder.display()))
     }
 }
@@ -211,7 +216,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// This program, as a file that no build replaces: the tests of the workspace build it with other features, in its place.
-fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+pub(in crate::steps) fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     Invocation::new("cargo")
         .args(["build", "--locked", "--package", "xtask"])
         .current_dir(&workspace.root)

@@ -4,7 +4,7 @@
 //! [`mod@sample`] is one domain, each time, and with it [`mod@recipe`], the page that makes one by hand; [`mod@full`] is every kind of domain and every check, when it is asked for. The domains of both stand in
 //! `xtask/generator`, a command line each; where the workspace has one of that name, it gets another.
 
-mod copy;
+pub(super) mod copy;
 mod full;
 mod recipe;
 mod sample;

@@ -17,10 +17,10 @@ use shared_kernel::principal::Principal;
 use shared_kernel::session::ReadPrimary;
 use user::dto::{DisplayName, User};
 
-use crate::cli::{CommandError, Invocation, LONGEST_LINE, confirm, print};
-use crate::commands::connect;
 use crate::config::Config;
+use crate::console::{CommandError, LONGEST_LINE, confirm, print};
 use crate::migrate as schema;
+use crate::module::Invocation;
 
 pub(super) fn commands() -> clap::Command {
     AdminCommand::command()
@@ -28,7 +28,10 @@ pub(super) fn commands() -> clap::Command {
 
 pub(super) async fn run(invocation: Invocation) -> Result<(), CommandError> {
     match invocation.arguments()? {
-        AdminCommand::Create(arguments) => create_admin(invocation.start()?, arguments.read()?).await,
+        AdminCommand::Create(arguments) => {
+            let (config, admin) = (invocation.start()?, arguments.read()?);
+            create_admin(&invocation, &config, admin).await
+        }
     }
 }
 
@@ -116,7 +119,11 @@ fn option<T: TextField>(name: &str, text: &str) -> Result<T, Invalid> {
 /// # Errors
 ///
 /// The sentence that says what is wrong with the address or the password, what is to be said besides, and the database's.
-async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandError> {
+async fn create_admin(
+    invocation: &Invocation,
+    config: &Config,
+    admin: CreateAdmin,
+) -> Result<(), CommandError> {
     let name = option::<DisplayName>("--name", admin.name.as_deref().unwrap_or("Admin"))?;
     let password = admin
         .password
@@ -126,9 +133,9 @@ async fn create_admin(config: Config, admin: CreateAdmin) -> Result<(), CommandE
         Named::Email(email) => Some(option::<Email>("--email", email)?),
         Named::Id(_) => None,
     };
-    let databases = connect(&config).await?;
+    let databases = invocation.connect(config).await?;
     if config.database.auto_migrate {
-        schema::at_start(&config, databases.primary()).await?;
+        schema::at_start(config, databases.primary()).await?;
     }
     let reader = databases.read_primary();
     let account = match (&admin.account, email) {

@@ -11,8 +11,8 @@ use futures_util::future::FutureExt as _;
 
 use super::welcome::Welcome;
 use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
-use crate::cli::CommandError;
 use crate::config::{SectionReader, without_slash};
+use crate::console::CommandError;
 use crate::module::{Module, SignIn, Verb};
 use crate::wiring::Wiring;
 

@@ -4,9 +4,9 @@ use auth::dto::NewPassword;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::cli::CommandError;
 use crate::config::Config;
-use crate::routers::installation::Members;
+use crate::console::CommandError;
+use crate::members::Members;
 
 /// What sign-in adds to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]

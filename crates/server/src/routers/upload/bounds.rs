@@ -5,8 +5,8 @@ use upload::settings::UploadSettings;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
-use crate::cli::CommandError;
 use crate::config::Config;
+use crate::console::CommandError;
 
 /// A field of a body whose bounds are the operator's.
 struct Bounded {

@@ -11,13 +11,14 @@ use object_store::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::crypto::SecretKey;
+use shared_kernel::frozen::{EMBEDDED_STORE_KEY, OBJECT_SEAL};
 use transport::Limits;
 use upload::settings::{StorageSettings, UploadSettings};
 use url::Url;
 
-use crate::application::{connection_limits, reachable};
-use crate::cli::CommandError;
 use crate::config::{Config, NoSuchSection};
+use crate::console::CommandError;
+use crate::network::{connection_limits, reachable};
 use crate::wiring::Wiring;
 
 /// Settings of the embedded object store.
@@ -107,6 +108,7 @@ fn store_config(
 ) -> ObjectStoreConfig {
     let (config, origins) = (wiring.config, wiring.origins.clone());
     ObjectStoreConfig {
+        seal: OBJECT_SEAL,
         directory: config.data_dir.join("objects"),
         bucket: settings.bucket.clone(),
         region: settings.region.clone(),
@@ -139,7 +141,7 @@ pub fn with_keys(settings: StorageSettings, secret: &SecretKey) -> StorageSettin
     if settings.endpoint.is_some() || !settings.access_key.expose_secret().is_empty() {
         return settings;
     }
-    let key = secret.mac_key("embedded object store");
+    let key = secret.mac_key(EMBEDDED_STORE_KEY);
     let text = |purpose: &[u8], length: usize| {
         SecretString::from(URL_SAFE_NO_PAD.encode(&key.sign(purpose)[..length]))
     };

@@ -7,18 +7,18 @@ use configuration::{Environment, without_slash};
 use futures_util::future::{FutureExt as _, ready};
 use secrecy::ExposeSecret as _;
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::files::Files;
 use shared_kernel::session::Databases;
 use upload::files::SignedFiles;
 use upload::service::{self, UploadService};
 use upload::settings::{StorageSettings, UploadSettings};
 use upload::storage::Storage;
+use upload_port::Files;
 
 use super::embedded_store::{self, EmbeddedStore};
 use super::{bounds, configure, rules};
-use crate::cli::{CommandError, Invocation, print};
 use crate::config::SectionReader;
-use crate::module::{Module, Verb};
+use crate::console::{CommandError, print};
+use crate::module::{Invocation, Module, Verb};
 use crate::wiring::Wiring;
 
 /// Uploads.
@@ -32,7 +32,7 @@ pub static MODULE: Module = Module {
     document: bounds::write,
     dependencies: &[("storage", "The object store.")],
     start: |wiring| start(wiring).boxed_local(),
-    commands: &[Verb { command: commands, run: |invocation| ready(run(invocation)).boxed_local() }],
+    commands: &[Verb { command: commands, run: |invocation| ready(run(&invocation)).boxed_local() }],
     ..Module::EMPTY
 };
 
@@ -104,14 +104,14 @@ fn commands() -> clap::Command {
     <UploadsCommand as clap::CommandFactory>::command()
 }
 
-fn run(invocation: Invocation) -> Result<(), CommandError> {
+fn run(invocation: &Invocation) -> Result<(), CommandError> {
     match invocation.arguments()? {
         UploadsCommand::Credentials => print(&credentials(invocation)?),
     }
 }
 
 /// What an S3 client needs to get at the objects, as JSON. The keys of the embedded store are derived and stand nowhere else.
-fn credentials(invocation: Invocation) -> Result<String, CommandError> {
+fn credentials(invocation: &Invocation) -> Result<String, CommandError> {
     let config = invocation.load()?.resolve()?;
     let secret = SecretKey::new(&config.secret_key)?;
     let storage = embedded_store::with_keys(config.section::<StorageSettings>()?.clone(), &secret);

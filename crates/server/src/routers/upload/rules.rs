@@ -4,9 +4,9 @@ use serde::Serialize;
 use upload::settings::UploadSettings;
 use utoipa::ToSchema;
 
-use crate::cli::CommandError;
 use crate::config::Config;
-use crate::routers::installation::Members;
+use crate::console::CommandError;
+use crate::members::Members;
 
 /// What uploads add to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -1,15 +1,14 @@
-//! The URLs of the files that rows refer to.
+//! The URLs of the files that rows refer to, on a real database.
 
 use std::error::Error as _;
 
 use sea_orm::ConnectionTrait as _;
 use sea_orm::sea_query::SelectStatement;
 use shared_kernel::error::DomainError as _;
-use shared_kernel::files::{self, Files, FilesError, StoredFile};
-use shared_kernel::id::UploadId;
 use shared_kernel::kernel_error::KernelError;
-
-use shared_kernel::testing::{PlainFiles, TestDatabase};
+use shared_kernel::testing::TestDatabase;
+use upload_port::testing::{PlainFiles, upload_of};
+use upload_port::{Files, FilesError, StoredFile, UploadId};
 
 /// Cannot make a URL.
 #[derive(Debug)]
@@ -29,9 +28,12 @@ impl Files for Broken {
 async fn files_that_are_there_have_urls() {
     let database = TestDatabase::new::<migration::Migrator>().await;
     let ada = database.user().await;
-    let (a, b, deleted) =
-        (database.upload_of(&ada).await, database.upload_of(&ada).await, database.upload_of(&ada).await);
-    let pending = database.upload_of(&ada).await;
+    let (a, b, deleted) = (
+        upload_of(&database, &ada).await,
+        upload_of(&database, &ada).await,
+        upload_of(&database, &ada).await,
+    );
+    let pending = upload_of(&database, &ada).await;
     for sql in [
         format!("UPDATE uploads SET deleted_at = updated_at WHERE id = '{deleted}'"),
         format!("UPDATE uploads SET status = 'pending' WHERE id = '{pending}'"),
@@ -40,27 +42,27 @@ async fn files_that_are_there_have_urls() {
     }
     let unknown = UploadId::new(database.clock().now());
     let ids = [b, a, deleted, pending, unknown, a];
-    let urls = files::urls(&PlainFiles, &database.read(None), ids).await.unwrap();
+    let urls = upload_port::urls(&PlainFiles, &database.read(None), ids).await.unwrap();
     let expected = [a, b].map(|id| (id, format!("https://files.test/{id}")));
     assert_eq!(urls.into_iter().collect::<Vec<_>>(), expected);
     let session = database.write();
-    assert_eq!(files::urls(&PlainFiles, &session, [a]).await.unwrap().len(), 1);
+    assert_eq!(upload_port::urls(&PlainFiles, &session, [a]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn for_no_files_nobody_is_asked() {
     let database = TestDatabase::empty().await;
     let session = database.write();
-    assert_eq!(files::urls(&PlainFiles, &session, []).await.unwrap(), files::Urls::new());
+    assert_eq!(upload_port::urls(&PlainFiles, &session, []).await.unwrap(), upload_port::Urls::new());
     assert!(format!("{session:?}").contains("begun: false"), "{session:?}");
 }
 
 #[tokio::test]
 async fn a_url_that_cannot_be_made_is_our_own_fault() {
     let database = TestDatabase::new::<migration::Migrator>().await;
-    let upload = database.upload_of(&database.user().await).await;
-    let error = files::urls(&Broken, &database.read(None), [upload]).await.unwrap_err();
-    assert!(matches!(error, KernelError::Files(_)), "{error:?}");
+    let upload = upload_of(&database, &database.user().await).await;
+    let error = upload_port::urls(&Broken, &database.read(None), [upload]).await.unwrap_err();
+    assert!(matches!(error, KernelError::Port(_)), "{error:?}");
     assert_eq!(error.problem().code, "internal_error");
     assert_eq!(error.source().unwrap().to_string(), "no key");
 }

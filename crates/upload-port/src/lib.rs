@@ -1,23 +1,49 @@
-//! The port to uploads: the URLs of the files that rows of other domains refer to.
+//! What other domains may know of uploads: their ids, and the URLs of their files.
 //!
-//! A row keeps the id of an upload, and who reads the row gets a URL that is good for a short time. Domains do not know the
-//! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`.
+//! A row keeps the [id](UploadId) of an upload, and who reads the row gets a URL that is good for a short time. Domains do not know the
+//! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`. A house without uploads has
+//! neither crate.
 //!
 //! Whoever may see a row may have its files: nothing is asked about the principal here. That the file was one's own when the row
-//! was written is what [`check_references`](crate::reference::check_references) takes care of.
+//! was written is what [`check_references`](shared_kernel::reference::check_references) takes care of.
 //!
 //! Making a URL is a computation that waits for nobody, because it is done while a transaction may be open.
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt::Debug;
 
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::SelectStatement;
+use shared_kernel::id::{Id, IdKind};
+use shared_kernel::kernel_error::KernelError;
+use shared_kernel::session::Reader;
 
-use crate::id::UploadId;
-pub use crate::kernel_error::FilesError;
-use crate::kernel_error::KernelError;
-use crate::session::Reader;
+/// The kind of [`UploadId`].
+#[derive(Debug)]
+pub enum UploadKind {}
+
+impl IdKind for UploadKind {
+    const PREFIX: &'static str = "upl";
+    const NAME: &'static str = "upload";
+}
+
+/// An upload. It lives here, so that a domain whose rows have a file depends on no other domain.
+pub type UploadId = Id<UploadKind>;
+
+/// The URL of a file cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the URL of a file cannot be made")]
+pub struct FilesError(#[source] pub Box<dyn Error + Send + Sync>);
+
+impl From<FilesError> for KernelError {
+    fn from(error: FilesError) -> Self {
+        Self::Port(error.into())
+    }
+}
 
 /// Knows the files of an installation and where their bytes can be had.
 pub trait Files: Send + Sync + Debug {
@@ -54,7 +80,7 @@ pub type Urls = BTreeMap<UploadId, String>;
 ///
 /// # Errors
 ///
-/// The session's, and [`KernelError::Files`].
+/// The session's, and [`KernelError::Port`].
 pub async fn urls(
     files: &dyn Files,
     session: &impl Reader,
