@@ -51,6 +51,6 @@ impl From<&model::Model> for UploadCompleted {
 }
 
 /// An upload was deleted by its owner, went with its owner's account, or was given up because it was never completed. Its
-/// object stays in the store until [`purge`](crate::service::purge) removes it: a subscriber has that long to do something
+/// object stays in the store until [`purge`](crate::service::UploadService::purge) removes it: a subscriber has that long to do something
 /// with it.
 pub type UploadDeleted = Deleted<UploadKind>;

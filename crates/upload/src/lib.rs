@@ -18,19 +18,19 @@
 //!
 //! # The life of an upload
 //!
-//! 1. [`create`](service::create): a row that is `pending`, and a presigned PUT under which length, type, SHA-256 (when
+//! 1. [`create`](service::UploadService::create): a row that is `pending`, and a presigned PUT under which length, type, SHA-256 (when
 //!    given) and `If-None-Match: *` are signed. The store refuses whatever differs, and a second PUT.
 //! 2. The client sends the bytes to the store.
-//! 3. [`complete`](service::complete): the object is looked at in the store; if it is what was declared, the row becomes
+//! 3. [`complete`](service::UploadService::complete): the object is looked at in the store; if it is what was declared, the row becomes
 //!    `completed`. Nothing can be downloaded before.
-//! 4. [`delete`](service::delete) hides the row; [`purge`](service::purge) removes object and row after a grace period,
+//! 4. [`delete`](service::UploadService::delete) hides the row; [`purge`](service::UploadService::purge) removes object and row after a grace period,
 //!    and what was begun and never completed.
 //!
 //! # Rules that hold everywhere
 //!
 //! The quota counts every row that an owner has in the table, with its declared size: pending, completed, and deleted
 //! until purged. A presigned PUT cannot be called back, so whatever has a row may have an object. Deleting therefore
-//! frees space only when [`purge`](service::purge) has removed the object: after the grace period of what was completed,
+//! frees space only when [`purge`](service::UploadService::purge) has removed the object: after the grace period of what was completed,
 //! and for what was not a grace period after its URL expired. How many may be pending is counted in the same way.
 //!
 //! Object keys are random and never made from a file name. Other people's uploads are not there (404), except that anyone,

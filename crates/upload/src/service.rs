@@ -42,171 +42,261 @@ pub struct UploadService {
     pub settings: UploadSettings,
 }
 
-/// Makes a pending upload, and the request that sends its bytes to the store.
-///
-/// # Errors
-///
-/// A type or a size that this installation does not take, [`UploadError::QuotaExceeded`],
-/// [`UploadError::TooManyPending`].
-pub async fn create(
-    session: &WriteSession,
-    storage: &Storage,
-    settings: &UploadSettings,
-    principal: &Principal,
-    new: CreateUpload,
-) -> Result<CreatedUpload, UploadError> {
-    let owner_id = principal.require_user()?;
-    let content_type = fit(settings, &new)?;
-    // Signed before the first statement: no transaction is open yet.
-    let key = new_object_key();
-    let declared = Declared {
-        key: &key,
-        size: new.size.get(),
-        content_type: &content_type,
-        checksum_sha256: new.checksum_sha256.as_ref().map(Sha256Checksum::as_str),
-    };
-    let presigned = storage.presign_put(declared, settings.url_ttl).await?;
-    let used = Uploads::lock_used_space(session, owner_id).await?;
-    if used.bytes.saturating_add(new.size.get()) > settings.quota {
-        return Err(UploadError::QuotaExceeded {
+impl UploadService {
+    /// Makes a pending upload, and the request that sends its bytes to the store.
+    ///
+    /// # Errors
+    ///
+    /// A type or a size that this installation does not take, [`UploadError::QuotaExceeded`],
+    /// [`UploadError::TooManyPending`].
+    pub async fn create(
+        &self,
+        session: &WriteSession,
+        principal: &Principal,
+        new: CreateUpload,
+    ) -> Result<CreatedUpload, UploadError> {
+        let owner_id = principal.require_user()?;
+        let content_type = self.fit(&new)?;
+        // Signed before the first statement: no transaction is open yet.
+        let key = new_object_key();
+        let declared = Declared {
+            key: &key,
             size: new.size.get(),
-            used: used.bytes,
-            quota: settings.quota,
-        });
+            content_type: &content_type,
+            checksum_sha256: new.checksum_sha256.as_ref().map(Sha256Checksum::as_str),
+        };
+        let presigned = self.storage.presign_put(declared, self.settings.url_ttl).await?;
+        let used = Uploads::lock_used_space(session, owner_id).await?;
+        if used.bytes.saturating_add(new.size.get()) > self.settings.quota {
+            return Err(UploadError::QuotaExceeded {
+                size: new.size.get(),
+                used: used.bytes,
+                quota: self.settings.quota,
+            });
+        }
+        if used.pending >= self.settings.max_pending {
+            return Err(UploadError::TooManyPending {
+                pending: used.pending,
+                max_pending: self.settings.max_pending,
+            });
+        }
+        let row = ActiveModel {
+            id: Set(session.new_id()),
+            version: Set(1),
+            created_at: Set(session.now()),
+            updated_at: Set(session.now()),
+            deleted_at: Set(None),
+            owner_id: Set(owner_id),
+            object_key: Set(key),
+            filename: Set(new.filename.into_string()),
+            content_type: Set(content_type),
+            size: Set(new.size.get()),
+            checksum_sha256: Set(new.checksum_sha256.map(Sha256Checksum::into_string)),
+            charset: Set(None),
+            visibility: Set(new.visibility),
+            status: Set(UploadStatus::Pending),
+            width: Set(None),
+            height: Set(None),
+            expires_at: Set(presigned.expires_at),
+            completed_at: Set(None),
+        };
+        let upload = Uploads::insert(session, row).await?.into();
+        Ok(CreatedUpload { upload, request: presigned.request, expires_at: presigned.expires_at })
     }
-    if used.pending >= settings.max_pending {
-        return Err(UploadError::TooManyPending { pending: used.pending, max_pending: settings.max_pending });
-    }
-    let row = ActiveModel {
-        id: Set(session.new_id()),
-        version: Set(1),
-        created_at: Set(session.now()),
-        updated_at: Set(session.now()),
-        deleted_at: Set(None),
-        owner_id: Set(owner_id),
-        object_key: Set(key),
-        filename: Set(new.filename.into_string()),
-        content_type: Set(content_type),
-        size: Set(new.size.get()),
-        checksum_sha256: Set(new.checksum_sha256.map(Sha256Checksum::into_string)),
-        charset: Set(None),
-        visibility: Set(new.visibility),
-        status: Set(UploadStatus::Pending),
-        width: Set(None),
-        height: Set(None),
-        expires_at: Set(presigned.expires_at),
-        completed_at: Set(None),
-    };
-    let upload = Uploads::insert(session, row).await?.into();
-    Ok(CreatedUpload { upload, request: presigned.request, expires_at: presigned.expires_at })
-}
 
-/// Publishes an upload whose bytes are in the store and are what was declared. Whoever asks again gets the same answer.
-///
-/// The store is asked first and the row is written then, so no transaction waits for the store. An object that arrived
-/// in time may be completed later, until [`purge`] gives it up.
-///
-/// # Errors
-///
-/// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
-/// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
-pub async fn complete(
-    reader: &ReadPrimary,
-    session: &WriteSession,
-    storage: &Storage,
-    principal: &Principal,
-    id: UploadId,
-) -> Result<Upload, UploadError> {
-    let row = Uploads::find(reader, principal, id).await?.ok_or(UploadError::NotFound)?;
-    match row.status {
-        UploadStatus::Completed => Ok(row.into()),
-        UploadStatus::Pending => {
-            // On the heap: what waits for the SDK is large, and this waits inside a handler.
-            let findings = match Box::pin(inspect(storage, &row)).await {
-                Err(UploadError::Incomplete) if row.expires_at <= session.now() => Err(UploadError::Expired),
-                inspected => inspected,
-            }?;
-            finish(session, principal, id, findings).await
+    /// Publishes an upload whose bytes are in the store and are what was declared. Whoever asks again gets the same answer.
+    ///
+    /// The store is asked first and the row is written then, so no transaction waits for the store. An object that arrived
+    /// in time may be completed later, until [`purge`](Self::purge) gives it up.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
+    /// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
+    pub async fn complete(
+        &self,
+        reader: &ReadPrimary,
+        session: &WriteSession,
+        principal: &Principal,
+        id: UploadId,
+    ) -> Result<Upload, UploadError> {
+        let row = Uploads::find(reader, principal, id).await?.ok_or(UploadError::NotFound)?;
+        match row.status {
+            UploadStatus::Completed => Ok(row.into()),
+            UploadStatus::Pending => {
+                // On the heap: what waits for the SDK is large, and this waits inside a handler.
+                let findings = match Box::pin(self.inspect(&row)).await {
+                    Err(UploadError::Incomplete) if row.expires_at <= session.now() => {
+                        Err(UploadError::Expired)
+                    }
+                    inspected => inspected,
+                }?;
+                finish(session, principal, id, findings).await
+            }
         }
     }
-}
 
-/// An upload, for its owner; what everyone may see of it for anyone else, if it is public.
-///
-/// A session on the primary is to be passed where it must end at once that an upload is public.
-///
-/// # Errors
-///
-/// [`UploadError::NotFound`].
-pub async fn get(
-    session: &impl Reader,
-    principal: Option<&Principal>,
-    id: UploadId,
-) -> Result<ShownUpload, UploadError> {
-    let row = readable(session, principal, id).await?;
-    let is_own = principal.is_some_and(|principal| principal.owns(row.owner_id));
-    Ok(if is_own { ShownUpload::Own(row.into()) } else { ShownUpload::Public(row.into()) })
-}
-
-/// One's own uploads, the newest first.
-///
-/// # Errors
-///
-/// A cursor that is none.
-pub async fn list(
-    session: &impl Reader,
-    principal: &Principal,
-    filter: &UploadFilter,
-    request: &PageRequest,
-) -> Result<Page<Upload>, UploadError> {
-    Ok(Uploads::list(session, principal, filter, request).await?.map(Upload::from))
-}
-
-/// Where an upload's bytes can be had for a short time: by its owner, and by anyone if it is public. What a browser could
-/// run is an attachment, whatever is wanted. A URL that was given out works until it expires, whatever happens meanwhile.
-///
-/// # Errors
-///
-/// [`UploadError::NotFound`], [`UploadError::Incomplete`].
-pub async fn download(
-    session: &impl Reader,
-    storage: &Storage,
-    settings: &UploadSettings,
-    principal: Option<&Principal>,
-    id: UploadId,
-    (reading, disposition): (Reading, Disposition),
-) -> Result<Download, UploadError> {
-    let row = readable(session, principal, id).await?;
-    if row.status == UploadStatus::Pending {
-        return Err(UploadError::Incomplete);
+    /// An upload, for its owner; what everyone may see of it for anyone else, if it is public.
+    ///
+    /// A session on the primary is to be passed where it must end at once that an upload is public.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::NotFound`].
+    pub async fn get(
+        &self,
+        session: &impl Reader,
+        principal: Option<&Principal>,
+        id: UploadId,
+    ) -> Result<ShownUpload, UploadError> {
+        let row = readable(session, principal, id).await?;
+        let is_own = principal.is_some_and(|principal| principal.owns(row.owner_id));
+        Ok(if is_own { ShownUpload::Own(row.into()) } else { ShownUpload::Public(row.into()) })
     }
-    let wanted = Wanted {
-        key: &row.object_key,
-        disposition: media::safe(disposition, &row.content_type),
-        filename: &media::saved_as(&row.filename, &row.content_type),
-        content_type: &media::served_as(&row.content_type, row.charset.as_deref()),
-    };
-    let presigned = storage.presign_read(reading, wanted, settings.url_ttl)?;
-    Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
+
+    /// One's own uploads, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// A cursor that is none.
+    pub async fn list(
+        &self,
+        session: &impl Reader,
+        principal: &Principal,
+        filter: &UploadFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Upload>, UploadError> {
+        Ok(Uploads::list(session, principal, filter, request).await?.map(Upload::from))
+    }
+
+    /// Where an upload's bytes can be had for a short time: by its owner, and by anyone if it is public. What a browser could
+    /// run is an attachment, whatever is wanted. A URL that was given out works until it expires, whatever happens meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::NotFound`], [`UploadError::Incomplete`].
+    pub async fn download(
+        &self,
+        session: &impl Reader,
+        principal: Option<&Principal>,
+        id: UploadId,
+        (reading, disposition): (Reading, Disposition),
+    ) -> Result<Download, UploadError> {
+        let row = readable(session, principal, id).await?;
+        if row.status == UploadStatus::Pending {
+            return Err(UploadError::Incomplete);
+        }
+        let wanted = Wanted {
+            key: &row.object_key,
+            disposition: media::safe(disposition, &row.content_type),
+            filename: &media::saved_as(&row.filename, &row.content_type),
+            content_type: &media::served_as(&row.content_type, row.charset.as_deref()),
+        };
+        let presigned = self.storage.presign_read(reading, wanted, self.settings.url_ttl)?;
+        Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
+    }
+
+    /// Deletes an upload; its object goes when [`purge`](Self::purge) finds the grace period over, and only then is its space free again.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::NotFound`], a stale precondition, and something that refers to it and may not lose it.
+    pub async fn delete(
+        &self,
+        session: &WriteSession,
+        principal: &Principal,
+        id: UploadId,
+        precondition: &Precondition,
+    ) -> Result<(), UploadError> {
+        Uploads::find_for_change(session, principal, id).await?.ok_or(UploadError::NotFound)?;
+        Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
+        Ok(())
+    }
+
+    /// Gives up what was not completed long after its URL expired, and removes the objects and rows of what was deleted long
+    /// ago: to be called now and then. Any number may run at once, and one that is cut off leaves nothing undone for good.
+    ///
+    /// # Errors
+    ///
+    /// The database's, and the store's when it does not answer; what was done until then stays done.
+    pub async fn purge(&self, databases: &Databases) -> Result<Purged, UploadError> {
+        let now = databases.clock().now();
+        let cutoff =
+            Cutoff { expired: now - self.settings.pending_grace, deleted: now - self.settings.deleted_grace };
+        let limit = self.settings.purge_batch.max(1);
+        let mut purged = Purged::default();
+        loop {
+            let abandoned = abandon(databases, cutoff, limit).await?;
+            purged.abandoned += abandoned;
+            if abandoned == 0 {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let doomed = Uploads::doomed(&databases.read_primary(), cutoff, after, limit).await?;
+            let Some(last) = doomed.last() else { return Ok(purged) };
+            after = Some(last.id);
+            let removed = self.remove(databases, &doomed).await?;
+            purged.removed += removed;
+            purged.failed += doomed.len() - removed;
+        }
+    }
+
+    /// First the objects, then the rows: a row without its object is removed by the next run, an object without its row
+    /// would stay for ever.
+    async fn remove(&self, databases: &Databases, doomed: &[Model]) -> Result<usize, UploadError> {
+        let mut gone = Vec::new();
+        let mut unreachable = None;
+        for row in doomed {
+            match self.storage.delete(&row.object_key).await {
+                Ok(()) => gone.push(row.id),
+                Err(error @ StorageError::Unavailable(_)) => {
+                    unreachable = Some(error);
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(upload = %row.id, ?error, "the object of a deleted upload cannot be removed");
+                }
+            }
+        }
+        let session = databases.write();
+        let kept = Uploads::erase(&session, &gone).await?;
+        let removed = session.commit(gone.len() - kept).await?.into_value();
+        unreachable.map_or(Ok(removed), |error| Err(error.into()))
+    }
+
+    /// The one name of the declared type, unless the settings refuse something: all of it at once.
+    fn fit(&self, new: &CreateUpload) -> Result<String, Invalid> {
+        let mut refused = Vec::new();
+        let declared = media::canonical_of(&new.content_type, &new.filename);
+        let is_declared = |allowed: &String| declared.is_some() && media::canonical(allowed) == declared;
+        if !self.settings.allowed_types.iter().any(is_declared) {
+            refused.push(no_choice(&self.settings.allowed_types.join(", ")).at("/content_type"));
+        }
+        if new.size.get() > self.settings.max_size {
+            refused.push(too_large(self.settings.max_size).at("/size"));
+        }
+        if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
+    }
+
+    /// Asks the store for the object of a pending upload. Nobody can replace it between this and `finish`: the URL that it
+    /// came by puts once.
+    async fn inspect(&self, row: &Model) -> Result<Findings, UploadError> {
+        let stored = self.storage.head(&row.object_key).await?.ok_or(UploadError::Incomplete)?;
+        let checksum_sha256 = agreed_checksum(row, stored)?;
+        let bytes = self
+            .storage
+            .read_start(&row.object_key, content::LOOKED_AT)
+            .await?
+            .ok_or(UploadError::Incomplete)?;
+        let whole = usize::try_from(row.size).is_ok_and(|size| size <= bytes.len());
+        let found = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
+        Ok(Findings { checksum_sha256, found })
+    }
 }
 
-/// Deletes an upload; its object goes when [`purge`] finds the grace period over, and only then is its space free again.
-///
-/// # Errors
-///
-/// [`UploadError::NotFound`], a stale precondition, and something that refers to it and may not lose it.
-pub async fn delete(
-    session: &WriteSession,
-    principal: &Principal,
-    id: UploadId,
-    precondition: &Precondition,
-) -> Result<(), UploadError> {
-    Uploads::find_for_change(session, principal, id).await?.ok_or(UploadError::NotFound)?;
-    Uploads::soft_delete(session, id, precondition).await?.ok_or(UploadError::NotFound)?;
-    Ok(())
-}
-
-/// What [`purge`] did.
+/// What [`UploadService::purge`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Uploads that were never completed and are deleted now.
@@ -218,68 +308,12 @@ pub struct Purged {
     pub failed: usize,
 }
 
-/// Gives up what was not completed long after its URL expired, and removes the objects and rows of what was deleted long
-/// ago: to be called now and then. Any number may run at once, and one that is cut off leaves nothing undone for good.
-///
-/// # Errors
-///
-/// The database's, and the store's when it does not answer; what was done until then stays done.
-pub async fn purge(
-    databases: &Databases,
-    storage: &Storage,
-    settings: &UploadSettings,
-) -> Result<Purged, UploadError> {
-    let now = databases.clock().now();
-    let cutoff = Cutoff { expired: now - settings.pending_grace, deleted: now - settings.deleted_grace };
-    let limit = settings.purge_batch.max(1);
-    let mut purged = Purged::default();
-    loop {
-        let abandoned = abandon(databases, cutoff, limit).await?;
-        purged.abandoned += abandoned;
-        if abandoned == 0 {
-            break;
-        }
-    }
-    let mut after = None;
-    loop {
-        let doomed = Uploads::doomed(&databases.read_primary(), cutoff, after, limit).await?;
-        let Some(last) = doomed.last() else { return Ok(purged) };
-        after = Some(last.id);
-        let removed = remove(databases, storage, &doomed).await?;
-        purged.removed += removed;
-        purged.failed += doomed.len() - removed;
-    }
-}
-
 /// Nothing refers to what it deletes: only what is completed is visible to those who refer.
 async fn abandon(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
     let session = databases.write();
     session.set_origin(Origin::system("uploads-purge"));
     let abandoned = Uploads::abandon(&session, cutoff, limit).await?;
     Ok(session.commit(abandoned.len()).await?.into_value())
-}
-
-/// First the objects, then the rows: a row without its object is removed by the next run, an object without its row
-/// would stay for ever.
-async fn remove(databases: &Databases, storage: &Storage, doomed: &[Model]) -> Result<usize, UploadError> {
-    let mut gone = Vec::new();
-    let mut unreachable = None;
-    for row in doomed {
-        match storage.delete(&row.object_key).await {
-            Ok(()) => gone.push(row.id),
-            Err(error @ StorageError::Unavailable(_)) => {
-                unreachable = Some(error);
-                break;
-            }
-            Err(error) => {
-                tracing::warn!(upload = %row.id, ?error, "the object of a deleted upload cannot be removed");
-            }
-        }
-    }
-    let session = databases.write();
-    let kept = Uploads::erase(&session, &gone).await?;
-    let removed = session.commit(gone.len() - kept).await?.into_value();
-    unreachable.map_or(Ok(removed), |error| Err(error.into()))
 }
 
 async fn readable(
@@ -290,35 +324,9 @@ async fn readable(
     Uploads::find_readable(session, principal, id).await?.ok_or(UploadError::NotFound)
 }
 
-/// The one name of the declared type, unless the settings refuse something: all of it at once.
-fn fit(settings: &UploadSettings, new: &CreateUpload) -> Result<String, Invalid> {
-    let mut refused = Vec::new();
-    let declared = media::canonical_of(&new.content_type, &new.filename);
-    let is_declared = |allowed: &String| declared.is_some() && media::canonical(allowed) == declared;
-    if !settings.allowed_types.iter().any(is_declared) {
-        refused.push(no_choice(&settings.allowed_types.join(", ")).at("/content_type"));
-    }
-    if new.size.get() > settings.max_size {
-        refused.push(too_large(settings.max_size).at("/size"));
-    }
-    if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
-}
-
 /// 128 random bits: who knows an upload's id, its name or another key does not know this one.
 fn new_object_key() -> String {
     format!("uploads/{:032x}", u128::from_be_bytes(random::bytes()))
-}
-
-/// Asks the store for the object of a pending upload. Nobody can replace it between this and [`finish`]: the URL that it
-/// came by puts once.
-async fn inspect(storage: &Storage, row: &Model) -> Result<Findings, UploadError> {
-    let stored = storage.head(&row.object_key).await?.ok_or(UploadError::Incomplete)?;
-    let checksum_sha256 = agreed_checksum(row, stored)?;
-    let bytes =
-        storage.read_start(&row.object_key, content::LOOKED_AT).await?.ok_or(UploadError::Incomplete)?;
-    let whole = usize::try_from(row.size).is_ok_and(|size| size <= bytes.len());
-    let found = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
-    Ok(Findings { checksum_sha256, found })
 }
 
 /// The SHA-256 of the object: what was declared, if the store confirms it; else what the store offers.

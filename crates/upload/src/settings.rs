@@ -17,7 +17,7 @@ pub struct UploadSettings {
     pub max_size: i64,
     /// Presigned URLs work for so long. S3 signs for a week at most.
     pub url_ttl: Duration,
-    /// Sum of the sizes of all uploads of one user. Deleted ones count until [`purge`](crate::service::purge)
+    /// Sum of the sizes of all uploads of one user. Deleted ones count until [`purge`](crate::service::UploadService::purge)
     /// has removed their objects: till then they take up space, and a URL handed out before still puts.
     pub quota: i64,
     /// Content types that are taken, without parameters, each by any of its names.
@@ -28,7 +28,7 @@ pub struct UploadSettings {
     pub max_pending: i64,
     /// Time after the expiry of its URL at which an upload that was not completed is given up. Longer than the slowest PUT takes.
     pub pending_grace: Duration,
-    /// Number of uploads that [`purge`](crate::service::purge) takes on in one transaction.
+    /// Number of uploads that [`purge`](crate::service::UploadService::purge) takes on in one transaction.
     pub purge_batch: u64,
 }
 

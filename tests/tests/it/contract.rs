@@ -114,7 +114,9 @@ async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
                     continue;
                 }
                 let schema = &content["application/problem+json"]["schema"];
-                assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{name} {status}: {response}");
+                // One that says more than every problem is the shared one and something else.
+                let shared = if schema["allOf"].is_array() { &schema["allOf"][0] } else { schema };
+                assert_eq!(shared["$ref"], "#/components/schemas/Problem", "{name} {status}: {response}");
             } else if !matches!(status.as_str(), "204" | "302" | "304") {
                 assert!(content["application/json"]["schema"].is_object(), "{name} {status}");
             }
@@ -188,7 +190,8 @@ async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_o
         );
     }
     // What answers where there is no operation stands at none, and what refuses credentials that no operation asks for yet.
-    let mut at_none: Vec<&&str> = known.difference(&listed).collect();
+    // That something is somebody else's stands only at domains whose rows others may see.
+    let mut at_none: Vec<&&str> = known.difference(&listed).filter(|code| **code != "not_owner").collect();
     at_none.sort();
     assert_eq!(at_none, [&"insufficient_scope", &"method_not_allowed", &"reauthentication_required"]);
     let of = |path: &str, method: &str, status: &str| -> Vec<String> {

@@ -147,7 +147,7 @@ impl Instance {
     pub(crate) async fn signup(&self, body: &Value) -> Result<SessionAnswer, AuthError> {
         let signup = read::<Signup>(body).unwrap();
         let db = self.databases.write();
-        let answer = service::signup(&self.auth, &db, Device::default(), signup).await?;
+        let answer = self.auth.signup(&db, Device::default(), signup).await?;
         committed(db, answer).await
     }
 
@@ -159,14 +159,14 @@ impl Instance {
     pub(crate) async fn login(&self, identifier: &str, password: &str) -> Result<SessionAnswer, AuthError> {
         let login = read::<Login>(&json!({"identifier": identifier, "password": password})).unwrap();
         let (reader, mut db) = (self.databases.read_primary(), self.databases.write());
-        let answer = service::login(&self.auth, &reader, &mut db, Device::default(), login).await?;
+        let answer = self.auth.login(&reader, &mut db, Device::default(), login).await?;
         committed(db, answer).await
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<SessionAnswer, AuthError> {
         let token = RefreshToken::new(token.to_owned());
         let db = self.databases.write();
-        let outcome = match service::refresh(&self.auth, &db, &token).await? {
+        let outcome = match self.auth.refresh(&db, &token).await? {
             Refreshed::Session(answer) => Ok(*answer),
             Refreshed::Reused => Err(AuthError::RefreshTokenReused),
         };
@@ -175,12 +175,12 @@ impl Instance {
 
     pub(crate) async fn logout(&self, principal: &Principal) -> Result<(), AuthError> {
         let db = self.databases.write();
-        service::logout(&self.auth, &db, &[principal.session_id().unwrap()]).await?;
+        self.auth.logout(&db, &[principal.session_id().unwrap()]).await?;
         committed(db, ()).await
     }
 
     pub(crate) async fn authenticate(&self, access_token: &str) -> Result<Arc<Principal>, AuthError> {
-        service::authenticate(&self.auth, access_token).await
+        self.auth.authenticate(access_token).await
     }
 
     /// What the command line does.

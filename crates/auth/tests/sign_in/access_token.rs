@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use auth::dto::SessionAnswer;
 use auth::error::AuthError;
-use auth::service;
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use proptest::prelude::*;
@@ -33,7 +32,7 @@ async fn a_token_says_what_rfc_9068_asks_for_and_no_more() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;
     let token = Token::of(&ada.access_token);
-    let jwks = serde_json::to_value(service::published_keys(&world.auth).await.unwrap()).unwrap();
+    let jwks = serde_json::to_value(world.auth.published_keys().await.unwrap()).unwrap();
     let kid = jwks["keys"][0]["kid"].clone();
     assert_eq!(Value::from(token.header.clone()), json!({"typ": "at+jwt", "alg": "EdDSA", "kid": kid}));
 
@@ -55,7 +54,7 @@ async fn a_token_says_what_rfc_9068_asks_for_and_no_more() {
 async fn anybody_can_verify_a_token_with_the_published_keys() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;
-    let published = serde_json::to_value(service::published_keys(&world.auth).await.unwrap()).unwrap();
+    let published = serde_json::to_value(world.auth.published_keys().await.unwrap()).unwrap();
     let [jwk] = published["keys"].as_array().unwrap().as_slice() else { panic!("{published}") };
     let members: BTreeSet<&str> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, BTreeSet::from(["alg", "crv", "kid", "kty", "use", "x"]), "nothing private");

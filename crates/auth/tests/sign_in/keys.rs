@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use auth::Auth;
 use auth::error::AuthError;
-use auth::{Auth, service};
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait as _, DbBackend};
 use shared_kernel::clock::{Clock, Timestamp};
@@ -28,7 +28,7 @@ fn kid(access_token: &str) -> String {
 }
 
 async fn published(instance: &Instance) -> BTreeSet<String> {
-    let keys = service::published_keys(&instance.auth).await.unwrap().keys;
+    let keys = instance.auth.published_keys().await.unwrap().keys;
     keys.into_iter().map(|key| key.common.key_id.unwrap()).collect()
 }
 
@@ -266,7 +266,7 @@ async fn while_the_keys_cannot_be_read_the_known_ones_verify_for_an_hour() {
     assert_eq!(world.generation(first.session_id).await, 0);
 
     world.clock.advance(Duration::from_hours(1));
-    let outcome = service::published_keys(&world.auth).await;
+    let outcome = world.auth.published_keys().await;
     assert!(matches!(outcome, Err(AuthError::Shared(_))), "{outcome:?}");
     rename(&world, "elsewhere", "signing_keys").await;
     world.clock.advance(SECOND);
@@ -289,7 +289,7 @@ async fn a_database_that_hangs_keeps_everybody_waiting_once() {
         let mut asking = JoinSet::new();
         for _ in 0..20 {
             let auth = world.auth.clone();
-            asking.spawn(async move { service::published_keys(&auth).await.unwrap() });
+            asking.spawn(async move { auth.published_keys().await.unwrap() });
         }
         asking.join_all().await
     };

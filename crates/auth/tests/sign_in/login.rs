@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use auth::Auth;
 use auth::dto::{Device, Login};
 use auth::error::AuthError;
 use auth::settings::AuthSettings;
-use auth::{Auth, service};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;
@@ -106,7 +106,7 @@ async fn a_session_remembers_its_device_in_the_room_there_is() {
     let login = read::<Login>(&json!({"identifier": "ada@example.com", "password": PASSWORD})).unwrap();
     let device = Device { user_agent: Some("ü".repeat(1_000)), address: Some("f".repeat(100)) };
     let (reader, mut db) = (world.databases.read_primary(), world.databases.write());
-    let answer = service::login(&world.auth, &reader, &mut db, device, login).await.unwrap();
+    let answer = world.auth.login(&reader, &mut db, device, login).await.unwrap();
     let answer = db.commit(answer).await.unwrap().into_value();
     let user_agent: String = world.column("sessions", "user_agent", ("id", answer.session_id)).await;
     assert_eq!(user_agent, "ü".repeat(300));

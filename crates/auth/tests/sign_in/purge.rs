@@ -12,7 +12,7 @@ use crate::common::{Instance, PASSWORD, SECOND, SESSION_LIFETIME, World, short_o
 const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 async fn purged(instance: &Instance) -> u64 {
-    service::purge_sessions(&instance.auth).await.unwrap()
+    instance.auth.purge_sessions().await.unwrap()
 }
 
 #[tokio::test]

@@ -6,13 +6,13 @@ use shared_kernel::repository::{Precondition, Revision};
 use tokio::net::TcpListener;
 use upload::dto::Disposition;
 use upload::event::UploadDeleted;
-use upload::service::{self, Purged};
+use upload::service::Purged;
 use upload::storage::Storage;
 
 use crate::house::{DAY, HOUR, House, MINUTE, code, declare, localhost, png, storage_settings};
 
 async fn purge(house: &House) -> Purged {
-    service::purge(&house.database, &house.storage, &house.settings).await.unwrap()
+    house.service().purge(&house.database).await.unwrap()
 }
 
 fn purged(abandoned: usize, removed: usize) -> Purged {
@@ -47,12 +47,12 @@ async fn who_read_an_old_version_does_not_delete() {
     let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let session = house.database.write();
     let stale = Precondition::OneOf(vec![Revision::new(published.id, published.version - 1)]);
-    let refused = service::delete(&session, &ada, published.id, &stale).await;
+    let refused = house.service().delete(&session, &ada, published.id, &stale).await;
     assert_eq!(code(refused), "precondition_failed");
     drop(session);
     let session = house.database.write();
     let current = Precondition::OneOf(vec![Revision::new(published.id, published.version)]);
-    service::delete(&session, &ada, published.id, &current).await.unwrap();
+    house.service().delete(&session, &ada, published.id, &current).await.unwrap();
     session.commit(()).await.unwrap().into_value();
     assert_eq!(code(house.get(&ada, published.id).await), "upload_not_found");
 }
@@ -130,7 +130,7 @@ async fn a_purge_without_the_store_loses_nothing() {
     house.clock.advance(2 * DAY);
     let closed = TcpListener::bind(localhost(0)).await.unwrap().local_addr().unwrap();
     let away = Storage::new(&storage_settings(closed), house.clock.clone());
-    let error = service::purge(&house.database, &away, &house.settings).await.unwrap_err();
+    let error = house.service_with(&away).purge(&house.database).await.unwrap_err();
     assert_eq!(error.problem().code, "service_unavailable");
     assert_eq!(house.rows(&[id]).await, 1);
     assert_eq!(purge(&house).await, purged(0, 1));

@@ -28,7 +28,7 @@ use upload::dto::{
 };
 use upload::error::UploadError;
 use upload::files::SignedFiles;
-use upload::service;
+use upload::service::{self, UploadService};
 use upload::settings::{StorageSettings, UploadSettings};
 use upload::storage::{Reading, Storage};
 
@@ -92,6 +92,16 @@ impl House {
         }
     }
 
+    /// The operations on its uploads.
+    pub(crate) fn service(&self) -> UploadService {
+        self.service_with(&self.storage)
+    }
+
+    /// The same with another store.
+    pub(crate) fn service_with(&self, storage: &Storage) -> UploadService {
+        UploadService { storage: storage.clone(), settings: self.settings.clone() }
+    }
+
     /// The files of this house, as other domains have them.
     pub(crate) fn files(&self) -> SignedFiles {
         SignedFiles::new(self.storage.clone(), self.settings.url_ttl)
@@ -112,7 +122,7 @@ impl House {
         filter: &UploadFilter,
         request: &PageRequest,
     ) -> Page<Upload> {
-        service::list(&self.database.read(None), principal, filter, request).await.unwrap()
+        self.service().list(&self.database.read(None), principal, filter, request).await.unwrap()
     }
 
     /// A new user, signed in.
@@ -126,7 +136,7 @@ impl House {
         new: CreateUpload,
     ) -> Result<CreatedUpload, UploadError> {
         let session = self.database.write();
-        let created = service::create(&session, &self.storage, &self.settings, principal, new).await?;
+        let created = self.service().create(&session, principal, new).await?;
         Ok(session.commit(created).await?.into_value())
     }
 
@@ -145,7 +155,7 @@ impl House {
         id: UploadId,
     ) -> Result<Upload, UploadError> {
         let (read, write) = (self.database.read_primary(), self.database.write());
-        let upload = service::complete(&read, &write, storage, principal, id).await?;
+        let upload = self.service_with(storage).complete(&read, &write, principal, id).await?;
         Ok(write.commit(upload).await?.into_value())
     }
 
@@ -162,7 +172,7 @@ impl House {
         principal: Option<&Principal>,
         id: UploadId,
     ) -> Result<ShownUpload, UploadError> {
-        service::get(&self.database.read_primary(), principal, id).await
+        self.service().get(&self.database.read_primary(), principal, id).await
     }
 
     pub(crate) async fn download(
@@ -172,13 +182,14 @@ impl House {
         disposition: Disposition,
     ) -> Result<Download, UploadError> {
         let (session, principal) = (self.database.read_primary(), principal.into());
-        service::download(&session, &self.storage, &self.settings, principal, id, (Reading::Get, disposition))
-            .await
+        self.service().download(&session, principal, id, (Reading::Get, disposition)).await
     }
 
     pub(crate) async fn delete(&self, principal: &Principal, id: UploadId) -> Result<(), UploadError> {
         let session = self.database.write();
-        service::delete(&session, principal, id, &shared_kernel::repository::Precondition::None).await?;
+        self.service()
+            .delete(&session, principal, id, &shared_kernel::repository::Precondition::None)
+            .await?;
         let _committed = session.commit(()).await?;
         Ok(())
     }

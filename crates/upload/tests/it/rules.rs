@@ -7,7 +7,6 @@ use shared_kernel::error::DomainError as _;
 use shared_kernel::page::PageRequest;
 use shared_kernel::testing::as_admin;
 use upload::dto::{CreateUpload, Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
-use upload::service;
 
 use crate::house::{DAY, House, code, declare, png, request};
 
@@ -170,7 +169,7 @@ async fn a_quota_counts_all_uploads_of_one_user_until_their_objects_are_gone() {
     assert_eq!(code(house.try_create(&ada, declare("c.txt", "text/plain", b"c")).await), "quota_exceeded");
     // The deleted one goes a week later, and by then the pending one has been given up.
     house.clock.advance(7 * DAY);
-    service::purge(&house.database, &house.storage, &house.settings).await.unwrap();
+    house.service().purge(&house.database).await.unwrap();
     assert!(house.try_create(&ada, declare("c.png", "image/png", &bytes)).await.is_ok());
 }
 
@@ -206,7 +205,7 @@ async fn only_so_many_uploads_of_one_user_are_pending_at_once() {
     house.delete(&ada, third.upload.id).await.unwrap();
     assert_eq!(code(house.try_create(&ada, text()).await), "quota_exceeded");
     house.clock.advance(2 * DAY);
-    service::purge(&house.database, &house.storage, &house.settings).await.unwrap();
+    house.service().purge(&house.database).await.unwrap();
     assert!(house.try_create(&ada, text()).await.is_ok());
 }
 
@@ -261,7 +260,7 @@ async fn a_list_shows_ones_own_newest_first_in_pages_and_filtered() {
     assert!(pending.iter().all(|upload| upload.status == UploadStatus::Pending));
 
     let invalid = PageRequest::after(4, "nonsense");
-    let refused = service::list(&house.database.read(None), &ada, &everything, &invalid).await;
+    let refused = house.service().list(&house.database.read(None), &ada, &everything, &invalid).await;
     assert_eq!(code(refused), "validation_failed");
 }
 

@@ -589,9 +589,9 @@ fn edits_that_are_no_rust_stop_it() {
 fn those_who_refer_to_it_learn_of_the_field() {
     let house = Place::new();
     house.new_domain(&POST).unwrap();
-    house.new_domain(&["comment", "post:ref=post"]).unwrap();
-    house.new_domain(&["vote", "comment:ref=comment"]).unwrap();
-    house.new_domain(&["other", "a:int"]).unwrap();
+    house.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
+    house.new_domain(&["vote", "comment:ref=comment", "--shared"]).unwrap();
+    house.new_domain(&["other", "a:int", "--shared"]).unwrap();
     let other = house.read("crates/other/domain.toml");
     house.add_field(1, &["post", "a:int:optional"]).unwrap();
     for (name, tests) in
@@ -608,7 +608,7 @@ fn those_who_refer_to_it_learn_of_the_field() {
 fn what_others_need_is_not_removed() {
     let house = Place::new();
     house.new_domain(&POST).unwrap();
-    house.new_domain(&["comment", "post:ref=post"]).unwrap();
+    house.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
     for line in [&["post"][..], &["post", "--force"]] {
         let (told, refused) = told(house.remove_domain(line));
         assert_eq!(told, "comment refer(s) to `post`: remove first what refers, then what it refers to");
@@ -659,7 +659,7 @@ fn what_was_released_stays() {
     assert!(house.read("migration/src/lib.rs").contains(CREATED), "databases have it");
     assert!(house.path(&add_field::module(CREATED)).is_file());
     assert!(!house.path("crates/post").exists());
-    house.new_domain(&["note", "a:int"]).unwrap();
+    house.new_domain(&["note", "a:int", "--shared"]).unwrap();
     house.remove_domain(&["note"]).unwrap();
 }
 

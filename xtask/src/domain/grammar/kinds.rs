@@ -101,10 +101,33 @@ fn plain(word: &str) -> Result<Kind, String> {
     })
 }
 
+/// What types are called in other tools, and what to write here.
+const ELSEWHERE: [(&[&str], &str); 10] = [
+    (&["boolean"], "write `bool`"),
+    (&["integer", "i32", "number"], "write `int`, or `bigint` for more than 2,147,483,647"),
+    (&["i64", "long", "biginteger"], "write `bigint`"),
+    (&["double", "real", "f64"], "write `float`, or `decimal=10,2` for what is counted exactly"),
+    (&["money", "numeric", "currency"], "write `decimal=12,2`"),
+    (&["varchar", "char", "str"], "write `string:1..200`"),
+    (&["slug"], "write `string:1..100:unique`; who makes it out of a title is code of your own"),
+    (&["datetime", "timestamptz"], "write `timestamp`"),
+    (&["references", "reference", "belongs_to", "fk"], "write `ref=post` with the name of the other domain"),
+    (&["file", "image", "attachment", "blob"], "write `upload`"),
+];
+
 fn unknown(word: &str) -> String {
     let all = TYPES.join(", ");
     if word.is_empty() {
         return format!("the type is missing: write one of {all} behind the name and a colon");
+    }
+    if let Some((_, hint)) = ELSEWHERE.iter().find(|(names, _)| names.contains(&word)) {
+        return format!("there is no type `{word}`: {hint}; the types are {all}");
+    }
+    if word.ends_with("[]") {
+        return format!(
+            "there is no type `{word}`, and no lists: several values are a domain of their own that refers to this one, or written by \
+             hand (docs/adding-a-domain.md)"
+        );
     }
     match nearest(word, &TYPES) {
         Some(near) => {

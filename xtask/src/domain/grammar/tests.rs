@@ -111,6 +111,12 @@ fn a_type_that_is_none_is_refused() {
             "there is no type `strng`: write `string` if you meant that; the types are string, text,",
         ),
         ("title:banana", "there is no type `banana`: write one of string, text,"),
+        ("done:boolean", "there is no type `boolean`: write `bool`; the types are string, text,"),
+        ("price:money", "there is no type `money`: write `decimal=12,2`"),
+        (
+            "tags:string[]",
+            "there is no type `string[]`, and no lists: several values are a domain of their own",
+        ),
         ("title:strng=3", "there is no type `strng`: write `string`"),
         (
             "a:int=3",

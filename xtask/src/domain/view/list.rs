@@ -6,7 +6,7 @@ use super::field::FieldView;
 use super::reference::ReferenceView;
 use super::schema::has_rule;
 use super::typed::filter_type;
-use super::wording::{ident, type_of, words};
+use super::wording::{ident, type_of, words, words_of_plural};
 use crate::domain::names;
 use crate::domain::samples::Sample;
 use crate::domain::spec::{Field, Kind, Spec};
@@ -56,23 +56,22 @@ pub(super) fn filters(spec: &Spec, views: &[FieldView]) -> Vec<Filter> {
 
 fn field_filters(spec: &Spec, field: &Field, view: &FieldView) -> Vec<Filter> {
     let column = field.column();
-    let words = words(&field.name);
+    let many = words_of_plural(spec);
     let same = |doc: String| filter(spec, field, view, &column, doc, "eq");
     let named = |suffix: &str, doc: String, operator| {
         filter(spec, field, view, &format!("{column}_{suffix}"), doc, operator)
     };
     match field.kind {
         Kind::Int | Kind::BigInt | Kind::Decimal { .. } | Kind::Float => vec![
-            same(format!("Only with this {words}.")),
-            named("min", format!("Only with a {words} of at least this."), "min"),
-            named("max", format!("Only with a {words} of at most this."), "max"),
+            same(format!("Only {many} with this `{column}`.")),
+            named("min", format!("Only {many} with a `{column}` of at least this."), "min"),
+            named("max", format!("Only {many} with a `{column}` of at most this."), "max"),
         ],
         Kind::Date | Kind::Timestamp => vec![
-            named("after", format!("Only with a {words} after this."), "after"),
-            named("before", format!("Only with a {words} before this."), "before"),
+            named("after", format!("Only {many} whose `{column}` is after this."), "after"),
+            named("before", format!("Only {many} whose `{column}` is before this."), "before"),
         ],
-        Kind::Bool => vec![same(format!("Only those that are {words}, or only the others."))],
-        _ => vec![same(format!("Only with this {words}."))],
+        _ => vec![same(format!("Only {many} with this `{column}`."))],
     }
 }
 
@@ -151,14 +150,14 @@ fn order(field: &Field, view: &FieldView, descending: bool) -> OrderView {
     // `Newest` and `Oldest` are there already.
     let camel =
         if ["Newest", "Oldest", "Self"].contains(&camel.as_str()) { format!("By{camel}") } else { camel };
-    let (sign, suffix, words) = if descending { ("-", "Descending", ", backwards") } else { ("", "", "") };
+    let (sign, suffix, order) = if descending { ("-", "Descending", ", backwards") } else { ("", "", "") };
     let stored =
         view.normalized.as_ref().map_or_else(|| view.variant.clone(), |shadow| shadow.variant.clone());
     OrderView {
         name: format!("{sign}{column}"),
         field: field.name.clone(),
         variant: format!("{camel}{suffix}"),
-        doc: format!("By {}{words}.", self::words(&field.name)),
+        doc: format!("By {}{order}.", words(&field.name)),
         method: if field.optional { "by_nullable" } else { "by" },
         column: if stored == "Self" { "SelfColumn".to_owned() } else { stored },
         direction: if descending { "Descending" } else { "Ascending" },

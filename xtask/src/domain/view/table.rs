@@ -38,6 +38,8 @@ pub(super) struct Index {
     name: String,
     column: String,
     unique: bool,
+    /// The owner's column, where every list is of one owner's rows.
+    scope: Option<String>,
 }
 
 pub(super) fn normalized(field: &Field) -> Option<Normalized> {
@@ -164,26 +166,81 @@ pub(super) fn check(spec: &Spec, field: &Field) -> Option<Check> {
 }
 
 pub(super) fn indexes(spec: &Spec, fields: &[Field]) -> Vec<Index> {
-    let mut made = Vec::new();
+    let scope = spec.owner().filter(|_| !spec.public_read).map(Field::column);
     let mut seen = BTreeSet::new();
+    let mut made = Vec::new();
     for field in fields {
-        let column = field.column();
-        let shadow = field.normalized_column();
-        if field.unique {
-            let column =
-                if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { column.clone() };
-            made.push(Index { name: format!("{}_{column}_key", spec.plural), column, unique: true });
-        }
-        let looked_up = field.filter || field.index || matches!(field.kind, Kind::Ref(_) | Kind::Upload);
-        let sorted = field.sort.then(|| shadow.clone().unwrap_or_else(|| column.clone()));
-        let filtered = looked_up.then(|| {
-            if field.kind == Kind::Email { shadow.clone() } else { None }.unwrap_or_else(|| column.clone())
-        });
-        for column in sorted.into_iter().chain(filtered) {
-            if seen.insert(column.clone()) {
-                made.push(Index { name: format!("{}_{column}_id_idx", spec.plural), column, unique: false });
-            }
+        let unique = unique_column(field);
+        made.extend(unique.clone().map(|column| Index {
+            name: format!("{}_{column}_key", spec.plural),
+            column,
+            unique: true,
+            scope: None,
+        }));
+        // What is deleted is looked for in references of all rows, whosever they are.
+        let is_reference = matches!(field.kind, Kind::Ref(_) | Kind::Upload);
+        let columns = indexed_columns(field).filter(|column| is_reference || Some(column) != unique.as_ref());
+        for column in columns.filter(|column| seen.insert(column.clone())) {
+            let scope = scope.clone().filter(|_| !is_reference);
+            let name =
+                scope.iter().chain([&column]).fold(spec.plural.clone(), |name, part| name + "_" + part);
+            made.push(Index { name: format!("{name}_id_idx"), column, unique: false, scope });
         }
     }
     made
+}
+
+/// The column whose values are unique, which finds them too.
+fn unique_column(field: &Field) -> Option<String> {
+    let column =
+        if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { field.column() };
+    field.unique.then_some(column)
+}
+
+/// The columns that rows are sorted by and looked up by.
+fn indexed_columns(field: &Field) -> impl Iterator<Item = String> {
+    let column = field.column();
+    let shadow = field.normalized_column();
+    let looked_up = field.filter || field.index || matches!(field.kind, Kind::Ref(_) | Kind::Upload);
+    let sorted = field.sort.then(|| shadow.clone().unwrap_or_else(|| column.clone()));
+    let filtered = looked_up
+        .then(|| if field.kind == Kind::Email { shadow } else { None }.unwrap_or_else(|| column.clone()));
+    sorted.into_iter().chain(filtered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::grammar;
+
+    fn names(owner: &str, public_read: bool) -> Vec<String> {
+        let fields = ["slug:string:1..50:unique:filter", "due:date:sort", "about:ref=thing", owner];
+        let spec = Spec {
+            name: "post".into(),
+            plural: "posts".into(),
+            prefix: "pst".into(),
+            public_read,
+            admin_only: false,
+            events: true,
+            fields: fields.map(|field| grammar::parse(field).unwrap()).to_vec(),
+        };
+        indexes(&spec, &spec.fields).into_iter().map(|index| index.name).collect()
+    }
+
+    #[test]
+    fn lists_of_ones_own_have_indexes_that_begin_with_the_owner() {
+        let own = names("author:ref=user:owner", false);
+        let scoped = [
+            "posts_slug_key",
+            "posts_author_id_due_id_idx",
+            "posts_about_id_id_idx",
+            "posts_author_id_id_idx",
+        ];
+        assert_eq!(own, scoped);
+        let public = names("author:ref=user:owner", true);
+        assert_eq!(
+            public,
+            ["posts_slug_key", "posts_due_id_idx", "posts_about_id_id_idx", "posts_author_id_id_idx"]
+        );
+    }
 }

@@ -13,7 +13,7 @@ use auth::dto::{
     TokenForm, Transport,
 };
 use auth::error::AuthError;
-use auth::service::{self, Refreshed};
+use auth::service::Refreshed;
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
 use http_kit::access_control::refused_token;
@@ -57,7 +57,7 @@ impl Authenticator for Recognition {
     fn authenticate<'a>(&'a self, token: Option<&'a str>) -> BoxFuture<'a, Result<Arc<Principal>, ApiError>> {
         Box::pin(async move {
             let token = token.ok_or(AuthError::InvalidToken)?;
-            Ok(service::authenticate(&self.0, token).await?)
+            Ok(self.0.authenticate(token).await?)
         })
     }
 }
@@ -98,7 +98,7 @@ async fn signup(
     Body(body): Body<Signup>,
 ) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::signup(&auth, &db, device(client), body).await?;
+    let answer = auth.signup(&db, device(client), body).await?;
     signed_in(db, &auth, StatusCode::CREATED, transport, answer).await
 }
 
@@ -124,7 +124,7 @@ async fn login(
     Body(body): Body<Login>,
 ) -> Result<Finished, ApiError> {
     let transport = body.transport;
-    let answer = service::login(&auth, &reader, &mut db, device(client), body).await?;
+    let answer = auth.login(&reader, &mut db, device(client), body).await?;
     signed_in(db, &auth, StatusCode::OK, transport, answer).await
 }
 
@@ -160,7 +160,7 @@ async fn refresh(
         Transport::Cookie => without_cookie(request.headers(), error),
     };
     let token = token.ok_or_else(|| refusal(AuthError::InvalidRefreshToken))?;
-    match service::refresh(&auth, &db, &token).await.map_err(refusal)? {
+    match auth.refresh(&db, &token).await.map_err(refusal)? {
         Refreshed::Session(answer) => signed_in(db, &auth, StatusCode::OK, transport, *answer).await,
         // The end of the session is committed, although the answer is an error.
         Refreshed::Reused => Err(db.refused(refusal(AuthError::RefreshTokenReused)).await),
@@ -200,7 +200,7 @@ async fn logout(
     OptionalBody(body): OptionalBody<Refresh>,
 ) -> Result<Finished, ApiError> {
     let sessions = sessions_named(&auth, &request, body.refresh_token).await?;
-    service::logout(&auth, &db, &sessions).await?;
+    auth.logout(&db, &sessions).await?;
     let answer = Answer::new(StatusCode::NO_CONTENT);
     let answer = match removal(request.headers()) {
         Some(cookie) => with_cookie(answer, &cookie)?,
@@ -220,11 +220,11 @@ async fn sessions_named(
     let tokens: Vec<RefreshToken> = in_body.into_iter().chain(in_cookies).collect();
     // One that is not ours names no session, and then there is none to end (as RFC 7009, section 2.2).
     let mut sessions: Vec<SessionId> =
-        tokens.iter().filter_map(|token| service::session_of_refresh_token(auth, token)).collect();
+        tokens.iter().filter_map(|token| auth.session_of_refresh_token(token)).collect();
     let Some(access_token) = bearer(headers) else {
         return if tokens.is_empty() { Err(AuthError::InvalidToken.into()) } else { Ok(sessions) };
     };
-    match service::session_of_access_token(auth, access_token).await {
+    match auth.session_of_access_token(access_token).await {
         Ok(session) => sessions.push(session),
         // Expired, as a rule: the refresh token says which session it was of.
         Err(AuthError::InvalidToken) if !tokens.is_empty() => {}
@@ -263,10 +263,10 @@ async fn get_token(
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
             let credentials = credentials(&username, &password)?;
-            service::login(&auth, &reader, &mut db, device(client), credentials).await
+            auth.login(&reader, &mut db, device(client), credentials).await
         }
         (Some("refresh_token"), _, _, Some(token)) => {
-            match service::refresh(&auth, &db, &token).await {
+            match auth.refresh(&db, &token).await {
                 Ok(Refreshed::Session(answer)) => Ok(*answer),
                 Ok(Refreshed::Reused) => {
                     // The end of the session is committed, although the answer is an error.
@@ -332,7 +332,7 @@ fn basic_credentials(headers: &HeaderMap) -> Option<&str> {
     responses((status = 200, description = "A JSON Web Key Set.", body = KeySet)))]
 #[get("/.well-known/jwks.json")]
 async fn jwks(auth: web::Data<Auth>) -> Result<impl Responder, ApiError> {
-    let keys = service::published_keys(&auth).await?;
+    let keys = auth.published_keys().await?;
     // A rotated key stays here until its last token has expired, so an old copy does no harm.
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(keys))
 }

@@ -65,7 +65,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
 
 /// Removes the sessions that ended long ago.
 async fn purge(auth: Arc<Auth>) {
-    if let Err(error) = service::purge_sessions(&auth).await {
+    if let Err(error) = auth.purge_sessions().await {
         tracing::warn!(?error, "ended sessions cannot be removed now; the next run tries again");
     }
 }

@@ -18,7 +18,7 @@ use upload::dto::{
     UploadId, UploadKind,
 };
 use upload::error::UploadError;
-use upload::service::{self, UploadService};
+use upload::service::UploadService;
 use upload::storage::Reading;
 
 mod bounds;
@@ -63,7 +63,7 @@ async fn create_upload(
     db: Write,
     Body(body): Body<CreateUpload>,
 ) -> Result<Created<CreatedUpload>, ApiError> {
-    let made = service::create(&db, &uploads.storage, &uploads.settings, &principal, body).await?;
+    let made = uploads.create(&db, &principal, body).await?;
     db.created(format!("/api/v1/uploads/{}", made.upload.id), made).await
 }
 
@@ -76,11 +76,12 @@ async fn create_upload(
         headers(("Link" = String, description = "The next page.")))))]
 #[get("/api/v1/uploads")]
 async fn list_uploads(
+    uploads: web::Data<UploadService>,
     CurrentUser(principal): CurrentUser,
     Read(db): Read,
     query: ListQuery<UploadFilter>,
 ) -> Result<Paged<Upload>, ApiError> {
-    Ok(Paged(service::list(&db, &principal, &query.filter, &query.page).await?))
+    Ok(Paged(uploads.list(&db, &principal, &query.filter, &query.page).await?))
 }
 
 /// Read an upload
@@ -104,11 +105,12 @@ async fn list_uploads(
     ))]
 #[get("/api/v1/uploads/{upload_id}")]
 async fn get_upload(
+    uploads: web::Data<UploadService>,
     MaybeUser(principal): MaybeUser,
     PathId(id): PathId<UploadKind>,
     ReadPrimary(db): ReadPrimary,
 ) -> Result<Shown, ApiError> {
-    Ok(Shown(service::get(&db, principal.as_deref(), id).await?))
+    Ok(Shown(uploads.get(&db, principal.as_deref(), id).await?))
 }
 
 /// Complete an upload
@@ -136,7 +138,7 @@ async fn complete_upload(
     db: Write,
     _body: OptionalBody<CompleteUpload>,
 ) -> Result<Updated<Upload>, ApiError> {
-    let upload = service::complete(&reader, &db, &uploads.storage, &principal, id).await?;
+    let upload = uploads.complete(&reader, &db, &principal, id).await?;
     db.updated(upload).await
 }
 
@@ -169,7 +171,7 @@ async fn download_upload(
     let reading = if head.is_some() { Reading::Head } else { Reading::Get };
     let how = (reading, query.disposition);
     let principal = principal.as_deref();
-    let download = service::download(&db, &uploads.storage, &uploads.settings, principal, id, how).await?;
+    let download = uploads.download(&db, principal, id, how).await?;
     Ok(Downloaded(download))
 }
 
@@ -190,12 +192,13 @@ async fn download_upload(
     ))]
 #[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(
+    uploads: web::Data<UploadService>,
     CurrentUser(principal): CurrentUser,
     PathId(id): PathId<UploadKind>,
     db: Write,
     IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
-    service::delete(&db, &principal, id, &precondition).await?;
+    uploads.delete(&db, &principal, id, &precondition).await?;
     db.no_content().await
 }
 

@@ -87,7 +87,7 @@ async fn make_bucket(storage: &Storage) {
 
 /// Removes what was deleted or given up long ago.
 async fn purge(uploads: Arc<UploadService>, databases: Databases) {
-    if let Err(error) = service::purge(&databases, &uploads.storage, &uploads.settings).await {
+    if let Err(error) = uploads.purge(&databases).await {
         tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
     }
 }

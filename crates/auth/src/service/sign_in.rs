@@ -1,0 +1,105 @@
+//! Signing up and in.
+
+use shared_kernel::id::UserId;
+use shared_kernel::session::{ReadPrimary, WriteSession};
+use user::dto::NewUser;
+
+use super::{Auth, active};
+use crate::dto::{Device, Login, SessionAnswer, Signup};
+use crate::error::AuthError;
+use crate::password::Verified;
+use crate::repository::Passwords;
+
+/// How often a sign-in verifies the password, while others replace its hash at the same time.
+const LOGIN_ATTEMPTS: u32 = 3;
+
+impl Auth {
+    /// Makes an account and signs in.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::User`] if the address, name or number is taken; [`Invalid`] if the password is not acceptable.
+    pub async fn signup(
+        &self,
+        db: &WriteSession,
+        device: Device,
+        signup: Signup,
+    ) -> Result<SessionAnswer, AuthError> {
+        let new = NewUser {
+            email: signup.email,
+            name: signup.name,
+            username: signup.username,
+            phone: signup.phone,
+            is_admin: false,
+        };
+        // Before the transaction: nothing but its own statements is awaited while one is open, and nothing fails after it.
+        let hash = self.hasher.hash(signup.password, own_words(&new)).await?;
+        let key = self.keys.current().await?;
+        let user = user::service::register(db, new).await?;
+        Passwords::set(db, user.id, hash).await?;
+        let opened = self.open_session(db, device, user.id).await?;
+        self.answer(&key, &opened, user)
+    }
+
+    /// Signs in. Unknown, wrong, suspended and without a password look the same and take the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::InvalidCredentials`].
+    pub async fn login(
+        &self,
+        reader: &ReadPrimary,
+        db: &mut WriteSession,
+        device: Device,
+        login: Login,
+    ) -> Result<SessionAnswer, AuthError> {
+        for _ in 0..LOGIN_ATTEMPTS {
+            let (user, stored, rehashed) = self.verify_login(reader, &login).await?;
+            let key = self.keys.current().await?;
+            // Before the password, in the order in which an admin's change of both takes them.
+            let user = user::service::hold(db, user).await?;
+            let user = active(user).ok_or(AuthError::InvalidCredentials)?;
+            // Hashing took its time: what was verified must still hold, and does until the session is committed.
+            let holds = match rehashed {
+                None => Passwords::is_still(db, user.id, &stored).await?,
+                Some(new) => Passwords::replace(db, user.id, &stored, new).await?,
+            };
+            if holds {
+                let opened = self.open_session(db, device, user.id).await?;
+                return self.answer(&key, &opened, user);
+            }
+            // Either another sign-in has replaced an outdated hash of the same password, or the password is another now.
+            db.restart();
+        }
+        Err(AuthError::Busy)
+    }
+
+    /// Whose identifier and password these are, the hash that was verified, and one of today if that is outdated.
+    async fn verify_login(
+        &self,
+        reader: &ReadPrimary,
+        login: &Login,
+    ) -> Result<(UserId, String, Option<String>), AuthError> {
+        let user = user::service::find_by_identifier(reader, &login.identifier).await?;
+        // An unknown account costs the same queries and the same hash.
+        let id = user.as_ref().map_or_else(|| UserId::new(self.now()), |user| user.id);
+        let stored = Passwords::find(reader, id).await?;
+        let verified = self.hasher.verify(login.password.clone(), stored.clone()).await?;
+        let (stored, rehashed) = match (verified, stored) {
+            (Verified::Yes, Some(stored)) => (stored, None),
+            // Suspended or not: the outdated hash alone would take another time than an unknown account's.
+            (Verified::Outdated, Some(old)) => (old, Some(self.hasher.rehash(login.password.clone()).await?)),
+            _ => return Err(AuthError::InvalidCredentials),
+        };
+        let user = active(user).ok_or(AuthError::InvalidCredentials)?;
+        Ok((user.id, stored, rehashed))
+    }
+}
+
+/// What a password must not consist of.
+fn own_words(new: &NewUser) -> Vec<String> {
+    let mut words = vec![new.email.to_string(), new.name.to_string()];
+    words.extend(new.email.as_str().split('@').next().map(str::to_owned));
+    words.extend(new.username.as_ref().map(|name| name.as_str().to_owned()));
+    words
+}
