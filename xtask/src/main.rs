@@ -49,6 +49,8 @@ enum Task {
     Ci(ci::Options),
     /// Write docs/openapi.json again, from the code.
     Openapi,
+    /// Write the reference in docs/configuration.md again, from the code.
+    Configuration,
     /// Break what the server needs, one thing after the other, and write docs/faults.md again.
     Faults,
     /// Burden the server with many clients at once, and write docs/load.md again.
@@ -83,6 +85,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
     match command {
         Task::Ci(options) => ci::run(workspace, &options),
         Task::Openapi => steps::openapi::write(workspace).map(|()| true),
+        Task::Configuration => steps::configuration::write(workspace).map(|()| true),
         Task::Faults => steps::faults::write(workspace),
         Task::Load => steps::load::write(workspace).map(|()| true),
         Task::NewDomain(options) => new_domain::run(workspace, &options),

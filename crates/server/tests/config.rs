@@ -816,8 +816,7 @@ fn the_documentation_ends_with_the_reference() {
     let end = text.find(heading).map_or("", |start| &text[start..]);
     assert!(
         end == reference,
-        "docs/configuration.md is out of step: replace everything from `{heading}` on with what \
-         `ashlar config --reference` prints"
+        "docs/configuration.md is out of step: `cargo xtask configuration` writes everything from `{heading}` on again"
     );
 }
 

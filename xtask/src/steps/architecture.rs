@@ -40,5 +40,6 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         house.members.len(),
         domains.join(", ")
     );
+    crate::output::say!("arrows between domains: {}", rules::domain_arrows(&house).join(", "));
     Ok(Outcome::Passed)
 }

@@ -33,7 +33,11 @@ macro_rules! domains {
     };
 }
 
-domains! { auth, upload, user }
+domains! {
+    auth,
+    upload,
+    user,
+}
 
 /// Registers the routes of all domains.
 pub fn configure(config: &mut ServiceConfig<'_>) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use toml_edit::{DocumentMut, Value};
 
 use super::imports::Modules;
 use crate::graph::{self, Built, Featured, Metadata, Package};
@@ -42,6 +43,8 @@ pub(super) struct Member {
     pub(super) uses: BTreeSet<String>,
     /// The other members that it uses outside tests.
     pub(super) links: BTreeSet<String>,
+    /// The domains that it says it builds on.
+    pub(super) builds_on: BTreeSet<String>,
     /// The packages that it links, directly or not.
     pub(super) built: BTreeSet<String>,
     /// Its modules and what they import from each other.
@@ -105,13 +108,14 @@ fn origin(built: &Built, package: Option<&Package>) -> Origin {
 fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Result<Member> {
     let folder = package.folder();
     let local = || package.dependencies.iter().filter(|dependency| dependency.is_local());
-    let manifest = folder.join("Cargo.toml");
+    let path = folder.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
     let built = graph::built(workspace, Some(&package.name))?;
     Ok(Member {
         name: package.name.clone(),
         below_crates: metadata.is_below_crates(package),
-        manifest: fs::read_to_string(&manifest)
-            .with_context(|| format!("can't read {}", manifest.display()))?,
+        builds_on: builds_on(&manifest).with_context(|| format!("in {}", path.display()))?,
+        manifest,
         lib_rs: fs::read_to_string(folder.join("src/lib.rs")).ok(),
         rooms: ROOMS.iter().filter(|room| has_room(folder, room)).map(|room| (*room).to_owned()).collect(),
         uses: local().map(|dependency| dependency.name.clone()).collect(),
@@ -125,7 +129,40 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
     })
 }
 
+/// What stands in `[package.metadata.domain]` as `builds-on`.
+fn builds_on(manifest: &str) -> Result<BTreeSet<String>> {
+    let document: DocumentMut = manifest.parse()?;
+    let path = ["package", "metadata", "domain", "builds-on"];
+    let Some(list) = path.iter().try_fold(document.as_item(), |item, key| item.get(key)) else {
+        return Ok(BTreeSet::new());
+    };
+    let list = list.as_array().context("`builds-on` is no list of domains")?;
+    let name = |value: &Value| {
+        value.as_str().map(str::to_owned).context("`builds-on` has something in it that is no name")
+    };
+    list.iter().map(name).collect()
+}
+
 fn has_room(folder: &Path, room: &str) -> bool {
     let source = folder.join("src");
     source.join(format!("{room}.rs")).is_file() || source.join(room).join("mod.rs").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_domain_builds_on_stands_in_its_manifest() {
+        let declared = |text: &str| builds_on(&format!("[package]\nname = \"x\"\n{text}"));
+        assert!(declared("").unwrap().is_empty());
+        let found = declared("[package.metadata.domain]\nbuilds-on = [\"user\", \"upload\"]\n").unwrap();
+        assert_eq!(found, ["upload", "user"].map(str::to_owned).into());
+        for wrong in ["\"user\"", "[1]"] {
+            assert!(
+                declared(&format!("[package.metadata.domain]\nbuilds-on = {wrong}\n")).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -19,16 +19,30 @@ const COMPOSERS: [&str; 2] = ["server", "tests"];
 /// What the HTTP toolkit stands on.
 const BELOW_HTTP_KIT: [&str; 3] = ["shared-kernel", "transport", "workspace-features"];
 
-/// The one arrow between domains: who signs in is a user.
-const DOMAIN_ARROWS: [(&str, &str); 1] = [("auth", "user")];
-
 /// Who may use whom.
 pub(super) fn arrows(house: &House) -> Vec<String> {
-    house
+    let forbidden = house
         .members
         .iter()
-        .flat_map(|member| member.uses.iter().filter_map(|used| arrow(house, member, used)))
-        .collect()
+        .flat_map(|member| member.uses.iter().filter_map(|used| arrow(house, member, used)));
+    forbidden.chain(house.domains().flat_map(idle_declarations)).collect()
+}
+
+/// The arrows between domains, as the step prints them.
+pub(super) fn domain_arrows(house: &House) -> Vec<String> {
+    let of =
+        |member: &Member| member.builds_on.iter().map(|used| format!("{} -> {used}", member.name)).collect();
+    house.domains().flat_map::<Vec<_>, _>(of).collect()
+}
+
+/// What a domain says that it builds on, and does not use.
+fn idle_declarations(member: &Member) -> impl Iterator<Item = String> {
+    member.builds_on.difference(&member.uses).map(|idle| {
+        format!(
+            "{name} declares that it builds on {idle} and does not depend on it, so the arrow is a promise of nothing: take {idle} out of `builds-on` in crates/{name}/Cargo.toml.",
+            name = member.name
+        )
+    })
 }
 
 fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
@@ -64,11 +78,12 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
         ));
     }
     let is_domain = house.domains().any(|domain| domain.name == used);
-    if !is_domain || COMPOSERS.contains(&name) || DOMAIN_ARROWS.contains(&(name, used)) {
+    let is_declared = member.is_domain() && member.builds_on.contains(used);
+    if !is_domain || is_declared || COMPOSERS.contains(&name) {
         return None;
     }
     Some(format!(
-        "{name} depends on the domain {used}, but domains know each other only through the kernel (auth -> user is the one exception): use an event, a port in shared-kernel, or compose both in the server."
+        "{name} depends on the domain {used} and does not say so, but domains know each other through the kernel: use an event, a port in shared-kernel, or compose both in the server; a domain that can't be without {used} says `builds-on = [\"{used}\"]` below [package.metadata.domain] in its Cargo.toml."
     ))
 }
 
@@ -224,7 +239,10 @@ mod tests {
             member("migration", &[]),
             member("configuration", &[]),
             domain("user", &["shared-kernel"]),
-            domain("auth", &["configuration", "shared-kernel", "user"]),
+            Member {
+                builds_on: set(&["user"]),
+                ..domain("auth", &["configuration", "shared-kernel", "user"])
+            },
             domain("upload", &["configuration", "shared-kernel"]),
             member("transport", &[]),
             member("http-kit", &["shared-kernel", "transport"]),
@@ -253,6 +271,25 @@ mod tests {
                 "{broken:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_domain_may_use_those_that_it_declares() {
+        let mut house = sound();
+        house.members.push(Member { builds_on: set(&["upload", "user"]), ..domain("post", &["user"]) });
+        let broken = arrows(&house);
+        assert!(
+            broken.len() == 1 && broken[0].starts_with("post declares that it builds on upload and does not"),
+            "{broken:?}"
+        );
+        assert_eq!(domain_arrows(&house), ["auth -> user", "post -> upload", "post -> user"]);
+    }
+
+    #[test]
+    fn only_a_domain_may_declare() {
+        let mut house = sound();
+        house.members.push(Member { builds_on: set(&["user"]), ..member("messaging", &["user"]) });
+        assert_eq!(arrows(&house).len(), 1);
     }
 
     #[test]

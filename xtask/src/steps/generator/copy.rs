@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -62,8 +63,7 @@ impl Copy {
             names: spare::names(&workspace.root, &wanted)?,
         };
         copy.git("init --quiet")?;
-        copy.git("add --all")?;
-        copy.git("commit --quiet --message before")?;
+        copy.commit("before")?;
         Ok(copy)
     }
 
@@ -118,6 +118,18 @@ impl Copy {
         self.run("git").args(someone).args(words.split_whitespace()).capture()
     }
 
+    /// Runs commands of a shell, each shown. `cargo xtask` is the one of the workspace that was copied, and the product has its data
+    /// beside the copy.
+    pub(super) fn shell(&self, commands: &str) -> Result<()> {
+        const TOOL: &str =
+            r#"cargo() { if [ "$1" = xtask ]; then "$TOOL" "${@:2}"; else command cargo "$@"; fi; }"#;
+        let script = self.folder.join("commands.sh");
+        fs::write(&script, format!("{TOOL}\n{commands}")).context("can't write the commands")?;
+        let shell = self.run("bash").args(["-euo", "pipefail", "-x"]).arg(script);
+        let data = self.folder.join("data");
+        shell.without_configuration().env("TOOL", &self.program).env("ASHLAR_DATA_DIR", data).run()
+    }
+
     /// Runs the tests of these domains: those of their crates, and those over HTTP. SQLite without a URL.
     pub(in crate::steps) fn tests(&self, domains: &[&str], url: Option<&str>) -> Result<()> {
         let crates: Vec<String> = domains.iter().map(|name| format!("--package {name}")).collect();
@@ -134,11 +146,32 @@ impl Copy {
         Ok(())
     }
 
+    /// Writes a file that is not there yet.
+    pub(super) fn create(&self, path: &str, text: &str) -> Result<()> {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+        let mut file =
+            fs::File::create_new(&path).with_context(|| format!("can't make {}", path.display()))?;
+        file.write_all(text.as_bytes()).context("can't write into the copy")
+    }
+
     /// Changes a file.
     pub(in crate::steps) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) -> Result<()> {
         let path = self.root.join(path);
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         fs::write(&path, change(text)).context("can't edit the copy")
+    }
+
+    /// Keeps what was done until here.
+    pub(super) fn commit(&self, what: &str) -> Result<()> {
+        self.git("add --all")?;
+        self.git(&format!("commit --quiet --message {what}")).map(drop)
+    }
+
+    /// Goes back to what was committed last.
+    pub(super) fn back(&self) -> Result<()> {
+        self.git("reset --quiet --hard")?;
+        self.git("clean --quiet --force -d").map(drop)
     }
 
     /// Fails when a file is not as it was committed last.

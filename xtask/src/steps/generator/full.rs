@@ -86,8 +86,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         if index == 0 { copy.xtask_unheard(&words)? } else { copy.xtask(&words)? }
     }
     copy.xtask("openapi")?;
-    copy.git("add --all")?;
-    copy.git("commit --quiet --message generated")?;
+    copy.commit("generated")?;
     passes_every_step(&copy)?;
     let on_postgres = postgres::with_server(workspace, |url| {
         adds_fields(&copy, url)?;
@@ -145,8 +144,7 @@ fn adds_fields(copy: &Copy, url: &str) -> Result<()> {
     copy.tests(&touched, None)?;
     copy.tests(&touched, Some(url))?;
     // Back to what was generated.
-    copy.git("reset --quiet --hard")?;
-    copy.git("clean --quiet --force -d").map(drop)
+    copy.back()
 }
 
 /// A route with two ids below `orders`, in the router of the items, which is registered after the orders'.
