@@ -56,15 +56,6 @@ pub(crate) fn by(name: &'static str, table: &'static str, column: &'static str) 
     Index::create().name(name).table(table).col(column).col("id").to_owned()
 }
 
-/// An index for lists of one's own rows: within `scope`, the column of the owner, by `column`.
-pub(crate) fn by_within(
-    name: &'static str,
-    table: &'static str,
-    (scope, column): (&'static str, &'static str),
-) -> IndexCreateStatement {
-    Index::create().name(name).table(table).col(scope).col(column).col("id").to_owned()
-}
-
 /// A column with ids of another table. What happens to a row when the other is removed for good.
 pub(crate) fn reference(
     name: &'static str,
