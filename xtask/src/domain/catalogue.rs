@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 
 use super::cargo_toml;
+use super::manifest;
 use super::plan::Plan;
 use super::view::{self, House};
 use crate::workspace::NO_DOMAINS;
@@ -32,13 +33,13 @@ pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &House) ->
     let mut page = HEAD.to_owned();
     for name in domains(crates) {
         let what = description(plan, name)?.replace('|', "\\|");
-        let row = match generated.get(name) {
-            Some(spec) => format!(
-                "| [{name}]({name}.md) | {what} | `{}` | `{}_…` | by `new-domain` |\n",
-                view::route(spec),
-                spec.prefix
-            ),
-            None => format!("| [{name}](../../crates/{name}/src/lib.rs) | {what} | | | by hand |\n"),
+        let row = if let Some(spec) = generated.get(name) {
+            let (route, prefix) = (view::route(spec), &spec.prefix);
+            format!("| [{name}]({name}.md) | {what} | `{route}` | `{prefix}_…` | by `new-domain` |\n")
+        } else {
+            let by_tool = plan.read(manifest::path(name))?.is_some();
+            let made = if by_tool { "by `new-domain`" } else { "by hand" };
+            format!("| [{name}](../../crates/{name}/src/lib.rs) | {what} | | | {made} |\n")
         };
         page.push_str(&row);
     }

@@ -102,7 +102,7 @@ impl Manifest {
 }
 
 /// Files are deleted by these paths, so none may lead out of the workspace.
-fn check_file(path: &str, hash: &str) -> Result<()> {
+pub(super) fn check_file(path: &str, hash: &str) -> Result<()> {
     let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !inside || path.is_empty() || !is_hash {

@@ -9,6 +9,7 @@ pub(crate) mod canon;
 mod cargo_toml;
 mod catalogue;
 pub(crate) mod commands;
+mod composition;
 pub(crate) mod contract;
 mod grammar;
 mod imports;

@@ -10,6 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
+use super::composition::Composition;
 use super::grammar;
 use super::imports;
 use super::plan::lines;
@@ -31,7 +32,7 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 29] = [
     template!("domain/crate/Cargo.toml"),
     template!("domain/crate/src/lib.rs"),
     template!("domain/crate/src/dto.rs"),
@@ -50,6 +51,17 @@ const TEMPLATES: [(&str, &str); 18] = [
     template!("domain/page.md"),
     template!("domain/migration.rs"),
     template!("migration/add_fields.rs"),
+    template!("composition/crate/Cargo.toml"),
+    template!("composition/crate/src/lib.rs"),
+    template!("composition/crate/src/dto.rs"),
+    template!("composition/crate/src/error.rs"),
+    template!("composition/crate/src/event.rs"),
+    template!("composition/crate/src/model.rs"),
+    template!("composition/crate/src/repository.rs"),
+    template!("composition/crate/src/service.rs"),
+    template!("composition/crate/tests/it.rs"),
+    template!("composition/router.rs"),
+    template!("composition/black_box.rs"),
 ];
 
 /// Everything that a domain is made of but its `domain.toml`. `migration` is the module of the migration that makes its table.
@@ -79,6 +91,32 @@ pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -
         ("domain/black_box.rs".to_owned(), format!("tests/tests/it/domains/{name}.rs")),
         ("domain/page.md".to_owned(), format!("docs/domains/{name}.md")),
         ("domain/migration.rs".to_owned(), format!("migration/src/{migration}.rs")),
+    ];
+    let templates = templates()?;
+    files.iter().map(|(template, path)| rendered(&templates, root, template, path, &view)).collect()
+}
+
+/// Everything that a domain without a table is made of but its `domain.toml`.
+///
+/// # Errors
+///
+/// As [`domain`].
+pub(crate) fn composition(root: &Path, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
+    let view = view::composition(composition, house);
+    let name = &composition.name;
+    let in_crate = |file: &str| (format!("composition/crate/{file}"), format!("crates/{name}/{file}"));
+    let files = [
+        in_crate("Cargo.toml"),
+        in_crate("src/lib.rs"),
+        in_crate("src/dto.rs"),
+        in_crate("src/error.rs"),
+        in_crate("src/event.rs"),
+        in_crate("src/model.rs"),
+        in_crate("src/repository.rs"),
+        in_crate("src/service.rs"),
+        in_crate("tests/it.rs"),
+        ("composition/router.rs".to_owned(), format!("crates/server/src/routers/{name}.rs")),
+        ("composition/black_box.rs".to_owned(), format!("tests/tests/it/domains/{name}.rs")),
     ];
     let templates = templates()?;
     files.iter().map(|(template, path)| rendered(&templates, root, template, path, &view)).collect()

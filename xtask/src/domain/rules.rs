@@ -150,7 +150,8 @@ pub(crate) fn check_plural(plural: &str, survey: &Survey) -> Result<(), Refusal>
         || plural.starts_with("sqlite_")
         || survey.tables.contains(plural)
         || survey.routes.contains(&route)
-        || survey.generated.values().any(|other| other.spec.plural == plural);
+        || survey.generated.values().any(|other| other.spec.plural == plural)
+        || survey.compositions.values().any(|other| other.plural == plural);
     if is_taken {
         return refuse(format!(
             "there is a table or a route `{plural}` already: write another plural, as in `--plural {plural}_entries`"

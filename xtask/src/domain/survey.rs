@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::composition::Composition;
 use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
@@ -21,6 +22,8 @@ pub(crate) const MIGRATIONS: &str = "migration/src/lib.rs";
 pub(crate) struct Survey {
     /// The domains that were generated, by name.
     pub(crate) generated: BTreeMap<String, Manifest>,
+    /// Those that were generated without a table.
+    pub(crate) compositions: BTreeMap<String, Composition>,
     /// The folders in `crates/` with something in them.
     pub(crate) crates: BTreeSet<String>,
     /// What any package in the lock file is called, with `_` for `-`.
@@ -47,13 +50,14 @@ impl Survey {
         let document = document(root)?;
         let listed = lists::names(&read(&root.join(MIGRATIONS))?, "migrations")
             .with_context(|| format!("in {MIGRATIONS}"))?;
-        let generated = generated(root, &crates)?;
+        let (generated, compositions) = generated(root, &crates)?;
         let mut prefixes = prefixes(root, &crates)?;
         prefixes.extend(generated.values().map(|manifest| manifest.spec.prefix.clone()));
         let mut modules = modules(root)?;
         modules.extend(Product::find(root)?.map(|product| product.snake()));
         Ok(Self {
             generated,
+            compositions,
             packages: packages(root),
             modules,
             tables: tables(root)?,
@@ -119,17 +123,25 @@ fn crates(root: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-fn generated(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeMap<String, Manifest>> {
-    let mut found = BTreeMap::new();
+/// With a table, and without.
+type Generated = (BTreeMap<String, Manifest>, BTreeMap<String, Composition>);
+
+fn generated(root: &Path, crates: &BTreeSet<String>) -> Result<Generated> {
+    let (mut found, mut compositions) = Generated::default();
     for name in crates {
         let path = manifest::path(name);
-        if root.join(&path).is_file() {
-            let manifest = Manifest::parse(&read(&root.join(&path))?)
-                .with_context(|| format!("{path} can't be used"))?;
-            found.insert(name.clone(), manifest);
+        if !root.join(&path).is_file() {
+            continue;
+        }
+        let text = read(&root.join(&path))?;
+        let unusable = || format!("{path} can't be used");
+        if let Some(composition) = Composition::parse(&text).with_context(unusable)? {
+            compositions.insert(name.clone(), composition);
+        } else {
+            found.insert(name.clone(), Manifest::parse(&text).with_context(unusable)?);
         }
     }
-    Ok(found)
+    Ok((found, compositions))
 }
 
 /// The lock file is written by cargo alone, one `name = "…"` on a line.

@@ -75,7 +75,7 @@ pub(crate) const STEPS: [Step; 18] = [
     step("browser", "/docs and /redoc work in a browser with no internet", browser::run),
     step(
         "generator",
-        "a domain works, on both engines: a generated one, which goes without a trace, and one made by hand as the page says",
+        "a domain works, on both engines: a generated one, which goes without a trace, and those made by hand as the pages say",
         generator::sample,
     ),
     step("rename", "a renamed copy compiles, and has the old name only where it is frozen", renamed::check),

@@ -127,6 +127,11 @@ fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Manifest, Refusal> {
         return Ok(manifest);
     }
     let known: Vec<&str> = survey.generated.keys().map(String::as_str).collect();
+    if survey.compositions.contains_key(name) {
+        return refuse(format!(
+            "`{name}` has no table, so a field of its body is a line in crates/{name}/src/dto.rs"
+        ));
+    }
     if survey.crates.contains(name) {
         return refuse(format!(
             "`{name}` was written by hand: write its new fields by hand, too, as docs/adding-a-domain.md shows"

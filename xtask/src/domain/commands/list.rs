@@ -42,7 +42,7 @@ pub(super) fn listing(plan: &Plan, survey: &Survey) -> Result<String> {
     for name in catalogue::domains(&survey.crates) {
         match survey.generated.get(name) {
             Some(manifest) => text.push_str(&generated(plan, manifest)?),
-            None => writeln!(text, "{name}: written by hand")?,
+            None => text.push_str(&without_table(plan, survey, name)?),
         }
     }
     Ok(text)
@@ -50,12 +50,24 @@ pub(super) fn listing(plan: &Plan, survey: &Survey) -> Result<String> {
 
 fn generated(plan: &Plan, manifest: &Manifest) -> Result<String> {
     let spec = &manifest.spec;
-    let edited = edited(plan, manifest)?;
+    let edited = edited(plan, &manifest.files)?;
     let migrations: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
     let mut text = format!("{}: generated\n  {}\n", spec.name, grammar::command_line(spec));
     writeln!(text, "  routes      {}", view::route(spec))?;
     writeln!(text, "  migrations  {}", migrations.join(", "))?;
-    let edited = if edited.is_empty() { "nothing".to_owned() } else { edited.join(", ") };
-    writeln!(text, "  edited      {edited}")?;
+    writeln!(text, "  edited      {}", listed(&edited))?;
     Ok(text)
+}
+
+fn without_table(plan: &Plan, survey: &Survey, name: &str) -> Result<String> {
+    let Some(composition) = survey.compositions.get(name) else {
+        return Ok(format!("{name}: written by hand\n"));
+    };
+    let edited = listed(&edited(plan, &composition.files)?);
+    let (line, route) = (composition.command_line(), view::route(&composition.spec()));
+    Ok(format!("{name}: generated\n  {line}\n  routes      {route}\n  edited      {edited}\n"))
+}
+
+fn listed(paths: &[String]) -> String {
+    if paths.is_empty() { "nothing".to_owned() } else { paths.join(", ") }
 }

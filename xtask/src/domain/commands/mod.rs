@@ -1,6 +1,7 @@
 //! The commands: each makes a plan out of its options, and then carries it out.
 
 pub(crate) mod add_field;
+mod compose;
 pub(crate) mod list;
 pub(crate) mod new_domain;
 pub(crate) mod new_migration;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::catalogue;
+use super::composition::Composition;
 use super::migrations;
 use super::plan::Plan;
 use super::refusal::Refusal;
@@ -76,6 +78,9 @@ pub(crate) trait Render {
     /// All files but `domain.toml`; `migration` is the module that makes the table.
     fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>>;
 
+    /// All files but `domain.toml` of a domain without a table.
+    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>>;
+
     /// The migration that adds these fields, which `spec` has already.
     fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered>;
 
@@ -91,6 +96,10 @@ struct Templates<'a> {
 impl Render for Templates<'_> {
     fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
         render::domain(&self.workspace.root, spec, house, migration)
+    }
+
+    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
+        render::composition(&self.workspace.root, composition, house)
     }
 
     fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered> {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use clap::Args;
 
-use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, Site, carry_out, on_site, parse_fields, write_catalogue};
+use super::{
+    How, ROOT_MANIFEST, SERVER_MANIFEST, Site, carry_out, compose, on_site, parse_fields, write_catalogue,
+};
 use crate::domain::cargo_toml;
 use crate::domain::lists::{self, Position};
 use crate::domain::manifest::{self, Manifest, Migration, hash};
@@ -27,6 +29,7 @@ Examples:
   cargo xtask new-domain post title:string:1..200:unique content:text published:bool=false \\
       category:enum=news,essay,note:filter rating:int:0..5:optional:sort price:decimal=10,2:optional \\
       cover:upload:optional author:ref=user:owner --public-read
+  cargo xtask new-domain checkout --on order,product
 
 Who may do what: with an owner, each user has rows of their own. --shared lets everyone who is signed in do everything
 with every row, and --admin-only lets only admins do what is not public. --public-read lets everyone read.";
@@ -37,7 +40,7 @@ with every row, and --admin-only lets only admins do what is not public. --publi
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {
     /// What it is called, in the singular: `blog_post`. The crate, the types and the table are named after it.
-    name: String,
+    pub(super) name: String,
     /// Its fields, as in `title:string:1..200` and `author:ref=user:owner`; --help explains them all.
     #[arg(value_name = "FIELD")]
     fields: Vec<String>,
@@ -46,7 +49,15 @@ pub(crate) struct Options {
     prefix: Option<String>,
     /// What several of them are called, for the table and the routes; made from the name when absent.
     #[arg(long, value_name = "NAMES")]
-    plural: Option<String>,
+    pub(super) plural: Option<String>,
+    /// The domains that it builds on, with commas between them: it has no table then, and its rules call their services.
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        value_delimiter = ',',
+        conflicts_with_all = ["fields", "prefix", "public_read", "admin_only", "shared", "no_events"]
+    )]
+    pub(super) on: Vec<String>,
     /// Everyone may read, signed in or not.
     #[arg(long)]
     public_read: bool,
@@ -65,6 +76,13 @@ pub(crate) struct Options {
 
 /// Makes the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    if !options.on.is_empty() {
+        let plan = on_site(workspace, |site| compose::draft(site, options))?;
+        if carry_out(workspace, &plan, options.how)? {
+            crate::output::say!("\n{}", compose::next_steps(&options.name));
+        }
+        return Ok(true);
+    }
     let (plan, spec) = on_site(workspace, |site| draft(site, options))?;
     if carry_out(workspace, &plan, options.how)? {
         crate::output::say!("\n{}", next_steps(&spec));
@@ -101,17 +119,9 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
 /// The domain, if it keeps the rules.
 fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Result<Spec, Refusal> {
     let name = &options.name;
-    rules::check_name(name, survey)?;
-    if let (Some(one), None) = (singular(name), &options.plural) {
-        refuse(format!(
-            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
-        ))?;
-    }
-    let plural = options.plural.clone().unwrap_or_else(|| plural(name));
-    rules::check_plural(&plural, survey)?;
     let spec = Spec {
+        plural: checked_plural(options, survey)?,
         name: name.clone(),
-        plural,
         prefix: prefix::choose(name, options.prefix.as_deref(), &survey.prefixes)?,
         public_read: options.public_read,
         admin_only: options.admin_only,
@@ -123,6 +133,20 @@ fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Resu
     rules::check_types(&spec, survey, reserved)?;
     check_sharing(&spec, options.shared)?;
     Ok(spec)
+}
+
+/// What several of them are called, if the name and this may be used.
+pub(super) fn checked_plural(options: &Options, survey: &Survey) -> Result<String, Refusal> {
+    let name = &options.name;
+    rules::check_name(name, survey)?;
+    if let (Some(one), None) = (singular(name), &options.plural) {
+        refuse(format!(
+            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
+        ))?;
+    }
+    let plural = options.plural.clone().unwrap_or_else(|| plural(name));
+    rules::check_plural(&plural, survey)?;
+    Ok(plural)
 }
 
 /// Nobody lets every user change every row without saying so.
@@ -139,6 +163,13 @@ fn check_sharing(spec: &Spec, shared: bool) -> Result<(), Refusal> {
 }
 
 fn create(plan: &mut Plan, spec: &Spec, files: &[Rendered], migration: &str) -> Result<()> {
+    let migrations = vec![Migration { name: migration.to_owned(), fields: Vec::new() }];
+    let manifest = Manifest { spec: spec.clone(), migrations, files: create_files(plan, files)? };
+    plan.create(manifest::path(&spec.name), manifest.text())
+}
+
+/// The files, where nothing is yet; their hashes.
+pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for file in files {
         let path = file.path.display().to_string();
@@ -150,13 +181,11 @@ fn create(plan: &mut Plan, spec: &Spec, files: &[Rendered], migration: &str) -> 
         plan.create(&file.path, &file.text)?;
         hashes.insert(path, hash(&file.text));
     }
-    let migrations = vec![Migration { name: migration.to_owned(), fields: Vec::new() }];
-    let manifest = Manifest { spec: spec.clone(), migrations, files: hashes };
-    plan.create(manifest::path(&spec.name), manifest.text())
+    Ok(hashes)
 }
 
 /// Its lines in the files that name every domain.
-fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
+pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
     let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
     plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;

@@ -1,5 +1,6 @@
 //! `cargo xtask remove-domain`: the way back from `new-domain`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,7 @@ use clap::Args;
 use super::add_field::{module, refers};
 use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, carry_out, write_catalogue};
 use crate::domain::cargo_toml;
+use crate::domain::composition::Composition;
 use crate::domain::lists;
 use crate::domain::manifest::{self, Manifest, hash};
 use crate::domain::migrations::{self, RELEASED};
@@ -69,6 +71,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let survey = Survey::of(&workspace.root)?;
     let name = &options.domain;
+    if let Some(composition) = survey.compositions.get(name) {
+        return without_table(workspace, options, &survey, composition);
+    }
     let Some(manifest) = survey.generated.get(name) else {
         bail!(
             "`{name}` is no domain that was generated, so nobody but you knows what belongs to it: `cargo xtask domains` lists those that were"
@@ -77,11 +82,11 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let mut plan = Plan::new(&workspace.root);
     refuse_used(&plan, &survey, name)?;
     refuse_migrated(&plan, &survey, manifest)?;
-    let extra = extra_files(workspace, manifest)?;
+    let extra = extra_files(workspace, name, &manifest.files)?;
     let released = released(&plan, &survey, manifest)?;
     if !options.force {
         refuse_released(&released)?;
-        refuse_edited(&plan, manifest, &extra)?;
+        refuse_edited(&plan, &manifest.files, &extra)?;
     }
     let stays = |path: &String| released.iter().any(|migration| module(migration) == *path);
     for path in manifest.files.keys().chain(&extra).filter(|path| !stays(path)) {
@@ -94,6 +99,33 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     write_catalogue(&mut plan, &survey, &generated)?;
     let databases = databases(manifest, &survey.migrations, &released);
     Ok(Draft { plan, released, databases })
+}
+
+/// What removing a domain without a table will do.
+fn without_table(
+    workspace: &Workspace,
+    options: &Options,
+    survey: &Survey,
+    composition: &Composition,
+) -> Result<Draft> {
+    let name = &composition.name;
+    let mut plan = Plan::new(&workspace.root);
+    refuse_used(&plan, survey, name)?;
+    let extra = extra_files(workspace, name, &composition.files)?;
+    if !options.force {
+        refuse_edited(&plan, &composition.files, &extra)?;
+    }
+    for path in composition.files.keys().chain(&extra) {
+        plan.delete(path)?;
+    }
+    plan.delete(manifest::path(name))?;
+    unlist(&mut plan, name, survey)?;
+    let others: Survey = Survey {
+        crates: survey.crates.iter().filter(|other| *other != name).cloned().collect(),
+        ..Survey::default()
+    };
+    write_catalogue(&mut plan, &others, &survey.specs())?;
+    Ok(Draft { plan, released: Vec::new(), databases: String::new() })
 }
 
 /// What whoever has run the server since the domain was made has to do: the server does not start on a database that has more
@@ -157,11 +189,14 @@ fn refuse_migrated(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<
 }
 
 /// What lies in its folder and was not generated.
-fn extra_files(workspace: &Workspace, manifest: &Manifest) -> Result<Vec<String>> {
-    let name = &manifest.spec.name;
+fn extra_files(
+    workspace: &Workspace,
+    name: &str,
+    generated: &BTreeMap<String, String>,
+) -> Result<Vec<String>> {
     let found = files(&workspace.root.join("crates").join(name))?;
     let relative = |path: PathBuf| path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
-    let known = |path: &String| manifest.files.contains_key(path) || *path == manifest::path(name);
+    let known = |path: &String| generated.contains_key(path) || *path == manifest::path(name);
     Ok(found.into_iter().map(relative).filter(|path| !known(path)).collect())
 }
 
@@ -179,8 +214,8 @@ fn refuse_released(released: &[String]) -> Result<()> {
     )
 }
 
-fn refuse_edited(plan: &Plan, manifest: &Manifest, extra: &[String]) -> Result<()> {
-    let edited = edited(plan, manifest)?;
+fn refuse_edited(plan: &Plan, generated: &BTreeMap<String, String>, extra: &[String]) -> Result<()> {
+    let edited = edited(plan, generated)?;
     if edited.is_empty() && extra.is_empty() {
         return Ok(());
     }
@@ -191,9 +226,9 @@ fn refuse_edited(plan: &Plan, manifest: &Manifest, extra: &[String]) -> Result<(
 }
 
 /// The files that are no longer as they were generated. Those that are gone are no loss.
-pub(super) fn edited(plan: &Plan, manifest: &Manifest) -> Result<Vec<String>> {
+pub(super) fn edited(plan: &Plan, generated: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let mut edited = Vec::new();
-    for (path, recorded) in &manifest.files {
+    for (path, recorded) in generated {
         if plan.read(path)?.is_some_and(|text| hash(&text) != *recorded) {
             edited.push(path.clone());
         }
@@ -203,11 +238,15 @@ pub(super) fn edited(plan: &Plan, manifest: &Manifest) -> Result<Vec<String>> {
 
 /// Its lines in the files that name every domain.
 fn strike(plan: &mut Plan, manifest: &Manifest, survey: &Survey, released: &[String]) -> Result<()> {
-    let name = &manifest.spec.name;
-    plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, name))?;
-    plan.edit(SERVER_MANIFEST, |text| cargo_toml::remove_dependency(text, name))?;
-    plan.edit(&survey.domains_list, |text| lists::remove(text, "domains", name))?;
+    unlist(plan, &manifest.spec.name, survey)?;
     let names = manifest.migrations.iter().map(|migration| &migration.name);
     let mut gone = names.filter(|name| !released.contains(name));
     gone.try_for_each(|gone| plan.edit(MIGRATIONS, |text| lists::remove(text, "migrations", gone)))
+}
+
+/// The same without migrations.
+fn unlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
+    plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, name))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::remove_dependency(text, name))?;
+    plan.edit(&survey.domains_list, |text| lists::remove(text, "domains", name))
 }

@@ -126,7 +126,13 @@ impl Place {
 
     fn new_domain(&self, line: &[&str]) -> Result<()> {
         let options = parsed::<new_domain::Options>(line);
-        let (plan, _) = self.on_site(1, |site| new_domain::draft(site, &options))?;
+        let plan = self.on_site(1, |site| {
+            if options.on.is_empty() {
+                new_domain::draft(site, &options).map(|(plan, _)| plan)
+            } else {
+                compose::draft(site, &options)
+            }
+        })?;
         self.carry_out(&plan);
         Ok(())
     }
@@ -205,6 +211,18 @@ impl Render for Simple {
             files.push(file(format!("crates/{name}/src/search.rs"), "//! Search.\n".to_owned()));
         }
         Ok(files)
+    }
+
+    fn composition(&self, composition: &Composition, _: &House) -> Result<Vec<Rendered>> {
+        let name = &composition.name;
+        let file = |path: String, text: String| Rendered { path: path.into(), text };
+        let uses: Vec<String> = composition.on.iter().map(|on| format!("{on}.workspace = true\n")).collect();
+        let uses = uses.concat();
+        let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n\n[dependencies]\n{uses}");
+        Ok(vec![
+            file(format!("crates/{name}/Cargo.toml"), manifest),
+            file(format!("crates/{name}/src/lib.rs"), "//! Rules.\n".to_owned()),
+        ])
     }
 
     fn added_fields(&self, spec: &Spec, new: &[Field], _house: &House, migration: &str) -> Result<Rendered> {
@@ -621,6 +639,50 @@ fn what_others_need_is_not_removed() {
     );
     let (told, _) = told(house.remove_domain(&["comment", "--force"]));
     assert!(told.starts_with("crates/user/Cargo.toml depends on `comment`"), "{told}");
+}
+
+#[test]
+fn a_domain_without_a_table_comes_and_goes() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    let before = house.tree();
+    house.new_domain(&["review", "--on", "post"]).unwrap();
+    assert!(house.read("crates/server/src/routers/mod.rs").contains("review"));
+    assert!(house.read("docs/domains/README.md").contains("by `new-domain` |\n| [user]"));
+    let survey = Survey::of(&house.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    let listed = "review: generated\n  cargo xtask new-domain review --on post\n  routes      /api/v1/reviews\n  edited      nothing\n";
+    assert!(listing.contains(listed), "{listing}");
+    let (kept, _) = told(house.remove_domain(&["post"]));
+    assert!(kept.starts_with("crates/review/Cargo.toml depends on `post`"), "{kept}");
+    let (no_table, refused) = told(house.add_field(1, &["review", "a:int:optional"]));
+    assert!(no_table.starts_with("`review` has no table") && refused, "{no_table}");
+    house.write("crates/review/src/more.rs", "//! More.\n");
+    let (lost, _) = told(house.remove_domain(&["review"]));
+    assert!(lost.starts_with("work would be lost:\n- crates/review/src/more.rs was not generated"), "{lost}");
+    house.remove_domain(&["review", "--force"]).unwrap();
+    assert_eq!(house.tree(), before);
+}
+
+#[test]
+fn only_what_is_known_can_be_built_on() {
+    let house = Place::new();
+    house.new_domain(&POST).unwrap();
+    house.new_domain(&["review", "--on", "post"]).unwrap();
+    let before = house.tree();
+    for (on, words) in [
+        ("nothing", "there is no domain `nothing` to build on: write one of post"),
+        ("cart", "`cart` can't build on itself"),
+        ("post,post", "`--on` names `post` twice"),
+        ("user", "`user` has no table that was generated"),
+        ("review", "`review` has no table that was generated"),
+    ] {
+        let (told, refused) = told(house.new_domain(&["cart", "--on", on]));
+        assert!(told.starts_with(words) && refused, "{on}: {told}");
+    }
+    let (nothing, refused) = told(house.new_domain(&["cart"]));
+    assert!(nothing.starts_with("a domain has at least one field") && refused, "{nothing}");
+    assert_eq!(house.tree(), before);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! that it makes. What is only needed by tests stands in [`samples`](super::samples).
 
 mod access;
+mod composition;
 mod field;
 mod fixtures;
 mod list;
@@ -29,6 +30,7 @@ use super::names::capitalized;
 use super::spec::{Field, Kind, Spec};
 
 pub(crate) use self::access::access;
+pub(crate) use self::composition::composition;
 pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::wording::route;
 

@@ -162,15 +162,16 @@ impl Copy {
         fs::write(&path, change(text)).context("can't edit the copy")
     }
 
-    /// Keeps what was done until here.
-    pub(super) fn commit(&self, what: &str) -> Result<()> {
+    /// Keeps what was done until here; the way back to it.
+    pub(super) fn commit(&self, what: &str) -> Result<String> {
         self.git("add --all")?;
-        self.git(&format!("commit --quiet --message {what}")).map(drop)
+        self.git(&format!("commit --quiet --message {what}"))?;
+        self.git("rev-parse HEAD")
     }
 
-    /// Goes back to what was committed last.
-    pub(super) fn back(&self) -> Result<()> {
-        self.git("reset --quiet --hard")?;
+    /// Goes back to what was committed then.
+    pub(super) fn back(&self, to: &str) -> Result<()> {
+        self.git(&format!("reset --quiet --hard {to}"))?;
         self.git("clean --quiet --force -d").map(drop)
     }
 

@@ -145,7 +145,7 @@ fn adds_fields(copy: &Copy, url: &str) -> Result<()> {
     copy.tests(&touched, None)?;
     copy.tests(&touched, Some(url))?;
     // Back to what was generated.
-    copy.back()
+    copy.back("HEAD")
 }
 
 /// A route with two ids below `orders`, in the router of the items, which is registered after the orders'.

@@ -1,7 +1,7 @@
 //! The generator, tried on a copy of the workspace: what it makes works unedited, on both engines, and what it takes away leaves no
 //! trace.
 //!
-//! [`mod@sample`] is one domain, each time, and with it [`mod@recipe`], the page that makes one by hand; [`mod@full`] is every kind of domain and every check, when it is asked for. The domains of both stand in
+//! [`mod@sample`] is one domain, each time, and with it [`mod@recipe`], the pages that make some by hand; [`mod@full`] is every kind of domain and every check, when it is asked for. The domains of both stand in
 //! `xtask/generator`, a command line each; where the workspace has one of that name, it gets another.
 
 pub(super) mod copy;

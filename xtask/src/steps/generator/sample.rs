@@ -1,4 +1,4 @@
-//! A domain as somebody makes it, adds a field to it and removes it again. Beside it, and built together with it, the one that a
+//! A domain as somebody makes it, adds a field to it and removes it again. Beside it, and built together with it, those that a
 //! reader of the documentation makes by hand.
 
 use anyhow::Result;
@@ -20,15 +20,15 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         copy.xtask(&format!("new-domain {} --no-openapi", copy.renamed(line)))?;
     }
     let made = copy.made(&domains);
-    copy.commit("made")?;
+    let before = copy.commit("made")?;
     let by_hand = recipe::follow(workspace, &copy)?;
-    let all: Vec<&str> = made.iter().copied().chain(by_hand.as_deref()).collect();
+    let all: Vec<&str> = made.iter().copied().chain(by_hand.iter().map(String::as_str)).collect();
     let on_postgres = postgres::with_server(workspace, |url| {
         copy.tests(&all, Some(url))?;
         Ok(Outcome::Passed)
     })?;
     copy.tests(&all, None)?;
-    copy.back()?;
+    copy.back(&before)?;
     if let Some(last) = made.last() {
         copy.xtask(&format!("add-field {last} {ADDED} --no-openapi"))?;
     }

@@ -1,11 +1,11 @@
-//! Lines that are added to a file, as a page shows them to people: like a diff, without numbers.
+//! Lines that are added to a file or taken out of it, as a page shows them to people: like a diff, without numbers.
 //!
-//! A line that starts with a space is there already, one that starts with `+` is added behind it. ` …` stands for any lines, so that a
-//! list may be longer than the page knows.
+//! A line that starts with a space is there already, one that starts with `+` is added behind it, one that starts with `-` is there and
+//! goes. ` …` stands for any lines, so that a list may be longer than the page knows.
 
 use anyhow::{Context as _, Result, bail};
 
-/// Lines to be added, and those that say where.
+/// Lines to be added and taken out, and those that say where.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Insertion(Vec<Part>);
 
@@ -17,6 +17,8 @@ enum Part {
     Gap,
     /// A line that is added.
     Added(String),
+    /// A line that is there and goes.
+    Removed(String),
 }
 
 impl Insertion {
@@ -24,16 +26,16 @@ impl Insertion {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let parts = text.lines().map(part).collect::<Result<Vec<_>>>()?;
         let ends_open = parts.iter().rev().find(|part| !matches!(part, Part::Added(_))) == Some(&Part::Gap);
-        if !matches!(parts.first(), Some(Part::Kept(_))) || ends_open {
+        if !matches!(parts.first(), Some(Part::Kept(_) | Part::Removed(_))) || ends_open {
             bail!("added lines stand behind a line that is there, and behind … stands one, too");
         }
-        if !parts.iter().any(|part| matches!(part, Part::Added(_))) {
-            bail!("no line is added");
+        if !parts.iter().any(|part| matches!(part, Part::Added(_) | Part::Removed(_))) {
+            bail!("no line is added or taken out");
         }
         Ok(Self(parts))
     }
 
-    /// The text with the lines added.
+    /// The text as it is then.
     pub(super) fn apply(&self, text: &str) -> Result<String> {
         let lines: Vec<&str> = text.lines().collect();
         let mut found = (0..lines.len()).filter_map(|start| self.places(&lines, start));
@@ -42,26 +44,31 @@ impl Insertion {
             bail!("the lines that say where are there more than once");
         }
         let mut edited: Vec<&str> = lines;
-        for (at, line) in places.into_iter().rev() {
-            edited.insert(at, line);
+        for (at, change) in places.into_iter().rev() {
+            match change {
+                Some(line) => edited.insert(at, line),
+                None => drop(edited.remove(at)),
+            }
         }
         Ok(edited.join("\n") + "\n")
     }
 
-    /// In front of which lines the added ones go, if the first part is the line at `start`.
-    fn places<'a>(&'a self, lines: &[&str], start: usize) -> Option<Vec<(usize, &'a str)>> {
+    /// What changes at which lines, if the first part is the line at `start`: the line that goes in front of it, or none where it goes
+    /// itself.
+    fn places<'a>(&'a self, lines: &[&str], start: usize) -> Option<Vec<(usize, Option<&'a str>)>> {
         let (mut at, mut in_gap) = (start, false);
         let (mut places, mut waiting) = (Vec::new(), Vec::new());
         for part in &self.0 {
             match part {
                 Part::Gap => in_gap = true,
                 Part::Added(line) if in_gap => waiting.push(line.as_str()),
-                Part::Added(line) => places.push((at, line.as_str())),
-                Part::Kept(line) => {
+                Part::Added(line) => places.push((at, Some(line.as_str()))),
+                Part::Kept(line) | Part::Removed(line) => {
                     let rest = lines.get(at..)?;
                     at += if in_gap { rest.iter().position(|other| other == line)? } else { 0 };
                     lines.get(at).filter(|other| *other == line)?;
-                    places.extend(waiting.drain(..).map(|line| (at, line)));
+                    places.extend(waiting.drain(..).map(|line| (at, Some(line))));
+                    places.extend(matches!(part, Part::Removed(_)).then_some((at, None)));
                     (at, in_gap) = (at + 1, false);
                 }
             }
@@ -77,8 +84,9 @@ fn part(line: &str) -> Result<Part> {
     match line.split_at_checked(1) {
         Some((" ", kept)) => Ok(Part::Kept(kept.to_owned())),
         Some(("+", added)) => Ok(Part::Added(added.to_owned())),
+        Some(("-", removed)) => Ok(Part::Removed(removed.to_owned())),
         None => Ok(Part::Kept(String::new())),
-        _ => bail!("`{line}` starts with neither a space nor +, and lines are only added"),
+        _ => bail!("`{line}` starts with neither a space nor + nor -"),
     }
 }
 
@@ -117,8 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn what_says_not_where_or_takes_away_is_refused() {
-        for lines in ["", "+x\n", " a\n", " a\n-b\n+c\n", " a\n …\n+b\n", " …\n a\n+b\n"] {
+    fn a_line_goes_and_others_come_in_its_place() {
+        let edited = applied(" list! {\n-    a,\n+    b,\n+    bb,\n     c,\n").unwrap();
+        assert_eq!(edited, LIST.replacen("    a,\n", "    b,\n    bb,\n", 1));
+        let edited = applied("-list! {\n …\n-    c,\n }\n").unwrap();
+        assert_eq!(edited, LIST.replacen("list! {\n    a,\n    c,\n", "    a,\n", 1));
+        assert!(applied(" list! {\n-    b,\n").unwrap_err().to_string().contains("not there"));
+    }
+
+    #[test]
+    fn what_says_not_where_is_refused() {
+        for lines in ["", "+x\n", " a\n", " a\n*b\n+c\n", " a\n …\n+b\n", " …\n a\n+b\n"] {
             assert!(Insertion::parse(lines).is_err(), "{lines}");
         }
     }

@@ -3,9 +3,12 @@
 //! | behind the fence | the block is |
 //! |---|---|
 //! | `rust file=PATH` | a new file; any language but `diff` |
-//! | `diff file=PATH` | lines that are added to a file that is there |
+//! | `rust replace=PATH` | a file that is there, and is written anew |
+//! | `diff file=PATH` | lines that are added to a file that is there, or taken out of it |
 //! | `sh run` | commands, run at the root |
-//! | `text touched` | the files that are touched outside the new crate: the first word of each line |
+//! | `text touched` | the files that are touched outside the new crates: the first word of each line |
+//!
+//! `m…_create_notes.rs` stands for a migration with the time of day in its name.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +22,7 @@ use crate::markdown::{self, Block};
 pub(super) struct Page {
     /// What is done, in order.
     pub(super) steps: Vec<Step>,
-    /// The files that it says are touched outside the new crate.
+    /// The files that it says are touched outside the new crates.
     pub(super) touched: BTreeSet<String>,
 }
 
@@ -36,7 +39,9 @@ pub(super) struct Step {
 pub(super) enum Action {
     /// Write a new file.
     Write { path: String, text: String },
-    /// Add lines to a file.
+    /// Write a file anew.
+    Replace { path: String, text: String },
+    /// Add lines to a file, and take some out.
     Insert { path: String, insertion: Insertion },
     /// Run commands.
     Run(String),
@@ -75,27 +80,45 @@ impl Page {
         Ok(())
     }
 
-    /// The name of the crate that it makes.
-    pub(super) fn name(&self) -> Result<&str> {
-        let made = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Write { path, .. } => path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml"),
-            _ => None,
-        });
-        let names: Vec<&str> = made.collect();
-        match names[..] {
-            [name] => Ok(name),
-            _ => bail!("it makes {} crates, where one is expected", names.len()),
+    /// The names of the crates that it makes, by hand or by `new-domain`.
+    pub(super) fn names(&self) -> Result<Vec<&str>> {
+        let names: Vec<&str> = self.steps.iter().flat_map(|step| made(&step.action)).collect();
+        if names.is_empty() {
+            bail!("it makes no crate");
         }
+        Ok(names)
+    }
+}
+
+fn made(action: &Action) -> Vec<&str> {
+    match action {
+        Action::Write { path, .. } => path
+            .strip_prefix("crates/")
+            .and_then(|path| path.strip_suffix("/Cargo.toml"))
+            .into_iter()
+            .collect(),
+        Action::Run(commands) => {
+            let lines = commands.lines().filter_map(|line| line.strip_prefix("cargo xtask new-domain "));
+            lines.filter_map(|line| line.split_whitespace().next()).collect()
+        }
+        Action::Replace { .. } | Action::Insert { .. } => Vec::new(),
     }
 }
 
 fn file(language: &str, mark: &str, text: &str) -> Result<Action> {
-    let path = mark.strip_prefix("file=").filter(|path| !path.is_empty());
-    let path = path.with_context(|| format!("a block has the mark `{mark}`, which nobody knows"))?.to_owned();
-    Ok(match language {
-        "diff" => Action::Insert { path, insertion: Insertion::parse(text)? },
-        _ => Action::Write { path, text: text.to_owned() },
+    let marked = mark.split_once('=').filter(|(_, path)| !path.is_empty());
+    let (how, path) = marked.with_context(|| unknown(mark))?;
+    let (path, text) = (path.to_owned(), text.to_owned());
+    Ok(match (how, language) {
+        ("file", "diff") => Action::Insert { path, insertion: Insertion::parse(&text)? },
+        ("file", _) => Action::Write { path, text },
+        ("replace", _) => Action::Replace { path, text },
+        _ => bail!(unknown(mark)),
     })
+}
+
+fn unknown(mark: &str) -> String {
+    format!("a block has the mark `{mark}`, which nobody knows")
 }
 
 #[cfg(test)]
@@ -152,7 +175,16 @@ list.rs  by hand
         assert!(matches!(&page.steps[2].action, Action::Insert { path, .. } if path == "list.rs"));
         assert_eq!(page.steps[3].action, Action::Run("cargo test\n".to_owned()));
         assert_eq!(page.touched, ["a.rs", "list.rs"].map(str::to_owned).into());
-        assert_eq!(page.name().unwrap(), "note");
+        assert_eq!(page.names().unwrap(), ["note"]);
+    }
+
+    #[test]
+    fn domains_are_made_by_commands_too_and_files_written_anew() {
+        let text = "```sh run\ncargo xtask new-domain a x:int\ncargo test\n```\n```rust replace=b.rs\nfn b() {}\n```\n```text touched\na\n```\n";
+        let page = Page::parse(text).unwrap();
+        assert_eq!(page.names().unwrap(), ["a"]);
+        let anew = Action::Replace { path: "b.rs".to_owned(), text: "fn b() {}\n".to_owned() };
+        assert_eq!(page.steps[1].action, anew);
     }
 
     #[test]
@@ -175,6 +207,6 @@ list.rs  by hand
 
     #[test]
     fn a_page_that_makes_no_crate_has_no_name() {
-        assert!(Page::parse("```text touched\na\n```\n").unwrap().name().is_err());
+        assert!(Page::parse("```text touched\na\n```\n").unwrap().names().is_err());
     }
 }

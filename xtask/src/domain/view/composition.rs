@@ -1,0 +1,63 @@
+//! What the templates of a domain without a table see.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::wording::{list, type_of, words, words_of_plural};
+use super::{House, View, view};
+use crate::domain::composition::Composition;
+use crate::domain::spec::{Kind, Spec};
+
+/// What every domain without a table needs.
+const DEPENDENCIES: [&str; 5] = ["garde", "serde", "shared-kernel", "thiserror", "utoipa"];
+
+/// A domain without a table.
+#[derive(Serialize)]
+pub(crate) struct CompositionView {
+    #[serde(flatten)]
+    domain: View,
+    /// The domains that it builds on.
+    on: Vec<Target>,
+    on_words: String,
+    dependencies: BTreeSet<String>,
+}
+
+/// A domain that it builds on.
+#[derive(Serialize)]
+struct Target {
+    name: String,
+    #[serde(rename = "Type")]
+    type_name: String,
+    prefix: String,
+    words: String,
+    public_read: bool,
+    has_uploads: bool,
+}
+
+/// The view of a domain without a table in its house, which has the domains that it builds on.
+pub(crate) fn composition(composition: &Composition, house: &House) -> CompositionView {
+    let specs = || composition.on.iter().filter_map(|name| house.get(name));
+    let on: Vec<Target> = specs().map(target).collect();
+    let mut domain = view(&composition.spec(), house);
+    domain.has_uploads = on.iter().any(|target| target.has_uploads);
+    let files = domain.has_uploads.then_some("upload-port");
+    let dependencies = DEPENDENCIES.into_iter().chain(files).map(str::to_owned);
+    CompositionView {
+        dependencies: dependencies.chain(composition.on.iter().cloned()).collect(),
+        on_words: list(&specs().map(words_of_plural).collect::<Vec<_>>(), "and"),
+        on,
+        domain,
+    }
+}
+
+fn target(spec: &Spec) -> Target {
+    Target {
+        name: spec.name.clone(),
+        type_name: type_of(&spec.name),
+        prefix: spec.prefix.clone(),
+        words: words(&spec.name),
+        public_read: spec.public_read,
+        has_uploads: spec.fields.iter().any(|field| field.kind == Kind::Upload),
+    }
+}
