@@ -2,6 +2,7 @@
 
 pub(crate) mod add_field;
 mod compose;
+mod entry;
 pub(crate) mod list;
 pub(crate) mod new_domain;
 pub(crate) mod new_migration;
