@@ -31,18 +31,20 @@ pub(crate) fn names(root: &Path, wanted: &[&str]) -> Result<BTreeMap<String, Str
     Ok(names)
 }
 
-/// The command line with these names: of the domain, and of those that its fields refer to.
+/// The command line with these names: of the domain, and of those that its fields refer to or that it builds on.
 pub(crate) fn renamed(line: &str, names: &BTreeMap<String, String>) -> String {
     let name = |word: &str| names.get(word).cloned().unwrap_or_else(|| word.to_owned());
     let part = |part: &str| match part.strip_prefix("ref=") {
         Some(target) => format!("ref={}", name(target)),
         None => part.to_owned(),
     };
-    let word = |(index, word): (usize, &str)| match index {
-        0 => name(word),
-        _ => word.split(':').map(part).collect::<Vec<_>>().join(":"),
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let word = |(index, word): (usize, &&str)| match index.checked_sub(1).map(|before| words[before]) {
+        None => name(word),
+        Some("--on") => word.split(',').map(name).collect::<Vec<_>>().join(","),
+        Some(_) => word.split(':').map(part).collect::<Vec<_>>().join(":"),
     };
-    line.split_whitespace().enumerate().map(word).collect::<Vec<_>>().join(" ")
+    words.iter().enumerate().map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -55,6 +57,8 @@ mod tests {
         let line =
             "order order:string parent:ref=order:optional item:ref=item a:enum=order,item --public-read";
         let wanted = "spare_order order:string parent:ref=spare_order:optional item:ref=item a:enum=order,item --public-read";
-        assert_eq!(renamed(line, &names.into()), wanted);
+        let names = names.into();
+        assert_eq!(renamed(line, &names), wanted);
+        assert_eq!(renamed("pick --on order,item", &names), "pick --on spare_order,item");
     }
 }
