@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::new_domain::{Options, checked_plural, create_files, enlist};
+use super::making::{checked_plural, create_files, enlist};
 use super::{Site, write_catalogue};
 use crate::domain::composition::Composition;
 use crate::domain::manifest;
@@ -13,11 +13,20 @@ use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::rules;
 use crate::domain::survey::Survey;
 
+/// A domain without a table, as somebody wishes for it.
+pub(super) struct Wish<'a> {
+    pub(super) name: &'a str,
+    /// What several of them are called; made from the name when absent.
+    pub(super) plural: Option<&'a str>,
+    /// The domains that it builds on.
+    pub(super) on: &'a [String],
+}
+
 /// What making it will do.
-pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Plan> {
+pub(super) fn draft(site: &Site<'_>, wish: &Wish<'_>) -> Result<Plan> {
     let root = &site.workspace.root;
     let survey = Survey::of(root)?;
-    let mut composition = composition(options, &survey)?;
+    let mut composition = composition(wish, &survey)?;
     rules::check_types(&composition.spec(), &survey, &site.render.reserved_types()?)?;
     let files = site.render.composition(&composition, &survey.specs())?;
     let mut plan = Plan::new(root);
@@ -32,18 +41,18 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Plan> {
 }
 
 /// The domain, if it keeps the rules.
-fn composition(options: &Options, survey: &Survey) -> Result<Composition, Refusal> {
-    let plural = checked_plural(options, survey)?;
-    for (index, target) in options.on.iter().enumerate() {
-        if *target == options.name {
+fn composition(wish: &Wish<'_>, survey: &Survey) -> Result<Composition, Refusal> {
+    let plural = checked_plural(wish.name, wish.plural, survey)?;
+    for (index, target) in wish.on.iter().enumerate() {
+        if target == wish.name {
             refuse(format!("`{target}` can't build on itself"))?;
         }
         check_target(target, survey)?;
-        if options.on[..index].contains(target) {
+        if wish.on[..index].contains(target) {
             refuse(format!("`--on` names `{target}` twice"))?;
         }
     }
-    Ok(Composition { name: options.name.clone(), plural, on: options.on.clone(), files: BTreeMap::new() })
+    Ok(Composition { name: wish.name.to_owned(), plural, on: wish.on.to_vec(), files: BTreeMap::new() })
 }
 
 /// It can only call a service that it knows: that of a generated domain with a table.

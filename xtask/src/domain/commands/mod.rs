@@ -3,6 +3,7 @@
 pub(crate) mod add_field;
 mod compose;
 pub(crate) mod list;
+mod making;
 pub(crate) mod new_domain;
 pub(crate) mod new_migration;
 pub(crate) mod remove_domain;

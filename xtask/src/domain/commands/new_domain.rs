@@ -1,20 +1,18 @@
 //! `cargo xtask new-domain`: everything that a domain is made of, in one go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::{
-    How, ROOT_MANIFEST, SERVER_MANIFEST, Site, carry_out, compose, on_site, parse_fields, write_catalogue,
-};
-use crate::domain::cargo_toml;
+use super::compose::Wish;
+use super::making::{checked_plural, create_files, enlist};
+use super::{How, Site, carry_out, compose, on_site, parse_fields, write_catalogue};
 use crate::domain::lists::{self, Position};
-use crate::domain::manifest::{self, Manifest, Migration, hash};
+use crate::domain::manifest::{self, Manifest, Migration};
 use crate::domain::migrations;
 use crate::domain::names;
 use crate::domain::plan::Plan;
-use crate::domain::plural::{plural, singular};
 use crate::domain::prefix;
 use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::render::{self, Rendered};
@@ -40,7 +38,7 @@ with every row, and --admin-only lets only admins do what is not public. --publi
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {
     /// What it is called, in the singular: `blog_post`. The crate, the types and the table are named after it.
-    pub(super) name: String,
+    name: String,
     /// Its fields, as in `title:string:1..200` and `author:ref=user:owner`; --help explains them all.
     #[arg(value_name = "FIELD")]
     fields: Vec<String>,
@@ -49,7 +47,7 @@ pub(crate) struct Options {
     prefix: Option<String>,
     /// What several of them are called, for the table and the routes; made from the name when absent.
     #[arg(long, value_name = "NAMES")]
-    pub(super) plural: Option<String>,
+    plural: Option<String>,
     /// The domains that it builds on, with commas between them: it has no table then, and its rules call their services.
     #[arg(
         long,
@@ -77,7 +75,7 @@ pub(crate) struct Options {
 /// Makes the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if !options.on.is_empty() {
-        let plan = on_site(workspace, |site| compose::draft(site, options))?;
+        let plan = on_site(workspace, |site| compose::draft(site, &wish(options)))?;
         if carry_out(workspace, &plan, options.how)? {
             crate::output::say!("\n{}", compose::next_steps(&options.name));
         }
@@ -88,6 +86,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         crate::output::say!("\n{}", next_steps(&spec));
     }
     Ok(true)
+}
+
+/// What is wished for where there is no table.
+pub(super) fn wish(options: &Options) -> Wish<'_> {
+    Wish { name: &options.name, plural: options.plural.as_deref(), on: &options.on }
 }
 
 fn next_steps(spec: &Spec) -> String {
@@ -120,7 +123,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
 fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Result<Spec, Refusal> {
     let name = &options.name;
     let spec = Spec {
-        plural: checked_plural(options, survey)?,
+        plural: checked_plural(name, options.plural.as_deref(), survey)?,
         name: name.clone(),
         prefix: prefix::choose(name, options.prefix.as_deref(), &survey.prefixes)?,
         public_read: options.public_read,
@@ -133,20 +136,6 @@ fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Resu
     rules::check_types(&spec, survey, reserved)?;
     check_sharing(&spec, options.shared)?;
     Ok(spec)
-}
-
-/// What several of them are called, if the name and this may be used.
-pub(super) fn checked_plural(options: &Options, survey: &Survey) -> Result<String, Refusal> {
-    let name = &options.name;
-    rules::check_name(name, survey)?;
-    if let (Some(one), None) = (singular(name), &options.plural) {
-        refuse(format!(
-            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
-        ))?;
-    }
-    let plural = options.plural.clone().unwrap_or_else(|| plural(name));
-    rules::check_plural(&plural, survey)?;
-    Ok(plural)
 }
 
 /// Nobody lets every user change every row without saying so.
@@ -166,28 +155,4 @@ fn create(plan: &mut Plan, spec: &Spec, files: &[Rendered], migration: &str) -> 
     let migrations = vec![Migration { name: migration.to_owned(), fields: Vec::new() }];
     let manifest = Manifest { spec: spec.clone(), migrations, files: create_files(plan, files)? };
     plan.create(manifest::path(&spec.name), manifest.text())
-}
-
-/// The files, where nothing is yet; their hashes.
-pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeMap<String, String>> {
-    let mut hashes = BTreeMap::new();
-    for file in files {
-        let path = file.path.display().to_string();
-        if plan.read(&file.path)?.is_some() {
-            refuse(format!(
-                "{path} is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
-            ))?;
-        }
-        plan.create(&file.path, &file.text)?;
-        hashes.insert(path, hash(&file.text));
-    }
-    Ok(hashes)
-}
-
-/// Its lines in the files that name every domain.
-pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
-    let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
-    plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
-    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
-    plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name, Position::Alphabetical))
 }

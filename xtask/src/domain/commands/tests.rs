@@ -130,7 +130,7 @@ impl Place {
             if options.on.is_empty() {
                 new_domain::draft(site, &options).map(|(plan, _)| plan)
             } else {
-                compose::draft(site, &options)
+                compose::draft(site, &new_domain::wish(&options))
             }
         })?;
         self.carry_out(&plan);

@@ -1,0 +1,53 @@
+//! What every new domain needs, with a table or without.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{ROOT_MANIFEST, SERVER_MANIFEST};
+use crate::domain::cargo_toml;
+use crate::domain::lists::{self, Position};
+use crate::domain::manifest::hash;
+use crate::domain::plan::Plan;
+use crate::domain::plural::{plural, singular};
+use crate::domain::refusal::{Refusal, refuse};
+use crate::domain::render::Rendered;
+use crate::domain::rules;
+use crate::domain::survey::Survey;
+
+/// What several of them are called, if the name and this may be used.
+pub(super) fn checked_plural(name: &str, given: Option<&str>, survey: &Survey) -> Result<String, Refusal> {
+    rules::check_name(name, survey)?;
+    if let (Some(one), None) = (singular(name), given) {
+        refuse(format!(
+            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
+        ))?;
+    }
+    let plural = given.map_or_else(|| plural(name), str::to_owned);
+    rules::check_plural(&plural, survey)?;
+    Ok(plural)
+}
+
+/// The files, where nothing is yet; their hashes.
+pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::new();
+    for file in files {
+        let path = file.path.display().to_string();
+        if plan.read(&file.path)?.is_some() {
+            refuse(format!(
+                "{path} is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+            ))?;
+        }
+        plan.create(&file.path, &file.text)?;
+        hashes.insert(path, hash(&file.text));
+    }
+    Ok(hashes)
+}
+
+/// Its lines in the files that name every domain.
+pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
+    let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
+    plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
+    plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name, Position::Alphabetical))
+}
