@@ -243,14 +243,20 @@ pub trait Repository {
 /// # mod model {
 /// #   use sea_orm::entity::prelude::*;
 /// #   use shared_kernel::clock::Timestamp;
-/// #   use shared_kernel::id::{UploadId, UserId};
+/// #   use shared_kernel::id::{Id, IdKind, UserId};
 /// #   use shared_kernel::repository::SoftDelete;
+/// #   #[derive(Debug)]
+/// #   pub enum PostKind {}
+/// #   impl IdKind for PostKind {
+/// #       const PREFIX: &'static str = "pst";
+/// #       const NAME: &'static str = "post";
+/// #   }
 /// #   #[sea_orm::model]
 /// #   #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SoftDelete)]
 /// #   #[sea_orm(table_name = "posts")]
 /// #   pub struct Model {
 /// #       #[sea_orm(primary_key, auto_increment = false)]
-/// #       pub id: UploadId,
+/// #       pub id: Id<PostKind>,
 /// #       pub version: i64,
 /// #       pub created_at: Timestamp,
 /// #       pub updated_at: Timestamp,

@@ -18,7 +18,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`AuthError::User`] if the address, name or number is taken; [`Invalid`] if the password is not acceptable.
+    /// [`AuthError::User`] if the address, name or number is taken; [`Invalid`](shared_kernel::error::Invalid) if the password is not acceptable.
     pub async fn signup(
         &self,
         db: &WriteSession,
