@@ -1,5 +1,6 @@
 //! The application: everything wired, listening, and stopped in order.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::network::connection_limits;
 use crate::routers::health::Checks;
 use crate::routers::installation::Installation;
 use crate::routers::{self, MODULES};
-use crate::wiring::{Parts, Task, Wiring};
+use crate::wiring::{Check, Parts, Task, Wiring};
 
 /// The whole product, listening and not yet serving.
 pub struct Application {
@@ -86,7 +87,7 @@ impl Application {
     /// The sentence that says why it cannot start.
     pub async fn build(config: Config) -> Result<Self, CommandError> {
         make_folder(&config.data_dir)?;
-        let claim = if config.database.is_sqlite() { Some(claim::claim(&config)?) } else { None };
+        let claim = claim_data_dir(&config)?;
         let listener = TcpListener::bind(config.server.bind)
             .map_err(|error| busy("ASHLAR_SERVER__BIND", config.server.bind, &error))?;
         let api = listener.local_addr()?;
@@ -104,7 +105,6 @@ impl Application {
             secret: &secret,
             mailer: &mailer,
             origins: &origins,
-            claim,
             parts: Parts::default(),
         };
         wiring.every(TIDY_INTERVAL, tidy(&databases));
@@ -113,7 +113,7 @@ impl Application {
         }
         let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections } =
             wiring.parts;
-        let claim = wiring.claim;
+        check_dependencies(&checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
         let (checks, installation) =
             (web::Data::new(Checks(checks)), web::Data::new(Installation::new(&config)?.asset()?));
@@ -191,6 +191,26 @@ impl Application {
         drop(self.claim);
         Ok(outcome?)
     }
+}
+
+/// Before anything is touched: a second server says so at once.
+fn claim_data_dir(config: &Config) -> Result<Option<Claim>, CommandError> {
+    let mut is_needed = config.database.is_sqlite();
+    for module in MODULES {
+        is_needed |= (module.claims_data_dir)(config)?;
+    }
+    is_needed.then(|| claim::claim(config)).transpose()
+}
+
+/// Readiness answers with what the document names, no more and no less.
+fn check_dependencies(checks: &[Check]) -> Result<(), CommandError> {
+    let asked: BTreeSet<&str> = checks.iter().map(|check| check.name).collect();
+    let named: BTreeSet<&str> =
+        MODULES.iter().flat_map(|module| module.dependencies).map(|(name, _)| *name).collect();
+    if asked == named {
+        return Ok(());
+    }
+    Err(CommandError::message(format!("modules name the dependencies {named:?} and register {asked:?}")))
 }
 
 fn origins(config: &Config) -> Origins {

@@ -68,6 +68,8 @@ pub struct Module {
     pub document: fn(&Config, &mut OpenApi) -> Result<(), CommandError>,
     /// Names of what the server is not ready without, with their descriptions. [`start`](Self::start) says how each is asked.
     pub dependencies: &'static [(&'static str, &'static str)],
+    /// Whether it has something in the data folder that only one server at a time may have there.
+    pub claims_data_dir: fn(&Config) -> Result<bool, CommandError>,
     /// Makes the state and registers subscribers and periodic work.
     pub start: for<'w, 'a> fn(&'w mut Wiring<'a>) -> LocalBoxFuture<'w, Result<(), CommandError>>,
     /// Commands of the binary.
@@ -100,6 +102,7 @@ impl Module {
         installation: |_| Ok(Members::default()),
         document: |_, _| Ok(()),
         dependencies: &[],
+        claims_data_dir: |_| Ok(false),
         start: |_| Box::pin(async { Ok(()) }),
         commands: &[],
         sign_in: None,

@@ -14,9 +14,7 @@ use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::claim::{self, Claim};
 use crate::config::Config;
-use crate::console::CommandError;
 
 /// What the server is made of, for modules at their start.
 pub struct Wiring<'a> {
@@ -30,7 +28,6 @@ pub struct Wiring<'a> {
     pub mailer: &'a Arc<dyn Mailer>,
     /// Pages that may call from a browser.
     pub origins: &'a Origins,
-    pub(crate) claim: Option<Claim>,
     pub(crate) parts: Parts,
 }
 
@@ -98,18 +95,6 @@ impl Wiring<'_> {
         F: Future<Output = bool> + Send + 'static,
     {
         self.parts.checks.push(Check { name, answers: Box::new(move || Box::pin(answers())) });
-    }
-
-    /// Takes the data folder, for what only one server at a time may have in it.
-    ///
-    /// # Errors
-    ///
-    /// Another server has it.
-    pub fn claim_data_dir(&mut self) -> Result<(), CommandError> {
-        if self.claim.is_none() {
-            self.claim = Some(claim::claim(self.config)?);
-        }
-        Ok(())
     }
 
     /// Expects so many connections besides the API's: each is an open file.

@@ -331,7 +331,7 @@ pub trait Scoped: Repository {
         id: Id<<Self::Entity as SoftDelete>::Kind>,
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
         let visible = Self::visible(principal).filter(Self::Entity::ID.eq(id));
-        // As an `UPDATE` locks it: rows that only refer to it are still written.
+        // As an `UPDATE` locks it: foreign keys are still checked, and `check_references` waits.
         let changeable = visible.clone().filter(Self::changeable_by(principal)).lock(LockType::NoKeyUpdate);
         async move {
             let row = session.one(changeable).await?;

@@ -107,7 +107,8 @@ impl Config {
         self.sections.get()
     }
 
-    /// The same after the API was bound to `port`: URLs that followed a port 0 get the real one.
+    /// The same after the API was bound to `port`, which `server.public_url` gets in the place of a port 0. What a section took over
+    /// from that URL follows at the start of its module: see [`configured_url`](Self::configured_url).
     #[must_use]
     pub fn bound_to(mut self, port: u16) -> Self {
         if self.server.public_url.port() == Some(0) {

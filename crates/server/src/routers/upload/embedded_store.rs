@@ -78,7 +78,6 @@ pub(super) async fn open(
     wiring: &mut Wiring<'_>,
     configured: StorageSettings,
 ) -> Result<StorageSettings, CommandError> {
-    wiring.claim_data_dir()?;
     let config = wiring.config;
     let embedded = *config.section::<EmbeddedStore>()?;
     let settings = with_keys(configured, wiring.secret);

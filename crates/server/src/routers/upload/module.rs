@@ -31,6 +31,7 @@ pub static MODULE: Module = Module {
     installation: rules::members,
     document: bounds::write,
     dependencies: &[("storage", "The object store.")],
+    claims_data_dir: |config| Ok(config.section::<StorageSettings>()?.endpoint.is_none()),
     start: |wiring| start(wiring).boxed_local(),
     commands: &[Verb { command: commands, run: |invocation| ready(run(&invocation)).boxed_local() }],
     ..Module::EMPTY
