@@ -18,8 +18,9 @@ const LONGEST_TITLE: usize = 50;
 /// What cargo calls folders and files beside those of a binary.
 const CARGOS: [&str; 3] = ["deps", "examples", "incremental"];
 
-/// Others' variables begin with these, and a variable of the product's own prefix that sets nothing stops its start.
-const PREFIXES: [&str; 16] = [
+/// Others' variables begin with these, or our own that have no prefix, and a variable of the product's prefix that sets nothing stops
+/// its start.
+const PREFIXES: [&str; 19] = [
     "aws",
     "browser",
     "cargo",
@@ -30,9 +31,12 @@ const PREFIXES: [&str; 16] = [
     "gitlab",
     "kafka",
     "kubernetes",
+    "log",
     "mail",
+    "project",
     "redis",
     "rust",
+    "secret",
     "ssh",
     "test",
     "xdg",
@@ -85,17 +89,16 @@ fn kebab(name: &str) -> String {
 
 fn check_is_free(name: &str, packages: &BTreeSet<String>) -> Result<(), Refusal> {
     let snake = name.replace('-', "_");
-    let first = name.split('-').next().unwrap_or_default();
     let taken = if names::is_keyword(&snake) {
         "is a word of Rust's own"
     } else if packages.contains(&snake) {
         "is the name of a package in Cargo.lock, and code could not tell the two apart"
     } else if rules::is_taken(&snake) || CARGOS.contains(&name) {
         "is what a part of the house is called"
-    } else if PREFIXES.contains(&first) {
+    } else if PREFIXES.contains(&name) {
         return refuse(format!(
-            "other programs' variables begin with `{}_`, so the product would refuse to start where they are set: choose another name",
-            first.to_uppercase()
+            "there are variables that begin with `{}_` and are not the product's, so it would refuse to start where they are set: choose another name",
+            name.to_uppercase()
         ));
     } else {
         return Ok(());
@@ -159,12 +162,16 @@ mod tests {
             ("object-store", "a part of the house"),
             ("deps", "a part of the house"),
             ("cargo", "begin with `CARGO_`"),
-            ("git-garden", "begin with `GIT_`"),
+            ("secret", "begin with `SECRET_`"),
+            ("project", "begin with `PROJECT_`"),
         ] {
             let refused = told(check_is_free(name, &packages));
             assert!(refused.contains(why), "{refused}");
         }
-        assert_eq!(check_is_free("tin-kettle", &packages), Ok(()));
+        // Its variables begin with `GIT_GARDEN_`.
+        for name in ["tin-kettle", "git-garden"] {
+            assert_eq!(check_is_free(name, &packages), Ok(()), "{name}");
+        }
     }
 
     #[test]
