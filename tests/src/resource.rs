@@ -15,8 +15,6 @@ pub struct Access {
     pub owner: Option<&'static str>,
     /// Everyone may read.
     pub public_read: bool,
-    /// Only admins may do what is not public.
-    pub admin_only: bool,
     /// Whoever may do everything is an admin, for this resource or for those that it needs.
     pub needs_admin: bool,
 }
@@ -163,7 +161,8 @@ pub trait Resource {
             creation.await.invalid(&[(&refused, "unknown_field")]);
             let given = server.patch(&path).bearer(&ada.token).json(&json!({ owner: eve.id }));
             given.await.invalid(&[(&refused, "unknown_field")]);
-            server.get_as(&ada, &path).await.expect(200);
+            let kept = server.get_as(&ada, &path).await.expect(200).json();
+            assert_eq!((&kept[owner], &kept["updated_at"]), (&made[owner], &made["updated_at"]));
         }
     }
 

@@ -65,6 +65,11 @@ pub(super) fn scope(spec: &Spec) -> Scope {
         ),
         None => ("All of them, for whoever is signed in.", "_", "Condition::all()".into()),
     };
-    let changeable_condition = spec.owner().filter(|_| spec.public_read).map(own);
+    // Where everyone sees them, who changes them is another rule.
+    let changeable_condition = match spec.owner() {
+        _ if !spec.public_read => None,
+        Some(owner) => Some(own(owner)),
+        None => spec.admin_only.then(|| "Condition::all().add(Expr::val(principal.is_admin()))".into()),
+    };
     Scope { visible_words, visible_parameter, visible_condition, changeable_condition }
 }
