@@ -109,7 +109,7 @@ impl Auth {
         self.databases.clock().now()
     }
 
-    /// A new session: the one place where every way to sign in ends. `db` must [hold](user::service::hold) the account, or
+    /// A new session: the one place where every way to sign in ends. `db` must [hold](user::service::Users::hold) the account, or
     /// have made it: of two sign-ins at once, the second has to see the session of the first, or together they are too many.
     async fn open_session(
         &self,

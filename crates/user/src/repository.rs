@@ -18,15 +18,15 @@ use crate::contact::{PhoneNumber, Username};
 use crate::dto::{UserFilter, UserSort};
 use crate::model::{ActiveModel, Column, Entity, Model, Status};
 
-pub(crate) struct Users;
+pub(crate) struct UserRows;
 
-impl Repository for Users {
+impl Repository for UserRows {
     type Entity = Entity;
     type Row = ActiveModel;
     const EMITS_EVENTS: bool = true;
 }
 
-impl Scoped for Users {
+impl Scoped for UserRows {
     /// Oneself; admins see everybody.
     fn visible_to(principal: Option<&Principal>) -> Condition {
         let everybody = principal.filter(|principal| principal.is_admin()).map(|_| Expr::val(true));
@@ -39,7 +39,7 @@ impl Scoped for Users {
     }
 }
 
-impl Users {
+impl UserRows {
     /// The accounts that are in use.
     pub(crate) fn active() -> Condition {
         Condition::all().add(Column::Status.eq(Status::Active))
@@ -47,7 +47,7 @@ impl Users {
 
     /// The account that somebody means who types an e-mail address, a user name or a phone number.
     pub(crate) async fn find_by_identifier(
-        session: &impl Reader,
+        db: &impl Reader,
         identifier: &str,
     ) -> Result<Option<Model>, SessionError> {
         // The three cannot be confused: only an address has an @, only a phone number starts with +. Whether it is an address
@@ -61,30 +61,30 @@ impl Users {
         } else {
             return Ok(None);
         };
-        session.one(Self::unscoped().filter(condition)).await
+        db.one(Self::unscoped().filter(condition)).await
     }
 
     /// The living account, locked until the session ends, though not against those who only refer to it.
-    pub(crate) async fn hold(session: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
-        session.one(Self::unscoped().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
+    pub(crate) async fn hold(db: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
+        db.one(Self::unscoped().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
     }
 
     /// The active admins besides `user`, locked until the session ends, so that two admins cannot demote each other at once.
-    pub(crate) async fn has_other_admin(session: &WriteSession, user: UserId) -> Result<bool, SessionError> {
+    pub(crate) async fn has_other_admin(db: &WriteSession, user: UserId) -> Result<bool, SessionError> {
         let admins = Self::unscoped()
             .filter(Column::IsAdmin.eq(true))
             .filter(Column::Status.eq(Status::Active))
             .order_by_asc(Column::Id)
             .lock_exclusive();
-        Ok(session.all(admins).await?.iter().any(|admin| admin.id != user))
+        Ok(db.all(admins).await?.iter().any(|admin| admin.id != user))
     }
 
     pub(crate) async fn list(
-        session: &impl Reader,
+        db: &impl Reader,
         filter: &UserFilter,
         request: &PageRequest,
     ) -> Result<Page<Model>, KernelError> {
-        Self::page(session, select(filter), request, order(filter.sort.unwrap_or_default())).await
+        Self::page(db, select(filter), request, order(filter.sort.unwrap_or_default())).await
     }
 }
 
@@ -92,7 +92,7 @@ fn select(filter: &UserFilter) -> Select<Entity> {
     let rows = if filter.deleted {
         Entity::find().filter(Column::DeletedAt.is_not_null())
     } else {
-        Users::unscoped()
+        UserRows::unscoped()
     };
     let conditions = Condition::all()
         .add_option(filter.q.as_deref().map(matches))

@@ -13,158 +13,172 @@ use crate::contact::{PhoneNumber, Username};
 use crate::dto::{AdminUpdateUser, DisplayName, NewUser, SettableStatus, UpdateMe, User, UserFilter};
 use crate::error::UserError;
 use crate::model::{ActiveModel, Status};
-use crate::repository::Users;
+use crate::repository::UserRows;
 
 /// What other domains may know of accounts: that there is one, and whether it is in use.
 pub static RESOURCES: &[Resource] = &[Resource {
-    referable: Users::referable_by,
-    active: Users::active,
+    referable: UserRows::referable_by,
+    active: UserRows::active,
     ..Resource::visible_to_all("users")
 }];
 
-/// Makes an account. Two at once with one address: the database's constraint lets one in.
-///
-/// # Errors
-///
-/// [`UserError::EmailTaken`], [`UserError::UsernameTaken`], [`UserError::PhoneTaken`].
-pub async fn register(session: &WriteSession, new: NewUser) -> Result<User, UserError> {
-    let row = ActiveModel {
-        id: Set(session.new_id()),
-        version: Set(1),
-        created_at: Set(session.now()),
-        updated_at: Set(session.now()),
-        deleted_at: Set(None),
-        email: Set(new.email.to_string()),
-        email_normalized: Set(new.email.normalized().to_owned()),
-        email_verified_at: Set(None),
-        username: Set(new.username.map(Username::into_string)),
-        phone: Set(new.phone.map(PhoneNumber::into_string)),
-        status: Set(Status::Active),
-        is_admin: Set(new.is_admin),
-        ..ActiveModel::default().named(new.name)
-    };
-    Ok(Users::insert(session, row).await?.into())
-}
+/// Operations on accounts. The session comes first, then who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Users;
 
-/// The living account of that id, for other domains: they have their own reasons to ask.
-///
-/// # Errors
-///
-/// The session's.
-pub async fn find(session: &impl Reader, id: UserId) -> Result<Option<User>, UserError> {
-    Ok(Users::find_unscoped(session, id).await?.map(User::from))
-}
-
-/// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
-///
-/// # Errors
-///
-/// The session's.
-pub async fn hold(session: &WriteSession, id: UserId) -> Result<Option<User>, UserError> {
-    Ok(Users::hold(session, id).await?.map(User::from))
-}
-
-/// The living account that somebody means who types an e-mail address, a user name or a phone number.
-///
-/// # Errors
-///
-/// The session's.
-pub async fn find_by_identifier(session: &impl Reader, identifier: &str) -> Result<Option<User>, UserError> {
-    Ok(Users::find_by_identifier(session, identifier).await?.map(User::from))
-}
-
-/// An account, for itself or for an admin. For anybody else it is not there.
-///
-/// # Errors
-///
-/// [`UserError::NotFound`].
-pub async fn get(session: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
-    let row = Users::find(session, principal, id).await?;
-    row.map(User::from).ok_or(UserError::NotFound)
-}
-
-/// Changes one's own account.
-///
-/// # Errors
-///
-/// [`UserError::UsernameTaken`], [`UserError::PhoneTaken`], and a stale precondition.
-pub async fn update_me(
-    session: &WriteSession,
-    principal: &Principal,
-    precondition: &Precondition,
-    changes: UpdateMe,
-) -> Result<User, UserError> {
-    let row = ActiveModel {
-        username: changes.username.map(Username::into_string).into_active(),
-        phone: changes.phone.map(PhoneNumber::into_string).into_active(),
-        ..renamed(changes.name)
-    };
-    change(session, principal.require_user()?, precondition, row).await
-}
-
-/// Changes an account as an admin.
-///
-/// # Errors
-///
-/// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
-pub async fn admin_update(
-    session: &WriteSession,
-    _admin: &Principal,
-    id: UserId,
-    precondition: &Precondition,
-    changes: AdminUpdateUser,
-) -> Result<User, UserError> {
-    let disempowers = changes.is_admin == Some(false) || changes.status == Some(SettableStatus::Suspended);
-    if disempowers {
-        ensure_other_admin(session, id).await?;
+impl Users {
+    /// Makes an account. Two at once with one address: the database's constraint lets one in.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::EmailTaken`], [`UserError::UsernameTaken`], [`UserError::PhoneTaken`].
+    pub async fn register(&self, db: &WriteSession, new: NewUser) -> Result<User, UserError> {
+        let row = ActiveModel {
+            id: Set(db.new_id()),
+            version: Set(1),
+            created_at: Set(db.now()),
+            updated_at: Set(db.now()),
+            deleted_at: Set(None),
+            email: Set(new.email.to_string()),
+            email_normalized: Set(new.email.normalized().to_owned()),
+            email_verified_at: Set(None),
+            username: Set(new.username.map(Username::into_string)),
+            phone: Set(new.phone.map(PhoneNumber::into_string)),
+            status: Set(Status::Active),
+            is_admin: Set(new.is_admin),
+            ..ActiveModel::default().named(new.name)
+        };
+        Ok(UserRows::insert(db, row).await?.into())
     }
-    let row = ActiveModel {
-        status: set_if_some(changes.status.map(Status::from)),
-        is_admin: set_if_some(changes.is_admin),
-        ..renamed(changes.name)
-    };
-    change(session, id, precondition, row).await
-}
 
-/// Makes an account an admin's, if it is not one yet: for the command line.
-///
-/// # Errors
-///
-/// [`UserError::NotFound`].
-pub async fn promote(session: &WriteSession, id: UserId) -> Result<User, UserError> {
-    let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
-    change(session, id, &Precondition::None, row).await
-}
+    /// The living account of that id, for other domains: they have their own reasons to ask.
+    ///
+    /// # Errors
+    ///
+    /// The session's.
+    pub async fn find(&self, db: &impl Reader, id: UserId) -> Result<Option<User>, UserError> {
+        Ok(UserRows::find_unscoped(db, id).await?.map(User::from))
+    }
 
-/// The accounts that an admin wants to see.
-///
-/// # Errors
-///
-/// A cursor that is none.
-pub async fn list(
-    session: &impl Reader,
-    filter: &UserFilter,
-    request: &PageRequest,
-) -> Result<Page<User>, UserError> {
-    Ok(Users::list(session, filter, request).await?.map(User::from))
+    /// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
+    ///
+    /// # Errors
+    ///
+    /// The session's.
+    pub async fn hold(&self, db: &WriteSession, id: UserId) -> Result<Option<User>, UserError> {
+        Ok(UserRows::hold(db, id).await?.map(User::from))
+    }
+
+    /// The living account that somebody means who types an e-mail address, a user name or a phone number.
+    ///
+    /// # Errors
+    ///
+    /// The session's.
+    pub async fn find_by_identifier(
+        &self,
+        db: &impl Reader,
+        identifier: &str,
+    ) -> Result<Option<User>, UserError> {
+        Ok(UserRows::find_by_identifier(db, identifier).await?.map(User::from))
+    }
+
+    /// An account, for itself or for an admin. For anybody else it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::NotFound`].
+    pub async fn get(&self, db: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
+        let row = UserRows::find(db, principal, id).await?;
+        row.map(User::from).ok_or(UserError::NotFound)
+    }
+
+    /// Changes one's own account.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::UsernameTaken`], [`UserError::PhoneTaken`], and a stale precondition.
+    pub async fn update_me(
+        &self,
+        db: &WriteSession,
+        principal: &Principal,
+        precondition: &Precondition,
+        changes: UpdateMe,
+    ) -> Result<User, UserError> {
+        let row = ActiveModel {
+            username: changes.username.map(Username::into_string).into_active(),
+            phone: changes.phone.map(PhoneNumber::into_string).into_active(),
+            ..renamed(changes.name)
+        };
+        change(db, principal.require_user()?, precondition, row).await
+    }
+
+    /// Changes an account as an admin.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::NotFound`], [`UserError::LastAdmin`], and a stale precondition.
+    pub async fn admin_update(
+        &self,
+        db: &WriteSession,
+        _admin: &Principal,
+        id: UserId,
+        precondition: &Precondition,
+        changes: AdminUpdateUser,
+    ) -> Result<User, UserError> {
+        let disempowers =
+            changes.is_admin == Some(false) || changes.status == Some(SettableStatus::Suspended);
+        if disempowers {
+            ensure_other_admin(db, id).await?;
+        }
+        let row = ActiveModel {
+            status: set_if_some(changes.status.map(Status::from)),
+            is_admin: set_if_some(changes.is_admin),
+            ..renamed(changes.name)
+        };
+        change(db, id, precondition, row).await
+    }
+
+    /// Makes an account an admin's, if it is not one yet: for the command line.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::NotFound`].
+    pub async fn promote(&self, db: &WriteSession, id: UserId) -> Result<User, UserError> {
+        let row = ActiveModel { is_admin: Set(true), ..ActiveModel::default() };
+        change(db, id, &Precondition::None, row).await
+    }
+
+    /// The accounts that an admin wants to see.
+    ///
+    /// # Errors
+    ///
+    /// A cursor that is none.
+    pub async fn list(
+        &self,
+        db: &impl Reader,
+        filter: &UserFilter,
+        request: &PageRequest,
+    ) -> Result<Page<User>, UserError> {
+        Ok(UserRows::list(db, filter, request).await?.map(User::from))
+    }
 }
 
 async fn change(
-    session: &WriteSession,
+    db: &WriteSession,
     id: UserId,
     precondition: &Precondition,
     row: ActiveModel,
 ) -> Result<User, UserError> {
-    let row = Users::update(session, id, precondition, row).await?.ok_or(UserError::NotFound)?;
+    let row = UserRows::update(db, id, precondition, row).await?.ok_or(UserError::NotFound)?;
     Ok(row.into())
 }
 
 /// The last admin keeps the right and the account.
-async fn ensure_other_admin(session: &WriteSession, id: UserId) -> Result<(), UserError> {
-    if Users::has_other_admin(session, id).await? {
+async fn ensure_other_admin(db: &WriteSession, id: UserId) -> Result<(), UserError> {
+    if UserRows::has_other_admin(db, id).await? {
         return Ok(());
     }
-    match find(session, id).await? {
+    match Users.find(db, id).await? {
         Some(user) if user.is_admin => Err(UserError::LastAdmin),
         _ => Ok(()),
     }

@@ -7,6 +7,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::session::{ReadPrimary, Reader, WriteSession};
 use user::dto::{DisplayName, NewUser, User};
+use user::service::Users;
 
 use crate::dto::{Device, NewPassword};
 use crate::error::AuthError;
@@ -48,7 +49,7 @@ pub async fn create_admin(
     }
     let own_words = match &account {
         AdminAccount::New { email, .. } => vec![email.to_string()],
-        AdminAccount::Existing(id) => known_words(user::service::find(reader, *id).await?),
+        AdminAccount::Existing(id) => known_words(Users.find(reader, *id).await?),
     };
     // Hashed before the first statement of `db`: no transaction is open meanwhile.
     let hash = match password {
@@ -58,10 +59,10 @@ pub async fn create_admin(
     let exists = matches!(account, AdminAccount::Existing(_));
     db.set_origin(Origin { principal: Some(principal.to_string()), traceparent: None });
     let user = match account {
-        AdminAccount::Existing(id) => user::service::promote(db, id).await?,
+        AdminAccount::Existing(id) => Users.promote(db, id).await?,
         AdminAccount::New { email, name } => {
             let new = NewUser { email, name, username: None, phone: None, is_admin: true };
-            user::service::register(db, new).await?
+            Users.register(db, new).await?
         }
     };
     if let Some(hash) = hash {

@@ -1,6 +1,7 @@
 //! Trading refresh tokens.
 
 use shared_kernel::session::{Reader, WriteSession};
+use user::service::Users;
 
 use super::{Auth, active};
 use crate::dto::{RefreshToken, SessionAnswer};
@@ -57,7 +58,7 @@ impl Auth {
                 Judgement::Worthless => return Err(AuthError::InvalidRefreshToken),
             },
         };
-        let user = user::service::find(db, row.user_id).await?;
+        let user = Users.find(db, row.user_id).await?;
         let user = active(user).ok_or(AuthError::InvalidRefreshToken)?;
         Ok(Refreshed::Session(Box::new(self.answer(&key, &row, user)?)))
     }

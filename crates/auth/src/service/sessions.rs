@@ -8,6 +8,7 @@ use shared_kernel::id::SessionId;
 use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
 use shared_kernel::session::{Databases, WriteSession};
 use user::dto::User;
+use user::service::Users;
 
 use super::{Auth, active};
 use crate::dto::RefreshToken;
@@ -41,7 +42,7 @@ impl Auth {
         if row.ended_at.is_some() || row.expires_at <= self.now() {
             return Ok(None);
         }
-        let user = user::service::find(&reader, row.user_id).await?;
+        let user = Users.find(&reader, row.user_id).await?;
         Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
     }
 

@@ -3,6 +3,7 @@
 use shared_kernel::id::UserId;
 use shared_kernel::session::{ReadPrimary, WriteSession};
 use user::dto::NewUser;
+use user::service::Users;
 
 use super::{Auth, active};
 use crate::dto::{Device, Login, SessionAnswer, Signup};
@@ -35,7 +36,7 @@ impl Auth {
         // Before the transaction: nothing but its own statements is awaited while one is open, and nothing fails after it.
         let hash = self.hasher.hash(signup.password, own_words(&new)).await?;
         let key = self.keys.current().await?;
-        let user = user::service::register(db, new).await?;
+        let user = Users.register(db, new).await?;
         Passwords::set(db, user.id, hash).await?;
         let opened = self.open_session(db, device, user.id).await?;
         self.answer(&key, &opened, user)
@@ -57,7 +58,7 @@ impl Auth {
             let (user, stored, rehashed) = self.verify_login(reader, &login).await?;
             let key = self.keys.current().await?;
             // Before the password, in the order in which an admin's change of both takes them.
-            let user = user::service::hold(db, user).await?;
+            let user = Users.hold(db, user).await?;
             let user = active(user).ok_or(AuthError::InvalidCredentials)?;
             // Hashing took its time: what was verified must still hold, and does until the session is committed.
             let holds = match rehashed {
@@ -80,7 +81,7 @@ impl Auth {
         reader: &ReadPrimary,
         login: &Login,
     ) -> Result<(UserId, String, Option<String>), AuthError> {
-        let user = user::service::find_by_identifier(reader, &login.identifier).await?;
+        let user = Users.find_by_identifier(reader, &login.identifier).await?;
         // An unknown account costs the same queries and the same hash.
         let id = user.as_ref().map_or_else(|| UserId::new(self.now()), |user| user.id);
         let stored = Passwords::find(reader, id).await?;

@@ -31,6 +31,7 @@ use shared_kernel::secrecy::SecretString;
 use shared_kernel::session::{DatabaseSettings, Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
 use user::dto::{DisplayName, User};
+use user::service::Users;
 
 pub(crate) const ISSUER: &str = "https://ashlar.example";
 pub(crate) const AUDIENCE: &str = "ashlar-api";
@@ -188,8 +189,7 @@ impl Instance {
         let hasher = PasswordHasher::start(cheap()).unwrap();
         let (email, name) = (Email::parse(email).unwrap(), DisplayName::parse("Grace Hopper").unwrap());
         let password = password.map(|password| NewPassword::parse(password).unwrap());
-        let there =
-            user::service::find_by_identifier(&self.databases.read_primary(), email.as_str()).await.unwrap();
+        let there = Users.find_by_identifier(&self.databases.read_primary(), email.as_str()).await.unwrap();
         let account = match there {
             Some(user) => AdminAccount::Existing(user.id),
             None => AdminAccount::New { email, name },

@@ -1,5 +1,8 @@
 //! Accounts: one's own, and the admins' view.
 
+use std::future::ready;
+use std::sync::Arc;
+
 use actix_web::{get, patch, web};
 use auth::Auth;
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
@@ -14,7 +17,7 @@ use shared_kernel::principal::Principal;
 use shared_kernel::session::{self, ReadSession};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
-use user::service;
+use user::service::{self, Users};
 
 use crate::module::Module;
 
@@ -24,6 +27,10 @@ pub static MODULE: Module = Module {
     routes: configure,
     problems: user::error::PROBLEMS,
     resources: service::RESOURCES,
+    start: |wiring| {
+        wiring.state(Arc::new(Users));
+        Box::pin(ready(Ok(())))
+    },
     ..Module::EMPTY
 };
 
@@ -48,22 +55,24 @@ fn configure(routes: &mut Routes<'_, '_>) {
     ))]
 #[get("/api/v1/users/me")]
 async fn get_me(
+    users: web::Data<Users>,
     CurrentUser(principal): CurrentUser,
     Read(db): Read,
     ReadPrimary(primary): ReadPrimary,
 ) -> Result<Resource<User>, ApiError> {
-    Ok(Resource(read(&principal, principal.require_user()?, &db, &primary).await?))
+    Ok(Resource(read(&users, &principal, principal.require_user()?, &db, &primary).await?))
 }
 
 /// An account. One's own is there, because access control has seen it: where a replica has not yet, the primary is asked.
 async fn read(
+    users: &Users,
     principal: &Principal,
     id: UserId,
     db: &ReadSession,
     primary: &session::ReadPrimary,
 ) -> Result<User, UserError> {
-    match service::get(db, principal, id).await {
-        Err(UserError::NotFound) if principal.owns(id) => service::get(primary, principal, id).await,
+    match users.get(db, principal, id).await {
+        Err(UserError::NotFound) if principal.owns(id) => users.get(primary, principal, id).await,
         outcome => outcome,
     }
 }
@@ -85,12 +94,13 @@ async fn read(
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
+    users: web::Data<Users>,
     CurrentUser(principal): CurrentUser,
     db: Write,
     IfMatch(precondition): IfMatch,
     Body(changes): Body<UpdateMe>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::update_me(&db, &principal, &precondition, changes).await?;
+    let user = users.update_me(&db, &principal, &precondition, changes).await?;
     db.updated(user).await
 }
 
@@ -111,12 +121,13 @@ async fn update_me(
     ))]
 #[get("/api/v1/users/{user_id}")]
 async fn get_user(
+    users: web::Data<Users>,
     CurrentUser(principal): CurrentUser,
     PathId(id): PathId<UserKind>,
     Read(db): Read,
     ReadPrimary(primary): ReadPrimary,
 ) -> Result<Resource<User>, ApiError> {
-    Ok(Resource(read(&principal, id, &db, &primary).await?))
+    Ok(Resource(read(&users, &principal, id, &db, &primary).await?))
 }
 
 /// List accounts
@@ -129,11 +140,12 @@ async fn get_user(
         headers(("Link" = String, description = "The next page.")))))]
 #[get("/api/v1/admin/users")]
 async fn list_users(
+    users: web::Data<Users>,
     _admin: Admin,
     Read(db): Read,
     query: ListQuery<UserFilter>,
 ) -> Result<Paged<User>, ApiError> {
-    Ok(Paged(service::list(&db, &query.filter, &query.page).await?))
+    Ok(Paged(users.list(&db, &query.filter, &query.page).await?))
 }
 
 /// Change an account
@@ -155,6 +167,7 @@ async fn list_users(
     ))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
+    users: web::Data<Users>,
     auth: web::Data<Auth>,
     Admin(principal): Admin,
     PathId(id): PathId<UserKind>,
@@ -162,7 +175,7 @@ async fn admin_update_user(
     IfMatch(precondition): IfMatch,
     Body(changes): Body<AdminUpdateUser>,
 ) -> Result<Updated<User>, ApiError> {
-    let user = service::admin_update(&db, &principal, id, &precondition, changes).await?;
+    let user = users.admin_update(&db, &principal, id, &precondition, changes).await?;
     auth.forget_sessions_after(&db);
     db.updated(user).await
 }

@@ -8,7 +8,7 @@ use shared_kernel::testing::{at_once, events};
 use user::dto::{AdminUpdateUser, UserStatus};
 use user::error::UserError;
 use user::event::UserUpdated;
-use user::service;
+use user::service::Users;
 
 use crate::common::{
     admin_update, body, commit, database, delete, found, new_user, principal, registered, registered_admin,
@@ -61,8 +61,7 @@ async fn a_stale_change_is_refused() {
     let changes: AdminUpdateUser = body(SUSPEND);
     // The state of another account is none of this one's.
     let stale = Precondition::OneOf(vec![Revision::new(ada.id, 7), Revision::new(root.id, 1)]);
-    let error =
-        service::admin_update(&session, &principal(&root), ada.id, &stale, changes).await.unwrap_err();
+    let error = Users.admin_update(&session, &principal(&root), ada.id, &stale, changes).await.unwrap_err();
     assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
 }
 
@@ -170,14 +169,14 @@ async fn promotion_makes_an_admin_and_is_told() {
     let (database, _) = database().await;
     let ada = registered(&database, new_user("ada")).await;
     let session = database.write();
-    let promoted = service::promote(&session, ada.id).await.unwrap();
+    let promoted = Users.promote(&session, ada.id).await.unwrap();
     // Once more changes nothing.
-    assert_eq!(service::promote(&session, ada.id).await.unwrap(), promoted);
+    assert_eq!(Users.promote(&session, ada.id).await.unwrap(), promoted);
     commit(session).await;
     assert!(promoted.is_admin && found(&database, ada.id).await.unwrap().is_admin);
     assert_eq!(events::<UserUpdated>(&database).await, [UserUpdated::new(ada.id, 2, None)]);
     delete(&database, &ada).await;
     let session = database.write();
-    assert!(matches!(service::promote(&session, ada.id).await, Err(UserError::NotFound)));
-    assert!(matches!(service::promote(&session, session.new_id()).await, Err(UserError::NotFound)));
+    assert!(matches!(Users.promote(&session, ada.id).await, Err(UserError::NotFound)));
+    assert!(matches!(Users.promote(&session, session.new_id()).await, Err(UserError::NotFound)));
 }

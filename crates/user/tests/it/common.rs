@@ -15,7 +15,7 @@ use shared_kernel::testing::{self, FixedClock, TestDatabase};
 use user::contact::{PhoneNumber, Username};
 use user::dto::{AdminUpdateUser, DisplayName, NewUser, UpdateMe, User};
 use user::error::UserError;
-use user::service;
+use user::service::{self, Users};
 
 /// An empty database, and the clock that its sessions go by.
 pub(crate) async fn database() -> (TestDatabase, Arc<FixedClock>) {
@@ -50,7 +50,7 @@ pub(crate) fn phone(text: &str) -> PhoneNumber {
 /// Registers and commits.
 pub(crate) async fn try_register(databases: &Databases, new: NewUser) -> Result<User, UserError> {
     let session = databases.write();
-    let user = service::register(&session, new).await?;
+    let user = Users.register(&session, new).await?;
     Ok(session.commit(user).await?.into_value())
 }
 
@@ -79,7 +79,7 @@ where
 pub(crate) async fn update_me(databases: &Databases, me: &User, json: &str) -> Result<User, UserError> {
     let session = databases.write();
     let changes: UpdateMe = body(json);
-    let user = service::update_me(&session, &principal(me), &Precondition::None, changes).await?;
+    let user = Users.update_me(&session, &principal(me), &Precondition::None, changes).await?;
     Ok(session.commit(user).await?.into_value())
 }
 
@@ -91,13 +91,13 @@ pub(crate) async fn admin_update(
 ) -> Result<User, UserError> {
     let session = databases.write();
     let changes: AdminUpdateUser = body(json);
-    let user = service::admin_update(&session, &principal(admin), id, &Precondition::None, changes).await?;
+    let user = Users.admin_update(&session, &principal(admin), id, &Precondition::None, changes).await?;
     Ok(session.commit(user).await?.into_value())
 }
 
 /// As a client sees the account now.
 pub(crate) async fn found(databases: &Databases, id: UserId) -> Option<User> {
-    service::find(&databases.read_primary(), id).await.unwrap()
+    Users.find(&databases.read_primary(), id).await.unwrap()
 }
 
 /// Deletes the row softly, which no service does yet.

@@ -11,7 +11,7 @@ use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use user::dto::{NewUser, User, UserFilter, UserSort, UserStatus};
 use user::error::UserError;
-use user::service;
+use user::service::Users;
 
 use crate::common::{
     admin_update, database, delete, moment, new_user, phone, registered, update_me, username,
@@ -28,7 +28,7 @@ fn filter(query: serde_json::Value) -> UserFilter {
 async fn names(databases: &Databases, query: serde_json::Value) -> Vec<String> {
     let filter = filter(query);
     let request = PageRequest::first(100).with_total();
-    let page = service::list(&databases.read(None), &filter, &request).await.unwrap();
+    let page = Users.list(&databases.read(None), &filter, &request).await.unwrap();
     assert_eq!(page.total, Some(u64::try_from(page.items.len()).unwrap()));
     page.items.into_iter().map(|user| user.name).collect()
 }
@@ -82,12 +82,9 @@ async fn each_filter_leaves_what_it_says() {
     ] {
         assert_eq!(names(&database, query.clone()).await, expected, "{query}");
     }
-    let deleted = service::list(
-        &database.read(None),
-        &filter(serde_json::json!({"deleted": true})),
-        &PageRequest::first(1),
-    )
-    .await;
+    let deleted = Users
+        .list(&database.read(None), &filter(serde_json::json!({"deleted": true})), &PageRequest::first(1))
+        .await;
     assert_eq!(deleted.unwrap().items[0].status, UserStatus::Deleted);
 }
 
@@ -170,7 +167,7 @@ async fn a_walk_sees_each_account_once_in_every_order() {
     let session = database.write();
     for number in 0..25 {
         let new = named(["Ada", "ada", "Bob"][number % 3], &format!("u{}@example.com", number * 7 % 25));
-        service::register(&session, new).await.unwrap();
+        Users.register(&session, new).await.unwrap();
     }
     crate::common::commit(session).await;
     for sort in ["-created_at", "created_at", "name", "-name", "email", "-email"] {
@@ -178,7 +175,7 @@ async fn a_walk_sees_each_account_once_in_every_order() {
         let mut request = PageRequest::first(10);
         let (mut seen, mut pages) = (std::collections::BTreeSet::new(), Vec::new());
         loop {
-            let page = service::list(&database.read(None), &filter, &request).await.unwrap();
+            let page = Users.list(&database.read(None), &filter, &request).await.unwrap();
             pages.push(page.items.len());
             seen.extend(page.items.into_iter().map(|user| user.id));
             let Some(cursor) = page.next_cursor else { break };
@@ -193,12 +190,12 @@ async fn a_cursor_that_is_none_is_refused() {
     let (database, _) = five().await;
     let reader = database.read(None);
     let by_name = filter(serde_json::json!({"sort": "name"}));
-    let page = service::list(&reader, &by_name, &PageRequest::first(1)).await.unwrap();
+    let page = Users.list(&reader, &by_name, &PageRequest::first(1)).await.unwrap();
     let cursor = page.next_cursor.unwrap();
     for (query, cursor) in
         [(serde_json::json!({"sort": "email"}), &*cursor), (serde_json::json!({"sort": "name"}), "garbage")]
     {
-        let error = service::list(&reader, &filter(query), &PageRequest::after(1, cursor)).await.unwrap_err();
+        let error = Users.list(&reader, &filter(query), &PageRequest::after(1, cursor)).await.unwrap_err();
         assert!(matches!(error, UserError::Kernel(KernelError::Cursor)), "{error:?}");
         assert_eq!((error.problem().code, &*error.fields()[0].pointer), ("validation_failed", "/cursor"));
     }

@@ -14,7 +14,7 @@ use shared_kernel::testing::{at_once, events};
 use user::dto::{NewUser, UpdateMe, User};
 use user::error::UserError;
 use user::event::UserUpdated;
-use user::service;
+use user::service::Users;
 
 use crate::common::{
     body, database, delete, found, new_user, phone, principal, registered, registered_admin, told, update_me,
@@ -27,7 +27,7 @@ async fn an_account_is_there_for_itself_and_for_admins() {
     let ada = registered(&database, new_user("ada")).await;
     let bob = registered(&database, new_user("bob")).await;
     let admin = registered_admin(&database, "root").await;
-    let get = async |who: &Principal, whom: &User| service::get(&database.read(None), who, whom.id).await;
+    let get = async |who: &Principal, whom: &User| Users.get(&database.read(None), who, whom.id).await;
     assert_eq!(get(&principal(&ada), &ada).await.unwrap(), ada);
     assert_eq!(get(&principal(&admin), &ada).await.unwrap(), ada);
     let hidden = get(&principal(&bob), &ada).await.unwrap_err();
@@ -167,7 +167,7 @@ async fn a_stale_change_is_refused() {
     let change = async |versions: Vec<i64>| {
         let session = database.write();
         let changes: UpdateMe = body(r#"{"name": "new"}"#);
-        let user = service::update_me(&session, &principal(&ada), &at(versions), changes).await?;
+        let user = Users.update_me(&session, &principal(&ada), &at(versions), changes).await?;
         Ok::<_, UserError>(session.commit(user).await?.into_value())
     };
     assert_eq!(version(&change(vec![1]).await.unwrap()), 2);
@@ -175,7 +175,7 @@ async fn a_stale_change_is_refused() {
         let nothing = at(stale.clone());
         let session = database.write();
         let error =
-            service::update_me(&session, &principal(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
+            Users.update_me(&session, &principal(&ada), &nothing, UpdateMe::default()).await.unwrap_err();
         assert!(matches!(error, UserError::Kernel(KernelError::Stale)), "{error:?}");
         drop(session);
         let error = change(stale).await.unwrap_err();

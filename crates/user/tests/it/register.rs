@@ -10,7 +10,7 @@ use shared_kernel::testing::{at_once, envelopes, events};
 use user::dto::{NewUser, UserStatus};
 use user::error::UserError;
 use user::event::UserCreated;
-use user::service;
+use user::service::Users;
 
 use crate::common::{
     commit, database, delete, found, moment, new_user, phone, registered, told, try_register, username,
@@ -114,8 +114,7 @@ async fn of_fifty_registrations_of_one_address_one_succeeds() {
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(UserError::EmailTaken))).count();
     let stored: Vec<_> = outcomes.into_iter().filter_map(Result::ok).collect();
     assert_eq!((stored.len(), refused), (1, 49));
-    let all =
-        service::list(&database.read_primary(), &user::dto::UserFilter::default(), &page()).await.unwrap();
+    let all = Users.list(&database.read_primary(), &user::dto::UserFilter::default(), &page()).await.unwrap();
     assert_eq!((all.items, all.total), (stored.clone(), Some(1)));
     let told = UserCreated::new(stored[0].id, 1, None);
     assert_eq!(events::<UserCreated>(&database).await, [told]);
@@ -138,7 +137,7 @@ async fn the_contacts_of_a_deleted_account_are_free_again() {
     assert_eq!(found(&database, first.id).await, None);
     let second = registered(&database, new()).await;
     assert_ne!(first.id, second.id);
-    let by_name = service::find_by_identifier(&database.read(None), "ada").await.unwrap();
+    let by_name = Users.find_by_identifier(&database.read(None), "ada").await.unwrap();
     assert_eq!(by_name, Some(second));
 }
 
@@ -146,13 +145,13 @@ async fn the_contacts_of_a_deleted_account_are_free_again() {
 async fn whoever_does_not_commit_has_no_account_and_tells_nobody() {
     let (database, _) = database().await;
     let session = database.write();
-    let user = service::register(&session, new_user("ada")).await.unwrap();
+    let user = Users.register(&session, new_user("ada")).await.unwrap();
     drop(session);
     assert_eq!(found(&database, user.id).await, None);
     assert_eq!(events::<UserCreated>(&database).await, []);
     let session = database.write();
-    service::register(&session, new_user("ada")).await.unwrap();
-    service::register(&session, new_user("ada")).await.unwrap_err();
+    Users.register(&session, new_user("ada")).await.unwrap();
+    Users.register(&session, new_user("ada")).await.unwrap_err();
     session.commit(()).await.unwrap_err();
     assert_eq!(events::<UserCreated>(&database).await, []);
 }
@@ -161,8 +160,8 @@ async fn whoever_does_not_commit_has_no_account_and_tells_nobody() {
 async fn registration_is_told() {
     let (database, _) = database().await;
     let session = database.write();
-    let ada = service::register(&session, new_user("ada")).await.unwrap();
-    let bob = service::register(&session, new_user("bob")).await.unwrap();
+    let ada = Users.register(&session, new_user("ada")).await.unwrap();
+    let bob = Users.register(&session, new_user("bob")).await.unwrap();
     commit(session).await;
     let told = [&ada, &bob].map(|user| UserCreated::new(user.id, 1, None));
     assert_eq!(events::<UserCreated>(&database).await, told);
@@ -190,15 +189,15 @@ async fn an_account_is_found_by_each_of_its_contacts_in_any_spelling() {
         "+4915112345678",
         " +4915112345678 ",
     ] {
-        let user = service::find_by_identifier(&database.read(None), identifier).await.unwrap();
+        let user = Users.find_by_identifier(&database.read(None), identifier).await.unwrap();
         assert_eq!(user.as_ref(), Some(&ada), "{identifier}");
     }
     for identifier in
         ["", "ada", "4915112345678", "%", "ada_l", "a@b", "ada@example.com' OR '1'='1", "no one"]
     {
-        let user = service::find_by_identifier(&database.read(None), identifier).await.unwrap();
+        let user = Users.find_by_identifier(&database.read(None), identifier).await.unwrap();
         assert_eq!(user, None, "{identifier}");
     }
     delete(&database, &ada).await;
-    assert_eq!(service::find_by_identifier(&database.read(None), "ada@example.com").await.unwrap(), None);
+    assert_eq!(Users.find_by_identifier(&database.read(None), "ada@example.com").await.unwrap(), None);
 }

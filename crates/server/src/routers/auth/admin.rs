@@ -16,6 +16,7 @@ use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::session::ReadPrimary;
 use user::dto::{DisplayName, User};
+use user::service::Users;
 
 use crate::config::Config;
 use crate::console::{CommandError, LONGEST_LINE, confirm, print};
@@ -141,7 +142,7 @@ async fn create_admin(
     let account = match (&admin.account, email) {
         (Named::Id(id), _) => AdminAccount::Existing(*id),
         (Named::Email(_), Some(email)) => {
-            match user::service::find_by_identifier(&reader, email.as_str()).await? {
+            match Users.find_by_identifier(&reader, email.as_str()).await? {
                 Some(user) if password.is_none() => AdminAccount::Existing(confirmed(&reader, &user).await?),
                 Some(user) => AdminAccount::Existing(user.id),
                 None if password.is_none() => {

@@ -6,6 +6,7 @@ use messaging::{Mail, Mailer};
 use shared_kernel::event::{Envelope, Handler, HandlerError, Subscriber};
 use shared_kernel::session::Databases;
 use user::event::UserCreated;
+use user::service::Users;
 
 /// Greets whoever has an account now, at the address that they gave. Nothing that they typed stands in it: the address may be
 /// somebody else's, who would read a stranger's words in our name.
@@ -30,7 +31,7 @@ impl Welcome {
 
 impl Handler<UserCreated> for Welcome {
     async fn handle(&self, created: &UserCreated, _: &Envelope) -> Result<(), HandlerError> {
-        let user = user::service::find(&self.databases.read_primary(), created.id).await?;
+        let user = Users.find(&self.databases.read_primary(), created.id).await?;
         // Deleted meanwhile: there is nobody to greet.
         let Some(user) = user else { return Ok(()) };
         let page = self.sign_in_page.as_deref();
