@@ -51,19 +51,41 @@ pub(crate) fn unique_among_living(
     index
 }
 
-/// An index on a column and the id: what a list is narrowed or sorted by.
-pub(crate) fn by(name: &'static str, table: &'static str, column: &'static str) -> IndexCreateStatement {
-    Index::create().name(name).table(table).col(column).col("id").to_owned()
+/// An index on columns and the id: what a list is narrowed or sorted by.
+pub(crate) fn by(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(name).table(table);
+    for column in columns {
+        index.col(*column);
+    }
+    index.col("id");
+    index
 }
 
-/// A column with ids of another table. What happens to a row when the other is removed for good.
-pub(crate) fn reference(
-    name: &'static str,
-    (table, column): (&'static str, &'static str),
+/// A column with ids of another table, as a foreign key whose name follows from it: `posts_author_id_fkey`. What happens to a row when
+/// the other is removed for good.
+pub(crate) fn refers(
+    table: &'static str,
+    column: &'static str,
     to: &'static str,
     on_delete: ForeignKeyAction,
 ) -> ForeignKeyCreateStatement {
-    ForeignKey::create().name(name).from(table, column).to(to, "id").on_delete(on_delete).to_owned()
+    let mut key = ForeignKey::create();
+    key.name(format!("{table}_{column}_fkey")).from(table, column).to(to, "id").on_delete(on_delete);
+    key
+}
+
+/// Makes a table and then its indexes.
+pub(crate) async fn create(
+    manager: &SchemaManager<'_>,
+    table: TableCreateStatement,
+    indexes: impl IntoIterator<Item = IndexCreateStatement, IntoIter: Send> + Send,
+) -> Result<(), DbErr> {
+    manager.create_table(table).await?;
+    for index in indexes {
+        manager.create_index(index).await?;
+    }
+    Ok(())
 }
 
 /// How many rows [`rewrite`] reads at a time.

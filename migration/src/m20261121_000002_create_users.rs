@@ -29,8 +29,8 @@ impl MigrationTrait for Migration {
             unique_among_living("users_email_normalized_key", "users", &["email_normalized"]),
             unique_among_living("users_username_key", "users", &["username"]),
             unique_among_living("users_phone_key", "users", &["phone"]),
-            by("users_name_normalized_id_idx", "users", "name_normalized"),
-            by("users_email_normalized_id_idx", "users", "email_normalized"),
+            by("users_name_normalized_id_idx", "users", &["name_normalized"]),
+            by("users_email_normalized_id_idx", "users", &["email_normalized"]),
             Index::create()
                 .name("users_is_admin_idx")
                 .table("users")

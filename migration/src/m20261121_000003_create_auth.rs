@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{by, id, optional_timestamp, reference, timestamp};
+use crate::columns::{by, create, id, optional_timestamp, refers, timestamp};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -16,12 +16,7 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("hash").text().not_null())
             .col(timestamp("created_at"))
             .col(timestamp("updated_at"))
-            .foreign_key(&mut reference(
-                "passwords_user_id_fkey",
-                ("passwords", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            ))
+            .foreign_key(&mut refers("passwords", "user_id", "users", ForeignKeyAction::Cascade))
             .to_owned();
         manager.create_table(passwords).await?;
         let sessions = Table::create()
@@ -36,15 +31,9 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("end_reason").string_len(20))
             .col(ColumnDef::new("user_agent").string_len(300))
             .col(ColumnDef::new("address").string_len(45))
-            .foreign_key(&mut reference(
-                "sessions_user_id_fkey",
-                ("sessions", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            ))
+            .foreign_key(&mut refers("sessions", "user_id", "users", ForeignKeyAction::Cascade))
             .to_owned();
-        manager.create_table(sessions).await?;
-        manager.create_index(by("sessions_user_id_idx", "sessions", "user_id")).await?;
+        create(manager, sessions, [by("sessions_user_id_idx", "sessions", &["user_id"])]).await?;
         let keys = Table::create()
             .table("signing_keys")
             .col(id("id").primary_key())

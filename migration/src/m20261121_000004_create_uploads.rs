@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{by, id, optional_timestamp, reference, resource, timestamp};
+use crate::columns::{by, id, optional_timestamp, refers, resource, timestamp};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -26,15 +26,10 @@ impl MigrationTrait for Migration {
             .check(("uploads_visibility_check", Expr::col("visibility").is_in(["private", "public"])))
             .check(("uploads_status_check", Expr::col("status").is_in(["pending", "completed"])))
             .check(("uploads_size_check", Expr::col("size").gt(0)))
-            .foreign_key(&mut reference(
-                "uploads_owner_id_fkey",
-                ("uploads", "owner_id"),
-                "users",
-                ForeignKeyAction::Restrict,
-            ))
+            .foreign_key(&mut refers("uploads", "owner_id", "users", ForeignKeyAction::Restrict))
             .to_owned();
         manager.create_table(uploads).await?;
-        manager.create_index(by("uploads_owner_id_idx", "uploads", "owner_id")).await?;
+        manager.create_index(by("uploads_owner_id_idx", "uploads", &["owner_id"])).await?;
         let by_key = Index::create()
             .name("uploads_object_key_key")
             .table("uploads")

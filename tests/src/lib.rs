@@ -68,3 +68,9 @@ pub fn unique(prefix: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("{prefix}{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
+
+/// Of several values the one with that number, from 1; behind the last the first comes again.
+pub fn pick<T: Clone + Into<serde_json::Value>>(values: &[T], number: i64) -> serde_json::Value {
+    let index = usize::try_from(number - 1).unwrap() % values.len();
+    values[index].clone().into()
+}

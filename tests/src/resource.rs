@@ -19,6 +19,17 @@ pub struct Access {
     pub needs_admin: bool,
 }
 
+/// What happens to a row when what it refers to is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// It is deleted too.
+    Cascade,
+    /// The deletion is refused.
+    Restrict,
+    /// It forgets what it referred to.
+    SetNull,
+}
+
 /// A resource, as its tests see it.
 pub trait Resource {
     /// Its path: `/api/v1/posts`.
@@ -225,6 +236,55 @@ pub trait Resource {
         }
     }
 
+    /// A reference takes none of these ids: of what is not there, or not for this account.
+    fn refuses_references(
+        (server, ada): &(TestServer, Account),
+        field: &str,
+        wrong: &[String],
+    ) -> impl Future<Output = String> {
+        async move {
+            let path = Self::path(&Self::create(server, ada, 1).await);
+            for id in wrong {
+                let change = server.patch(&path).bearer(&ada.token).json(&json!({ field: id }));
+                change.await.invalid(&[(&format!("/{field}"), "reference")]);
+            }
+            path
+        }
+    }
+
+    /// A reference refuses what is `wrong` and takes the id of the row at `target`; when that is deleted, what `rule` says happens.
+    fn keeps_reference(
+        at: &(TestServer, Account),
+        (field, rule): (&str, OnDelete),
+        target: &str,
+        wrong: &[String],
+    ) -> impl Future<Output = ()> {
+        async move {
+            let (server, ada) = at;
+            let path = Self::refuses_references(at, field, wrong).await;
+            let id = target.rsplit('/').next().unwrap();
+            let change = server.patch(&path).bearer(&ada.token).json(&json!({ field: id }));
+            assert_eq!(change.await.expect(200).json()[field], id);
+            let deletion = server.delete(target).bearer(&ada.token).await;
+            match rule {
+                OnDelete::Restrict => {
+                    deletion.problem(409, "still_referenced");
+                    for path in [path.as_str(), target] {
+                        server.delete(path).bearer(&ada.token).await.expect(204);
+                    }
+                }
+                OnDelete::Cascade => {
+                    deletion.expect(204);
+                    server.get_as(ada, &path).await.problem(404, &Self::not_found());
+                }
+                OnDelete::SetNull => {
+                    deletion.expect(204);
+                    assert_eq!(server.get_as(ada, &path).await.expect(200).json()[field], Value::Null);
+                }
+            }
+        }
+    }
+
     /// A list has pages, the newest first, and a total.
     fn is_listed() -> impl Future<Output = ()> {
         async {
@@ -249,7 +309,12 @@ pub trait Resource {
     }
 }
 
-/// The end of an id that nothing has.
+/// An id that nothing has.
+pub fn nothing(prefix: &str) -> String {
+    format!("{prefix}_{NONE}")
+}
+
+/// Its end.
 const NONE: &str = "01J9ZC3V8T5Q4X2M7N6P0R1S2T";
 
 /// The tag of what is read.

@@ -1,6 +1,7 @@
 //! The errors of each operation in the OpenAPI document: for every status the codes that it can have, each with an example.
 //!
-//! Most follow from what an operation is: it takes a body, it has an id in its path, it needs a sign-in. What its domain refuses,
+//! Most follow from what an operation is: it takes a body, it has an id in its path (`post_id`: `post_not_found`), it deletes what others
+//! may refer to, it needs a sign-in. What its domain refuses,
 //! the operation names itself, by the constants that [`DomainError`](derive@shared_kernel::error::DomainError) makes:
 //!
 //! ```text
@@ -11,10 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use serde_json::Value;
 use shared_kernel::error::{
-    FieldError, INTERNAL, Invalid, PRECONDITION_FAILED, Problem, UNAVAILABLE, VALIDATION_FAILED,
+    FieldError, INTERNAL, Invalid, PRECONDITION_FAILED, Problem, STILL_REFERENCED, UNAVAILABLE,
+    VALIDATION_FAILED,
 };
 use shared_kernel::principal::Scope;
 use utoipa::PartialSchema as _;
@@ -67,10 +69,14 @@ impl<'d> Answers<'d> {
     }
 
     /// Adds to an operation every error that it can answer with.
-    pub(super) fn add_to(&self, path: &str, operation: &mut Operation, rule: &Rule) {
+    pub(super) fn add_to(&self, method: &Method, path: &str, operation: &mut Operation, rule: &Rule) {
         let mut by_status: BTreeMap<StatusCode, Vec<&'static Problem>> = BTreeMap::new();
-        for problem in self.implied(path, operation, rule).into_iter().chain(self.named(operation)) {
-            by_status.entry(ApiError::new(problem, "").status()).or_default().push(problem);
+        for problem in self.implied(method, path, operation, rule).into_iter().chain(self.named(operation)) {
+            let of_status = by_status.entry(ApiError::new(problem, "").status()).or_default();
+            // What follows from the operation may be named as well.
+            if !of_status.contains(&problem) {
+                of_status.push(problem);
+            }
         }
         let instance = self.concrete(path, operation);
         for (status, problems) in by_status {
@@ -99,7 +105,13 @@ impl<'d> Answers<'d> {
     }
 
     /// The problems that follow from what the operation is, which no router has to name.
-    fn implied(&self, path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static Problem> {
+    fn implied(
+        &self,
+        method: &Method,
+        path: &str,
+        operation: &Operation,
+        rule: &Rule,
+    ) -> Vec<&'static Problem> {
         let mut problems = vec![&URI_TOO_LONG, &MALFORMED, &VALIDATION_FAILED, &INTERNAL, &UNAVAILABLE];
         if rule.access != Access::Public {
             problems.push(self.problems.unauthenticated);
@@ -115,14 +127,27 @@ impl<'d> Answers<'d> {
         if path.contains('{') {
             problems.push(&NOT_FOUND);
         }
+        problems.extend(
+            contract::parameters(operation, &ParameterIn::Path).filter_map(|id| self.missing(&id.name)),
+        );
         if operation.request_body.is_some() {
             problems.extend([&REQUEST_TIMEOUT, &TOO_LARGE, &UNSUPPORTED_MEDIA_TYPE]);
         }
         let mut headers = contract::parameters(operation, &ParameterIn::Header);
         if headers.any(|parameter| parameter.name.eq_ignore_ascii_case("if-match")) {
             problems.push(&PRECONDITION_FAILED);
+            // What has versions is a row, and rows may refer to it.
+            if method == Method::DELETE {
+                problems.push(&STILL_REFERENCED);
+            }
         }
         problems
+    }
+
+    /// That nothing has the id in the path: of `post_id` it is `post_not_found`, if a domain has that.
+    fn missing(&self, parameter: &str) -> Option<&'static Problem> {
+        let code = format!("{}_not_found", parameter.strip_suffix("_id")?);
+        self.problems.catalogue.iter().find(|problem| problem.code == code).copied()
     }
 
     fn content(&self, problems: &[&'static Problem], instance: &str, operation: &Operation) -> Content {

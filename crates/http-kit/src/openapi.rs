@@ -16,6 +16,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use crate::answers::Problems;
 use crate::answers::{self, Answers};
 use crate::contract::{Contract, RouteMatch, operations_mut};
+use crate::describe;
 use crate::inline;
 use crate::media;
 use crate::problem::ProblemDocument;
@@ -59,6 +60,7 @@ pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) ->
     base.security = Some(vec![requirement(BEARER), requirement(OAUTH2)]);
     base.tags = Some(description.tags.iter().map(|(name, text)| described(name, text)).collect());
     let (_, mut document) = App::new().into_utoipa_app().openapi(base).configure(routes).split_for_parts();
+    describe::take_schemas(&mut document);
     if let Some(components) = &mut document.components {
         components.add_security_scheme(BEARER, bearer());
         components.add_security_scheme(OAUTH2, oauth2(description.token_url));
@@ -104,7 +106,7 @@ fn complete(document: &mut OpenApi, problems: &Problems) {
             take_null_out_of(operation);
             name_json(operation, &method);
             let RouteMatch::Operation(rule) = contract.find(&method, path) else { continue };
-            answers.add_to(path, operation, rule);
+            answers.add_to(&method, path, operation, rule);
         }
     }
 }

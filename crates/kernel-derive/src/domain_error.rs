@@ -404,10 +404,15 @@ impl Said {
     fn declared(self, name: &Ident, message: Message, span: Span) -> Result<Own> {
         let missing =
             |key: &str, meaning: &str| Error::new(span, format!("`{name}` has no `{key}`, {meaning}"));
-        let kind = self.kind.ok_or_else(|| missing("kind", "the `Kind` that the server has a status for"))?;
+        let conflict = self.unique.as_ref().map(|unique| Ident::new("Conflict", unique.span()));
+        let kind = self
+            .kind
+            .or(conflict)
+            .ok_or_else(|| missing("kind", "the `Kind` that the server has a status for"))?;
         let code = self.code.ok_or_else(|| missing("code", "the stable name that clients match on"))?;
         let title = self
             .title
+            .or_else(|| message.capitalized())
             .ok_or_else(|| missing("title", "the summary that is the same for every occurrence"))?;
         let help = self.help.ok_or_else(|| missing("help", "the text of the page that says what to do"))?;
         let is_snake_case =
@@ -451,6 +456,17 @@ enum Message {
     Fixed(LitStr),
     /// A text with values in it.
     Varies,
+}
+
+impl Message {
+    /// The same with a capital letter, where it is the same each time.
+    fn capitalized(&self) -> Option<LitStr> {
+        let Self::Fixed(text) = self else { return None };
+        let value = text.value();
+        let mut letters = value.chars();
+        let first = letters.next()?.to_uppercase();
+        Some(LitStr::new(&format!("{first}{}", letters.as_str()), text.span()))
+    }
 }
 
 fn message(attribute: &Attribute) -> Result<Message> {

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Error, Field, Ident, ItemStruct, Result};
+use syn::{Error, Expr, Field, Ident, ItemStruct, LitStr, Result, Token};
 
 /// What is written for a model.
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
@@ -13,15 +13,18 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         return Ok(TokenStream::new());
     }
     let id = &field(&model, "id")?.ty;
-    for name in ["version", "updated_at", "deleted_at"] {
+    for name in ["version", "created_at", "updated_at", "deleted_at"] {
         field(&model, name)?;
     }
+    let table = table(&model)?;
     Ok(quote! {
         #[automatically_derived]
         impl ::shared_kernel::soft_delete::SoftDelete for Entity {
             type Kind = <#id as ::shared_kernel::id::Typed>::Kind;
+            const TABLE: &'static str = #table;
             const ID: Column = Column::Id;
             const VERSION: Column = Column::Version;
+            const CREATED_AT: Column = Column::CreatedAt;
             const UPDATED_AT: Column = Column::UpdatedAt;
             const DELETED_AT: Column = Column::DeletedAt;
         }
@@ -39,21 +42,42 @@ fn field<'m>(model: &'m ItemStruct, name: &str) -> Result<&'m Field> {
     })
 }
 
+/// The name in `#[sea_orm(table_name = "notes")]`.
+fn table(model: &ItemStruct) -> Result<LitStr> {
+    let mut found = None;
+    for attribute in model.attrs.iter().filter(|attribute| attribute.path().is_ident("sea_orm")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("table_name") {
+                found = Some(meta.value()?.parse()?);
+            } else if meta.input.peek(Token![=]) {
+                meta.value()?.parse::<Expr>()?;
+            }
+            Ok(())
+        })?;
+    }
+    found.ok_or_else(|| {
+        Error::new(
+            model.ident.span(),
+            "the name of the table is missing: `#[sea_orm(table_name = \"notes\")]`",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MODEL: &str =
-        "struct Model { id: NoteId, version: i64, updated_at: Timestamp, deleted_at: Option<Timestamp> }";
+    const MODEL: &str = "#[sea_orm(table_name = \"notes\")] struct Model { id: NoteId, version: i64, created_at: Timestamp, updated_at: Timestamp, deleted_at: Option<Timestamp> }";
 
     #[test]
     fn the_columns_are_found_by_name() {
         let written = expand(MODEL.parse().unwrap()).unwrap().to_string();
+        assert!(written.contains("const TABLE : & 'static str = \"notes\" ;"), "{written}");
         assert!(
             written.contains("type Kind = < NoteId as :: shared_kernel :: id :: Typed > :: Kind ;"),
             "{written}"
         );
-        assert_eq!(written.matches("Column ::").count(), 4, "{written}");
+        assert_eq!(written.matches("Column ::").count(), 5, "{written}");
     }
 
     #[test]

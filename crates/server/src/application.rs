@@ -111,7 +111,8 @@ impl Application {
         for module in MODULES {
             (module.start)(&mut wiring).await?;
         }
-        let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections } =
+        wiring.finish()?;
+        let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections, .. } =
             wiring.parts;
         check_dependencies(&checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;

@@ -24,14 +24,14 @@
 //! | it has | field | see |
 //! |---|---|---|
 //! | settings | [`settings`](Module::settings) | [`SectionReader::read`](crate::config::SectionReader::read) |
-//! | state for its handlers | [`start`](Module::start) | [`Wiring::state`] |
+//! | state for its handlers | [`start`](Module::start) | [`Wiring::state`], [`Wiring::state_with`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | something that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |
 //! | something to tell pages before sign-in | [`installation`](Module::installation) | [`Members`] |
 //!
-//! Modules start in the order of the list; none may count on another's state at its own start.
+//! Modules start in the order of the list; none may count on another's state at its own start, but [`Wiring::state_with`] waits for one.
 
 use std::path::PathBuf;
 

@@ -1,10 +1,13 @@
 //! What modules are given when the server starts, and what they register.
 
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use http_kit::authenticator::Authenticator;
 use http_kit::cors::Origins;
 use messaging::Mailer;
@@ -15,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::Config;
+use crate::console::CommandError;
 
 /// What the server is made of, for modules at their start.
 pub struct Wiring<'a> {
@@ -35,6 +39,8 @@ pub struct Wiring<'a> {
 #[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) data: Vec<Registration>,
+    states: HashMap<TypeId, Box<dyn Any>>,
+    waiting: Vec<Waiting>,
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) tasks: Vec<Task>,
@@ -45,6 +51,12 @@ pub(crate) struct Parts {
 
 /// Registers a state that handlers find as `web::Data`.
 pub(crate) type Registration = Box<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// What a start comes to.
+pub type Started = LocalBoxFuture<'static, Result<(), CommandError>>;
+
+/// Makes a state out of another module's.
+type Waiting = Box<dyn FnOnce(&mut Wiring<'_>) -> Result<(), CommandError>>;
 
 /// Work in the background until the token is cancelled.
 pub(crate) type Task = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
@@ -58,10 +70,54 @@ pub(crate) struct Check {
 impl Wiring<'_> {
     /// Gives handlers a state, which they take as `web::Data<T>`. `T` may be a port: `web::Data<dyn Files>`.
     pub fn state<T: ?Sized + Send + Sync + 'static>(&mut self, state: Arc<T>) {
+        self.parts.states.insert(TypeId::of::<T>(), Box::new(state.clone()));
         let data = web::Data::from(state);
         self.parts.data.push(Box::new(move |config| {
             config.app_data(data.clone());
         }));
+    }
+
+    /// Gives handlers a state that needs another module's, whichever of the two starts first:
+    /// `wiring.state_with(|files: Arc<dyn Files>| Posts { files })`.
+    pub fn state_with<S, T>(&mut self, build: impl FnOnce(Arc<S>) -> T + 'static)
+    where
+        S: ?Sized + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.parts.waiting.push(Box::new(|wiring| {
+            let state = wiring.parts.states.get(&TypeId::of::<S>());
+            let Some(state) = state.and_then(|state| state.downcast_ref::<Arc<S>>()) else {
+                return Err(CommandError::message(format!(
+                    "{} needs {}, and no module gives it",
+                    type_name::<T>(),
+                    type_name::<S>()
+                )));
+            };
+            let ready = build(state.clone());
+            wiring.state(Arc::new(ready));
+            Ok(())
+        }));
+    }
+
+    /// The whole [start](crate::module::Module::start) of a module that gives handlers a [state](Self::state) and nothing else.
+    pub fn starts<T: Send + Sync + 'static>(&mut self, state: T) -> Started {
+        self.state(Arc::new(state));
+        Box::pin(ready(Ok(())))
+    }
+
+    /// The same of a state that [needs another module's](Self::state_with).
+    pub fn starts_with<S, T>(&mut self, build: impl FnOnce(Arc<S>) -> T + 'static) -> Started
+    where
+        S: ?Sized + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.state_with(build);
+        Box::pin(ready(Ok(())))
+    }
+
+    /// Makes the states that waited for those of other modules: once all modules have started.
+    pub(crate) fn finish(&mut self) -> Result<(), CommandError> {
+        std::mem::take(&mut self.parts.waiting).into_iter().try_for_each(|make| make(self))
     }
 
     /// Recognises the credentials of requests. One module does this.

@@ -14,6 +14,7 @@
 //! | [`resource`] | what domains may know of each other's tables |
 //! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
 //! | [`page`] | keyset pages with signed, opaque cursors |
+//! | [`sort`] | [`Sort<K>`](sort::Sort): the order that a client wants a list in |
 //! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
@@ -25,6 +26,7 @@
 //! | [`integer`] | integers within bounds |
 //! | [`decimal`] | [`Decimal<PRECISION, SCALE>`](decimal::Decimal): exact decimals, strings in JSON |
 //! | [`patch`] | [`Patch<T>`](patch::Patch): absent is not `null` (RFC 7396) |
+//! | [`prelude`] | the names that nearly every domain uses |
 //! | `testing` | (feature) a real database per test, a clock that stands still |
 //!
 //! # Reads cannot write
@@ -94,6 +96,7 @@ pub mod json;
 pub mod kernel_error;
 pub mod page;
 pub mod patch;
+pub mod prelude;
 pub mod principal;
 pub mod random;
 pub mod reference;
@@ -101,6 +104,7 @@ pub mod repository;
 pub mod resource;
 pub mod session;
 pub mod soft_delete;
+pub mod sort;
 pub mod text;
 pub mod validation;
 

@@ -9,7 +9,7 @@
 //!
 //! # Adding an order to a list
 //!
-//! An [`Order`] with a name of its own over a column, and an index on that column and the id. Texts, integers, doubles,
+//! An [`Order`] with a name of its own over a column in the list `ORDERS` of the repository, and an index on that column and the id. Texts, integers, doubles,
 //! decimals of up to 15 digits, booleans, moments, days and UUIDs can be ordered by.
 
 use std::borrow::Cow;
@@ -236,6 +236,19 @@ impl<E: SoftDelete> Order<E> {
     #[must_use]
     pub const fn newest_first() -> Self {
         Self::by_id("-created_at", Direction::Descending)
+    }
+
+    /// The orders by time of creation, and `more`.
+    pub(crate) fn all(more: &'static [Self]) -> impl Iterator<Item = Self> {
+        [Self::newest_first(), Self::by_id("created_at", Direction::Ascending)]
+            .into_iter()
+            .chain(more.iter().map(|order| Self { ..*order }))
+    }
+
+    /// What the client calls it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// What a cursor of this order is good for: the table and the order.
@@ -585,6 +598,7 @@ mod tests {
             #[sea_orm(primary_key, auto_increment = false)]
             pub id: UserId,
             pub version: i64,
+            pub created_at: Timestamp,
             pub updated_at: Timestamp,
             pub deleted_at: Option<Timestamp>,
             pub completed_at: Option<Timestamp>,
@@ -597,7 +611,7 @@ mod tests {
     /// A table as migrations make them, with indexes for orders by a column that each row has and by one that may be empty.
     const PAPERS: [&str; 3] = [
         "CREATE TABLE papers (id varchar(30) CONSTRAINT papers_pkey PRIMARY KEY, version bigint NOT NULL, \
-         updated_at timestamp with time zone NOT NULL, deleted_at timestamp with time zone, \
+         created_at timestamp with time zone, updated_at timestamp with time zone NOT NULL, deleted_at timestamp with time zone, \
          completed_at timestamp with time zone, owner_id varchar(30) NOT NULL)",
         "CREATE INDEX by_owner ON papers (owner_id, id)",
         "CREATE INDEX by_completion ON papers (completed_at, id)",

@@ -3,6 +3,7 @@
 use garde::error::{NoKey, Path};
 use garde::rules::inner::Inner;
 use garde::{Report, Validate};
+pub use kernel_derive::MergePatch;
 use sea_orm::ActiveValue;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
@@ -12,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// What a `PATCH` says of a field that may be empty. The field needs `#[serde(default)]`.
 ///
 /// A field that may not be empty is an `Option<T>` with `#[serde(default, deserialize_with = "patch::required")]`:
-/// `null` is refused there.
+/// `null` is refused there. A [derive](derive@MergePatch) writes such a struct.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// Absent: leave it as it is.
@@ -52,6 +53,13 @@ impl<T> Patch<T> {
             Self::Clear => ActiveValue::Set(None),
             Self::Set(value) => ActiveValue::Set(Some(value)),
         }
+    }
+}
+
+/// Sets the value, or clears the field where there is none.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Clear, Self::Set)
     }
 }
 

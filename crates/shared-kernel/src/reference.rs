@@ -21,12 +21,19 @@
 //!
 //! # Adding a reference
 //!
-//! A [`Reference`](crate::resource::Reference) in the [`Resource`] of the table that has the column, an index on the column, and a call of
-//! [`check_references`] where the service writes it.
+//! A [`Reference`](crate::resource::Reference) in the list `REFERENCES` of the repository whose table has the column, and an index on the
+//! column. [`Scoped::create`](crate::repository::Scoped::create) and [`Scoped::change`](crate::repository::Scoped::change) check it; a
+//! service that writes rows otherwise calls [`check_references`] before.
+//!
+//! Rows that refer to rows of their own table form trees: one that would belong to itself, directly or by others, is refused with the
+//! code `circular_reference`, unless the repository says `ALLOWS_CIRCLES`.
 //!
 //! [`Cascade`]: OnDelete::Cascade
 //! [`Restrict`]: OnDelete::Restrict
 //! [`SetNull`]: OnDelete::SetNull
+
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{Condition, ConnectionTrait as _, DbErr};
@@ -35,13 +42,13 @@ use crate::error::{FieldError, Invalid};
 use crate::id::{Id, IdKind};
 use crate::kernel_error::KernelError;
 use crate::principal::Principal;
-use crate::resource::{OnDelete, Resource};
+use crate::resource::{OnDelete, Reference, Resource};
 use crate::session::{Reader as _, SessionError, WriteSession};
 
 /// A field of a request that points at a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferenceField {
-    pointer: &'static str,
+    pointer: Cow<'static, str>,
     table: &'static str,
     id: Option<String>,
 }
@@ -50,8 +57,51 @@ impl ReferenceField {
     /// The field at `pointer` (RFC 6901) points at that row of `table`; `None`: at nothing, which is always right.
     #[must_use]
     pub fn new<K: IdKind>(pointer: &'static str, table: &'static str, id: Option<Id<K>>) -> Self {
-        Self { pointer, table, id: id.map(|id| id.to_string()) }
+        Self { pointer: pointer.into(), table, id: id.map(|id| id.to_string()) }
     }
+}
+
+/// The field that the column of a reference is in a request, and where it points.
+pub(crate) fn field_of(reference: &Reference, id: Option<String>) -> ReferenceField {
+    ReferenceField { pointer: format!("/{}", reference.column).into(), table: reference.to, id }
+}
+
+/// Refuses a row of `reference.to` that would belong to itself if it referred to `target` in that column. The rows above are kept from
+/// being changed until the session ends, so that two sessions do not close a circle together.
+///
+/// # Errors
+///
+/// [`KernelError::Invalid`] with the code `circular_reference`, and the session's.
+pub(crate) async fn check_no_circle(
+    session: &WriteSession,
+    reference: &Reference,
+    id: &str,
+    target: &str,
+) -> Result<(), KernelError> {
+    let mut seen = HashSet::new();
+    let mut above = Some(target.to_owned());
+    while let Some(at) = above {
+        if at == id {
+            let message = "this would belong to itself";
+            return Err(
+                Invalid::field(format!("/{}", reference.column), "circular_reference", message).into()
+            );
+        }
+        // What is a circle already, because it was written otherwise, ends here.
+        if !seen.insert(at.clone()) {
+            break;
+        }
+        let select = Query::select()
+            .column(reference.column)
+            .from(reference.to)
+            .and_where(Expr::col("id").eq(at))
+            .and_where(Expr::col("deleted_at").is_null())
+            .lock_shared()
+            .to_owned();
+        let row = session.query_one(&select).await?;
+        above = row.map(|row| row.try_get("", reference.column)).transpose()?.flatten();
+    }
+    Ok(())
 }
 
 /// Refuses fields that point at what is not there, was deleted, or is not visible to the principal: all of them at once, each
@@ -90,7 +140,7 @@ async fn invalid_references(
     }
     refused.sort_unstable();
     let message = "there is nothing with this id, or it is not visible to you";
-    let refusal = |field: usize| FieldError::new(fields[field].pointer, "reference", message);
+    let refusal = |field: usize| FieldError::new(&*fields[field].pointer, "reference", message);
     Ok(refused.into_iter().map(refusal).collect())
 }
 
@@ -130,7 +180,16 @@ pub async fn apply_on_delete<K: IdKind>(
     table: &'static str,
     deleted: &[Id<K>],
 ) -> Result<(), KernelError> {
-    let deleted = DeletedRows { table, ids: deleted.iter().map(Id::to_string).collect() };
+    apply_on_delete_of(session, table, deleted.iter().map(Id::to_string).collect()).await
+}
+
+/// The same where the kind of the ids is not known.
+pub(crate) async fn apply_on_delete_of(
+    session: &WriteSession,
+    table: &'static str,
+    ids: Vec<String>,
+) -> Result<(), KernelError> {
+    let deleted = DeletedRows { table, ids };
     // On the heap: it is large, and every handler that deletes has it inside.
     session.record_failure(Box::pin(session.atomically(apply_rules(session, deleted))).await)
 }

@@ -10,11 +10,12 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
+pub use kernel_derive::{Representation, Shown};
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
-    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult,
-    QuerySelect as _, Select, UpdateMany,
+    FromQueryResult as _, IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _,
+    QueryResult, QuerySelect as _, Select, UpdateMany,
 };
 
 use crate::contact;
@@ -23,9 +24,11 @@ use crate::id::{Id, IdKind, UserId};
 use crate::kernel_error::KernelError;
 use crate::page::{self, Order, Page, PageRequest};
 use crate::principal::Principal;
-use crate::reference;
+use crate::reference::{self, ReferenceField};
+use crate::resource::{Reference, Resource};
 use crate::session::{Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
+use crate::sort::Sort;
 use crate::text;
 
 /// Rows whose owner, in this column, is the user of `principal`: none where nobody is signed in, or it acts for no user.
@@ -94,7 +97,7 @@ impl FromStr for Revision {
     }
 }
 
-/// What the API shows of one resource. Nothing is answered with an `ETag` that does not say here which resource it is, so
+/// What the API shows of one resource. [Derived](derive@Representation) where there is a field `version` beside the `id`. Nothing is answered with an `ETag` that does not say here which resource it is, so
 /// the tag of one can't be taken for another's.
 pub trait Representation {
     /// Whether it holds URLs that open something to whoever has them. No cache may keep such a body, and it is always sent
@@ -145,6 +148,29 @@ pub trait Repository {
     /// The column of the user whose row it is, a [`UserId`], for the events. `None` where rows have no owner.
     const OWNER_ID: Option<<Self::Entity as EntityTrait>::Column> = None;
 
+    /// The columns that refer to other rows, for [`Resource::references`] and for the checks of [`Scoped`]. In requests they have the
+    /// same names.
+    const REFERENCES: &'static [Reference] = &[];
+
+    /// Whether rows may refer to each other in a circle, where they refer to rows of their own table.
+    const ALLOWS_CIRCLES: bool = false;
+
+    /// The orders of a list besides those by time of creation.
+    const ORDERS: &'static [Order<Self::Entity>] = &[];
+
+    /// The order of that name; the newest first when nothing is said.
+    #[must_use]
+    fn order(sort: Option<&Sort<<Self::Entity as SoftDelete>::Kind>>) -> Order<Self::Entity> {
+        let named = |sort: &Sort<_>| Order::all(Self::ORDERS).find(|order| order.name() == sort.name());
+        sort.and_then(named).unwrap_or(Order::newest_first())
+    }
+
+    /// The names of all orders, for [`Sortable`](crate::sort::Sortable).
+    #[must_use]
+    fn order_names() -> Vec<&'static str> {
+        Order::all(Self::ORDERS).map(|order| order.name()).collect()
+    }
+
     /// The rows that are not deleted, whoever asks.
     #[must_use]
     fn unscoped() -> Select<Self::Entity> {
@@ -169,12 +195,13 @@ pub trait Repository {
         page::fetch(session, select, request, order)
     }
 
-    /// Adds a row.
+    /// Adds a row. Its id, its version and its times are set here, as far as `row` leaves them open.
     fn insert(
         session: &WriteSession,
-        row: Self::Row,
+        mut row: Self::Row,
     ) -> impl Future<Output = Result<<Self::Entity as EntityTrait>::Model, SessionError>> + Send {
         async move {
+            stamp::<Self>(session, &mut row);
             let row = row.insert(session).await?;
             emit::<Self, Creation>(session, &row).await?;
             Ok(row)
@@ -340,6 +367,171 @@ pub trait Scoped: Repository {
             }
             Ok(row)
         }
+    }
+
+    /// A page of the living rows that `principal` may see and that fulfil `condition`.
+    fn list<'a, R: Reader>(
+        session: &R,
+        principal: impl Into<Option<&'a Principal>>,
+        condition: Condition,
+        sort: Option<&Sort<<Self::Entity as SoftDelete>::Kind>>,
+        request: &PageRequest,
+    ) -> impl Future<Output = Result<Page<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        Self::page(session, Self::visible(principal).filter(condition), request, Self::order(sort))
+    }
+
+    /// Adds a row that `principal` writes: all that it refers to is there, and `principal` may refer to it.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Invalid`] with the code `reference`, and the session's.
+    fn create(
+        session: &WriteSession,
+        principal: &Principal,
+        row: Self::Row,
+    ) -> impl Future<Output = Result<<Self::Entity as EntityTrait>::Model, KernelError>> + Send
+    where
+        Self::Row: Sync,
+    {
+        async move {
+            check_pointed::<Self>(session, principal, &row).await?;
+            Ok(Self::insert(session, row).await?)
+        }
+    }
+
+    /// [Changes](Repository::update) the living row of that id, if `principal` may. `None`: there is none that `principal` may see.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::NotOwner`], [`KernelError::Stale`]; [`KernelError::Invalid`] with the code `reference` or
+    /// `circular_reference`; the session's.
+    fn change(
+        session: &WriteSession,
+        principal: &Principal,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+        precondition: &Precondition,
+        changes: Self::Row,
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send
+    where
+        Self::Row: Sync,
+    {
+        Self::change_with(session, principal, id, precondition, changes, |_, _| Ok(()))
+    }
+
+    /// The same where some of the changes follow from the row as it is: `complete` writes them into those that are known.
+    fn change_with(
+        session: &WriteSession,
+        principal: &Principal,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+        precondition: &Precondition,
+        mut changes: Self::Row,
+        complete: impl FnOnce(<Self::Entity as EntityTrait>::Model, &mut Self::Row) -> Result<(), KernelError>
+        + Send,
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send
+    where
+        Self::Row: Sync,
+    {
+        async move {
+            // Before its own row, in the order in which a deletion of what it refers to locks the two.
+            check_pointed::<Self>(session, principal, &changes).await?;
+            let Some(row) = Self::find_for_change(session, principal, id).await? else { return Ok(None) };
+            check_circles::<Self>(session, id, &changes).await?;
+            complete(row, &mut changes)?;
+            Self::update(session, id, precondition, changes).await
+        }
+    }
+
+    /// [Deletes](Repository::soft_delete) the living row of that id, if `principal` may. `None`: there is none that `principal` may
+    /// see.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::NotOwner`], [`KernelError::Stale`], [`KernelError::Referenced`], and the session's.
+    fn delete(
+        session: &WriteSession,
+        principal: &Principal,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+        precondition: &Precondition,
+    ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
+        async move {
+            if Self::find_for_change(session, principal, id).await?.is_none() {
+                return Ok(None);
+            }
+            Self::soft_delete(session, id, precondition).await
+        }
+    }
+}
+
+/// What the columns of `row` point at that refer to other rows and are set. Not the owner: that is whoever asks.
+fn pointed<R: Repository + ?Sized>(row: &R::Row) -> Result<Vec<(&'static Reference, Option<String>)>, DbErr> {
+    let mut found = Vec::new();
+    for reference in R::REFERENCES {
+        let named =
+            <R::Entity as EntityTrait>::Column::iter().find(|column| column.as_str() == reference.column);
+        let unknown = || DbErr::Type(format!("{} has no column {}", R::Entity::TABLE, reference.column));
+        let column = named.ok_or_else(unknown)?;
+        if R::OWNER_ID.is_some_and(|owner| owner.as_str() == column.as_str()) {
+            continue;
+        }
+        if let ActiveValue::Set(value) = row.get(column) {
+            let id = <Option<String> as ValueType>::try_from(value).map_err(|_| unknown())?;
+            found.push((reference, id));
+        }
+    }
+    Ok(found)
+}
+
+async fn check_pointed<R: Repository + ?Sized>(
+    session: &WriteSession,
+    principal: &Principal,
+    row: &R::Row,
+) -> Result<(), KernelError> {
+    let pointed = pointed::<R>(row)?.into_iter();
+    let fields: Vec<ReferenceField> = pointed.map(|(to, id)| reference::field_of(to, id)).collect();
+    reference::check_references(session, principal, &fields).await
+}
+
+async fn check_circles<R: Repository + ?Sized>(
+    session: &WriteSession,
+    id: Id<<R::Entity as SoftDelete>::Kind>,
+    row: &R::Row,
+) -> Result<(), KernelError> {
+    if R::ALLOWS_CIRCLES {
+        return Ok(());
+    }
+    for (to, target) in pointed::<R>(row)? {
+        if let Some(target) = target.filter(|_| to.to == R::Entity::TABLE) {
+            reference::check_no_circle(session, to, &id.to_string(), &target).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets what every new row has, where nothing else is set.
+fn stamp<R: Repository + ?Sized>(session: &WriteSession, row: &mut R::Row) {
+    let now = session.now();
+    let id = session.new_id::<<R::Entity as SoftDelete>::Kind>();
+    for (column, value) in [
+        (R::Entity::ID, id.into()),
+        (R::Entity::VERSION, 1_i64.into()),
+        (R::Entity::CREATED_AT, now.into()),
+        (R::Entity::UPDATED_AT, now.into()),
+    ] {
+        if row.get(column).is_not_set() {
+            row.set(column, value);
+        }
+    }
+}
+
+/// What other domains may know of the table of a repository, for the list `RESOURCES` of its service.
+#[must_use]
+pub const fn resource<R: Scoped>() -> Resource {
+    Resource {
+        table: R::Entity::TABLE,
+        referable: R::referable_by,
+        active: Condition::all,
+        references: R::REFERENCES,
+        deletion_event: if R::EMITS_EVENTS { Some(deletion::<R>) } else { None },
     }
 }
 

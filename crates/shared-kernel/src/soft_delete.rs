@@ -10,10 +10,14 @@ use crate::id::IdKind;
 pub trait SoftDelete: EntityTrait {
     /// What its ids are ids of.
     type Kind: IdKind;
+    /// The name of the table.
+    const TABLE: &'static str;
     /// The primary key: an [`Id`](crate::id::Id).
     const ID: Self::Column;
     /// Counts the changes of the row, from 1.
     const VERSION: Self::Column;
+    /// When the row was made.
+    const CREATED_AT: Self::Column;
     /// When the row was last changed.
     const UPDATED_AT: Self::Column;
     /// When the row was deleted; null while it lives.

@@ -3,10 +3,15 @@
 //! SQLite in a temporary file, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server: the same tests
 //! run on both. The migrations are the real ones.
 //!
+//! What every resource promises is tried by [`resource`], from a table of its fields.
+//!
 //! A domain's tests know no other domain either, so what nearly every domain refers to is made here: a
 //! [user](TestDatabase::user). What refers to uploads finds theirs in `upload_port::testing`.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
+
+mod field;
+pub mod resource;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

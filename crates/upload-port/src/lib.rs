@@ -76,7 +76,7 @@ pub struct StoredFile {
 /// Where files can be had for a short time. What is not in it is not there any more.
 pub type Urls = BTreeMap<UploadId, String>;
 
-/// The URLs of those files, with one statement for all of them and none for none.
+/// The URLs of those files, as far as there are any, with one statement for all of them and none for none.
 ///
 /// # Errors
 ///
@@ -84,13 +84,52 @@ pub type Urls = BTreeMap<UploadId, String>;
 pub async fn urls(
     files: &dyn Files,
     session: &impl Reader,
-    ids: impl IntoIterator<Item = UploadId>,
+    ids: impl IntoIterator<Item = impl Into<Option<UploadId>>>,
 ) -> Result<Urls, KernelError> {
-    let ids: BTreeSet<UploadId> = ids.into_iter().collect();
+    let ids: BTreeSet<UploadId> = ids.into_iter().filter_map(Into::into).collect();
     if ids.is_empty() {
         return Ok(Urls::new());
     }
     let select = files.select(&Vec::from_iter(ids));
     let found: Vec<StoredFile> = session.rows(&select).await?;
     found.iter().map(|file| Ok((file.id, files.url(file)?))).collect()
+}
+
+/// What is shown of a row that refers to files, with a place for the URL of each.
+pub trait HasFiles {
+    /// The files, each with the place of its URL.
+    fn files(&mut self) -> Vec<(Option<UploadId>, &mut Option<String>)>;
+}
+
+/// Writes the URLs of their files into what is shown, with one statement for all of them. A file that is not there any more has
+/// none.
+///
+/// # Errors
+///
+/// As [`urls`].
+pub async fn link<'a, T: HasFiles + 'a>(
+    files: &dyn Files,
+    session: &impl Reader,
+    shown: impl IntoIterator<Item = &'a mut T>,
+) -> Result<(), KernelError> {
+    let places: Vec<_> = shown.into_iter().flat_map(HasFiles::files).collect();
+    let urls = urls(files, session, places.iter().map(|(id, _)| *id)).await?;
+    for (id, place) in places {
+        *place = id.and_then(|id| urls.get(&id).cloned());
+    }
+    Ok(())
+}
+
+/// The same of one.
+///
+/// # Errors
+///
+/// As [`urls`].
+pub async fn linked<T: HasFiles>(
+    files: &dyn Files,
+    session: &impl Reader,
+    mut shown: T,
+) -> Result<T, KernelError> {
+    link(files, session, [&mut shown]).await?;
+    Ok(shown)
 }

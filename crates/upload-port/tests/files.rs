@@ -53,7 +53,7 @@ async fn files_that_are_there_have_urls() {
 async fn for_no_files_nobody_is_asked() {
     let database = TestDatabase::empty().await;
     let session = database.write();
-    assert_eq!(upload_port::urls(&PlainFiles, &session, []).await.unwrap(), upload_port::Urls::new());
+    assert_eq!(upload_port::urls(&PlainFiles, &session, [None]).await.unwrap(), upload_port::Urls::new());
     assert!(format!("{session:?}").contains("begun: false"), "{session:?}");
 }
 

@@ -81,11 +81,6 @@ impl UploadService {
             });
         }
         let row = ActiveModel {
-            id: Set(session.new_id()),
-            version: Set(1),
-            created_at: Set(session.now()),
-            updated_at: Set(session.now()),
-            deleted_at: Set(None),
             owner_id: Set(owner_id),
             object_key: Set(key),
             filename: Set(new.filename.into_string()),
@@ -99,6 +94,7 @@ impl UploadService {
             height: Set(None),
             expires_at: Set(presigned.expires_at),
             completed_at: Set(None),
+            ..ActiveModel::default()
         };
         let upload = Uploads::insert(session, row).await?.into();
         Ok(CreatedUpload { upload, request: presigned.request, expires_at: presigned.expires_at })

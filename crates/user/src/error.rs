@@ -1,6 +1,6 @@
 //! Every way in which something about accounts can fail.
 
-use shared_kernel::error::{DomainError, Problem};
+use shared_kernel::error::DomainError;
 use shared_kernel::kernel_error::KernelError;
 
 /// A failure of an operation on accounts.
@@ -62,6 +62,3 @@ pub enum UserError {
     #[problem(kernel)]
     Kernel(KernelError),
 }
-
-/// The problems of this domain, for the catalogue.
-pub const PROBLEMS: &[&Problem] = UserError::PROBLEMS;

@@ -34,11 +34,6 @@ impl Users {
     /// [`UserError::EmailTaken`], [`UserError::UsernameTaken`], [`UserError::PhoneTaken`].
     pub async fn register(&self, db: &WriteSession, new: NewUser) -> Result<User, UserError> {
         let row = ActiveModel {
-            id: Set(db.new_id()),
-            version: Set(1),
-            created_at: Set(db.now()),
-            updated_at: Set(db.now()),
-            deleted_at: Set(None),
             email: Set(new.email.to_string()),
             email_normalized: Set(new.email.normalized().to_owned()),
             email_verified_at: Set(None),

@@ -1,6 +1,7 @@
 //! Fills the templates and formats what comes out.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +33,7 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: [(&str, &str); 29] = [
+const TEMPLATES: [(&str, &str); 26] = [
     template!("domain/crate/Cargo.toml"),
     template!("domain/crate/src/lib.rs"),
     template!("domain/crate/src/dto.rs"),
@@ -42,10 +43,7 @@ const TEMPLATES: [(&str, &str); 29] = [
     template!("domain/crate/src/repository.rs"),
     template!("domain/crate/src/service.rs"),
     template!("domain/crate/tests/it/main.rs"),
-    template!("domain/crate/tests/it/common.rs"),
-    template!("domain/crate/tests/it/rules.rs"),
-    template!("domain/crate/tests/it/changes.rs"),
-    template!("domain/crate/tests/it/list.rs"),
+    template!("domain/crate/tests/it/resource.rs"),
     template!("domain/router.rs"),
     template!("domain/black_box.rs"),
     template!("domain/page.md"),
@@ -83,10 +81,7 @@ pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -
         in_crate("src/repository.rs"),
         in_crate("src/service.rs"),
         in_crate("tests/it/main.rs"),
-        in_crate("tests/it/common.rs"),
-        in_crate("tests/it/rules.rs"),
-        in_crate("tests/it/changes.rs"),
-        in_crate("tests/it/list.rs"),
+        in_crate("tests/it/resource.rs"),
         ("domain/router.rs".to_owned(), format!("crates/server/src/routers/{name}.rs")),
         ("domain/black_box.rs".to_owned(), format!("tests/tests/it/domains/{name}.rs")),
         ("domain/page.md".to_owned(), format!("docs/domains/{name}.md")),
@@ -194,11 +189,18 @@ pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
     {
         names.extend(imports::imported(&file.text)?);
     }
+    for prelude in PRELUDES {
+        let text = fs::read_to_string(root.join(prelude)).with_context(|| format!("can't read {prelude}"))?;
+        names.extend(imports::imported(&text)?);
+    }
     names.retain(|name| {
         name.starts_with(|letter: char| letter.is_ascii_uppercase()) && !name.contains("Zzprobe")
     });
     Ok(names)
 }
+
+/// What generated code has by a `*`.
+const PRELUDES: [&str; 2] = ["crates/shared-kernel/src/prelude.rs", "crates/http-kit/src/prelude.rs"];
 
 /// What needs no import: the types and traits of the standard library's prelude that generated code names, and what sea-orm's
 /// prelude brings to the model.

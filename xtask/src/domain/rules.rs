@@ -194,7 +194,7 @@ fn own_types(spec: &Spec) -> Vec<String> {
 
 fn types_of(name: &str, plural: &str) -> Vec<String> {
     let (one, many) = (pascal(name), pascal(plural));
-    let endings = ["", "Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted"];
+    let endings = ["", "Id", "Kind", "Filter", "Error", "Rows", "Service"];
     let types = endings.iter().map(|ending| format!("{one}{ending}"));
     types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect()
 }

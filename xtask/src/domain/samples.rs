@@ -28,13 +28,7 @@ pub(crate) struct Sample {
 
 /// The samples of `field`, which people call `words`.
 pub(crate) fn sample(field: &Field, words: &str) -> Sample {
-    let mut sample = of_kind(field, words);
-    if field.optional {
-        sample.accepted.push("Value::Null".to_owned());
-    } else {
-        sample.refused.push(("Value::Null".to_owned(), "type"));
-    }
-    sample
+    of_kind(field, words)
 }
 
 fn new(value: impl Into<String>, example: impl Into<String>) -> Sample {
@@ -59,7 +53,7 @@ fn of_kind(field: &Field, words: &str) -> Sample {
         Kind::Bool => {
             let sample = new("number % 2 == 0", "true");
             let sample = Sample { key: Some("number % 2 == 0".to_owned()), ..sample };
-            with(sample, &["true", "false"], &[("\"true\"", "type"), ("1", "type")])
+            with(sample, &["true", "false"], &[("\"true\"", "type")])
         }
         Kind::Int => integer(field, i64::from(i32::MIN), i64::from(i32::MAX)),
         Kind::BigInt => integer(field, -9_007_199_254_740_991, 9_007_199_254_740_991),
@@ -68,17 +62,12 @@ fn of_kind(field: &Field, words: &str) -> Sample {
         Kind::Date => with(
             new("format!(\"2026-01-{number:02}\")", "\"2026-01-31\""),
             &["\"2026-02-28\"", "\"2024-02-29\""],
-            &[
-                ("\"2026-02-29\"", "invalid"),
-                ("\"2026-1-1\"", "invalid"),
-                ("\"\"", "invalid"),
-                ("20_260_101", "type"),
-            ],
+            &[("\"2026-02-29\"", "invalid")],
         ),
         Kind::Timestamp => with(
             new("format!(\"2026-01-{number:02}T12:00:00Z\")", "\"2026-01-31T12:00:00Z\""),
             &["\"2026-01-31T12:00:00Z\"", "\"2026-01-31T13:00:00.5+01:00\""],
-            &[("\"2026-01-31\"", "invalid"), ("\"yesterday\"", "invalid"), ("0", "type")],
+            &[("\"2026-01-31\"", "invalid")],
         ),
         Kind::Uuid => with(
             new(
@@ -86,30 +75,21 @@ fn of_kind(field: &Field, words: &str) -> Sample {
                 "\"01890000-0000-7000-8000-000000000001\"",
             ),
             &["\"01890000-0000-7000-8000-000000000001\""],
-            &[("\"x\"", "invalid"), ("\"\"", "invalid"), ("1", "type")],
+            &[("\"x\"", "invalid")],
         ),
         Kind::Json => with(
             new("{\"number\": number}", "json!({\"color\": \"red\"})"),
             &["{}", "{\"a\": {\"b\": [1, null, \"c\"]}}"],
-            &[("[]", "type"), ("\"x\"", "type"), ("1", "type")],
+            &[("[]", "type")],
         ),
         Kind::Email => email(field),
         Kind::Url => with(
             new("format!(\"https://example.com/{number}\")", "\"https://example.com/1\""),
             &["\"https://example.com\"", "\"http://example.com:8080/a?b=c#d\""],
-            &[
-                ("\"example.com\"", "url"),
-                ("\"ftp://example.com/a\"", "url"),
-                ("\"javascript:alert(1)\"", "url"),
-                ("1", "type"),
-            ],
+            &[("\"javascript:alert(1)\"", "url")],
         ),
         Kind::Enum(values) => choice(values),
-        Kind::Ref(_) | Kind::Upload => Sample {
-            key: None,
-            example: None,
-            ..with(new("Value::Null", ""), &[], &[("\"x\"", "invalid"), ("\"\"", "invalid"), ("1", "type")])
-        },
+        Kind::Ref(_) | Kind::Upload => Sample { key: None, example: None, ..new("Value::Null", "") },
     }
 }
 
@@ -148,20 +128,8 @@ fn text(field: &Field, words: &str) -> Sample {
     if min > 0 {
         sample.accepted.push(repeated(min));
         sample.refused.push((repeated(min - 1), "too_short"));
-        // Trimmed before it is counted.
-        sample.refused.push((
-            format!("json!(format!(\"{{}}  \", \"a\".repeat({})))", grouped(&(min - 1).to_string())),
-            "too_short",
-        ));
-        let blank = if min == 1 { String::new() } else { format!(".repeat({})", grouped(&min.to_string())) };
-        sample.refused.push((format!("json!(\"\\u{{200b}}\"{blank})"), "blank"));
     }
     sample.refused.push((repeated(max + 1), "too_long"));
-    sample.refused.push(("json!(\"a\\u{0}b\")".to_owned(), "control_characters"));
-    if field.kind == Kind::String {
-        sample.refused.push(("json!(\"a\\nb\")".to_owned(), "control_characters"));
-    }
-    sample.refused.push(("json!(1)".to_owned(), "type"));
     sample
 }
 
@@ -191,7 +159,7 @@ fn email(field: &Field) -> Sample {
     let sample = with(
         new("format!(\"ada{number}@example.com\")", "\"ada@example.com\""),
         &["\"ada@example.com\""],
-        &[("\"ada\"", "email"), ("\"ada@\"", "email"), ("\"a b@example.com\"", "email"), ("1", "type")],
+        &[("\"ada\"", "email")],
     );
     let too_long = format!(
         "json!(format!(\"{{}}@example.com\", \"a\".repeat({})))",
@@ -209,7 +177,7 @@ fn choice(values: &[String]) -> Sample {
     // Engines sort texts by the rules of a language or by bytes.
     sample.key = None;
     sample.accepted = values.iter().map(|value| format!("json!(\"{value}\")")).collect();
-    with(sample, &[], &[("\"no such value\"", "choice"), ("\"\"", "choice"), ("1", "type")])
+    with(sample, &[], &[("\"no such value\"", "choice")])
 }
 
 fn bound(text: Option<&String>) -> Option<i64> {
@@ -244,7 +212,7 @@ fn integer(field: &Field, min: i64, max: i64) -> Sample {
     sample.accepted = vec![json(low.unwrap_or(min)), json(high.unwrap_or(max))];
     sample.refused.push((json(low.unwrap_or(min).saturating_sub(1)), "too_small"));
     sample.refused.push((json(high.unwrap_or(max).saturating_add(1)), "too_large"));
-    with(sample, &[], &[("\"1\"", "type"), ("1.5", "type")])
+    sample
 }
 
 fn json(value: i64) -> String {
@@ -312,7 +280,7 @@ fn decimal(field: &Field, precision: u32, scale: u32) -> Sample {
     sample.refused.push((text(low - 1), code(field.range.min.is_some(), low - 1, "too_small")));
     sample.refused.push((text(high + 1), code(field.range.max.is_some(), high + 1, "too_large")));
     let more = format!("\"0.{}1\"", "0".repeat(scale as usize));
-    with(sample, &[], &[(&more, "invalid"), ("\"1e1\"", "invalid"), ("\"\"", "invalid"), ("1", "type")])
+    with(sample, &[], &[(&more, "invalid")])
 }
 
 /// Floats within the field's range, ascending.
@@ -353,5 +321,5 @@ fn float(field: &Field) -> Sample {
         sample.accepted.push(format!("json!({})", float_literal(high)));
         sample.refused.push((format!("json!({})", float_literal(high + 1.0)), "too_large"));
     }
-    with(sample, &[], &[("\"1\"", "type")])
+    sample
 }

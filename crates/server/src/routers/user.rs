@@ -1,18 +1,10 @@
 //! Accounts: one's own, and the admins' view.
 
-use std::future::ready;
-use std::sync::Arc;
-
 use actix_web::{get, patch, web};
 use auth::Auth;
-use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
-use http_kit::problem::ApiError;
-use http_kit::respond::{Paged, Resource};
-use http_kit::routes::Routes;
-use http_kit::write::{Updated, Write};
-use shared_kernel::error::USER_REQUIRED;
+use http_kit::extract::ReadPrimary;
+use http_kit::prelude::*;
 use shared_kernel::id::{UserId, UserKind};
-use shared_kernel::page::{Page, PageQuery};
 use shared_kernel::principal::Principal;
 use shared_kernel::session::{self, ReadSession};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
@@ -25,12 +17,9 @@ use crate::module::Module;
 pub static MODULE: Module = Module {
     tags: &[("users", "One's own account."), ("admin", "For admins: all accounts.")],
     routes: configure,
-    problems: user::error::PROBLEMS,
+    problems: UserError::PROBLEMS,
     resources: service::RESOURCES,
-    start: |wiring| {
-        wiring.state(Arc::new(Users));
-        Box::pin(ready(Ok(())))
-    },
+    start: |wiring| wiring.starts(Users),
     ..Module::EMPTY
 };
 
@@ -44,15 +33,11 @@ fn configure(routes: &mut Routes<'_, '_>) {
 ///
 /// One's own account.
 #[utoipa::path(tag = "users", operation_id = "getMe",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    params(IfNoneMatch), responses(Resource<User>),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
         USER_REQUIRED,
-    ]))),
-    responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 304, description = "The client has it."),
-    ))]
+    ]))))]
 #[get("/api/v1/users/me")]
 async fn get_me(
     users: web::Data<Users>,
@@ -81,17 +66,14 @@ async fn read(
 ///
 /// Changes one's own account. The e-mail address stays: a new one would have to be verified first.
 #[utoipa::path(tag = "users", operation_id = "updateMe",
-    params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
+    params(IfMatch), responses(Updated<User>),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
         UserError::USERNAME_TAKEN,
         UserError::PHONE_TAKEN,
         USER_REQUIRED,
-    ]))),
-    responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-    ))]
+    ]))))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
     users: web::Data<Users>,
@@ -108,17 +90,7 @@ async fn update_me(
 ///
 /// An account: one's own, or any for an admin. Anybody else's is not there.
 #[utoipa::path(tag = "users", operation_id = "getUser",
-    params(
-        ("user_id" = UserId, Path, description = "The account."),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
-    ),
-    extensions(("x-problems" = json!([
-        UserError::NOT_FOUND,
-    ]))),
-    responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 304, description = "The client has it."),
-    ))]
+    params(PathId<UserKind>, IfNoneMatch), responses(Resource<User>))]
 #[get("/api/v1/users/{user_id}")]
 async fn get_user(
     users: web::Data<Users>,
@@ -135,9 +107,7 @@ async fn get_user(
 /// All accounts, filtered and in pages.
 #[utoipa::path(tag = "admin", operation_id = "adminListUsers",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
-    params(UserFilter, PageQuery),
-    responses((status = 200, description = "A page of accounts.", body = Page<User>,
-        headers(("Link" = String, description = "The next page.")))))]
+    params(UserFilter, PageQuery), responses(Paged<User>))]
 #[get("/api/v1/admin/users")]
 async fn list_users(
     users: web::Data<Users>,
@@ -153,18 +123,12 @@ async fn list_users(
 /// Changes an account. Suspending bars its sessions at once, for as long as it lasts. The last admin cannot be demoted or suspended.
 #[utoipa::path(tag = "admin", operation_id = "adminUpdateUser",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
-    params(
-        ("user_id" = UserId, Path, description = "The account."),
-        ("If-Match" = Option<String>, Header, description = "Change only this version."),
-    ),
+    params(PathId<UserKind>, IfMatch), responses(Updated<User>),
     request_body(content = AdminUpdateUser, example = json!({"status": "suspended"})),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
         UserError::LAST_ADMIN,
-    ]))),
-    responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-    ))]
+    ]))))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(
     users: web::Data<Users>,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
-use sea_orm::{ColIdx, DbErr, QueryResult, TryGetError, TryGetable, Value};
+use sea_orm::{ActiveValue, ColIdx, DbErr, QueryResult, TryGetError, TryGetable, Value};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,6 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::decimal::plain_zero;
 use crate::error::Invalid;
+use crate::patch::{Patch, set_if_some};
 
 /// A JSON object with any fields: settings, metadata.
 ///
@@ -53,6 +54,32 @@ impl JsonObject {
             return Err(Invalid::field(pointer, "too_long", message));
         }
         Ok(self)
+    }
+
+    /// What a `PATCH` makes of a column that has this object: the object [merged](Self::patched) with what came, if anything did.
+    ///
+    /// # Errors
+    ///
+    /// As [`patched`](Self::patched).
+    pub fn merged(self, patch: Option<Self>, pointer: &str) -> Result<ActiveValue<Self>, Invalid> {
+        Ok(set_if_some(patch.map(|patch| self.patched(patch, pointer)).transpose()?))
+    }
+
+    /// The same of a column that may be empty: `null` clears it.
+    ///
+    /// # Errors
+    ///
+    /// As [`patched`](Self::patched).
+    pub fn merged_or_cleared(
+        current: Option<Self>,
+        patch: Patch<Self>,
+        pointer: &str,
+    ) -> Result<ActiveValue<Option<Self>>, Invalid> {
+        let patch = match patch {
+            Patch::Set(patch) => Patch::Set(current.unwrap_or_default().patched(patch, pointer)?),
+            other => other,
+        };
+        Ok(patch.into_active())
     }
 
     /// Changes it as a merge patch says (RFC 7396, section 2): `null` removes a field, an object is merged into what is there,

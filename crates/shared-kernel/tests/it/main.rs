@@ -21,6 +21,7 @@ mod replicas;
 mod repository;
 mod scoped;
 mod sessions;
+mod trees;
 mod types;
 mod unreachable;
 mod worst;

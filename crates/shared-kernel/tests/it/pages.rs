@@ -230,6 +230,7 @@ async fn a_cursor_of_one_list_is_none_of_another() {
             #[sea_orm(primary_key, auto_increment = false)]
             pub id: UserId,
             pub version: i64,
+            pub created_at: Timestamp,
             pub updated_at: Timestamp,
             pub deleted_at: Option<Timestamp>,
         }

@@ -578,9 +578,21 @@ fn a_variant_by_hand_and_a_unique_field_go_together() {
         ),
         "{router}"
     );
-    let without = |base: &str| base.replacen("    \"title\",\n", "", 1);
-    let changes = merged("crates/post/tests/it/changes.rs", &without, [&two, &three]);
-    assert!(changes.contains("const FIELDS: &[&str] = &[\n    \"slug\",\n    \"isbn\",\n];\n"), "{changes}");
+    let own = "        Field::required(\"title\", |number| json!(format!(\"Title {number}\")))\n";
+    let without = |base: &str| {
+        let start = base.find(own).unwrap();
+        let end = start + base[start..].find("        Field::optional(").unwrap();
+        format!("{}{}", &base[..start], &base[end..])
+    };
+    let resource = merged("crates/post/tests/it/resource.rs", &without, [&two, &three]);
+    let kept = ["\"slug\"", "\"isbn\""].map(|name| resource.contains(name));
+    assert_eq!((kept, resource.contains("\"title\"")), ([true, true], false), "{resource}");
+    // And of a column that is not shown any more.
+    let hidden = |base: &str| {
+        base.replacen("    pub title: String,\n", "    #[shown(skip)]\n    pub title: String,\n", 1)
+    };
+    let model = merged("crates/post/src/model.rs", &hidden, [&two, &three]);
+    assert!(model.contains("#[shown(skip)]") && model.contains("pub isbn: Option<String>"), "{model}");
 }
 
 #[test]

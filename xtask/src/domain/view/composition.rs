@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::wording::{list, type_of, words, words_of_plural};
+use super::wording::{list, service_type, type_of, words, words_of_plural};
 use super::{House, View, view};
 use crate::domain::composition::Composition;
 use crate::domain::spec::{Kind, Spec};
@@ -29,8 +29,12 @@ struct Target {
     name: String,
     #[serde(rename = "Type")]
     type_name: String,
+    #[serde(rename = "Service")]
+    service: String,
+    plural: String,
     prefix: String,
     words: String,
+    many: String,
     public_read: bool,
     has_uploads: bool,
 }
@@ -55,7 +59,10 @@ fn target(spec: &Spec) -> Target {
     Target {
         name: spec.name.clone(),
         type_name: type_of(&spec.name),
+        service: service_type(spec),
+        plural: spec.plural.clone(),
         prefix: spec.prefix.clone(),
+        many: words_of_plural(spec),
         words: words(&spec.name),
         public_read: spec.public_read,
         has_uploads: spec.fields.iter().any(|field| field.kind == Kind::Upload),

@@ -6,7 +6,7 @@ use super::House;
 use super::reference::{ReferenceView, reference};
 use super::schema::{floating, grouped, literal, longest, shortest};
 use super::table::{Check, Normalized, Taken, check, definition, normalized, taken};
-use super::typed::{Typed, create, model, out, stored_type, update};
+use super::typed::{Typed, create, model, out, stored_type};
 use super::wording::{article, ident, list, type_of, words};
 use crate::domain::samples::{self, Sample};
 use crate::domain::spec::{Field, Kind, Spec};
@@ -31,7 +31,6 @@ pub(super) struct FieldView {
     pub(super) default: Option<String>,
     model: Typed,
     create: Typed,
-    update: Typed,
     out: Typed,
     /// What the service writes for a new row, and for a changed one.
     created: String,
@@ -76,7 +75,6 @@ pub(super) fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView
         default: field.default.clone(),
         model: model(spec, field),
         create: create(spec, field, &sample),
-        update: update(spec, field, &sample),
         out: out(spec, field, &sample),
         created: created(field),
         changed: changed(field),
@@ -106,7 +104,7 @@ fn doc(field: &Field) -> String {
     match &field.kind {
         Kind::Bool => format!("Whether it is {words}."),
         Kind::Ref(_) if field.owner => "Whose it is.".to_owned(),
-        Kind::Ref(domain) => {
+        Kind::Ref(domain) if self::words(domain) != words => {
             format!("The {words}: {} {}{absent}.", article(&self::words(domain)), self::words(domain))
         }
         Kind::Upload => format!("The {words}: a completed upload of one's own{absent}."),
@@ -159,10 +157,10 @@ fn changed(field: &Field) -> String {
     };
     match (&field.kind, field.optional) {
         (Kind::Json, true) => {
-            format!("merged_or_cleared(current.{column}, {own}, \"/{}\")?.into_active()", field.column())
+            format!("JsonObject::merged_or_cleared(current.{column}, {own}, \"/{}\")?", field.column())
         }
         (Kind::Json, false) => {
-            format!("set_if_some(merged(current.{column}, {own}, \"/{}\")?)", field.column())
+            format!("current.{column}.merged({own}, \"/{}\")?", field.column())
         }
         (_, true) => format!("{converted}.into_active()"),
         (_, false) => format!("set_if_some({converted})"),

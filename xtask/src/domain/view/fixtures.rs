@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::House;
 use super::field::FieldView;
-use super::wording::{article, capital_article, route, words};
+use super::wording::{article, route, words};
 use crate::domain::samples;
 use crate::domain::spec::{Field, Kind, Spec};
 
@@ -14,26 +14,14 @@ use crate::domain::spec::{Field, Kind, Spec};
 pub(super) struct Tests {
     /// How many rows differ from each other in every unique field.
     rows: usize,
-    /// The crate's own bodies choose values by number; so do those of the black-box tests.
-    picks: bool,
-    picks_remote: bool,
-    /// Rows of other tables are counted.
-    counts: bool,
-    /// Bodies refer to rows that have to be there first.
-    refers: bool,
-    needs_user: bool,
-    needs_upload: bool,
-    needs_self: bool,
-    /// Some field has a default.
-    defaults: bool,
-    /// A unique field is an optional reference.
-    unique_targets: bool,
+    /// The crate's own tests make rows of other tables: of uploads, or of other domains.
+    elsewhere_made: bool,
+    refers_to_upload: bool,
+    makes_uploads: bool,
     /// Every unique field is a reference, so that bodies never collide by themselves.
     unique_only_references: bool,
     body_asks: bool,
     body_asks_account: bool,
-    /// The tables of other domains that it refers to.
-    elsewhere: Vec<String>,
     /// The tables whose rows the crate's own tests make.
     targets: Vec<Target>,
     /// The domains whose rows the black-box tests make over HTTP.
@@ -46,9 +34,8 @@ struct Target {
     name: String,
     table: String,
     prefix: String,
-    words: String,
-    #[serde(rename = "A")]
-    a_capital: &'static str,
+    /// The domain refers to it itself.
+    direct: bool,
     /// Its values differ by a number.
     numbered: bool,
     /// Columns and values.
@@ -127,25 +114,10 @@ pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
             !field.optional && to.is_some() && (domain.is_none() || to == domain)
         })
     };
-    let refers_to = |domain: &str| needed(spec).iter().any(|name| name == domain);
-    let all_need = |domain: &str| {
-        refers_to(domain)
-            || closure
-                .iter()
-                .filter_map(|name| house.get(name))
-                .any(|target| required_needs(target).iter().any(|name| name == domain))
-    };
     let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(house.get(name)?))).collect();
-    let targets: Vec<Target> = closure.iter().filter_map(|name| Some(target(house.get(name)?))).collect();
-    let has_pick = |members: &[(String, String)]| members.iter().any(|(_, value)| value.contains("pick("));
-    let own_picks = settable().any(|field| field.sample.value.contains("pick("));
-    let mut elsewhere: Vec<String> = needed(spec)
-        .iter()
-        .map(|name| house.get(name).map_or_else(|| format!("{name}s"), |target| target.plural.clone()))
-        .collect();
-    if fields.iter().any(|field| field.owner) && !elsewhere.iter().any(|table| table == "users") {
-        elsewhere.push("users".to_owned());
-    }
+    let targets: Vec<Target> =
+        closure.iter().filter_map(|name| Some(target(house.get(name)?, &needed(spec)))).collect();
+    let refers_to_upload = needed(spec).iter().any(|name| name == "upload");
     let uniques = || settable().filter(|field| field.unique);
     Tests {
         rows: spec
@@ -156,33 +128,25 @@ pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
             .min()
             .unwrap_or(5)
             .min(5),
-        picks: own_picks || targets.iter().any(|target| has_pick(&target.members)),
-        picks_remote: own_picks || remote.iter().any(|remote| has_pick(&remote.members)),
-        counts: targets.iter().any(|target| target.numbered),
-        refers: required(None),
-        needs_user: all_need("user"),
-        needs_upload: all_need("upload"),
-        needs_self: fields
-            .iter()
-            .any(|field| field.reference.as_ref().is_some_and(|reference| reference.is_self)),
-        defaults: settable().any(|field| field.default.is_some()),
-        unique_targets: uniques().any(|field| field.optional && field.reference.is_some()),
+        elsewhere_made: refers_to_upload || !targets.is_empty(),
+        refers_to_upload,
+        makes_uploads: refers_to_upload
+            || targets.iter().any(|target| target.needs.iter().any(|need| need.name == "upload")),
         unique_only_references: uniques().all(|field| field.reference.is_some()),
         body_asks: required(None),
         body_asks_account: settable().any(|field| {
             !field.optional && field.reference.as_ref().is_some_and(|reference| reference.domain != "user")
         }),
-        elsewhere,
         targets,
         remote,
     }
 }
 
-fn target(spec: &Spec) -> Target {
+fn target(spec: &Spec, direct: &[String]) -> Target {
     let mut members = Vec::new();
     for field in spec.fields.iter().filter(|field| !field.optional) {
         let value = match &field.kind {
-            Kind::Ref(_) if field.owner => "self.ada.user()".to_owned(),
+            Kind::Ref(_) if field.owner => "world.ada.user()".to_owned(),
             Kind::Ref(domain) => domain.clone(),
             Kind::Upload => "upload".to_owned(),
             _ => samples::sample(field, &words(&field.name)).value,
@@ -190,12 +154,10 @@ fn target(spec: &Spec) -> Target {
         members.push((field.column(), value.clone()));
         members.extend(field.normalized_column().map(|shadow| (shadow, value)));
     }
-    let name = words(&spec.name);
     Target {
+        direct: direct.contains(&spec.name),
         table: spec.plural.clone(),
         prefix: spec.prefix.clone(),
-        a_capital: capital_article(&name),
-        words: name,
         numbered: members.iter().any(|(_, value)| value.contains("number")),
         members,
         needs: required_needs(spec).into_iter().map(|name| Need { name }).collect(),

@@ -3,12 +3,10 @@
 use serde::Serialize;
 
 use super::field::FieldView;
-use super::reference::ReferenceView;
 use super::schema::has_rule;
 use super::typed::filter_type;
-use super::wording::{ident, type_of, words, words_of_plural};
+use super::wording::{ident, type_of, words_of_plural};
 use crate::domain::names;
-use crate::domain::samples::Sample;
 use crate::domain::spec::{Field, Kind, Spec};
 
 #[derive(Serialize)]
@@ -21,27 +19,18 @@ pub(super) struct Filter {
     type_name: String,
     attributes: Vec<String>,
     condition: String,
-    /// `eq`, `min`, `max`, `after`, `before`.
-    operator: &'static str,
-    /// `operator` in Rust.
+    /// The same as the tests name it.
     comparison: &'static str,
-    column: String,
-    unique: bool,
-    reference: Option<ReferenceView>,
-    sample: Sample,
 }
 
 #[derive(Serialize)]
 pub(super) struct OrderView {
     name: String,
     field: String,
-    variant: String,
-    doc: String,
     method: &'static str,
     column: String,
     direction: &'static str,
     descending: bool,
-    sample: Sample,
 }
 
 pub(super) fn search_columns(spec: &Spec) -> Vec<String> {
@@ -115,28 +104,22 @@ fn filter(
         doc,
         type_name,
         condition,
-        operator,
         comparison: match operator {
-            "min" => ">=",
-            "max" => "<=",
-            "after" => ">",
-            "before" => "<",
-            _ => "==",
+            "min" => "AtLeast",
+            "max" => "AtMost",
+            "after" => "After",
+            "before" => "Before",
+            _ => "Equal",
         },
-        column: view.column.clone(),
-        unique: view.unique,
-        reference: view.reference.clone(),
-        sample: view.sample.clone(),
     }
 }
 
 fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
     let rename = names::is_keyword(name).then(|| format!("#[serde(rename = \"{name}\")]"));
-    let rule = if has_rule(field) { "#[garde(dive)]" } else { "#[garde(skip)]" };
     // What utoipa is told of parameters it does not register, so a reference to the type would lead nowhere.
     let is_inline = has_rule(field) || matches!(field.kind, Kind::Enum(_));
     let shown = is_inline.then(|| "#[param(inline)]".to_owned());
-    rename.into_iter().chain([rule.to_owned()]).chain(shown).collect()
+    rename.into_iter().chain(shown).collect()
 }
 
 pub(super) fn orders(spec: &Spec, views: &[FieldView]) -> Vec<OrderView> {
@@ -146,22 +129,15 @@ pub(super) fn orders(spec: &Spec, views: &[FieldView]) -> Vec<OrderView> {
 
 fn order(field: &Field, view: &FieldView, descending: bool) -> OrderView {
     let column = field.column();
-    let camel = type_of(&column);
-    // `Newest` and `Oldest` are there already.
-    let camel =
-        if ["Newest", "Oldest", "Self"].contains(&camel.as_str()) { format!("By{camel}") } else { camel };
-    let (sign, suffix, order) = if descending { ("-", "Descending", ", backwards") } else { ("", "", "") };
+    let (sign, direction) = if descending { ("-", "Descending") } else { ("", "Ascending") };
     let stored =
         view.normalized.as_ref().map_or_else(|| view.variant.clone(), |shadow| shadow.variant.clone());
     OrderView {
         name: format!("{sign}{column}"),
         field: field.name.clone(),
-        variant: format!("{camel}{suffix}"),
-        doc: format!("By {}{order}.", words(&field.name)),
         method: if field.optional { "by_nullable" } else { "by" },
         column: if stored == "Self" { "SelfColumn".to_owned() } else { stored },
-        direction: if descending { "Descending" } else { "Ascending" },
+        direction,
         descending,
-        sample: view.sample.clone(),
     }
 }

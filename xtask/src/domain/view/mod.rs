@@ -25,7 +25,7 @@ use self::list::{Filter, OrderView, filters, orders, search_columns};
 use self::reference::{Foreign, foreign};
 use self::table::{Check, Index, checks, indexes};
 use self::typed::{Choice, choices};
-use self::wording::{article, capital_article, list, rows_type, type_of, words, words_of_plural};
+use self::wording::{article, capital_article, list, service_type, type_of, words, words_of_plural};
 use super::names::capitalized;
 use super::spec::{Field, Kind, Spec};
 
@@ -51,6 +51,9 @@ pub(crate) struct View {
     type_name: String,
     #[serde(rename = "Types")]
     type_plural: String,
+    /// The struct whose methods are the operations.
+    #[serde(rename = "Service")]
+    service: String,
     /// The repository.
     #[serde(rename = "Rows")]
     rows: String,
@@ -82,7 +85,6 @@ pub(crate) struct View {
     search_columns: Vec<String>,
     selects: bool,
     reads_own: bool,
-    create_actor: bool,
     has_refs: bool,
     has_uploads: bool,
     /// Somebody who may do everything has to be an admin.
@@ -90,8 +92,8 @@ pub(crate) struct View {
     who_reads: String,
     who_writes: String,
     who_changes: String,
-    merges_required: bool,
-    merges_optional: bool,
+    has_json: bool,
+    only_json: bool,
     eq: bool,
     many_flags: bool,
     has_uuid: bool,
@@ -130,7 +132,6 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
     let has = |kind: &str| fields.iter().any(|field| field.kind == kind);
     let refers =
         spec.fields.iter().any(|field| matches!(field.kind, Kind::Ref(_) | Kind::Upload) && !field.owner);
-    let json = |optional| settable.iter().any(|field| field.kind == "json" && field.optional == optional);
     let flags = spec.fields.iter().filter(|field| field.kind == Kind::Bool && !field.optional).count();
     let words = words(&spec.name);
     let many = words_of_plural(spec);
@@ -143,7 +144,8 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         prefix: spec.prefix.clone(),
         type_name: type_of(&spec.name),
         type_plural: type_of(&spec.plural),
-        rows: rows_type(spec),
+        service: service_type(spec),
+        rows: format!("{}Rows", type_of(&spec.name)),
         a: article(&words),
         a_capital: capital_article(&words),
         many_capital: capitalized(&many),
@@ -170,15 +172,14 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         selects: !filters.is_empty() || !search_columns.is_empty(),
         search_columns,
         reads_own: owner.is_some() && !spec.public_read,
-        create_actor: owner.is_some() || refers,
         has_refs: refers,
         has_uploads: has("upload"),
         needs_admin: needs_admin(spec, house),
         who_reads: who_reads(spec),
         who_writes: who_writes(spec).to_owned(),
         who_changes: spec.owner().map_or_else(|| who_writes(spec).to_owned(), |_| "its owner".to_owned()),
-        merges_required: json(false),
-        merges_optional: json(true),
+        has_json: has("json"),
+        only_json: settable.iter().all(|field| field.kind == "json"),
         eq: !has("float"),
         many_flags: flags > 3,
         has_uuid: has("uuid"),

@@ -102,13 +102,10 @@ pub(super) fn schema(field: &Field, sample: &Sample) -> Vec<String> {
     parts
 }
 
-pub(super) fn garde(field: &Field, inner: bool) -> String {
-    match rules(field) {
-        Some(rules) if inner => format!("#[garde(inner({rules}))]"),
-        Some(rules) => format!("#[garde({rules})]"),
-        None if has_rule(field) => "#[garde(dive)]".to_owned(),
-        None => "#[garde(skip)]".to_owned(),
-    }
+/// The rule of garde, where the type of the field does not have it.
+pub(super) fn garde(field: &Field, inner: bool) -> Option<String> {
+    let rules = rules(field)?;
+    Some(if inner { format!("#[garde(inner({rules}))]") } else { format!("#[garde({rules})]") })
 }
 
 fn renamed(field: &Field) -> Option<String> {

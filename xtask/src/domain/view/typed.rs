@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::field::default_fn;
 use super::schema::{attribute, garde, grouped, literal, longest, schema, serde_attribute, shortest};
-use super::wording::{article, ident, type_of, words};
+use super::wording::{article, type_of, words};
 use crate::domain::names;
 use crate::domain::samples::Sample;
 use crate::domain::spec::{Field, Kind, Spec};
@@ -14,7 +14,6 @@ pub(super) struct Typed {
     #[serde(rename = "type")]
     type_name: String,
     attributes: Vec<String>,
-    value: String,
 }
 
 #[derive(Serialize)]
@@ -110,11 +109,11 @@ pub(super) fn model(spec: &Spec, field: &Field) -> Typed {
         let name = if column == "self" { ", enum_name = \"SelfColumn\"" } else { "" };
         attributes.push(format!("#[sea_orm(column_name = \"{column}\"{name})]"));
     }
-    Typed { type_name: optional(stored_type(spec, field), field.optional), attributes, value: String::new() }
+    Typed { type_name: optional(stored_type(spec, field), field.optional), attributes }
 }
 
 pub(super) fn create(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
-    let mut attributes = vec![garde(field, field.optional)];
+    let mut attributes: Vec<String> = garde(field, field.optional).into_iter().collect();
     let default = match (&field.default, default_fn(field)) {
         (None, _) => None,
         (Some(_), None) => Some("default".to_owned()),
@@ -126,25 +125,7 @@ pub(super) fn create(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
         parts.insert(0, format!("required = false, default = {}", literal(field, default)));
     }
     attributes.extend(attribute("schema", &parts));
-    Typed { type_name: optional(body_type(spec, field), field.optional), attributes, value: String::new() }
-}
-
-pub(super) fn update(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
-    let body = body_type(spec, field);
-    let mut attributes = Vec::new();
-    let mut parts = schema(field, sample);
-    let type_name = if field.optional {
-        attributes.extend(serde_attribute(field, &["default"]));
-        parts.insert(0, format!("value_type = Option<{body}>"));
-        format!("Patch<{body}>")
-    } else {
-        attributes.extend(serde_attribute(field, &["default", "deserialize_with = \"patch::required\""]));
-        parts.insert(0, "nullable = false".to_owned());
-        format!("Option<{body}>")
-    };
-    attributes.push(garde(field, true));
-    attributes.extend(attribute("schema", &parts));
-    Typed { type_name, attributes, value: String::new() }
+    Typed { type_name: optional(body_type(spec, field), field.optional), attributes }
 }
 
 pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
@@ -153,18 +134,11 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     if field.optional {
         parts.push("required".to_owned());
     }
-    let own = format!("row.{}", ident(&field.column()));
-    let mut value = own.clone();
     match &field.kind {
         Kind::Upload => {
             type_name = "String".into();
             parts.push("format = Uri".to_owned());
             example = Some("\"https://files.example.com/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
-            value = if field.optional {
-                format!("{own}.and_then(|id| urls.get(&id).cloned())")
-            } else {
-                format!("urls.get(&{own}).cloned()")
-            };
         }
         // In quotes, or it would pass for the type of that name and keep its import.
         Kind::Email => parts.push("format = \"email\"".to_owned()),
@@ -176,16 +150,18 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     if field.kind == Kind::Upload && !field.optional {
         parts.insert(0, "required".to_owned());
     }
-    parts.extend(example.map(|example| format!("examples({example})")));
+    // What a flag or a choice looks like, its type says.
+    let is_told = matches!(field.kind, Kind::Bool | Kind::Enum(_));
+    parts.extend(example.filter(|_| !is_told).map(|example| format!("examples({example})")));
     let mut attributes: Vec<String> = serde_attribute(field, &[]).into_iter().collect();
     attributes.extend(attribute("schema", &parts));
-    Typed { type_name: optional(type_name, may_be_null), attributes, value }
+    Typed { type_name: optional(type_name, may_be_null), attributes }
 }
 
 /// The name of the type of an enum; it gives way to the types that every domain has.
 fn choice_type(spec: &Spec, field: &Field) -> String {
     let plain = format!("{}{}", type_of(&spec.name), type_of(&field.name));
-    let taken = ["Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted", "Rows"];
+    let taken = ["Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted", "Rows", "Service"];
     if taken.contains(&type_of(&field.name).as_str()) { format!("{plain}Choice") } else { plain }
 }
 

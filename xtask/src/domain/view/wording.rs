@@ -40,10 +40,10 @@ pub(super) fn list(words: &[String], and: &str) -> String {
     }
 }
 
-/// The repository is called by the plural; where that is the singular too, by what it is.
-pub(super) fn rows_type(spec: &Spec) -> String {
+/// The struct with the operations is called by the plural; where that is the singular too, by what it is.
+pub(super) fn service_type(spec: &Spec) -> String {
     let plural = type_of(&spec.plural);
-    if plural == type_of(&spec.name) { format!("{plural}Rows") } else { plural }
+    if plural == type_of(&spec.name) { format!("{plural}Service") } else { plural }
 }
 
 /// A field that is called like a keyword gets an underscore at its end.

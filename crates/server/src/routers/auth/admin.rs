@@ -141,18 +141,16 @@ async fn create_admin(
     let reader = databases.read_primary();
     let account = match (&admin.account, email) {
         (Named::Id(id), _) => AdminAccount::Existing(*id),
-        (Named::Email(_), Some(email)) => {
-            match Users.find_by_identifier(&reader, email.as_str()).await? {
-                Some(user) if password.is_none() => AdminAccount::Existing(confirmed(&reader, &user).await?),
-                Some(user) => AdminAccount::Existing(user.id),
-                None if password.is_none() => {
-                    return Err(CommandError::message(format!(
-                        "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
-                    )));
-                }
-                None => AdminAccount::New { email, name },
+        (Named::Email(_), Some(email)) => match Users.find_by_identifier(&reader, email.as_str()).await? {
+            Some(user) if password.is_none() => AdminAccount::Existing(confirmed(&reader, &user).await?),
+            Some(user) => AdminAccount::Existing(user.id),
+            None if password.is_none() => {
+                return Err(CommandError::message(format!(
+                    "nobody has signed up as {email} yet: sign up first, or give a password with --password-stdin"
+                )));
             }
-        }
+            None => AdminAccount::New { email, name },
+        },
         (Named::Email(_), None) => return Err(CommandError::message("no account is named")),
     };
     let what = match (&account, &password) {

@@ -1,0 +1,497 @@
+//! What every resource promises, asked of its service: on a real database, with the real migrations, through its public face.
+//!
+//! A domain's tests describe it once, by implementing [`Resource`]: its operations, who may do what, and a table of its [fields](Field).
+//! Each function here is one test. What is only this domain's stands beside them as tests of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use garde::Validate;
+use sea_orm_migration::MigratorTrait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::field::Presence;
+pub use super::field::{Comparison, Field, pick};
+use super::{FixedClock, TestDatabase, as_admin, events};
+use crate::error::{DomainError, Invalid};
+use crate::event::{Created, Deleted, Updated};
+use crate::id::{Id, IdKind};
+use crate::json::{JsonError, parse};
+use crate::page::{Page, PageRequest};
+use crate::principal::Principal;
+use crate::reference;
+use crate::repository::{Precondition, Representation, Revision};
+use crate::resource::Resource as Table;
+use crate::session::{ReadPrimary, SessionError, WriteSession};
+
+mod lists;
+mod references;
+mod uniqueness;
+
+pub use self::lists::is_listed;
+pub use self::references::keeps_references;
+pub use self::uniqueness::is_unique;
+
+/// Who may do what with the rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access {
+    /// The field of answers with the owner's id, where rows have an owner.
+    pub owner: Option<&'static str>,
+    /// Everyone may read.
+    pub public_read: bool,
+    /// Only admins may do what is not public.
+    pub admin_only: bool,
+}
+
+/// A resource, as the tests of its crate see it.
+pub trait Resource: Send + Sync + Sized + 'static {
+    /// The migrations of the product.
+    type Migrator: MigratorTrait;
+    /// The kind of its ids.
+    type Kind: IdKind;
+    /// The body that makes one.
+    type Create: DeserializeOwned + Validate<Context = ()> + Send;
+    /// The body that changes one.
+    type Update: DeserializeOwned + Validate<Context = ()> + Send;
+    /// Which of a list are wanted, and in which order.
+    type Filter: DeserializeOwned + Validate<Context = ()> + Send + Sync;
+    /// What the API shows of one.
+    type Shown: Serialize + Representation + Send;
+    /// How operations fail.
+    type Error: DomainError + From<SessionError> + Send;
+
+    /// Its table, first, and any others of its domain.
+    const TABLES: &'static [Table];
+    /// Who may do what.
+    const ACCESS: Access;
+    /// Whether its repository emits events.
+    const EVENTS: bool = true;
+    /// Number of rows that differ from each other in everything that is unique, 5 at most.
+    const ROWS: i64 = 5;
+
+    /// The service.
+    fn new() -> Self;
+
+    /// The fields of its bodies.
+    fn fields() -> &'static [Field];
+
+    /// A row of another domain's table that one can refer to; its id.
+    fn target(_world: &World<Self>, table: &str) -> impl Future<Output = String> + Send {
+        let table = table.to_owned();
+        async move { panic!("the tests know no row of {table} to refer to") }
+    }
+
+    /// The operation.
+    fn create(
+        &self,
+        db: &WriteSession,
+        principal: &Principal,
+        new: Self::Create,
+    ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
+
+    /// The operation.
+    fn get(
+        &self,
+        db: &ReadPrimary,
+        principal: &Principal,
+        id: Id<Self::Kind>,
+    ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
+
+    /// The operation.
+    fn list(
+        &self,
+        db: &ReadPrimary,
+        principal: &Principal,
+        filter: &Self::Filter,
+        request: &PageRequest,
+    ) -> impl Future<Output = Result<Page<Self::Shown>, Self::Error>> + Send;
+
+    /// The operation.
+    fn update(
+        &self,
+        db: &WriteSession,
+        principal: &Principal,
+        id: Id<Self::Kind>,
+        precondition: &Precondition,
+        changes: Self::Update,
+    ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
+
+    /// The operation.
+    fn delete(
+        &self,
+        db: &WriteSession,
+        principal: &Principal,
+        id: Id<Self::Kind>,
+        precondition: &Precondition,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// What a client is told of an error: its code, and each field with its code.
+pub type Refusal = (&'static str, Vec<(String, String)>);
+
+/// One that is shown, with its version.
+pub type Item = (Value, i64);
+
+/// A database of its own, and somebody who may do everything with the rows.
+pub struct World<R> {
+    /// The database; its clock stands still.
+    pub database: TestDatabase,
+    /// Whoever may do everything.
+    pub ada: Principal,
+    /// The service.
+    pub service: R,
+    counted: AtomicI64,
+}
+
+impl<R: Resource> World<R> {
+    /// An empty one.
+    pub async fn new() -> Self {
+        let clock = Arc::new(FixedClock::at_system_time());
+        let fields = R::fields();
+        let elsewhere = fields.iter().filter_map(|field| field.target).map(|target| target.table);
+        let mut elsewhere: Vec<Table> = elsewhere.chain(["users"]).map(Table::visible_to_all).collect();
+        elsewhere.retain(|table| R::TABLES.iter().all(|own| own.table != table.table));
+        elsewhere.dedup_by_key(|table| table.table);
+        let resources = R::TABLES.iter().chain(&elsewhere).collect();
+        let database = TestDatabase::with_resources::<R::Migrator>(clock, resources).await;
+        let user = database.user().await;
+        let ada = if R::ACCESS.admin_only { as_admin(&user) } else { user };
+        Self { database, ada, service: R::new(), counted: AtomicI64::new(0) }
+    }
+
+    /// 1 to 25, and a different one each time until they start again.
+    pub fn number(&self) -> i64 {
+        self.counted.fetch_add(1, Ordering::Relaxed) % 25 + 1
+    }
+
+    /// A body that is right: what it has to refer to is there, and nothing else refers to it.
+    pub async fn body(&self, number: i64) -> Value {
+        let mut body = shape::<R>(number);
+        for field in R::fields().iter().filter(|field| !field.is_optional()) {
+            if let Some(target) = field.target {
+                body[field.name] = self.target(target.table).await.into();
+            }
+        }
+        body
+    }
+
+    /// The id of a row of that table to refer to.
+    pub async fn target(&self, table: &str) -> String {
+        if table == "users" {
+            self.database.user().await.require_user().map_or_else(|_| String::new(), |user| user.to_string())
+        } else if table == R::TABLES[0].table {
+            text(&Box::pin(self.create(R::ROWS)).await.0["id"])
+        } else {
+            R::target(self, table).await
+        }
+    }
+
+    /// Makes one for a principal.
+    pub async fn try_create(&self, principal: &Principal, body: &Value) -> Result<Item, Refusal> {
+        let db = self.database.write();
+        let shown = self.service.create(&db, principal, parsed(body)).await.map_err(|error| told(&error))?;
+        Ok(item(&committed::<R, _>(db, shown).await?))
+    }
+
+    /// Makes one for Ada.
+    pub async fn create_from(&self, body: &Value) -> Item {
+        self.try_create(&self.ada, body).await.unwrap_or_else(|refusal| panic!("{body}: {refusal:?}"))
+    }
+
+    /// Makes the one of that number for Ada.
+    pub async fn create(&self, number: i64) -> Item {
+        self.create_from(&self.body(number).await).await
+    }
+
+    /// Reads one.
+    pub async fn get(&self, principal: &Principal, id: &Value) -> Result<Item, Refusal> {
+        let shown = self.service.get(&self.database.read_primary(), principal, id_of(id)).await;
+        shown.map(|shown| item(&shown)).map_err(|error| told(&error))
+    }
+
+    /// Changes one.
+    pub async fn try_update(
+        &self,
+        principal: &Principal,
+        id: &Value,
+        precondition: &Precondition,
+        body: &Value,
+    ) -> Result<Item, Refusal> {
+        let db = self.database.write();
+        let changed = self.service.update(&db, principal, id_of(id), precondition, parsed(body)).await;
+        let shown = changed.map_err(|error| told(&error))?;
+        Ok(item(&committed::<R, _>(db, shown).await?))
+    }
+
+    /// Changes one of Ada's.
+    pub async fn update(&self, id: &Value, body: &Value) -> Item {
+        let changed = self.try_update(&self.ada, id, &Precondition::None, body).await;
+        changed.unwrap_or_else(|refusal| panic!("{body}: {refusal:?}"))
+    }
+
+    /// Deletes one.
+    pub async fn delete(&self, principal: &Principal, id: &Value) -> Result<(), Refusal> {
+        let db = self.database.write();
+        let deleted = self.service.delete(&db, principal, id_of(id), &Precondition::None).await;
+        deleted.map_err(|error| told(&error))?;
+        committed::<R, _>(db, ()).await
+    }
+
+    /// A page, for a principal; `query` are the filters and the order.
+    pub async fn list(&self, principal: &Principal, query: &Value, request: &PageRequest) -> Page<Value> {
+        let filter: R::Filter =
+            serde_json::from_value(query.clone()).unwrap_or_else(|error| panic!("{query}: {error}"));
+        crate::json::validate(&filter).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let page = self.service.list(&self.database.read_primary(), principal, &filter, request).await;
+        page.unwrap_or_else(|error| panic!("{query}: {:?}", told(&error))).map(|shown| item(&shown).0)
+    }
+
+    /// The owner in events.
+    fn owner(&self) -> Option<crate::id::UserId> {
+        R::ACCESS.owner.and(self.ada.user())
+    }
+}
+
+async fn committed<R: Resource, T>(db: WriteSession, value: T) -> Result<T, Refusal> {
+    let committed = db.commit(value).await.map_err(|error| told(&R::Error::from(error)))?;
+    Ok(committed.into_value())
+}
+
+/// A body of the right shape, which differs from others by its number; what it refers to is not there.
+fn shape<R: Resource>(number: i64) -> Value {
+    let mut body = json!({});
+    for field in R::fields() {
+        match field.target {
+            None => body[field.name] = (field.value)(number),
+            Some(target) if !field.is_optional() => body[field.name] = target.nothing(),
+            Some(_) => {}
+        }
+    }
+    body
+}
+
+fn parsed<T: DeserializeOwned + Validate<Context = ()>>(body: &Value) -> T {
+    parse(body.to_string().as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"))
+}
+
+fn item(shown: &(impl Serialize + Representation)) -> Item {
+    let value = serde_json::to_value(shown).unwrap_or_else(|error| panic!("{error}"));
+    (value, shown.revision().version())
+}
+
+fn told(error: &impl DomainError) -> Refusal {
+    let fields = error.fields().into_iter().map(|field| (field.pointer, field.code.into_owned())).collect();
+    (error.problem().code, fields)
+}
+
+fn id_of<K: IdKind>(id: &Value) -> Id<K> {
+    serde_json::from_value(id.clone()).unwrap_or_else(|error| panic!("{id}: {error}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn not_found<R: Resource>() -> String {
+    format!("{}_not_found", R::Kind::NAME)
+}
+
+/// The answer says what the body said.
+fn agrees<R: Resource>(answer: &Value, body: &Value) {
+    for field in R::fields() {
+        let name = field.name;
+        assert_eq!(answer[name], *body.get(name).unwrap_or(&Value::Null), "{name}");
+        if let Some(url) = field.url {
+            assert_eq!(answer[url].is_null(), answer[name].is_null(), "{url}: {answer}");
+        }
+    }
+}
+
+/// One is made, found, changed and deleted; its version and its events tell of each.
+pub async fn lives<R: Resource>() {
+    let world = World::<R>::new().await;
+    let body = world.body(1).await;
+    let (made, version) = world.create_from(&body).await;
+    agrees::<R>(&made, &body);
+    let id = &made["id"];
+    assert_eq!((version, world.get(&world.ada, id).await), (1, Ok((made.clone(), 1))));
+    if let Some(owner) = R::ACCESS.owner {
+        assert_eq!(made[owner], json!(world.ada.user()));
+    }
+    let kept = world.update(id, &json!({})).await;
+    assert_eq!(kept, (made.clone(), 1), "nothing was set, so nothing was changed");
+    let body = world.body(2).await;
+    let (changed, version) = world.update(id, &body).await;
+    agrees::<R>(&changed, &body);
+    assert_eq!((version, &changed["created_at"]), (2, &made["created_at"]));
+    assert_eq!(world.get(&world.ada, id).await, Ok((changed.clone(), 2)));
+    assert_eq!(world.update(id, &body).await, (changed, 2), "all of it was so already");
+    refuses_the_stale(&world, id, &body).await;
+    world.delete(&world.ada, id).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    let gone = Err((not_found::<R>(), Vec::new()));
+    let own = |outcome: Result<(), Refusal>| outcome.map_err(|(code, fields)| (code.to_owned(), fields));
+    assert_eq!(own(world.get(&world.ada, id).await.map(drop)), gone);
+    let change = world.try_update(&world.ada, id, &Precondition::None, &body).await;
+    assert_eq!(own(change.map(drop)), gone);
+    assert_eq!(own(world.delete(&world.ada, id).await), gone);
+    tells_of_its_life(&world, id_of(id)).await;
+    // What was unique is free again.
+    world.create_from(&body).await;
+    empties_and_merges::<R>(&world).await;
+}
+
+async fn tells_of_its_life<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
+    let (created, updated, deleted) = (
+        events::<Created<R::Kind>>(&world.database).await,
+        events::<Updated<R::Kind>>(&world.database).await,
+        events::<Deleted<R::Kind>>(&world.database).await,
+    );
+    if R::EVENTS {
+        let owner = world.owner();
+        let own: Vec<_> = created.into_iter().filter(|event| event.id == id).collect();
+        assert_eq!(own, [Created::new(id, 1, owner)]);
+        assert_eq!((updated, deleted), (vec![Updated::new(id, 2, owner)], vec![Deleted::new(id, 3, owner)]));
+    } else {
+        assert_eq!((created, updated, deleted), (vec![], vec![], vec![]));
+    }
+}
+
+/// A change of a state that the row is not in is refused, and so is a deletion.
+async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Value) {
+    let stale = Precondition::OneOf(vec![Revision::new(id_of::<R::Kind>(id), 1)]);
+    let refused = |outcome: Result<(), Refusal>| outcome.err().map(|refusal| refusal.0);
+    let change = world.try_update(&world.ada, id, &stale, body).await;
+    assert_eq!(refused(change.map(drop)), Some("precondition_failed"));
+    let db = world.database.write();
+    let deletion = world.service.delete(&db, &world.ada, id_of(id), &stale).await;
+    assert_eq!(refused(deletion.map_err(|error| told(&error))), Some("precondition_failed"));
+}
+
+/// Defaults, `null`, and what is merged.
+async fn empties_and_merges<R: Resource>(world: &World<R>) {
+    let mut body = world.body(1).await;
+    let mut expected = body.clone();
+    for field in R::fields() {
+        if let Presence::Default(value) = &field.presence {
+            body.as_object_mut().and_then(|body| body.remove(field.name));
+            expected[field.name] = value.clone();
+        }
+    }
+    let (made, mut version) = world.create_from(&body).await;
+    agrees::<R>(&made, &expected);
+    for field in R::fields().iter().filter(|field| field.is_optional()) {
+        let was_empty = expected[field.name].is_null();
+        expected[field.name] = Value::Null;
+        let (emptied, now) = world.update(&made["id"], &json!({ field.name: null })).await;
+        agrees::<R>(&emptied, &expected);
+        assert_eq!(now, if was_empty { version } else { version + 1 }, "{}", field.name);
+        version = now;
+    }
+    // RFC 7396: members are set one by one, and null removes one.
+    for field in R::fields().iter().filter(|field| field.is_merged) {
+        let change = |value: Value| json!({ field.name: value });
+        let start = json!({"a": 1, "b": {"c": 2, "d": 3}});
+        let cleared: serde_json::Map<_, _> = world
+            .get(&world.ada, &made["id"])
+            .await
+            .ok()
+            .and_then(|(shown, _)| {
+                Some(shown[field.name].as_object()?.keys().map(|name| (name.clone(), Value::Null)).collect())
+            })
+            .unwrap_or_default();
+        world.update(&made["id"], &change(Value::Object(cleared))).await;
+        world.update(&made["id"], &change(start)).await;
+        let patch = change(json!({"a": null, "b": {"c": 4}, "e": [5]}));
+        let (merged, _) = world.update(&made["id"], &patch).await;
+        assert_eq!(merged[field.name], json!({"b": {"c": 4, "d": 3}, "e": [5]}), "{}", field.name);
+    }
+}
+
+/// What is refused of a body: pointers and codes.
+fn refused<T: DeserializeOwned + Validate<Context = ()>>(body: &Value) -> Vec<(String, String)> {
+    match parse::<T>(body.to_string().as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(JsonError::Invalid(Invalid(fields))) => {
+            fields.into_iter().map(|field| (field.pointer, field.code.into_owned())).collect()
+        }
+        Err(error) => panic!("{body}: {error}"),
+    }
+}
+
+/// The same of one field: in a new row, and in a change.
+fn refused_in_both<R: Resource>(name: &str, value: &Value) -> [Vec<(String, String)>; 2] {
+    let mut body = shape::<R>(1);
+    body[name] = value.clone();
+    [refused::<R::Create>(&body), refused::<R::Update>(&json!({ name: value }))]
+}
+
+/// Each field takes what is within its rule and refuses what is not, in a new row and in a change; what is no field is refused.
+///
+/// # Panics
+///
+/// It does not.
+pub fn keeps_its_rules<R: Resource>() {
+    for number in 1..=5 {
+        let body = shape::<R>(number);
+        assert_eq!((refused::<R::Create>(&body), refused::<R::Update>(&body)), (vec![], vec![]), "{body}");
+    }
+    let fields = R::fields();
+    for field in fields {
+        let name = field.name;
+        let null = if field.is_optional() { None } else { Some((Value::Null, "type")) };
+        let reference = field.target.map(|_| (json!("x"), "invalid"));
+        for (value, code) in field.bad.iter().chain(&null).chain(&reference) {
+            let expected = (format!("/{name}"), (*code).to_owned());
+            for refused in refused_in_both::<R>(name, value) {
+                assert!(refused.contains(&expected), "{name}: {value}: {refused:?}, not {code}");
+            }
+        }
+        for value in field.good.iter().chain(field.is_optional().then_some(&Value::Null)) {
+            assert_eq!(refused_in_both::<R>(name, value), [vec![], vec![]], "{name}: {value}");
+        }
+        let mut body = shape::<R>(1);
+        body.as_object_mut().and_then(|body| body.remove(name));
+        let missing = vec![(format!("/{name}"), "required".to_owned())];
+        let expected = if field.presence == Presence::Required { missing } else { vec![] };
+        assert_eq!(refused::<R::Create>(&body), expected, "{name}");
+    }
+    let of_the_house = ["id", "version", "created_at", "updated_at", "deleted_at", "is_admin"];
+    let shown = R::ACCESS.owner.into_iter().chain(fields.iter().filter_map(|field| field.url));
+    for name in of_the_house.into_iter().chain(shown) {
+        let unknown = vec![(format!("/{name}"), "unknown_field".to_owned())];
+        let value = json!("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
+        assert_eq!(refused_in_both::<R>(name, &value), [unknown.clone(), unknown]);
+    }
+}
+
+/// Whoever may not see a row does not find it, and whoever may not change it does not change it: in reads, changes, deletions and lists.
+pub async fn is_scoped<R: Resource>() {
+    let world = World::<R>::new().await;
+    let eve = world.database.user().await;
+    let body = world.body(2).await;
+    let made = world.create(1).await;
+    let id = &made.0["id"];
+    let Access { owner, public_read, admin_only } = R::ACCESS;
+    let is_shared = owner.is_none() && !admin_only;
+    let sees = public_read || is_shared;
+    let code = |outcome: Result<(), Refusal>| outcome.err().map(|refusal| refusal.0.to_owned());
+    let unseen = not_found::<R>();
+    assert_eq!(code(world.get(&eve, id).await.map(drop)), (!sees).then(|| unseen.clone()));
+    let listed = world.list(&eve, &json!({}), &PageRequest::first(100)).await.items;
+    assert_eq!(listed.iter().filter(|item| item["id"] == *id).count(), usize::from(sees));
+    let refusal = if sees { "not_owner".to_owned() } else { unseen };
+    let refusal = (!is_shared).then_some(refusal);
+    assert_eq!(code(world.try_update(&eve, id, &Precondition::None, &body).await.map(drop)), refusal);
+    assert_eq!(code(world.delete(&eve, id).await), refusal);
+    let left = world.get(&world.ada, id).await;
+    assert_eq!(left.ok(), (!is_shared).then_some(made));
+}
+
+async fn on_delete<R: Resource>(world: &World<R>, table: &'static str, id: &str) -> Result<(), &'static str> {
+    let db = world.database.write();
+    let applied = reference::apply_on_delete_of(&db, table, vec![id.to_owned()]).await;
+    applied.map_err(|error| error.problem().code)?;
+    committed::<R, _>(db, ()).await.map_err(|refusal| refusal.0)
+}

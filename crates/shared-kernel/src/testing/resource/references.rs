@@ -1,0 +1,122 @@
+//! Rows that refer to others.
+
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+
+use super::{Field, Refusal, Resource, World, not_found, on_delete, text};
+use crate::event::Deleted;
+use crate::id::Id;
+use crate::repository::Precondition;
+use crate::resource::OnDelete;
+use crate::testing::events;
+use crate::testing::field::Target;
+
+/// Each reference refers to what is there, and what is to happen to a row happens when what it refers to is deleted. That goes for
+/// its owner too. No row of a tree belongs to itself.
+pub async fn keeps_references<R: Resource>() {
+    for field in R::fields() {
+        if let Some(target) = field.target {
+            refuses_what_is_not_there::<R>(field, target).await;
+            follows_its_target::<R>(field, target).await;
+            if target.table == R::TABLES[0].table {
+                refuses_circles::<R>(field).await;
+            }
+        }
+    }
+    let of_owner = |reference: &&crate::resource::Reference| Some(reference.column) == R::ACCESS.owner;
+    if let Some(owner) = R::TABLES[0].references.iter().find(of_owner) {
+        let world = World::<R>::new().await;
+        let (made, _) = world.create(1).await;
+        goes_as_it_should(
+            &world,
+            "users",
+            (owner.column, owner.on_delete),
+            &made,
+            &text(&made[owner.column]),
+        )
+        .await;
+    }
+}
+
+fn refused(field: &Field, code: &str) -> Refusal {
+    ("validation_failed", vec![(format!("/{}", field.name), code.to_owned())])
+}
+
+async fn refuses_what_is_not_there<R: Resource>(field: &Field, target: Target) {
+    let world = World::<R>::new().await;
+    let (made, _) = world.create(1).await;
+    let gone = world.target(target.table).await;
+    let delete = format!("UPDATE {} SET deleted_at = updated_at WHERE id = '{gone}'", target.table);
+    let deleted = world.database.primary().execute_unprepared(&delete).await;
+    assert_eq!(deleted.map(|result| result.rows_affected()).ok(), Some(1), "{delete}");
+    for id in [target.nothing(), gone.into()] {
+        let mut body = world.body(2).await;
+        body[field.name] = id.clone();
+        assert_eq!(world.try_create(&world.ada, &body).await, Err(refused(field, "reference")), "{id}");
+        let change = json!({ field.name: id });
+        let changed = world.try_update(&world.ada, &made["id"], &Precondition::None, &change).await;
+        assert_eq!(changed, Err(refused(field, "reference")), "{id}");
+    }
+}
+
+async fn follows_its_target<R: Resource>(field: &Field, target: Target) {
+    let world = World::<R>::new().await;
+    let mut body = world.body(1).await;
+    let id = world.target(target.table).await;
+    body[field.name] = id.as_str().into();
+    let (made, _) = world.create_from(&body).await;
+    goes_as_it_should(&world, target.table, (field.name, target.on_delete), &made, &id).await;
+}
+
+/// What `made` refers to in that column is deleted.
+async fn goes_as_it_should<R: Resource>(
+    world: &World<R>,
+    table: &'static str,
+    (column, rule): (&str, OnDelete),
+    made: &Value,
+    id: &str,
+) {
+    let own = &made["id"];
+    match rule {
+        OnDelete::Restrict => {
+            assert_eq!(on_delete(world, table, id).await, Err("still_referenced"), "{column}");
+            assert_eq!(world.get(&world.ada, own).await, Ok((made.clone(), 1)), "{column}");
+            // Once nothing refers to it, it may go.
+            assert_eq!(world.delete(&world.ada, own).await, Ok(()), "{column}");
+            assert_eq!(on_delete(world, table, id).await, Ok(()), "{column}");
+        }
+        OnDelete::Cascade => {
+            assert_eq!(on_delete(world, table, id).await, Ok(()), "{column}");
+            let left = world.get(&world.ada, own).await.map_err(|refusal| refusal.0.to_owned());
+            assert_eq!(left, Err(not_found::<R>()), "{column}");
+            let own: Id<R::Kind> = super::id_of(own);
+            let told = events::<Deleted<R::Kind>>(&world.database).await;
+            let expected = if R::EVENTS { vec![Deleted::new(own, 2, world.owner())] } else { vec![] };
+            assert_eq!(told, expected, "{column}");
+        }
+        OnDelete::SetNull => {
+            assert_eq!(on_delete(world, table, id).await, Ok(()), "{column}");
+            let left = world.get(&world.ada, own).await;
+            let is_null =
+                left.as_ref().is_ok_and(|(shown, version)| shown[column].is_null() && *version == 2);
+            assert!(is_null, "{column}: {left:?}");
+        }
+    }
+}
+
+/// Neither the row itself nor, over another, a circle.
+async fn refuses_circles<R: Resource>(field: &Field) {
+    let world = World::<R>::new().await;
+    let change = |to: &Value| json!({ field.name: to });
+    let (one, _) = world.create(1).await;
+    let circular = Err(refused(field, "circular_reference"));
+    let refused = world.try_update(&world.ada, &one["id"], &Precondition::None, &change(&one["id"])).await;
+    assert_eq!(refused, circular, "the row itself");
+    if R::ROWS > 1 {
+        let (two, _) = world.create(2).await;
+        world.update(&two["id"], &change(&one["id"])).await;
+        let refused =
+            world.try_update(&world.ada, &one["id"], &Precondition::None, &change(&two["id"])).await;
+        assert_eq!(refused, circular, "a circle of two");
+    }
+}

@@ -1,0 +1,60 @@
+//! Values that no two living rows have.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Field, Refusal, Resource, World};
+use crate::repository::Precondition;
+use crate::testing::at_once;
+
+/// Of two rows with the same value of a unique field, and of ten at once with the same body, one is taken.
+pub async fn is_unique<R: Resource>() {
+    let fields: Vec<&Field> = R::fields().iter().filter(|field| field.unique.is_some()).collect();
+    assert!(!fields.is_empty(), "no field is unique");
+    for field in &fields {
+        refuses_a_second::<R>(field).await;
+    }
+    let world = Arc::new(World::<R>::new().await);
+    let mut body = world.body(1).await;
+    for field in &fields {
+        fill(&world, field, &mut body).await;
+    }
+    let outcomes = at_once(10, |_| {
+        let (world, body) = (world.clone(), body.clone());
+        async move { world.try_create(&world.ada, &body).await.map(drop).map_err(|refusal| refusal.0) }
+    })
+    .await;
+    let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let is_known = |code: &&str| fields.iter().any(|field| field.unique == Some(*code));
+    let is_right = outcomes.iter().all(|outcome| outcome.as_ref().err().is_none_or(is_known));
+    assert!(won == 1 && is_right, "{outcomes:?}");
+}
+
+/// A unique reference that may be empty is no body's by itself.
+async fn fill<R: Resource>(world: &World<R>, field: &Field, body: &mut Value) {
+    if let (Some(target), true) = (field.target, field.is_optional()) {
+        body[field.name] = world.target(target.table).await.into();
+    }
+}
+
+async fn refuses_a_second<R: Resource>(field: &Field) {
+    let world = World::<R>::new().await;
+    let name = field.name;
+    let mut first = world.body(1).await;
+    fill(&world, field, &mut first).await;
+    let (made, _) = world.create_from(&first).await;
+    let own = json!({ name: first[name] });
+    if R::ROWS > 1 {
+        let mut second = world.body(2).await;
+        second[name] = first[name].clone();
+        let taken: Refusal =
+            (field.unique.unwrap_or_default(), vec![(format!("/{name}"), "taken".to_owned())]);
+        assert_eq!(world.try_create(&world.ada, &second).await, Err(taken.clone()), "{name}");
+        let (other, _) = world.create(2).await;
+        let change = world.try_update(&world.ada, &other["id"], &Precondition::None, &own).await;
+        assert_eq!(change, Err(taken), "{name}");
+    }
+    // Its own is no obstacle.
+    world.update(&made["id"], &own).await;
+}
