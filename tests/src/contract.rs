@@ -139,7 +139,7 @@ mod tests {
         let document = json!({
             "paths": {path: {
                 "get": {"parameters": [
-                    of("order_id", json!({"$ref": "#/components/schemas/Id_ord"})),
+                    of("order_id", json!({"$ref": "#/components/schemas/OrderId"})),
                     of("item_id", json!({"type": "string", "examples": ["itm_1", "itm_2"]})),
                 ]},
                 "delete": {"parameters": [
@@ -148,7 +148,7 @@ mod tests {
                     {"name": "q", "in": "query", "schema": {"type": "string"}},
                 ]},
             }},
-            "components": {"schemas": {"Id_ord": {"examples": ["ord_1"]}}},
+            "components": {"schemas": {"OrderId": {"examples": ["ord_1"]}}},
         });
         assert_eq!(concrete(&document, path), "/orders/ord_1/items/itm_1/open/ada");
         let own = filled(&document, path, &[("item_id", "itm_9"), ("other_id", "x")]);
