@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use app_kit::document::document;
+use configuration::Sources;
 use serde_json::Value;
-use server::commands;
-use server::config::Sources;
-use server::settings;
+use server::PRODUCT;
 
 /// What a `$ref` of the document stands for, and anything else itself.
 pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
@@ -60,8 +60,8 @@ pub struct Codes {
 /// What the server of this build lists. It does not depend on the configuration.
 pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
     let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
-    let config = settings::load(&sources).unwrap();
-    Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false).unwrap()).unwrap())
+    let config = PRODUCT.config_schema().load(&sources).unwrap();
+    Codes::of(&serde_json::to_value(document(&PRODUCT, config.config()).unwrap()).unwrap())
 });
 
 impl Codes {

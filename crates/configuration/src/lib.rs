@@ -53,8 +53,8 @@
 //!    [`Keys::must_outside_development`].
 //! 2. `docs/configuration.md` ends with the reference that the program prints; a test of the server compares the two.
 //!
-//! A new section is a type that implements [`Section`], and a field of the server's `Config` with the line that reads it. The
-//! section of a domain stands in the domain's `settings` module and is the domain's own settings: there is nothing to convert.
+//! A new section is a type that implements [`Section`]. That of a domain stands in the domain's `settings` module and is the
+//! domain's own settings: there is nothing to convert. Crate `app-config` has those of every application.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -99,5 +99,5 @@ pub use secret::{Strength, weakness};
 pub use section::{Keys, Section};
 pub use show::redacted_url;
 pub use sources::Sources;
-pub use table::Table;
+pub use table::{Table, variable};
 pub use web::{is_local, without_slash};

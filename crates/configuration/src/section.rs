@@ -178,6 +178,12 @@ impl Keys<'_> {
         self.environment = environment;
     }
 
+    /// Name of the program whose configuration is read.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
     /// What relative paths start from.
     #[must_use]
     pub fn working_dir(&self) -> &Path {

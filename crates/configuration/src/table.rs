@@ -17,8 +17,9 @@ pub(crate) fn prefix(program: &str) -> String {
     format!("{}_", program.replace('-', "_").to_ascii_uppercase())
 }
 
-/// The variable that sets the key of this name.
-pub(crate) fn variable(program: &str, name: &str) -> String {
+/// The variable that sets the key of this name: of `database.url` and the program `shop`, `SHOP_DATABASE__URL`.
+#[must_use]
+pub fn variable(program: &str, name: &str) -> String {
     prefix(program) + &name.replace('.', "__").to_ascii_uppercase()
 }
 

@@ -50,7 +50,7 @@ pub struct Description {
 
 /// The whole document of these routes.
 #[must_use]
-pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) -> OpenApi {
+pub fn document(description: Description, routes: impl FnOnce(&mut ServiceConfig<'_>)) -> OpenApi {
     let mut base = Base::openapi();
     base.info.title = description.title;
     base.info.description = Some(description.text.to_owned());

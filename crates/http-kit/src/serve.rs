@@ -51,7 +51,7 @@ pub struct Api {
     /// The state of the layers and extractors.
     pub state: web::Data<State>,
     /// Registers the handlers.
-    pub routes: fn(&mut ServiceConfig<'_>),
+    pub routes: Arc<dyn Fn(&mut ServiceConfig<'_>) + Send + Sync>,
     /// Registers what the handlers find as `web::Data`.
     pub data: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
 }
@@ -213,7 +213,7 @@ fn http_service(
         .app_data(api.state.clone())
         .configure(|config| (api.data)(config))
         .into_utoipa_app()
-        .configure(api.routes)
+        .configure(|config| (api.routes)(config))
         .split_for_parts();
     // What is wrapped last runs first.
     let app = app

@@ -1,6 +1,7 @@
 //! Accounts: one's own, and the admins' view.
 
 use actix_web::{get, patch, web};
+use app_kit::module::Module;
 use auth::Auth;
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
 use http_kit::problem::ApiError;
@@ -15,8 +16,6 @@ use shared_kernel::session::{self, ReadSession};
 use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
-
-use crate::module::Module;
 
 /// Accounts.
 pub static MODULE: Module = Module {

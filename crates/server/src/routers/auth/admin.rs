@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io::{self, Read as _};
 
+use app_config::Config;
+use app_kit::console::{CommandError, LONGEST_LINE, confirm, print};
+use app_kit::module::Invocation;
 use auth::dto::{Device, NewPassword};
 use auth::password::PasswordHasher;
 use auth::service::{self, AdminAccount};
@@ -16,11 +19,6 @@ use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::session::ReadPrimary;
 use user::dto::{DisplayName, User};
-
-use crate::config::Config;
-use crate::console::{CommandError, LONGEST_LINE, confirm, print};
-use crate::migrate as schema;
-use crate::module::Invocation;
 
 pub(super) fn commands() -> clap::Command {
     AdminCommand::command()
@@ -134,9 +132,6 @@ async fn create_admin(
         Named::Id(_) => None,
     };
     let databases = invocation.connect(config).await?;
-    if config.database.auto_migrate {
-        schema::at_start(config, databases.primary()).await?;
-    }
     let reader = databases.read_primary();
     let account = match (&admin.account, email) {
         (Named::Id(id), _) => AdminAccount::Existing(*id),
@@ -198,6 +193,17 @@ fn history(user: &User, first: Option<&Device>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for wrong in [
+            &["admin", "create"][..],
+            &["admin", "create", "--user-id", "ada@example.com"],
+            &["admin", "create", "--user-id", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "--email", "ada@example.com"],
+        ] {
+            assert_eq!(commands().try_get_matches_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_password_is_the_first_line_without_its_end() {

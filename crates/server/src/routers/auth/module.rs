@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_config::SectionReader;
+use app_kit::console::CommandError;
+use app_kit::module::{Module, SignIn, Verb};
+use app_kit::wiring::Wiring;
 use auth::Auth;
 use auth::error::AuthError;
 use auth::service;
 use auth::settings::AuthSettings;
+use configuration::without_slash;
 use futures_util::future::FutureExt as _;
 
 use super::welcome::Welcome;
 use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
-use crate::config::{SectionReader, without_slash};
-use crate::console::CommandError;
-use crate::module::{Module, SignIn, Verb};
-use crate::wiring::Wiring;
 
 /// Sign-in.
 pub static MODULE: Module = Module {

@@ -1,12 +1,11 @@
 //! What pages need to know of signing up and in.
 
+use app_config::Config;
+use app_kit::console::CommandError;
+use app_kit::members::Members;
 use auth::dto::NewPassword;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::config::Config;
-use crate::console::CommandError;
-use crate::members::Members;
 
 /// What sign-in adds to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -1,12 +1,11 @@
 //! The operator's bounds of uploads in the OpenAPI document.
 
+use app_config::Config;
+use app_kit::console::CommandError;
 use serde_json::Value;
 use upload::settings::UploadSettings;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
-
-use crate::config::Config;
-use crate::console::CommandError;
 
 /// A field of a body whose bounds are the operator's.
 struct Bounded {

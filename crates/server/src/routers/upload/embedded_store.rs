@@ -3,6 +3,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use app_config::{Config, NoSuchSection};
+use app_kit::console::CommandError;
+use app_kit::network::{connection_limits, reachable};
+use app_kit::wiring::Wiring;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use configuration::{Environment, Keys, Section, address as listener, bytes, key, whole};
@@ -15,11 +19,6 @@ use shared_kernel::frozen::{EMBEDDED_STORE_KEY, OBJECT_SEAL};
 use transport::Limits;
 use upload::settings::{StorageSettings, UploadSettings};
 use url::Url;
-
-use crate::config::{Config, NoSuchSection};
-use crate::console::CommandError;
-use crate::network::{connection_limits, reachable};
-use crate::wiring::Wiring;
 
 /// Settings of the embedded object store.
 #[derive(Clone, Copy, Debug)]

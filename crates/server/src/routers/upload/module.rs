@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_config::SectionReader;
+use app_kit::console::{CommandError, print};
+use app_kit::module::{Invocation, Module, Verb};
+use app_kit::wiring::Wiring;
 use configuration::{Environment, without_slash};
 use futures_util::future::{FutureExt as _, ready};
 use secrecy::ExposeSecret as _;
@@ -16,10 +20,6 @@ use upload_port::Files;
 
 use super::embedded_store::{self, EmbeddedStore};
 use super::{bounds, configure, rules};
-use crate::config::SectionReader;
-use crate::console::{CommandError, print};
-use crate::module::{Invocation, Module, Verb};
-use crate::wiring::Wiring;
 
 /// Uploads.
 pub static MODULE: Module = Module {

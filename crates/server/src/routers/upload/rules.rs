@@ -1,12 +1,11 @@
 //! What pages need to know of uploads before they send one.
 
+use app_config::Config;
+use app_kit::console::CommandError;
+use app_kit::members::Members;
 use serde::Serialize;
 use upload::settings::UploadSettings;
 use utoipa::ToSchema;
-
-use crate::config::Config;
-use crate::console::CommandError;
-use crate::members::Members;
 
 /// What uploads add to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
