@@ -41,11 +41,11 @@ impl Product {
     /// Registers the routes of all modules.
     pub fn routes(&self, config: &mut ServiceConfig<'_>) {
         let mut routes = Routes::new(config);
-        health::configure(&mut routes);
-        installation::configure(&mut routes);
         for module in self.modules {
             (module.routes)(&mut routes);
         }
+        installation::configure(&mut routes);
+        health::configure(&mut routes);
     }
 
     /// The tags of the document, with their descriptions.

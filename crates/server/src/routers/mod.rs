@@ -7,7 +7,8 @@
 //! # Adding a route
 //!
 //! A handler with `#[utoipa::path]` and `#[get]` (or another method) with its whole path, registered in the file's `configure`.
-//! The order does not matter, and a path may lie below another domain's (`/api/v1/orders/{order_id}/items`). Its
+//! Requests find it whatever the order; in the OpenAPI document operations stand as they are registered, so the first is what a
+//! client needs first. A path may lie below another domain's (`/api/v1/orders/{order_id}/items`). Its
 //! `security(…)` is what access control enforces: silent means signed in, `security(())` public,
 //! `security((), ("bearer" = []), ("oauth2" = []))` public with more for who is signed in, and paths below `/api/v1/admin/` are for
 //! admins whatever they say.
@@ -25,6 +26,6 @@ macro_rules! domains {
 
 domains! {
     auth,
-    upload,
     user,
+    upload,
 }

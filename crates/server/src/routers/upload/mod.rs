@@ -32,9 +32,9 @@ pub use module::MODULE;
 fn configure(routes: &mut Routes<'_, '_>) {
     routes
         .handle(create_upload)
+        .handle(complete_upload)
         .handle(list_uploads)
         .handle(get_upload)
-        .handle(complete_upload)
         .handle(download_upload)
         .handle(delete_upload);
 }
