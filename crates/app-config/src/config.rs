@@ -22,46 +22,46 @@ use crate::server::Server;
 pub struct Config {
     /// Name of the program, which its variables and files begin with.
     pub program: &'static str,
-    /// What the server is run for.
+    /// Purpose of the installation.
     pub environment: Environment,
     /// Name that people see.
     pub project_name: String,
-    /// The installation's secret. Made once in development, required in production.
+    /// Secret of the installation. Generated once in development, required in production.
     pub secret_key: SecretString,
-    /// Folder of everything embedded, absolute.
+    /// Absolute path of the folder of everything embedded.
     pub data_dir: PathBuf,
     /// Filter of the log, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
-    /// The HTTP server.
+    /// Settings of the HTTP server.
     pub server: Server,
-    /// Calls from a browser.
+    /// Settings of calls from a browser.
     pub cors: Cors,
-    /// The database.
+    /// Settings of the database.
     pub database: Database,
-    /// Mail.
+    /// Settings of mail.
     pub mail: Mail,
-    /// What one client may ask for.
+    /// Limits of requests.
     pub limits: Limits,
     /// Settings of the domains.
     pub sections: Sections,
     /// `server.public_url` as it was configured: its port may be 0, and then [`server`](Self::server) has the real one.
     pub configured_url: Url,
-    /// Where values came from that a start tells about.
+    /// Sources of values that the log of a start names.
     pub provenance: Provenance,
 }
 
-/// Where values came from that a start tells about.
+/// Sources of values that the log of a start names.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     /// Source of `database.url`, such as `environment variable DATABASE_URL`.
     pub database_url: String,
-    /// Variables without our prefix that set a key: other programs use their names too.
+    /// Variables without the program's prefix that set a key; other programs may use the same names.
     pub unprefixed: Vec<&'static str>,
 }
 
 impl Section for Config {
     const NAME: &'static str = "";
-    /// The default of `project_name`, and what reads the sections of the domains.
+    /// Default of `project_name`, and the functions that read the sections of the domains.
     type Given<'a> = (&'static str, &'a [ReadSections]);
 
     /// The list of all sections, in the order of the reference.
@@ -101,7 +101,7 @@ impl Section for Config {
 }
 
 impl Config {
-    /// The variable that sets a key, for advice: `database.url` of the program `shop` is set by `SHOP_DATABASE__URL`.
+    /// Name of the variable that sets a key, for error messages: `database.url` of the program `shop` is set by `SHOP_DATABASE__URL`.
     #[must_use]
     pub fn variable(&self, key: &str) -> String {
         variable(self.program, key)
@@ -116,8 +116,8 @@ impl Config {
         self.sections.get()
     }
 
-    /// The same after the API was bound to `port`, which `server.public_url` gets in the place of a port 0. What a section took over
-    /// from that URL follows at the start of its module: see [`configured_url`](Self::configured_url).
+    /// Replaces a port 0 in `server.public_url` by the `port` that the API was bound to. Settings of domains that depend on that URL
+    /// are updated when their module starts: see [`configured_url`](Self::configured_url).
     #[must_use]
     pub fn bound_to(mut self, port: u16) -> Self {
         if self.server.public_url.port() == Some(0) {
@@ -181,13 +181,13 @@ fn secret_key(keys: &mut Keys<'_>) -> Option<SecretString> {
     if !secret.expose_secret().is_empty() {
         keys.must_be_strong("secret_key", &secret, LENGTH);
     } else if environment != Environment::Development {
-        // In development one is made, when it is needed.
+        // In development one is generated when it is needed.
         keys.missing_random("secret_key", &format!("the environment is {environment}"));
     }
     Some(secret)
 }
 
-/// The folder is the same wherever the process goes later.
+/// The path is made absolute, so that it does not depend on later changes of the working directory.
 fn data_dir(keys: &mut Keys<'_>) -> Option<PathBuf> {
     let named = keys.read(key(
         "data_dir",
@@ -221,7 +221,7 @@ fn log_level(keys: &mut Keys<'_>) -> Option<String> {
     )
 }
 
-/// `EnvFilter` takes any word for a target and then logs everything of it: `verbose` would log nothing at all.
+/// `EnvFilter` accepts any word as the name of a target: `verbose` would log nothing at all.
 fn is_log_filter(text: &str) -> bool {
     let is_directive = |part: &str| {
         part.contains(['=', '['])

@@ -1,4 +1,4 @@
-//! The section `cors`: who may call from a browser.
+//! The section `cors`: origins and headers of calls from a browser.
 
 use configuration::{Environment, Keys, Section, derived, empty, key, list};
 use http::HeaderName;
@@ -8,13 +8,13 @@ use crate::origin::AllowedOrigin;
 /// Settings of calls from a browser.
 #[derive(Clone, Debug)]
 pub struct Cors {
-    /// Exact origins, or all ports of one.
+    /// Allowed origins: exact ones, or all ports of a host.
     pub origins: Vec<AllowedOrigin>,
     /// Request headers that pages may send besides those that the API knows.
     pub headers: Vec<HeaderName>,
 }
 
-/// The pages of a developer's machine, as its tools serve them.
+/// Origins of development servers on a developer's machine.
 const LOCAL_PAGES: &str = "http://localhost:*,https://localhost:*,http://127.0.0.1:*,http://[::1]:*";
 
 impl Section for Cors {
@@ -35,7 +35,7 @@ impl Section for Cors {
                     local_pages,
                     "`http://localhost:*, https://localhost:*, http://127.0.0.1:*, http://[::1]:*` in development, none otherwise",
                 ),
-                "Origins of the web pages that may call the API and the object store from a browser. Apps have origins of their \
+                "Origins of the web pages that may call the API, and other listeners of the server, from a browser. Apps have origins of their \
                  own, such as capacitor://localhost and tauri://localhost, which are compared as they stand.",
             ))?,
             headers: keys.read(key(
@@ -51,7 +51,7 @@ impl Section for Cors {
     }
 }
 
-/// A field name (RFC 9110, section 5.1); `*` is one by its syntax, and none that anybody has.
+/// A field name (RFC 9110, section 5.1), except `*`, which is valid by its syntax only.
 fn header_name(text: &str) -> Option<HeaderName> {
     text.parse().ok().filter(|name: &HeaderName| name.as_str() != "*")
 }

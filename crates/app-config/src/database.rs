@@ -23,7 +23,7 @@ pub struct Database {
     pub acquire_timeout: Duration,
     /// Longest wait of a request for the answer to a statement.
     pub statement_timeout: Duration,
-    /// Time that migrating has.
+    /// Time that migrations have.
     pub migration_timeout: Duration,
     /// Time after which an unused connection is closed.
     pub idle_timeout: Duration,
@@ -58,7 +58,7 @@ impl Section for Database {
                 "replica_urls",
                 secret_urls("postgres:// URLs", is_postgres),
                 empty("the primary reads too"),
-                "URLs of streaming replicas of the primary, which answer what only reads.",
+                "URLs of streaming replicas of the primary, which serve reads.",
             ))?,
             pool_size: keys.read(key(
                 "pool_size",
@@ -83,13 +83,13 @@ impl Section for Database {
                 "migration_timeout",
                 seconds(1..=86_400),
                 usual.migration_timeout.as_secs(),
-                "Time that migrating has, and that an instance waits for another one that migrates.",
+                "Time that migrations have, and that an instance waits for another one that migrates.",
             ))?,
             idle_timeout: keys.read(key(
                 "idle_timeout",
                 seconds(1..=86_400),
                 usual.idle_timeout.as_secs(),
-                "Time after which a connection is closed that nobody uses.",
+                "Time after which an unused connection is closed.",
             ))?,
             max_lifetime: keys.read(key(
                 "max_lifetime",
@@ -114,13 +114,13 @@ impl Section for Database {
 }
 
 impl Database {
-    /// Whether it is a file of this machine.
+    /// Whether it is SQLite.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         is_sqlite(self.url.expose_secret())
     }
 
-    /// The same, as the kernel takes it.
+    /// Settings for the kernel.
     #[must_use]
     pub fn settings(&self) -> DatabaseSettings {
         DatabaseSettings {
@@ -136,7 +136,7 @@ impl Database {
     }
 }
 
-/// sqlx decodes the path, so what has a meaning in URLs is encoded. The folder is absolute, which is all that is asked of it.
+/// sqlx decodes the path, so special characters are encoded. `None` only if the folder is not absolute.
 fn sqlite_url(data_dir: &Path, program: &str) -> Option<String> {
     let file = Url::from_file_path(data_dir.join(format!("{program}.sqlite"))).ok()?;
     Some(format!("sqlite://{}", file.path()))

@@ -1,4 +1,4 @@
-//! The section `limits`: what one client may ask for.
+//! The section `limits`: limits of requests.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use configuration::{Keys, Section, bytes, key, seconds, switch};
 /// Limits of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Always true outside development: a load test comes from one machine.
+    /// Whether connections per address are limited; always true outside development.
     pub enabled: bool,
-    /// Bytes of the longest path and query.
+    /// Length of the longest path and query together, in bytes.
     pub url_bytes: usize,
-    /// Bytes of the largest JSON body.
+    /// Size of the largest JSON body in bytes.
     pub json_body_bytes: usize,
     /// Time that a body has to arrive.
     pub body_seconds: Duration,

@@ -1,4 +1,4 @@
-//! A configuration that was read and has touched nothing yet.
+//! A configuration without side effects.
 
 use configuration::{ConfigError, Effective};
 use secrecy::ExposeSecret as _;
@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use crate::config::{Config, Provenance};
 use crate::secret;
 
-/// A configuration that was read and checked, and that has touched nothing yet: a secret that has to be made is missing.
+/// A configuration that was read and checked, without side effects: a secret key that has to be generated is empty.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     config: Config,
@@ -18,11 +18,11 @@ impl Loaded {
         Self { config, effective }
     }
 
-    /// The complete configuration. In development this is where the secret key is made, if there is none.
+    /// The complete configuration. In development this generates the secret key if there is none.
     ///
     /// # Errors
     ///
-    /// The data folder cannot be written to, or holds a secret that is too weak.
+    /// The data folder cannot be written to, or contains a secret that is too weak.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let mut config = self.config;
         config.provenance = Provenance {
@@ -35,14 +35,14 @@ impl Loaded {
         Ok(config)
     }
 
-    /// The configuration as it stands, which is enough for what touches no data: a secret that has to be made is empty.
+    /// The configuration without side effects, for commands that touch no data: a secret key that has to be generated is empty.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// Every key with its value and its source, one a line, in the syntax of the configuration file. Secrets and the passwords
-    /// in URLs are redacted. What [`resolve`](Self::resolve) would find or make is there as a source and not as a secret.
+    /// in URLs are redacted. A secret key that [`resolve`](Self::resolve) would read or generate is represented by its source.
     #[must_use]
     pub fn effective(&self) -> String {
         let mut effective = self.effective.clone();

@@ -12,7 +12,7 @@ pub struct Mail {
 
 impl Section for Mail {
     const NAME: &'static str = "mail";
-    /// The name of the project, and the URL of the API as browsers reach it.
+    /// Name of the project, and public URL of the API.
     type Given<'a> = (&'a str, &'a Url);
 
     fn read(keys: &mut Keys<'_>, (project_name, public_url): (&str, &Url)) -> Option<Self> {

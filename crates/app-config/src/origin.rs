@@ -10,24 +10,24 @@ use url::Url;
 /// (`http://localhost:*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin {
-    /// As a browser serialises it: scheme, host and port where it is not the scheme's own. Without a port for `:*`.
+    /// The origin in the form that browsers send: scheme, host, and port unless it is the scheme's default. Without a port for `:*`.
     origin: String,
     any_port: bool,
     local: bool,
 }
 
-/// Not an origin that can be allowed.
+/// A text is not an origin that can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin such as https://app.example.com, capacitor://localhost or http://localhost:*")]
 pub struct NotAnOrigin;
 
 impl AllowedOrigin {
-    /// Whether a request with this `Origin` header comes from here.
+    /// Whether a request with this `Origin` header is allowed.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         let Some(rest) = origin.strip_prefix(&self.origin) else { return false };
         match rest.strip_prefix(':') {
-            // What follows the host has to be a port and nothing else: `http://localhost.evil.example` begins alike.
+            // Only a port may follow the host: `http://localhost.evil.example` has the same beginning.
             Some(port) if self.any_port => port.parse::<u16>().is_ok_and(|number| number.to_string() == port),
             _ => rest.is_empty(),
         }
@@ -39,7 +39,7 @@ impl AllowedOrigin {
         self.any_port
     }
 
-    /// Whether the host is the machine that the browser runs on.
+    /// Whether the host is the local machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.local
@@ -51,7 +51,7 @@ impl FromStr for AllowedOrigin {
 
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
         if is_of_an_app(text) {
-            // Whoever has the app has its origin: "localhost" is only what the app calls itself.
+            // Not local: every installation of the app has this origin, whatever name it contains.
             return Ok(Self { origin: text.to_owned(), any_port: false, local: false });
         }
         let (base, any_port) = match text.strip_suffix(":*") {
@@ -60,7 +60,7 @@ impl FromStr for AllowedOrigin {
         };
         let url = Url::parse(base).map_err(|_| NotAnOrigin)?;
         let origin = url.origin().ascii_serialization();
-        // Comparing with the text refuses paths, credentials, `null`, and a host that a browser would write otherwise.
+        // Comparing with the text refuses paths, credentials, `null`, and hosts that browsers write differently.
         let exact = matches!(url.scheme(), "http" | "https") && origin.eq_ignore_ascii_case(base);
         let has_port =
             base.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
@@ -71,8 +71,8 @@ impl FromStr for AllowedOrigin {
     }
 }
 
-/// Whether it is what the web view of an app says of itself: a scheme of its own and a name, as they stand. The URL Standard gives
-/// such schemes no origin, so there is nothing to parse. Schemes that it knows are pages' or nobody's.
+/// Whether it is the origin of an app's web view: a custom scheme and a name. In the URL Standard such schemes have no origin, so there
+/// is nothing to parse. Known schemes belong to pages, or cannot be origins.
 fn is_of_an_app(text: &str) -> bool {
     const KNOWN: [&str; 10] =
         ["http", "https", "ws", "wss", "ftp", "file", "data", "blob", "about", "javascript"];

@@ -1,4 +1,4 @@
-//! Sections whose names are promised and whose features come later: `metrics`, `redis`, `kafka`. Setting one is refused.
+//! Sections with reserved names, whose features come later: `metrics`, `redis`, `kafka`. Values are refused.
 
 use configuration::{Keys, Section, empty, key, promised};
 

@@ -1,4 +1,4 @@
-//! All keys of a program.
+//! The schema of a configuration: all keys of a program.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::loaded::Loaded;
 use crate::sections::ReadSections;
 
-/// What decides which keys a program has and how they are called.
+/// The name of a program and the sections of its domains, which determine all keys.
 #[derive(Clone, Debug)]
 pub struct ConfigSchema {
     /// Name of the program, in lower case and with hyphens: variables and files begin with it.
@@ -20,27 +20,27 @@ pub struct ConfigSchema {
 }
 
 impl ConfigSchema {
-    /// The table of all keys: what `config --help` and the end of `docs/configuration.md` say.
+    /// The table of all keys, for `config --help` and `docs/configuration.md`.
     #[must_use]
     pub fn table(&self) -> Table {
         Table::of::<Config>(self.program, (self.title, &self.domains))
     }
 
-    /// Reads and checks everything.
+    /// Reads and checks a configuration.
     ///
     /// # Errors
     ///
-    /// The sentences that say why the server cannot start with it.
+    /// The faults of the configuration.
     pub fn load(&self, sources: &Sources) -> Result<Loaded, ConfigError> {
         let (config, effective) = self.table().load::<Config>(sources, (self.title, &self.domains))?;
         Ok(Loaded::new(config, effective))
     }
 
-    /// The same from the environment of this process, and from `file` if one is named.
+    /// Reads and checks the configuration of this process, from `file` if one is named.
     ///
     /// # Errors
     ///
-    /// The sentences that say why the server cannot start with it.
+    /// The faults of the configuration.
     pub fn load_from_process(&self, file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
         self.load(&Sources::of_process(file, &self.table())?)
     }

@@ -1,4 +1,4 @@
-//! Secrets that an installation makes for itself.
+//! The secret key that an installation generates for itself.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -12,15 +12,15 @@ use shared_kernel::crypto::SecretKey;
 
 use crate::config::Config;
 
-/// What is shorter is no secret.
+/// Minimum length of the secret key in bytes.
 const LENGTH: usize = SecretKey::MIN_LENGTH;
 
-/// Where the generated secret is kept.
+/// Path of the generated secret key.
 pub(crate) fn file(config: &Config) -> PathBuf {
     config.data_dir.join("secret_key")
 }
 
-/// The secret in that file, which is made if there is none. All processes that ask at once get the same one.
+/// Reads the secret key from its file, or generates it. Concurrent processes get the same one.
 pub(crate) fn read_or_make(config: &Config) -> Result<SecretString, Fault> {
     let path = &file(config);
     let failed = |what: &str, error: &std::io::Error| {
@@ -45,8 +45,8 @@ pub(crate) fn read_or_make(config: &Config) -> Result<SecretString, Fault> {
     }
 }
 
-/// Writes the whole secret under a name of its own and then links it into place: the link fails where another process
-/// was first, and no reader ever sees half a secret.
+/// Writes the secret to a file of its own and links it into place: the link fails if another process was first, and no reader ever
+/// sees a partial secret.
 fn make(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     private_folder().create(folder)?;
@@ -61,7 +61,7 @@ fn make(path: &Path) -> std::io::Result<()> {
     let _ = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // The name itself is durable once its folder is.
+        // A name is durable once its folder is synced.
         Ok(()) => File::open(folder)?.sync_all(),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! The sections of domains, found by their types.
+//! Sections of domains, by their types.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use configuration::{Keys, Section};
 use url::Url;
 
-/// The sections that modules have read.
+/// Sections that modules have read.
 #[derive(Clone, Default)]
 pub struct Sections(BTreeMap<TypeId, (&'static str, Arc<dyn Any + Send + Sync>)>);
 
-/// A section is asked for that no module reads.
+/// No module reads the section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no module reads the settings {0}")]
 pub struct NoSuchSection(&'static str);
@@ -35,20 +35,20 @@ impl fmt::Debug for Sections {
     }
 }
 
-/// Reads the sections of a module. Nothing when a key has no usable value; that was noted then.
+/// Reads the sections of a module. `None` if a key has no valid value, which has been added to the faults.
 pub type ReadSections = fn(&mut SectionReader<'_, '_>) -> Option<()>;
 
-/// What a module reads its sections with.
+/// Reads the sections of a module.
 pub struct SectionReader<'r, 'k> {
-    /// The keys, for what one section says about another.
+    /// Keys, for conditions between sections.
     pub keys: &'r mut Keys<'k>,
-    /// URL of the API as browsers reach it.
+    /// Public URL of the API.
     pub public_url: &'r Url,
     pub(crate) sections: &'r mut Sections,
 }
 
 impl SectionReader<'_, '_> {
-    /// Reads a section, and keeps it for [`Config::section`](crate::Config::section).
+    /// Reads a section and stores it for [`Config::section`](crate::Config::section).
     pub fn read<S: Section + Send + Sync + 'static>(&mut self, given: S::Given<'_>) -> Option<Arc<S>> {
         let section = Arc::new(self.keys.section::<S>(given)?);
         self.sections.0.insert(TypeId::of::<S>(), (S::NAME, section.clone()));

@@ -1,4 +1,4 @@
-//! The section `server`: the API's listener, and how long it waits.
+//! The section `server`: listener and timeouts of the API.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
@@ -19,21 +19,21 @@ pub struct Server {
     pub public_url: Url,
     /// Threads that answer requests.
     pub workers: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Time that a request has.
+    /// Deadline of a request.
     pub request_timeout: Duration,
-    /// Connections at once.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// Connections of one address at once.
+    /// Maximum number of connections of one address.
     pub connections_per_address: usize,
-    /// Time between the announcement of a stop and its taking effect.
+    /// Time between the announcement of a stop and its effect.
     pub drain_delay: Duration,
-    /// Time that requests under way then have.
+    /// Time that requests in progress then have.
     pub shutdown_grace: Duration,
     /// Time that a client has to send the head of a request.
     pub client_timeout: Duration,
-    /// Time that a client may take nothing of its answer.
+    /// Time for which a client may read nothing of its answer.
     pub write_timeout: Duration,
     /// Time that an idle connection stays open.
     pub keep_alive: Duration,
@@ -76,7 +76,7 @@ impl Section for Server {
                 "trusted_proxies",
                 list("addresses and networks, such as 10.0.0.0/8", network),
                 empty("none"),
-                "Proxies whose `X-Forwarded-For` is believed. Anyone else's is ignored.",
+                "Proxies whose `X-Forwarded-For` is trusted. That of others is ignored.",
             ))?,
             request_timeout: keys.read(key(
                 "request_timeout",
@@ -103,14 +103,14 @@ impl Section for Server {
                 "drain_delay",
                 seconds(0..=300),
                 derived(delay, "5 in production, else 0"),
-                "Time between the announcement of a stop and its taking effect: readiness is red, each answer says \
-                 `Connection: close`, and new connections are taken still. As long as the load balancer needs to notice.",
+                "Time between the announcement of a stop and its effect: readiness fails, each answer has \
+                 `Connection: close`, and new connections are still accepted. As long as the load balancer needs to notice.",
             ))?,
             shutdown_grace: keys.read(key(
                 "shutdown_grace",
                 seconds(0..=3_600),
                 20,
-                "Time that the requests under way then have; the process has ended 5 s later, whatever hangs.",
+                "Time that requests in progress then have; the process ends 5 s later at most.",
             ))?,
             client_timeout: keys.read(key(
                 "client_timeout",
@@ -122,7 +122,7 @@ impl Section for Server {
                 "write_timeout",
                 seconds(1..=300),
                 30,
-                "Time for which a client may take nothing of its answer before the connection is closed.",
+                "Time for which a client may read nothing of its answer before the connection is closed.",
             ))?,
             keep_alive: keys.read(key(
                 "keep_alive",
@@ -131,7 +131,7 @@ impl Section for Server {
                 "Time that an idle connection stays open: longer than the proxy in front keeps it.",
             ))?,
         };
-        // Cookies, links, redirects and the paths of the contract are all written from the root.
+        // Cookies, links, redirects and the paths of the OpenAPI document all start at the root.
         let must = "have no path: the API needs a host (or a port) to itself";
         keys.must("public_url", server.public_url.path() == "/", must);
         keys.must_be_public("public_url", &server.public_url);
@@ -141,23 +141,23 @@ impl Section for Server {
     }
 }
 
-/// `address` with another port. One that cannot be read stays: the check of its form names it and its source.
+/// `address` with another port. An invalid address stays: the check of its form reports it with its source.
 fn with_port(address: &str, port: &str) -> Option<String> {
     let port: u16 = port.parse().ok()?;
     let address = address.to_owned();
     Some(address.parse().map_or(address, |bind: SocketAddr| SocketAddr::new(bind.ip(), port).to_string()))
 }
 
-/// A network; an address alone is a network of one.
+/// A network; a single address is a network of one.
 fn network(text: &str) -> Option<IpNet> {
     text.parse().map(|address: std::net::IpAddr| address.into()).or_else(|_| text.parse()).ok()
 }
 
-/// Whether `networks` cover together more than a 64th of the addresses of IPv4 or of IPv6. What is private has less (10.0.0.0/8
-/// is a 256th, `fc00::/7` a 128th), and so have the published ranges of any provider of proxies.
+/// Whether `networks` cover together more than a 64th of the addresses of IPv4 or of IPv6. Private networks have less (10.0.0.0/8
+/// is a 256th, `fc00::/7` a 128th), and so have the published ranges of proxy providers.
 fn trusts_strangers(networks: &[IpNet]) -> bool {
     const LEAST_PREFIX: u8 = 6;
-    // In units of the smallest part that an address family is cut into here; what overlaps is counted once.
+    // In units of the smallest share that is counted; overlapping networks are counted once.
     let share = |network: &IpNet| 1_u64 << 32_u8.saturating_sub(network.prefix_len());
     let too_much = |is_of_family: fn(&IpNet) -> bool| {
         let merged = IpNet::aggregate(&networks.to_vec());

@@ -1,4 +1,4 @@
-//! The application: everything wired, listening, and stopped in order.
+//! The application: wiring, serving, and an orderly stop.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -39,7 +39,7 @@ use crate::network::connection_limits;
 use crate::product::Product;
 use crate::wiring::{Check, Parts, Task, Wiring};
 
-/// A product, listening and not yet serving.
+/// An application that listens and does not serve yet.
 pub struct Application {
     product: &'static Product,
     config: Config,
@@ -50,40 +50,40 @@ pub struct Application {
     tasks: Vec<Task>,
     connections: usize,
     addresses: Addresses,
-    /// Of the data folder, kept until everything has stopped.
+    /// Lock of the data folder, kept until everything has stopped.
     claim: Option<Claim>,
 }
 
-/// Registers what handlers find as `web::Data`.
+/// Registers the handlers' `web::Data`.
 type Data = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
-/// Where everything is.
+/// Addresses of an application.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// What the API listens on.
+    /// Address that the API listens on.
     pub api: SocketAddr,
-    /// How browsers reach the API.
+    /// Public URL of the API.
     pub public_url: Url,
-    /// How browsers reach what domains serve besides, by its name for people.
+    /// Public URLs of other listeners, by their display names.
     pub others: Vec<(&'static str, Url)>,
 }
 
 impl Addresses {
-    /// Where browsers reach what has this name.
+    /// Public URL of the listener of this name.
     #[must_use]
     pub fn of(&self, name: &str) -> Option<&Url> {
         self.others.iter().find(|(other, _)| *other == name).map(|(_, url)| url)
     }
 }
 
-/// How often it is looked whether the database needs tidying, which is one look at a file.
+/// Interval of checking the size of SQLite's write-ahead log, which is one look at a file.
 const TIDY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long what requests need has to stop, where they took all of `server.shutdown_grace`.
+/// Minimum time that background tasks have to stop, if requests took all of `server.shutdown_grace`.
 const LAST_SECONDS: Duration = Duration::from_secs(3);
 
 impl Application {
-    /// Opens the databases, migrates them if that is wanted, reads the keys, and listens. Whatever is missing is told here.
+    /// Claims the data folder, listens, opens the databases, migrates them if so configured, and starts the modules.
     ///
     /// # Errors
     ///
@@ -141,37 +141,36 @@ impl Application {
         })
     }
 
-    /// Connections of clients that there may be at once.
+    /// Maximum number of connections of clients.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections
     }
 
-    /// Where everything is.
+    /// Its addresses.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Its databases, for tests that break them.
+    /// Its databases, for tests.
     #[must_use]
     pub fn databases(&self) -> &Databases {
         &self.state.databases
     }
 
-    /// The relay of events, for tests that want to see their effects.
+    /// The relay of events, for tests.
     #[must_use]
     pub fn relay(&self) -> &Relay {
         &self.relay
     }
 
-    /// Serves until `stop` is done. Then the requests that have arrived are finished, and only then does stop what they
-    /// need. That has what is left of `server.shutdown_grace`, and three seconds at least; what hangs longer is left
-    /// behind.
+    /// Serves until `stop` completes. Requests that have arrived are finished first, then background tasks are stopped: they have the
+    /// rest of `server.shutdown_grace`, and three seconds at least. Tasks that hang longer are abandoned.
     ///
     /// # Errors
     ///
-    /// The listener's.
+    /// The listener failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -192,14 +191,14 @@ impl Application {
         shutdown.cancel();
         let ends = ends.max(Instant::now() + LAST_SECONDS);
         if timeout_at(ends, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!(tasks = tasks.len(), "what hangs is left behind to stop in time");
+            tracing::warn!(tasks = tasks.len(), "tasks that hang are abandoned to stop in time");
         }
         drop(self.claim);
         Ok(outcome?)
     }
 }
 
-/// Before anything is touched: a second server says so at once.
+/// Claims the data folder before anything else, so that a second server fails at once.
 fn claim_data_dir(product: &Product, config: &Config) -> Result<Option<Claim>, CommandError> {
     let mut is_needed = config.database.is_sqlite();
     for module in product.modules {
@@ -208,7 +207,7 @@ fn claim_data_dir(product: &Product, config: &Config) -> Result<Option<Claim>, C
     is_needed.then(|| claim::claim(config)).transpose()
 }
 
-/// Readiness answers with what the document names, no more and no less.
+/// Checks that modules register exactly the dependencies that the OpenAPI document names.
 fn check_dependencies(product: &Product, checks: &[Check]) -> Result<(), CommandError> {
     let asked: BTreeSet<&str> = checks.iter().map(|check| check.name).collect();
     let named: BTreeSet<&str> = product.dependencies().into_iter().map(|(name, _)| name).collect();
@@ -225,7 +224,7 @@ fn origins(config: &Config) -> Origins {
     })
 }
 
-/// What HTTP needs to know.
+/// The state of HTTP.
 fn http_state(
     product: &Product,
     wiring: &Wiring<'_>,
@@ -265,7 +264,7 @@ fn http_state(
     })
 }
 
-/// The names that the configuration has, in the form that actix has its own of.
+/// The configured header names, as actix's own type.
 fn page_headers(config: &Config) -> Result<PageHeaders, InvalidHeaderName> {
     let names = config.cors.headers.iter().map(|name| name.as_str().parse());
     Ok(PageHeaders::new(names.collect::<Result<_, _>>()?))
@@ -283,7 +282,7 @@ fn serving(config: &Config) -> Serving {
     }
 }
 
-/// Cuts off the write-ahead log of SQLite.
+/// Truncates the write-ahead log of SQLite.
 fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
     let databases = databases.clone();
     move || {
@@ -292,7 +291,7 @@ fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + '
             if let Err(error) = databases.tidy().await {
                 tracing::warn!(
                     ?error,
-                    "SQLite's write-ahead log cannot be cut off now; the next run tries again"
+                    "SQLite's write-ahead log cannot be truncated now; the next run tries again"
                 );
             }
         })

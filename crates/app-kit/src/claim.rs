@@ -1,4 +1,4 @@
-//! One server at a time for what is embedded in a data folder.
+//! The lock of a data folder: one server at a time uses its embedded parts.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -8,27 +8,27 @@ use app_config::Config;
 
 use crate::console::CommandError;
 
-/// The lock's name in the data folder. The file stays; what counts is who holds it.
+/// Name of the lock file in the data folder. The file stays; the lock on it counts.
 const LOCK: &str = "server.lock";
 
-/// That this process is the server of a data folder, for as long as it has this. The operating system takes it back when the
-/// process ends, however it ends.
+/// The lock of a data folder, held as long as this value lives. The operating system releases it when the process ends, however it
+/// ends.
 #[derive(Debug)]
 pub(crate) struct Claim {
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")]
     file: File,
 }
 
-/// Takes the data folder for a server that has something of its own in it: a SQLite database or the embedded object store.
-/// Servers whose parts are all elsewhere may share one. Commands take nothing: they work beside a server.
+/// Locks the data folder for a server with embedded parts: a SQLite database, or data of a domain
+/// ([`claims_data_dir`](crate::module::Module::claims_data_dir)). Servers without embedded parts may share a folder. Commands do not lock it: they work beside a server.
 ///
 /// # Errors
 ///
-/// Another server has it; the sentence names its process.
+/// Another server has locked it; the message names its process.
 pub(crate) fn claim(config: &Config) -> Result<Claim, CommandError> {
     let path = config.data_dir.join(LOCK);
     let failed = |error: &io::Error| {
-        CommandError::message(format!("the lock {} cannot be had: {error}", path.display()))
+        CommandError::message(format!("the lock {} cannot be taken: {error}", path.display()))
     };
     let mut file = open(&path).map_err(|error| failed(&error))?;
     match file.try_lock() {
@@ -36,7 +36,7 @@ pub(crate) fn claim(config: &Config) -> Result<Claim, CommandError> {
         Err(TryLockError::WouldBlock) => return Err(taken(config, file)),
         Err(TryLockError::Error(error)) => return Err(failed(&error)),
     }
-    // Only for people: on a full disk the lock is as good without.
+    // The number is only for people: on a full disk the lock works without it.
     if let Err(error) = sign(&mut file) {
         tracing::warn!(%error, "the number of this process cannot be written to {}", path.display());
     }
@@ -59,7 +59,7 @@ fn sign(file: &mut File) -> io::Result<()> {
 
 fn taken(config: &Config, file: File) -> CommandError {
     let mut process = String::new();
-    // Whoever took it a moment ago has not written its number yet, and on some systems nobody else can read it.
+    // A process that has just locked it may not have written its number yet, and on some systems others cannot read it.
     let read = file.take(20).read_to_string(&mut process);
     let process = match process.trim() {
         number if read.is_ok() && !number.is_empty() => format!("process {number}"),

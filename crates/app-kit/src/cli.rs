@@ -1,4 +1,4 @@
-//! The command line: what can be asked for.
+//! The command line: commands and their arguments.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// What every binary can do.
+/// The commands of every binary.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server until it is told to stop (the default)
@@ -88,13 +88,13 @@ fn verbs(product: &Product) -> impl Iterator<Item = &'static Verb> {
     product.modules.iter().flat_map(|module| module.commands)
 }
 
-/// The verb of a module that these arguments name.
+/// The command of a module that the arguments name.
 pub(crate) fn verb(product: &Product, arguments: &ArgMatches) -> Option<&'static Verb> {
     let name = arguments.subcommand_name()?;
     verbs(product).find(|verb| (verb.command)().get_name() == name)
 }
 
-/// What a command of a module is run with.
+/// The invocation of a module's command.
 pub(crate) fn invocation(product: &Product, arguments: &ArgMatches) -> Invocation {
     Invocation {
         file: arguments.get_one::<PathBuf>("config").cloned(),

@@ -1,4 +1,4 @@
-//! What the command line does. Every command works beside a running server and without one.
+//! The commands of every binary. All but `serve` work beside a running server and without one.
 
 use std::io;
 
@@ -20,9 +20,9 @@ use crate::product::Product;
 ///
 /// # Errors
 ///
-/// The sentence that says why it cannot start.
+/// The reason why it cannot start.
 pub(crate) async fn serve(product: &'static Product, config: Config) -> Result<(), CommandError> {
-    // If ever a second TLS backend gets into the build, rustls would refuse to choose between them.
+    // If a second TLS backend ever gets into the build, rustls would refuse to choose between them.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(tracing::field::display);
@@ -30,8 +30,8 @@ pub(crate) async fn serve(product: &'static Product, config: Config) -> Result<(
     }));
     let application = Application::build(product, config.clone()).await?;
     raise_file_limit(&config, application.connections());
-    // Whoever reads that it is ready may stop it at once.
-    let stop = told_to_stop()?;
+    // Before the announcement, because whoever reads it may stop the server at once.
+    let stop = stop_signal()?;
     announce(product, &config, application.addresses())?;
     application.run(stop).await
 }
@@ -40,7 +40,7 @@ pub(crate) async fn serve(product: &'static Product, config: Config) -> Result<(
 ///
 /// # Errors
 ///
-/// The database's.
+/// The database failed.
 pub(crate) async fn migrate(
     product: &Product,
     config: &Config,
@@ -109,13 +109,13 @@ fn list(what: &str, names: &[String]) -> String {
     names.iter().fold(String::new(), |text, name| text + what + "  " + name + "\n")
 }
 
-/// Says where everything is: to a person as a list, to a machine as one event.
+/// Announces the addresses: as a list on a terminal, as log events elsewhere.
 fn announce(product: &Product, config: &Config, addresses: &Addresses) -> Result<(), CommandError> {
     let url = addresses.public_url.as_str().trim_end_matches('/');
     let database = redacted_url(config.database.url.expose_secret());
     let origin = &config.provenance.database_url;
     if !config.provenance.unprefixed.is_empty() {
-        // Other programs use these names too, so they may be in a shell for another one's sake.
+        // Other programs use these names too, so a shell may have them for another program.
         let variables = config.provenance.unprefixed.join(", ");
         let prefix = config.variable("");
         tracing::info!(variables, "settings are taken from variables without the prefix {prefix}");
@@ -155,7 +155,7 @@ fn announce(product: &Product, config: &Config, addresses: &Addresses) -> Result
     ))
 }
 
-/// Each connection is a file, and the usual 1,024 are for programs that know no more.
+/// Raises the limit of open files: each connection is a file, and the usual limit is 1,024.
 #[cfg(unix)]
 fn raise_file_limit(config: &Config, connections: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -180,13 +180,13 @@ fn raise_file_limit(config: &Config, connections: usize) {
 #[cfg(not(unix))]
 fn raise_file_limit(_: &Config, _: usize) {}
 
-/// Done when the process is told to stop. From the call on, not from the first poll: a signal that comes before the server
-/// runs must not end the process by its default.
+/// Completes when the process is told to stop. Signals are handled from the call on, not from the first poll: one that arrives before
+/// the server runs must not kill the process.
 #[cfg(unix)]
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    // The terminal is closed, or somebody means "reload": there is nothing to reload, and nothing may be lost.
+    // The terminal was closed, or somebody expects a reload: there is nothing to reload, so stop in order.
     let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
@@ -197,9 +197,9 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Done when the process is told to stop.
+/// Completes when the process is told to stop.
 #[cfg(not(unix))]
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

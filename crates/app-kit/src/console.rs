@@ -1,4 +1,4 @@
-//! What is said on a terminal: answers, questions and failures.
+//! Input and output of commands: answers, questions and errors.
 
 use std::error::Error;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use configuration::ConfigError;
 
-/// Longer than any line that is accepted, and an end to what a wrong pipe sends.
+/// Number of bytes that are read of an input line, which bounds the input of a wrong pipe.
 pub const LONGEST_LINE: u64 = 4_096;
 
-/// Why a command failed. Every error becomes one; its text is the whole chain of causes on one line.
+/// The error of a command. Every error converts into one; its text is the whole chain of causes on one line.
 #[derive(Debug)]
 pub struct CommandError(Box<dyn Error + Send + Sync>);
 
@@ -20,7 +20,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
 }
 
 impl CommandError {
-    /// A failure that no error stands behind.
+    /// An error with this message.
     #[must_use]
     pub fn message(sentence: impl Into<String>) -> Self {
         Self(sentence.into().into())
@@ -44,7 +44,7 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// Writes an answer to stdout. A reader that has seen enough (`config | head`) is no failure.
+/// Writes an answer to stdout. A closed pipe (`config | head`) is not an error.
 ///
 /// # Errors
 ///
@@ -56,11 +56,11 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Asks a person whether to go on; without one there, that is refused.
+/// Asks for confirmation on a terminal, and fails without one.
 ///
 /// # Errors
 ///
-/// The sentence that says how to go on without being asked, or that nothing was done.
+/// There is no terminal (the message says how to confirm otherwise), or the answer was no.
 pub fn confirm(question: &str, otherwise: &str) -> Result<(), CommandError> {
     if !io::stdin().is_terminal() {
         return Err(CommandError::message(format!("{question}: nobody is there to ask; {otherwise}")));
@@ -74,8 +74,7 @@ pub fn confirm(question: &str, otherwise: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Tells a failure on stderr, each fault of a configuration on a line of its own. Where even that fails, nobody is left to be
-/// told.
+/// Writes an error to stderr, each fault of a configuration on a line of its own. A failure to write is ignored.
 pub fn print_error(error: &CommandError) {
     let mut stderr = io::stderr().lock();
     let _ = match error.0.downcast_ref::<ConfigError>() {

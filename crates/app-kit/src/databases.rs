@@ -18,7 +18,7 @@ pub(crate) async fn connect(config: &Config, resources: Resources) -> Result<Dat
     open_databases(config, SystemClock::shared(), &secret, resources).await
 }
 
-/// The databases of the configuration, with what domains may know of each other's tables, or the sentence that says which setting to look at.
+/// Opens the databases of a configuration, with the tables that domains may refer to. The error names the setting to check.
 pub(crate) async fn open_databases(
     config: &Config,
     clock: SharedClock,
@@ -31,7 +31,7 @@ pub(crate) async fn open_databases(
         ..config.database.settings()
     };
     Databases::connect(&settings, clock, secret).await.map_err(|error| {
-        // The others say themselves what to do.
+        // Other errors say themselves what to do.
         let is_about_the_url = matches!(error, ConnectError::Database(_));
         let reason = CommandError::from(error);
         if !is_about_the_url {
@@ -44,7 +44,7 @@ pub(crate) async fn open_databases(
     })
 }
 
-/// The data folder, which nobody else may look into.
+/// Creates the data folder, which only the user of this process may read.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), CommandError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);

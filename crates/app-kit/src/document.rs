@@ -1,4 +1,4 @@
-//! The OpenAPI document of a product, with what the configuration says of this installation.
+//! The OpenAPI document of a product, with the limits of this installation.
 
 use app_config::Config;
 use configuration::without_slash;
@@ -10,7 +10,7 @@ use crate::health;
 use crate::installation::Installation;
 use crate::product::Product;
 
-/// The whole document, for an installation of this configuration.
+/// The document for an installation with this configuration.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ pub fn document(product: &Product, config: &Config) -> Result<OpenApi, CommandEr
         title: format!("{} API", config.project_name),
         text: product.api_description,
         version: product.version,
-        // As a whole URL: clients put it and the path together as they are.
+        // An absolute URL, because clients concatenate it and the path.
         server: without_slash(&config.server.public_url).to_owned(),
         tags: product.tags(),
         token_url: sign_in.token_url,

@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it can work.
+//! Health checks: liveness and readiness.
 
 use std::collections::BTreeMap;
 
@@ -22,49 +22,49 @@ use crate::wiring::Check;
 /// The tag of these routes, with its description.
 pub const TAG: (&str, &str) = ("health", "Probes for process managers and load balancers.");
 
-/// The routes.
+/// Registers the routes.
 pub fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(health).handle(live).handle(ready);
 }
 
-/// The server answers.
+/// The server is running.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// Always `ok`.
     #[schema(value_type = String, examples("ok"))]
     status: &'static str,
-    /// The server's time.
+    /// Current time of the server.
     timestamp: Timestamp,
 }
 
-/// The server can work, with the state of each thing that it needs.
+/// The server is ready, with the state of each dependency.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     /// Always `ok`.
     #[schema(value_type = String, examples("ok"))]
     status: &'static str,
-    /// What the server needs.
+    /// State of each dependency.
     dependencies: Dependencies,
 }
 
-/// What the server needs.
+/// Dependencies of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Dependencies {
-    /// The primary database.
+    /// Primary database.
     database: State,
-    /// The schema of the database; that of a later release will do.
+    /// Schema of the database; that of a later release is accepted.
     schema: State,
-    /// The replicas; reads go to the primary while they are away.
+    /// Replicas; while they are unavailable, reads go to the primary.
     replicas: State,
-    /// What domains need.
+    /// Dependencies of the domains.
     #[serde(flatten)]
     #[schema(ignore)]
     others: BTreeMap<&'static str, State>,
 }
 
-/// What readiness asks besides the databases.
+/// Checks of readiness besides those of the databases.
 pub(crate) struct Checks {
-    /// What domains need.
+    /// Dependencies of the domains.
     pub(crate) of_modules: Vec<Check>,
     /// Migrations that the schema must have.
     pub(crate) migrations: Migrations,
@@ -80,50 +80,50 @@ impl Checks {
     }
 }
 
-/// Whether it answers.
+/// State of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// It does.
+    /// Available.
     Ok,
-    /// Part of it does, which is enough.
+    /// Partly available, which is enough.
     Degraded,
-    /// It does not.
+    /// Unavailable.
     Unavailable,
-    /// It is not what this server needs: the command `migrate status` tells what is missing.
+    /// Not what this server needs: the command `migrate status` lists what is missing.
     Outdated,
-    /// It is a standby, which takes no writes: `database.url` must name the primary.
+    /// A standby, which accepts no writes: `database.url` must name the primary.
     Standby,
-    /// There is none.
+    /// Not configured.
     NotConfigured,
 }
 
-/// Whether the server answers
+/// Health check
 ///
-/// Says that the server answers.
+/// Answered as long as the server runs.
 #[utoipa::path(tag = "health", operation_id = "health", security(()),
-    responses((status = 200, description = "It does.", body = Health)))]
+    responses((status = 200, description = "The server is running.", body = Health)))]
 #[get("/health")]
 async fn health(http: web::Data<HttpState>) -> Json<Health> {
     Json(Health { status: "ok", timestamp: http.databases.clock().now() })
 }
 
-/// Whether the process lives
+/// Liveness probe
 ///
-/// For the process manager: restart what does not answer this. Depends on nothing outside the process.
+/// For process managers: restart the process if it does not answer. Depends on nothing outside the process.
 #[utoipa::path(tag = "health", operation_id = "live", security(()),
-    responses((status = 200, description = "It does.", body = Health)))]
+    responses((status = 200, description = "The server is running.", body = Health)))]
 #[get("/health/live")]
 async fn live(http: web::Data<HttpState>) -> Json<Health> {
     Json(Health { status: "ok", timestamp: http.databases.clock().now() })
 }
 
-/// Whether the server can work
+/// Readiness probe
 ///
-/// For the load balancer: send requests to what answers this with 200.
+/// For load balancers: send requests to instances that answer with 200.
 #[utoipa::path(tag = "health", operation_id = "ready", security(()),
     responses(
-        (status = 200, description = "It can.", body = Readiness),
+        (status = 200, description = "The server is ready.", body = Readiness),
         (status = 503, response = inline(NotReady)),
     ))]
 #[get("/health/ready")]
@@ -145,19 +145,19 @@ async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<
     let states = serde_json::json!({ "dependencies": dependencies });
     Err(ApiError::new(
         &UNAVAILABLE,
-        "something that the server needs does not answer, or is not what it needs",
+        "a dependency of the server is unavailable, or not in the state that it needs",
     )
     .with_extra(states))
 }
 
-/// The server cannot work: a problem document with the member `dependencies`.
+/// The server is not ready: a problem document with the member `dependencies`.
 #[derive(utoipa::ToResponse)]
 #[response(
-    description = "It cannot; `dependencies` says why.",
+    description = "The server is not ready; `dependencies` shows why.",
     content_type = "application/problem+json",
     examples(("service_unavailable" = (summary = "The database is away", value = json!({
         "type": "/problems/service_unavailable", "title": UNAVAILABLE.title, "status": 503,
-        "detail": "something that the server needs does not answer, or is not what it needs",
+        "detail": "a dependency of the server is unavailable, or not in the state that it needs",
         "instance": "/health/ready", "code": UNAVAILABLE, "request_id": "req_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "errors": [],
         "dependencies": {"database": "unavailable", "schema": "unavailable", "replicas": "not_configured"}
     }))))
@@ -165,17 +165,17 @@ async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<
 #[expect(dead_code, reason = "only its shape is used, by the document")]
 struct NotReady(#[to_schema] NotReadyProblem);
 
-/// Why the server cannot work.
+/// Reasons why the server is not ready.
 #[derive(Serialize, ToSchema)]
 struct NotReadyProblem {
     #[serde(flatten)]
     problem: ProblemDocument,
-    /// What the server needs, with the state of each; absent while it stops.
+    /// State of each dependency; absent while the server stops.
     #[schema(nullable = false)]
     dependencies: Option<Dependencies>,
 }
 
-/// A load balancer asks often and does not wait long.
+/// Longest wait for a dependency: load balancers ask often and do not wait long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 async fn database_state(databases: &Databases) -> State {
@@ -186,7 +186,8 @@ async fn database_state(databases: &Databases) -> State {
     }
 }
 
-/// Whether every migration of this server ran in the database, now: a command beside it may have taken one back.
+/// Whether every migration of this server has run in the database. Asked each time, because a command may revert one while the
+/// server runs.
 async fn schema_state(databases: &Databases, migrations: Migrations) -> State {
     let session = databases.read_primary();
     match tokio::time::timeout(PATIENCE, session.all(Migrations::recorded())).await {
@@ -204,7 +205,7 @@ fn replica_state(in_use: &[bool]) -> State {
     }
 }
 
-/// Adds what domains need to the schema of the answer and to its example.
+/// Adds the dependencies of the domains to the schema of the answer and to its example.
 pub(crate) fn describe(document: &mut OpenApi, needed: &[(&str, &str)]) {
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
     let Some(schemas) = schemas else { return };

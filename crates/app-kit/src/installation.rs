@@ -1,5 +1,5 @@
-//! What pages need to know of this installation before anybody has signed in. The same rules stand in the OpenAPI document as
-//! the bounds of the fields that they are about. Each domain has its own [`Members`].
+//! What clients need to know of this installation before sign-in. The OpenAPI document has the same rules as the bounds of the
+//! fields that they apply to. Each domain adds its own [`Members`].
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use app_config::Config;
@@ -17,7 +17,7 @@ use crate::module::Module;
 /// The tag of this route, with its description.
 pub const TAG: (&str, &str) = ("installation", "Configuration that clients need to know.");
 
-/// How long a page may go without asking again. A new configuration needs a restart, so it is seldom another.
+/// Time for which clients may cache the answer. A new configuration needs a restart, so it rarely changes.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Registers the route.
@@ -26,21 +26,21 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 }
 
 // Modules add their members.
-/// What this installation allows.
+/// Configuration of this installation, for clients.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Installation)]
 struct OwnMembers {
-    /// The languages that mails and pages are written in (BCP 47).
+    /// Languages of mails and pages (BCP 47).
     #[schema(examples("en"))]
     locales: Vec<&'static str>,
 }
 
-/// What this installation allows, as the members of all modules.
+/// Configuration of this installation for clients: the members of all modules.
 #[derive(Clone)]
 pub(crate) struct Installation(Members);
 
 impl Installation {
-    /// What `config` allows.
+    /// Collects the members of all modules for a configuration.
     pub(crate) fn new(config: &Config, modules: &[&Module]) -> Result<Self, CommandError> {
         let mut all = Members::default();
         for module in modules {
@@ -50,7 +50,7 @@ impl Installation {
         Ok(Self(all))
     }
 
-    /// The document as it is sent.
+    /// The JSON document, as it is sent.
     pub(crate) fn asset(&self) -> Result<InstallationAsset, CommandError> {
         let text = serde_json::to_string(&self.0.values)?;
         Ok(InstallationAsset(Asset::new("application/json", CACHE_CONTROL, text.into())))
@@ -67,19 +67,19 @@ impl Installation {
     }
 }
 
-/// What this installation allows, as it is sent.
+/// The JSON document of an [`Installation`], as it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct InstallationAsset(Asset);
 
-/// What this installation allows
+/// Get the configuration for clients
 ///
-/// What a page needs to know before anybody has signed in: what can be uploaded, what a password must be like, how to sign in.
+/// What a client needs to know before sign-in: limits, requirements for passwords, ways to sign in.
 #[utoipa::path(tag = "installation", operation_id = "getConfig", security(()),
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    params(("If-None-Match" = Option<String>, Header, description = "ETag of the version that the client has.")),
     responses(
-        (status = 200, description = "What is allowed.", body = OwnMembers,
-            headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "The client has it."),
+        (status = 200, description = "The configuration for clients.", body = OwnMembers,
+            headers(("ETag" = String, description = "Version of the configuration."))),
+        (status = 304, description = "The version that the client has is current."),
     ))]
 #[get("/api/v1/config")]
 async fn get_config(installation: web::Data<InstallationAsset>, request: HttpRequest) -> HttpResponse {

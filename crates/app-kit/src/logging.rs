@@ -1,7 +1,7 @@
-//! The log: compact lines in a terminal, one JSON object a line elsewhere. Times are UTC with `Z`.
+//! The log: compact lines on a terminal, one JSON object per line elsewhere. Times are UTC with `Z`.
 //!
-//! What a server does is its output, so `serve` logs to stdout, where every host of containers collects it. The other
-//! commands answer on stdout and log to stderr, so that a script can read the answer.
+//! `serve` logs to stdout, where container hosts collect it. The other commands answer on stdout and log to stderr, so that scripts can
+//! read the answer.
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-/// Where the log goes.
+/// Destination of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// For `serve`.
@@ -22,7 +22,7 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Whether a person reads along.
+    /// Whether it is a terminal.
     pub(crate) fn is_terminal(self) -> bool {
         match self {
             Self::Stdout => io::stdout().is_terminal(),
@@ -31,11 +31,11 @@ impl Output {
     }
 }
 
-/// What every command needs that touches data: the whole configuration, and a log.
+/// Resolves the configuration and starts the log: for every command that touches data.
 ///
 /// # Errors
 ///
-/// The sentences that say why nothing can be started with it.
+/// The faults of the configuration.
 pub(crate) fn start(loaded: Loaded, output: Output) -> Result<Config, ConfigError> {
     let config = loaded.resolve()?;
     init(&config.log_level, output);
@@ -49,26 +49,26 @@ fn init(level: &str, output: Output) -> bool {
         Output::Stdout => layer(io::stdout, output.is_terminal()),
         Output::Stderr => layer(io::stderr, output.is_terminal()),
     };
-    // One filter for everything, not one of the layer's own: a library that only asks whether it would be heard (sqlx does, for
-    // each notice of PostgreSQL) makes a layer's filter drop the next event, whoever sends it.
+    // A global filter, not one of the layer: a library that only asks whether an event would be logged (sqlx does, for each notice of
+    // PostgreSQL) makes a layer's filter drop the next event, whichever it is.
     tracing_subscriber::registry().with(layer).with(filter(level)).try_init().is_ok()
 }
 
-/// Libraries that say more than operators want to read: what they report as news, what a client sent that is no HTTP, and each refused request of s3s
-/// as an error and whole requests with their signatures at debug. A directive for the same target in `log_level` wins.
+/// Directives for noisy libraries: routine reports, invalid HTTP of clients, and s3s, which logs each refused request as an error and
+/// whole requests with their signatures at debug. A directive for the same target in `log_level` wins.
 const QUIET: &str =
     "actix_http::h1=off,actix_server=warn,sea_orm_migration=warn,s3s=off,sqlx::postgres::notice=warn";
 
-/// Whether a filter asks for statements: `info,sql=debug`. A level for everything does not, because they are many.
+/// Whether a filter enables statements, as `info,sql=debug` does. A global level does not, because there are too many.
 pub(crate) fn shows_sql(level: &str) -> bool {
     level.split(',').filter_map(|directive| directive.split_once('=')).any(|(target, level)| {
         let wanted = ["debug", "trace"].contains(&level.trim().to_lowercase().as_str());
-        // A target is the beginning of a module's path: `sql` is `sqlx::query`, too.
+        // A target is a prefix of a module's path: `sql` matches `sqlx::query`.
         wanted && "sqlx::query".starts_with(target.trim()) && target.trim().starts_with("sql")
     })
 }
 
-/// The configuration refuses a filter that cannot be read; whatever else calls gets `info`.
+/// An invalid filter falls back to `info`; the configuration has refused it before.
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")))
 }
@@ -78,7 +78,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     if terminal {
-        // Colours are on unless NO_COLOR is set, which the layer asks for itself.
+        // Colours are on unless NO_COLOR is set, which the layer reads itself.
         return fmt::layer().compact().with_writer(writer).boxed();
     }
     fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).boxed()

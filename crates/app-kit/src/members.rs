@@ -1,4 +1,4 @@
-//! Members of a JSON object that several modules fill.
+//! Members of a JSON object that several modules contribute to.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{Object, Schema};
 
 use crate::console::CommandError;
 
-/// Members of an object with their schemas: what one module has to say.
+/// Members of a JSON object with their schemas.
 #[derive(Clone, Default)]
 pub struct Members {
     pub(crate) values: Map<String, Value>,
@@ -21,7 +21,7 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// It is not one, or cannot be written as JSON: bugs.
+    /// The value is not a struct, or cannot be serialised: bugs.
     pub fn of<T: Serialize + ToSchema>(fields: &T) -> Result<Self, CommandError> {
         let value = serde_json::to_value(fields)?;
         let (Value::Object(values), RefOr::T(Schema::Object(schema))) = (value, T::schema()) else {

@@ -27,9 +27,9 @@
 //! | state for its handlers | [`start`](Module::start) | [`Wiring::state`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
-//! | something that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
+//! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |
-//! | something to tell pages before sign-in | [`installation`](Module::installation) | [`Members`] |
+//! | configuration for clients | [`installation`](Module::installation) | [`Members`] |
 //!
 //! Modules start in the order of the list; none may count on another's state at its own start.
 
@@ -61,41 +61,41 @@ pub struct Module {
     pub routes: fn(&mut Routes<'_, '_>),
     /// Errors that answers can name, for the catalogue.
     pub problems: &'static [&'static Problem],
-    /// Tables, as far as other domains may know of them.
+    /// Tables that rows of other domains may refer to.
     pub resources: &'static [Resource],
     /// Reads the sections of the configuration.
     pub settings: ReadSections,
     /// Members of `GET /api/v1/config`.
     pub installation: fn(&Config) -> Result<Members, CommandError>,
-    /// Writes bounds that the configuration decides into the OpenAPI document.
+    /// Writes configured bounds into the OpenAPI document.
     pub document: fn(&Config, &mut OpenApi) -> Result<(), CommandError>,
-    /// Names of what the application is not ready without, with their descriptions. [`start`](Self::start) says how each is asked.
+    /// Dependencies of readiness, with their descriptions. [`start`](Self::start) registers the check of each.
     pub dependencies: &'static [(&'static str, &'static str)],
-    /// Whether it has something in the data folder that only one server at a time may have there.
+    /// Whether it stores something in the data folder that only one server at a time may use.
     pub claims_data_dir: fn(&Config) -> Result<bool, CommandError>,
-    /// Makes the state and registers subscribers and periodic work.
+    /// Creates the state and registers subscribers and periodic work.
     pub start: for<'w, 'a> fn(&'w mut Wiring<'a>) -> LocalBoxFuture<'w, Result<(), CommandError>>,
     /// Commands of the binary.
     pub commands: &'static [Verb],
-    /// How users sign in, by the one module that recognises them.
+    /// How users sign in; set by the one module that authenticates them.
     pub sign_in: Option<SignIn>,
 }
 
-/// How users sign in, as far as HTTP has to know.
+/// How users sign in, as far as HTTP needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct SignIn {
     /// Path of the OAuth 2.0 token endpoint.
     pub token_url: &'static str,
-    /// Answer to who is not signed in.
+    /// Problem for callers who are not signed in.
     pub unauthenticated: &'static Problem,
-    /// Cookie that authenticates where an operation takes cookies.
+    /// Name of the cookie that authenticates operations that read cookies.
     pub session_cookie: &'static str,
-    /// Answers below this path are never stored.
+    /// Path below which answers are never stored by caches.
     pub no_store_below: &'static str,
 }
 
 impl Module {
-    /// A module without anything, for the fields that a domain does not need.
+    /// An empty module, for the fields that a domain does not need.
     pub const EMPTY: Self = Self {
         tags: &[],
         routes: |_| {},
@@ -114,13 +114,13 @@ impl Module {
 
 /// A command of the binary.
 pub struct Verb {
-    /// Its name, arguments and help; the name is what it is found by.
+    /// Its name, by which it is found, with its arguments and help.
     pub command: fn() -> clap::Command,
     /// Runs it.
     pub run: fn(Invocation) -> LocalBoxFuture<'static, Result<(), CommandError>>,
 }
 
-/// A command as it was typed.
+/// A command with its arguments.
 pub struct Invocation {
     pub(crate) file: Option<PathBuf>,
     /// The arguments behind the command's name.
@@ -145,29 +145,29 @@ impl Invocation {
         })
     }
 
-    /// The configuration, which touches no data yet.
+    /// The configuration, without side effects.
     ///
     /// # Errors
     ///
-    /// The sentences that say why nothing can be started with it.
+    /// The faults of the configuration.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
         self.schema.load_from_process(self.file.clone())
     }
 
-    /// What every command needs that touches data: the whole configuration, and a log on stderr.
+    /// Resolves the configuration and logs to stderr: for commands that touch data.
     ///
     /// # Errors
     ///
-    /// The sentences that say why nothing can be started with it.
+    /// The faults of the configuration.
     pub fn start(&self) -> Result<Config, ConfigError> {
         logging::start(self.load()?, Output::Stderr)
     }
 
-    /// The databases of that configuration. Where a start applies the migrations, this does too.
+    /// Opens the databases of a configuration, and applies the migrations if a start would do so.
     ///
     /// # Errors
     ///
-    /// The sentence that says why they cannot be opened or migrated.
+    /// The databases cannot be opened or migrated.
     pub async fn connect(&self, config: &Config) -> Result<Databases, CommandError> {
         let databases = databases::connect(config, self.resources.clone()).await?;
         if config.database.auto_migrate {

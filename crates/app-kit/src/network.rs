@@ -5,19 +5,19 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use app_config::Config;
 use transport::Limits;
 
-/// Limits of connections, to the API and to what else is served.
+/// Limits of connections, for the API and for other listeners.
 #[must_use]
 pub fn connection_limits(config: &Config) -> Limits {
     let server = &config.server;
     Limits {
         in_all: server.connections,
-        // A load test comes from one machine.
+        // For load tests from one machine.
         per_address: if config.limits.enabled { server.connections_per_address } else { usize::MAX },
         exempt: server.trusted_proxies.clone(),
     }
 }
 
-/// Where a listener that listens everywhere is reached from this machine.
+/// Address at which this machine reaches a listener, also one that listens on all interfaces.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     match address {

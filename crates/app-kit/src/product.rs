@@ -12,7 +12,7 @@ use crate::migrations::Migrations;
 use crate::module::{Module, SignIn};
 use crate::{health, installation};
 
-/// Everything that an application is made of.
+/// The parts of an application that differ between products.
 pub struct Product {
     /// Name of the binary, in lower case and with hyphens; its variables and files begin with it.
     pub name: &'static str,
@@ -61,13 +61,13 @@ impl Product {
         own.into_iter().chain(self.modules.iter().map(|module| module.problems)).flatten().copied()
     }
 
-    /// What domains may know of each other's tables.
+    /// Tables that rows of other domains may refer to.
     #[must_use]
     pub fn resources(&self) -> Resources {
         self.modules.iter().flat_map(|module| module.resources).collect()
     }
 
-    /// Names of what the application is not ready without, with their descriptions.
+    /// Dependencies of readiness, with their descriptions.
     #[must_use]
     pub fn dependencies(&self) -> Vec<(&'static str, &'static str)> {
         self.modules.iter().flat_map(|module| module.dependencies).copied().collect()

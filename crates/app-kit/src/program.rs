@@ -12,10 +12,10 @@ use crate::document::document;
 use crate::logging::{Output, start};
 use crate::product::Product;
 
-/// Time that work which was cut off has to end: work on a file, which cannot be cut off, may hang for ever.
-const LEFT_BEHIND: Duration = Duration::from_secs(1);
+/// Time that blocking work, which cannot be cancelled, has to end.
+const BLOCKING_GRACE: Duration = Duration::from_secs(1);
 
-/// Does what the arguments of this process ask for. Wrong usage ends the process with the code 2.
+/// Runs the command that the arguments of this process name. Wrong usage ends the process with the code 2.
 #[must_use]
 pub fn run(product: &'static Product) -> ExitCode {
     let arguments = cli::command(product).get_matches();
@@ -31,7 +31,7 @@ pub fn run(product: &'static Product) -> ExitCode {
 fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(command);
-    runtime.shutdown_timeout(LEFT_BEHIND);
+    runtime.shutdown_timeout(BLOCKING_GRACE);
     outcome
 }
 

@@ -1,4 +1,4 @@
-//! What modules are given when the server starts, and what they register.
+//! What modules receive when the application starts, and what they register.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// What the server is made of, for modules at their start.
+/// The parts of the application, for modules at their start.
 pub struct Wiring<'a> {
     /// Configuration of the installation.
     pub config: &'a Config,
     /// Databases, with the clock.
     pub databases: &'a Databases,
-    /// Secret of the installation, which keys are derived from.
+    /// Secret key of the installation, from which other keys are derived.
     pub secret: &'a SecretKey,
     /// Sender of mail.
     pub mailer: &'a Arc<dyn Mailer>,
-    /// Pages that may call from a browser.
+    /// Origins of pages that may call from a browser.
     pub origins: &'a Origins,
     pub(crate) parts: Parts,
 }
@@ -42,20 +42,20 @@ pub(crate) struct Parts {
     pub(crate) connections: usize,
 }
 
-/// Registers a state that handlers find as `web::Data`.
+/// Registers a `web::Data` of handlers.
 pub(crate) type Registration = Box<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
-/// Work in the background until the token is cancelled.
+/// A background task, which runs until the token is cancelled.
 pub(crate) type Task = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
-/// Whether something that the server needs answers.
+/// A check of a dependency.
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) answers: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
 
 impl Wiring<'_> {
-    /// Gives handlers a state, which they take as `web::Data<T>`. `T` may be a port: `web::Data<dyn Files>`.
+    /// Registers a state, which handlers take as `web::Data<T>`. `T` may be a port: `web::Data<dyn Files>`.
     pub fn state<T: ?Sized + Send + Sync + 'static>(&mut self, state: Arc<T>) {
         let data = web::Data::from(state);
         self.parts.data.push(Box::new(move |config| {
@@ -63,18 +63,18 @@ impl Wiring<'_> {
         }));
     }
 
-    /// Recognises the credentials of requests. One module does this.
+    /// Registers the authentication of requests. One module does this.
     pub fn authenticate(&mut self, authenticator: Arc<dyn Authenticator>) {
         self.parts.authenticator = Some(authenticator);
     }
 
-    /// Handles events.
+    /// Registers a subscriber to events.
     pub fn subscribe(&mut self, subscriber: Subscriber) {
         self.parts.subscribers.push(subscriber);
     }
 
-    /// Does `work` now and then, from the start on. Every instance of the server does: it has to be safe and cheap at any number
-    /// at once, and leave nothing undone for good where it is cut off.
+    /// Runs `work` at this interval, from the start on, in every instance of the server. It has to be safe and cheap when several run at
+    /// once, and an interrupted run has to be finished by the next.
     pub fn every<W, F>(&mut self, interval: Duration, work: W)
     where
         W: Fn() -> F + Send + 'static,
@@ -83,12 +83,12 @@ impl Wiring<'_> {
         self.run(move |shutdown| Box::pin(every(interval, shutdown, work)));
     }
 
-    /// Runs a task until the token that it is given is cancelled.
+    /// Runs a background task, which ends when its token is cancelled.
     pub fn run(&mut self, task: impl FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send + 'static) {
         self.parts.tasks.push(Box::new(task));
     }
 
-    /// Has readiness ask for a dependency, by its name in [`Module::dependencies`](crate::module::Module::dependencies).
+    /// Registers the check of a dependency for readiness, by its name in [`Module::dependencies`](crate::module::Module::dependencies).
     pub fn depend<F>(&mut self, name: &'static str, answers: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = bool> + Send + 'static,
@@ -96,12 +96,12 @@ impl Wiring<'_> {
         self.parts.checks.push(Check { name, answers: Box::new(move || Box::pin(answers())) });
     }
 
-    /// Expects so many connections besides the API's: each is an open file.
+    /// Adds to the expected number of connections, each of which is an open file.
     pub fn expect_connections(&mut self, connections: usize) {
         self.parts.connections += connections;
     }
 
-    /// Names another address that browsers reach: the documentation's pages may send requests there, and a start tells of it.
+    /// Registers the public URL of another listener: the documentation's pages may send requests there, and the start announces it.
     pub fn serves(&mut self, name: &'static str, url: Url) {
         self.parts.addresses.push((name, url));
     }

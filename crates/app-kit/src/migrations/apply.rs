@@ -1,8 +1,8 @@
 //! Migrations, at the start and by command. One process migrates, and the others wait for it.
 //!
 //! On PostgreSQL it holds an advisory lock, and each migration is a transaction. On SQLite all of them are one transaction,
-//! whose lock on the file keeps the others out: so a change that fails half-way, on a full disk for one, leaves nothing
-//! behind that the next attempt would stumble over.
+//! whose lock on the file excludes others: so a change that fails half-way, for example on a full disk, leaves nothing
+//! behind.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::console::CommandError;
 use crate::migrations::occupied;
 use crate::migrations::record::{Migrations, Standing};
 
-/// Applies what is missing, if the configuration says so; else refuses to start on a schema that is not this binary's.
+/// Applies pending migrations if so configured; otherwise fails if the schema is not that of this binary.
 ///
 /// # Errors
 ///
-/// The database's, or the sentence that says what to do.
+/// The database failed, or the schema does not fit; the message says what to do.
 pub(crate) async fn at_start(
     migrations: Migrations,
     config: &Config,
@@ -49,11 +49,11 @@ pub(crate) async fn at_start(
     }
 }
 
-/// Applies what is pending, unless something else ran in this database than what this build has.
+/// Applies pending migrations, unless other migrations ran in this database than this build has.
 ///
 /// # Errors
 ///
-/// The database's, with the name of the migration that failed, or the sentence that says what to do.
+/// A migration failed, which is named, or the schema does not fit; the message says what to do.
 pub(crate) async fn up(
     migrations: Migrations,
     config: &Config,
@@ -63,11 +63,11 @@ pub(crate) async fn up(
     Ok(migrations.up(database).await?)
 }
 
-/// Reverts so many migrations, or all.
+/// Reverts the last `steps` migrations, or all.
 ///
 /// # Errors
 ///
-/// The database's, with the name of the migration that failed, or the sentence that says what to do.
+/// A migration failed, which is named, or the schema does not fit; the message says what to do.
 pub(crate) async fn down(
     migrations: Migrations,
     config: &Config,
@@ -84,7 +84,7 @@ fn refuse_foreign(config: &Config, standing: &Standing) -> Result<(), CommandErr
     refuse_changed(config, standing)
 }
 
-/// The database is ahead of this build, or another's.
+/// Fails if migrations ran that this build does not have.
 fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandError> {
     let Some(first) = standing.unknown.first() else { return Ok(()) };
     let program = config.program;
@@ -105,7 +105,7 @@ fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandErr
     )))
 }
 
-/// A migration ran in another form than it has now.
+/// Fails if a migration has changed since it ran.
 fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandError> {
     let Some(first) = standing.changed.first() else { return Ok(()) };
     let steps = standing.applied.iter().skip_while(|name| *name != first).count();
@@ -127,11 +127,11 @@ fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandErr
     )))
 }
 
-/// Makes the record agree with this build.
+/// Makes the record of migrations agree with this build.
 ///
 /// # Errors
 ///
-/// The database's, or the sentence that says whose database it is.
+/// The database failed, or belongs to another program.
 pub(crate) async fn repair(
     migrations: Migrations,
     config: &Config,
@@ -144,7 +144,7 @@ pub(crate) async fn repair(
 /// Developers do not have the binary on their path.
 const FROM_SOURCES: &str = "(from the sources: `cargo run -- migrate …`)";
 
-/// How a developer begins with an empty database.
+/// Advice for developers on starting over with an empty database.
 fn start_over(config: &Config) -> String {
     if config.database.is_sqlite() {
         format!("To start over, delete {}", sqlite_file(config))
@@ -153,18 +153,18 @@ fn start_over(config: &Config) -> String {
     }
 }
 
-/// What a developer deletes: everything, unless the database is kept somewhere else.
+/// What a developer deletes to start over: the data folder, unless the database is elsewhere.
 fn sqlite_file(config: &Config) -> String {
     let data = config.data_dir.display().to_string();
     let url = redacted_url(config.database.url.expose_secret());
     if url.contains(&data) { format!("the data folder {data}") } else { format!("the file of {url}") }
 }
 
-/// Does `work` while no other process does such work, for which it waits.
+/// Runs `work` under a lock that excludes other processes, for which it waits.
 ///
 /// # Errors
 ///
-/// Those of `work`, the database's, and that both took longer than
+/// Errors of `work`, a failure of the database, or waiting and work together took longer than
 /// [`migration_timeout`](app_config::Database::migration_timeout).
 pub(crate) async fn locked<T>(
     config: &Config,
@@ -172,7 +172,7 @@ pub(crate) async fn locked<T>(
     work: impl AsyncFnOnce(&DatabaseExecutor<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let limit = config.database.migration_timeout;
-    // The server has limits of its own for statements; it does not help where nothing comes back from it.
+    // The database server has limits for statements, which do not help if it does not answer at all.
     let outcome = tokio::time::timeout(limit, async {
         match primary.get_database_backend() {
             DbBackend::Postgres => locked_on_postgres(primary, limit, work).await,
@@ -182,8 +182,8 @@ pub(crate) async fn locked<T>(
     outcome.await.unwrap_or_else(|_| Err(too_long(config, limit)))
 }
 
-/// The lock belongs to a transaction, and goes with it if the process dies. (One of a session would stay behind with a pooler
-/// that gives the session's connection to somebody else.)
+/// The lock belongs to a transaction, and is released if the process dies. (The lock of a session would stay if a pooler gives the
+/// session's connection to another client.)
 async fn locked_on_postgres<T>(
     primary: &DatabaseConnection,
     patience: Duration,
@@ -198,12 +198,12 @@ async fn locked_on_postgres<T>(
     lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
     let outcome = work(&primary.into()).await;
     if let Err(error) = lock.rollback().await {
-        tracing::warn!(%error, "the lock of the migrations could not be given back in order");
+        tracing::warn!(%error, "the lock of the migrations could not be released");
     }
     outcome
 }
 
-/// The lock is that of the file. The connection is used for nothing else, so nothing is left on one that is used again.
+/// The lock is that of the file. The connection is used for nothing else, so no state is left on a reused one.
 async fn locked_on_sqlite<T>(
     config: &Config,
     work: impl AsyncFnOnce(&DatabaseExecutor<'_>) -> Result<T, CommandError>,

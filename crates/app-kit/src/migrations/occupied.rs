@@ -1,5 +1,5 @@
-//! Whether a database is another program's. `DATABASE_URL` is a name that many projects use: a start in a shell that has one
-//! must not write its tables between theirs.
+//! Detection of a database that belongs to another program. Many projects use the name `DATABASE_URL`: a start in a shell that has one
+//! must not write its tables among theirs.
 
 use app_config::Config;
 use configuration::redacted_url;
@@ -9,15 +9,15 @@ use secrecy::ExposeSecret as _;
 use crate::console::CommandError;
 use crate::migrations::record::{CONTENTS, Migrations, RECORD};
 
-/// How many tables a refusal names.
+/// Number of tables that the error names.
 const NAMED: usize = 5;
 
-/// Refuses a database that has tables, and none of ours. With `beside_others` the tables may be put beside those, unless the other
-/// program keeps its record of migrations where we would keep ours: one of the two would be lost.
+/// Fails if the database has tables, and none of ours. With `beside_others` tables of another program are accepted, unless it has its
+/// record of migrations where ours would be: one of the two would be lost.
 ///
 /// # Errors
 ///
-/// The sentence that names the database, where its URL came from, and what to do; and the database's.
+/// The database belongs to another program (the message names it, the source of its URL, and what to do), or failed.
 pub(crate) async fn refuse(
     migrations: Migrations,
     config: &Config,
@@ -46,15 +46,15 @@ pub(crate) async fn refuse(
     )))
 }
 
-/// Whose database it is, if it is another's.
+/// Another program in the database.
 struct Other {
     /// Its tables.
     tables: Vec<String>,
-    /// It uses sea-orm, too, and migrations of its own ran.
+    /// Whether it uses sea-orm, too, and its own migrations ran.
     has_record: bool,
 }
 
-/// The other program, where none of our migrations ever ran and there are tables.
+/// The other program, if there are tables and none of our migrations ran.
 async fn other_program(
     migrations: Migrations,
     primary: &impl ConnectionTrait,
@@ -65,7 +65,7 @@ async fn other_program(
     } else {
         Vec::new()
     };
-    // What is left when every migration was taken back.
+    // The tables that are left after all migrations were reverted.
     tables.retain(|table| table != RECORD && table != CONTENTS);
     if tables.is_empty() || applied.iter().any(|name| migrations.has(name)) {
         return Ok(None);
@@ -73,7 +73,7 @@ async fn other_program(
     Ok(Some(Other { tables, has_record: !applied.is_empty() }))
 }
 
-/// Every table of the schema that we write to. What an extension of PostgreSQL made is nobody's.
+/// All tables of the current schema, except those of extensions of PostgreSQL.
 async fn tables(primary: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let sql = match primary.get_database_backend() {
         DbBackend::Postgres => {

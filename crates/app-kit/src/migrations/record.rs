@@ -1,7 +1,7 @@
-//! What ran in a database, held against what this build has.
+//! The record of migrations: what ran in a database, compared with this build.
 //!
 //! sea-orm records the *names* of the migrations that ran. A name can come to mean something else: a file was edited after it
-//! ran, or a domain was removed and made again. So the *content* is recorded too, and whoever starts on a database asks
+//! ran, or a domain was removed and made again. So the *content* is recorded too, and every start checks
 //! [`Migrations::standing`] first. For a database that ran before contents were recorded, the names are believed once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,10 @@ use sea_orm_migration::sea_orm::{
 use sea_orm_migration::sea_query::{ColumnDef, Expr, ExprTrait as _, OnConflict, Query, Table};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 
-/// Where sea-orm writes down which migrations ran: other programs that use sea-orm have it too.
+/// Table in which sea-orm records the names of migrations; other programs that use sea-orm have it, too.
 pub(crate) const RECORD: &str = "seaql_migrations";
 
-/// The table with the contents.
+/// Table with the contents of migrations.
 pub(crate) const CONTENTS: &str = "migration_contents";
 
 /// The migrations of a product, in the order in which they are applied.
@@ -32,30 +32,30 @@ impl MigratorTraitSelf for Migrations {
     }
 }
 
-/// How a database stands to this build. All names, in the order of the migrations.
+/// Comparison of a database with this build. Names are in the order of the migrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Those of this build that did not run.
+    /// Migrations of this build that did not run.
     pub pending: Vec<String>,
-    /// Those of this build that ran.
+    /// Migrations of this build that ran.
     pub applied: Vec<String>,
-    /// Those of `applied` that had another content when they ran.
+    /// Those of `applied` whose content was different when they ran.
     pub changed: Vec<String>,
-    /// Those that ran and that this build does not have.
+    /// Migrations that ran and that this build does not have.
     pub unknown: Vec<String>,
 }
 
 /// A migration could not be applied or reverted.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// The database refuses what the migration does.
+    /// The database refused a statement of the migration.
     #[error("the migration {name} cannot be {what}{}", detail(cause))]
     Migration {
         /// Its name.
         name: String,
         /// What was tried: `applied`, for instance.
         what: &'static str,
-        /// What the database says.
+        /// Error of the database.
         #[source]
         cause: DbErr,
     },
@@ -68,7 +68,7 @@ fn failed(name: &str, what: &'static str) -> impl FnOnce(DbErr) -> Failed {
     move |cause| Failed::Migration { name: name.to_owned(), what, cause }
 }
 
-/// What PostgreSQL says of the row that was in the way.
+/// PostgreSQL's detail about the offending row.
 fn detail(error: &DbErr) -> String {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
     else {
@@ -82,7 +82,7 @@ impl Migrations {
     /// No migrations.
     pub const EMPTY: Self = Self { list: Vec::new, sources: &[] };
 
-    /// Those of a migrator, with the source of each by its name.
+    /// The migrations of a migrator, with the name and source of each.
     #[must_use]
     pub const fn of<M: MigratorTrait>(sources: &'static [(&'static str, &'static str)]) -> Self {
         Self { list: M::migrations, sources }
@@ -93,11 +93,11 @@ impl Migrations {
         self.sources.iter().any(|(own, _)| *own == name)
     }
 
-    /// How the database stands to this build. Changes nothing, and needs no permission to.
+    /// Compares the database with this build. Changes nothing, and needs no permission to write.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn standing(&self, database: &DatabaseExecutor<'_>) -> Result<Standing, DbErr> {
         let recorded = recorded_names(database).await?;
         let contents = recorded_contents(database).await?;
@@ -118,21 +118,21 @@ impl Migrations {
         Ok(standing)
     }
 
-    /// The query for the migrations that ran, for whoever reads through a session; see [`are_missing_in`](Self::are_missing_in).
+    /// The query for the recorded migrations, for [`are_missing_in`](Self::are_missing_in).
     #[must_use]
     pub fn recorded() -> Select<seaql_migrations::Entity> {
         seaql_migrations::Entity::find()
     }
 
-    /// Whether a migration of this build is not among those that ran. More may have run: while a new release is rolled out, the
-    /// old one goes on working.
+    /// Whether a migration of this build is missing among those that ran. Others may have run: while a new release is rolled out, the
+    /// old one continues to work.
     #[must_use]
     pub fn are_missing_in(&self, recorded: &[seaql_migrations::Model]) -> bool {
         let names: BTreeSet<&str> = recorded.iter().map(|model| model.version.as_str()).collect();
         self.sources.iter().any(|(name, _)| !names.contains(name))
     }
 
-    /// Applies what is pending, and records the content of each. Returns their names, in order.
+    /// Applies pending migrations, and records the content of each. Returns their names, in order.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Migrations {
         Ok(standing.pending)
     }
 
-    /// Reverts so many, or all, the last first. Returns their names, in the order of the migrations.
+    /// Reverts the last `steps` migrations, or all, the last first. Returns their names, in the order of the migrations.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl Migrations {
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn repair(&self, database: &DatabaseExecutor<'_>) -> Result<Standing, DbErr> {
         make_table(database).await?;
         let standing = self.standing(database).await?;
@@ -206,8 +206,8 @@ impl Migrations {
     }
 }
 
-/// What a migration does, as far as its text says: white space and lines of comment do not count, so that neither a formatter nor
-/// the line ends of a checkout make another of it. FNV-1a of 64 bits: this is about mistakes, not about attacks.
+/// A hash of the content of a migration, without white space and comment lines, so that neither a formatter nor the line ends of a
+/// checkout change it. FNV-1a of 64 bits, because it detects mistakes, not attacks.
 fn content(source: &str) -> String {
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     let bytes = lines.flat_map(str::bytes).filter(|byte| !byte.is_ascii_whitespace());
@@ -217,7 +217,7 @@ fn content(source: &str) -> String {
     format!("{hash:016x}")
 }
 
-/// The same once more: sea-orm takes it by value.
+/// A copy of the executor, which sea-orm takes by value.
 fn shared<'c>(database: &'c DatabaseExecutor<'_>) -> DatabaseExecutor<'c> {
     match database {
         DatabaseExecutor::Connection(connection) => DatabaseExecutor::Connection(connection),

@@ -1,4 +1,4 @@
-//! What sign-in gives the server.
+//! The module of sign-in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
 
 /// Sign-in.
 pub static MODULE: Module = Module {
-    tags: &[("auth", "Signing up, in and out.")],
+    tags: &[("auth", "Sign-up, sign-in, refresh and logout.")],
     routes: configure,
     problems: auth::error::PROBLEMS,
     resources: service::RESOURCES,
@@ -36,7 +36,7 @@ pub static MODULE: Module = Module {
     ..Module::EMPTY
 };
 
-/// How often ended sessions are looked for.
+/// Interval at which ended sessions are removed.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {

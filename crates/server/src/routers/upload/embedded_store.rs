@@ -1,5 +1,4 @@
-//! The embedded object store, and the keys of the section `storage` that only it has. The others are those of every store, and
-//! stand in [`upload::settings`].
+//! The embedded object store, and its own keys of the section `storage`. The keys of every store are in [`upload::settings`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -25,11 +24,11 @@ use url::Url;
 pub struct EmbeddedStore {
     /// Address that it listens on for clients; port 0 picks a free one.
     pub bind: SocketAddr,
-    /// Connections of clients at once.
+    /// Maximum number of connections of clients.
     pub connections: usize,
-    /// Bytes of unfinished uploads on the disk.
+    /// Space for unfinished uploads in bytes.
     pub unfinished_bytes: u64,
-    /// Bytes that an upload has to bring each second on average.
+    /// Minimum average speed of an upload in bytes per second.
     pub rate: u64,
 }
 
@@ -66,13 +65,13 @@ impl Section for EmbeddedStore {
                 "embedded_rate",
                 whole(1..=1 << 30, "bytes per second"),
                 ObjectStoreTimeouts::default().rate,
-                "Least average speed of an upload to the embedded store, beyond 30 s for a start; slower ones are given up.",
+                "Minimum average speed of an upload to the embedded store, with an allowance of 30 s; slower ones are aborted.",
             ))?,
         })
     }
 }
 
-/// Opens the store, has it run in the background, and says how it is reached.
+/// Opens the store, runs it in the background, and returns settings with its address.
 pub(super) async fn open(
     wiring: &mut Wiring<'_>,
     configured: StorageSettings,
@@ -132,8 +131,8 @@ fn not_bound(error: ObjectStoreError) -> CommandError {
     CommandError::message(format!("{reason}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
 }
 
-/// The settings with keys, where the embedded store is used and none are set. They follow from the secret key, so that every
-/// process of the installation knows them and none is written anywhere.
+/// Adds keys to the settings if the embedded store is used and none are set. They are derived from the secret key, so that every
+/// process of the installation knows them and they are stored nowhere.
 #[must_use]
 pub fn with_keys(settings: StorageSettings, secret: &SecretKey) -> StorageSettings {
     if settings.endpoint.is_some() || !settings.access_key.expose_secret().is_empty() {
