@@ -11,7 +11,9 @@ use crate::process::Invocation;
 /// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
 ///
 /// Any other crate there is a domain, with everything that follows.
-pub(crate) const NO_DOMAINS: [&str; 10] = [
+pub(crate) const NO_DOMAINS: [&str; 12] = [
+    "app-config",
+    "app-kit",
     "configuration",
     "http-kit",
     "kernel-derive",

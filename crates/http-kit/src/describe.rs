@@ -55,19 +55,13 @@ pub enum IfNoneMatch {}
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![header_parameter(
-            "If-None-Match",
-            "The ETag that the client has: if it is the current one, the answer is 304.",
-        )]
+        vec![header_parameter("If-None-Match", "ETag of the version that the client has.")]
     }
 }
 
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![header_parameter(
-            "If-Match",
-            "The ETag that the client knows: if it is not the current one, nothing is done.",
-        )]
+        vec![header_parameter("If-Match", "ETag of the version to change or delete; any other is refused.")]
     }
 }
 
@@ -99,7 +93,7 @@ impl<T: ToSchema + Representation> IntoResponses for Resource<T> {
         let found = answer::<T>(format!("The {}.", words::<T>()), &[ETAG]);
         let mut responses = Responses::from([("200".to_owned(), found)]);
         if !T::HOLDS_SIGNED_URLS {
-            let same = ResponseBuilder::new().description("The client has the current state.");
+            let same = ResponseBuilder::new().description("The version that the client has is current.");
             responses.insert("304".to_owned(), same.build().into());
         }
         responses
@@ -108,7 +102,7 @@ impl<T: ToSchema + Representation> IntoResponses for Resource<T> {
 
 impl<T: ToSchema> IntoResponses for Created<T> {
     fn responses() -> Responses {
-        let location = ("Location", "Path of what was created.");
+        let location = ("Location", "Path of the new resource.");
         one("201", answer::<T>(format!("The new {}.", words::<T>()), &[location, ETAG]))
     }
 }
@@ -131,13 +125,13 @@ impl<T: ToSchema> IntoResponses for Paged<T> {
         let mut schemas = schemas_of::<T>();
         Page::<T>::schemas(&mut schemas);
         schemas.push((name.clone(), Page::<T>::schema()));
-        let next = ("Link", "The next page, if there is one (RFC 8288).");
+        let next = ("Link", "The next page.");
         one("200", described("A page of the list.".to_owned(), &name, schemas, &[next]))
     }
 }
 
 /// Tells one state of a resource from another.
-const ETAG: (&str, &str) = ("ETag", "Id and version of what is in the body.");
+const ETAG: (&str, &str) = ("ETag", "Version of the resource.");
 
 fn one(status: &str, response: RefOr<Response>) -> Responses {
     Responses::from([(status.to_owned(), response)])

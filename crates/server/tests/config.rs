@@ -12,10 +12,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use app_config::{AllowedOrigin, Config, Loaded};
 use auth::settings::AuthSettings;
-use server::config::{AllowedOrigin, Config, Environment, Loaded, Sources};
+use configuration::{Environment, Sources};
+use server::PRODUCT;
 use server::routers::upload::embedded_store::with_keys;
-use server::settings;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::secrecy::ExposeSecret as _;
 use tempfile::TempDir;
@@ -81,7 +82,7 @@ impl Setup {
 
     #[track_caller]
     fn loaded(&self) -> Loaded {
-        settings::load(&self.sources()).unwrap()
+        PRODUCT.config_schema().load(&self.sources()).unwrap()
     }
 
     #[track_caller]
@@ -92,7 +93,8 @@ impl Setup {
     /// The sentences of the refusal, which have to be a line each.
     #[track_caller]
     fn refusals(&self) -> Vec<String> {
-        let error = settings::load(&self.sources()).expect_err("this configuration should be refused");
+        let error =
+            PRODUCT.config_schema().load(&self.sources()).expect_err("this configuration should be refused");
         let sentences: Vec<_> = error.sentences().map(str::to_owned).collect();
         assert!(sentences.iter().all(|sentence| sentence.lines().count() == 1), "{sentences:?}");
         sentences
@@ -811,7 +813,7 @@ fn the_embedded_stores_keys_follow_from_the_secret() {
 fn the_documentation_ends_with_the_reference() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
-    let reference = settings::table().markdown();
+    let reference = PRODUCT.config_schema().table().markdown();
     let heading = reference.lines().next().unwrap();
     let end = text.find(heading).map_or("", |start| &text[start..]);
     assert!(

@@ -1,6 +1,7 @@
-//! Accounts: one's own, and the admins' view.
+//! Accounts: a user's own, and all of them for admins.
 
 use actix_web::{get, patch, web};
+use app_kit::module::Module;
 use auth::Auth;
 use http_kit::extract::ReadPrimary;
 use http_kit::prelude::*;
@@ -11,11 +12,9 @@ use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service::{self, Users};
 
-use crate::module::Module;
-
 /// Accounts.
 pub static MODULE: Module = Module {
-    tags: &[("users", "One's own account."), ("admin", "For admins: all accounts.")],
+    tags: &[("users", "Your own account."), ("admin", "Administration of accounts.")],
     routes: configure,
     problems: UserError::PROBLEMS,
     resources: service::RESOURCES,
@@ -29,9 +28,9 @@ fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(list_users).handle(admin_update_user);
 }
 
-/// Read one's own account
+/// Read your account
 ///
-/// One's own account.
+/// Your own account.
 #[utoipa::path(tag = "users", operation_id = "getMe",
     params(IfNoneMatch), responses(Resource<User>),
     extensions(("x-problems" = json!([
@@ -48,7 +47,8 @@ async fn get_me(
     Ok(Resource(read(&users, &principal, principal.require_user()?, &db, &primary).await?))
 }
 
-/// An account. One's own is there, because access control has seen it: where a replica has not yet, the primary is asked.
+/// An account. The caller's own account exists, because access control has read it: if a replica does not have it yet, the primary is
+/// asked.
 async fn read(
     users: &Users,
     principal: &Principal,
@@ -62,9 +62,9 @@ async fn read(
     }
 }
 
-/// Change one's own account
+/// Change your account
 ///
-/// Changes one's own account. The e-mail address stays: a new one would have to be verified first.
+/// Changes your own account. The e-mail address cannot be changed: a new one would have to be verified first.
 #[utoipa::path(tag = "users", operation_id = "updateMe",
     params(IfMatch), responses(Updated<User>),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
@@ -88,7 +88,7 @@ async fn update_me(
 
 /// Read an account
 ///
-/// An account: one's own, or any for an admin. Anybody else's is not there.
+/// An account: your own, or any account for an admin. For others it is not found.
 #[utoipa::path(tag = "users", operation_id = "getUser",
     params(PathId<UserKind>, IfNoneMatch), responses(Resource<User>))]
 #[get("/api/v1/users/{user_id}")]
@@ -104,7 +104,7 @@ async fn get_user(
 
 /// List accounts
 ///
-/// All accounts, filtered and in pages.
+/// Pages of all accounts, with filters.
 #[utoipa::path(tag = "admin", operation_id = "adminListUsers",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
     params(UserFilter, PageQuery), responses(Paged<User>))]
@@ -120,7 +120,8 @@ async fn list_users(
 
 /// Change an account
 ///
-/// Changes an account. Suspending bars its sessions at once, for as long as it lasts. The last admin cannot be demoted or suspended.
+/// Changes an account. A suspended account is locked out of all its sessions at once, until it is active again. The last admin cannot
+/// be demoted or suspended.
 #[utoipa::path(tag = "admin", operation_id = "adminUpdateUser",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
     params(PathId<UserKind>, IfMatch), responses(Updated<User>),

@@ -198,7 +198,7 @@ fn type_words(spec: &Spec, field: &Field) -> String {
             list(&values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>(), "and")
         ),
         Kind::Ref(domain) => format!("id of {} {}", article(&words(domain)), words(domain)),
-        Kind::Upload => "id of a completed upload in, presigned URL out".to_owned(),
+        Kind::Upload => "id of a completed upload, and its presigned URL".to_owned(),
         Kind::Json => "JSON object".to_owned(),
         _ => stored_type(spec, field).to_lowercase(),
     }

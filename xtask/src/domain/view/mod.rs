@@ -206,8 +206,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
 
 /// The view of the fields that are added to `spec`, which has them already.
 pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
-    let names: Vec<String> =
-        new.iter().map(|field| format!("{} {}", article(&words(&field.name)), words(&field.name))).collect();
+    let names: Vec<String> = new.iter().map(|field| format!("`{}`", field.column())).collect();
     let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, house)).collect();
     Added {
         references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
