@@ -7,7 +7,7 @@
 //! | `model` | the table as sea-orm knows it | this crate |
 //! | `repository` | the queries; every one starts at the living rows | this crate |
 //! | [`dto`] | what goes in and out, with its rules | everyone |
-//! | [`service`] | the rules; takes a session, gives DTOs | everyone |
+//! | [`service`] | the rules: a struct whose methods take a session and who asks, and give DTOs | everyone |
 //! | [`error`] | every way to fail | everyone |
 //! | [`event`] | what others may want to know | everyone |
 //!

@@ -27,16 +27,17 @@ const NESTED: &str = r#"
 #[utoipa::path(tag = "TAG", operation_id = "getNested",
     params(
         ("order_id" = order_item::dto::OrderId, Path, description = "The order."),
-        ("item_id" = OrderItemId, Path, description = "The item."),
+        ("item_id" = order_item::dto::OrderItemId, Path, description = "The item."),
     ),
     responses((status = 200, description = "The item.", body = OrderItem)))]
 #[get("ORDERS/{order_id}/items/{item_id}")]
 async fn get_nested(
+    items: web::Data<OrderItems>,
     CurrentUser(principal): CurrentUser,
-    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order_item::dto::OrderId, OrderItemId)>,
+    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order_item::dto::OrderId, order_item::dto::OrderItemId)>,
     Read(db): Read,
 ) -> Result<Resource<OrderItem>, ApiError> {
-    let item = service::get(&db, &principal, id).await?;
+    let item = items.get(&db, &principal, id).await?;
     if item.order_id == of {
         return Ok(Resource(item));
     }

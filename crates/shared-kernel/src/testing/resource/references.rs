@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use super::{Field, Refusal, Resource, World, not_found, on_delete, text};
+use super::{Field, Refusal, Resource, World, agrees, not_found, on_delete, text};
 use crate::event::Deleted;
 use crate::id::Id;
 use crate::repository::Precondition;
@@ -65,6 +65,9 @@ async fn follows_its_target<R: Resource>(field: &Field, target: Target) {
     let id = world.target(target.table).await;
     body[field.name] = id.as_str().into();
     let (made, _) = world.create_from(&body).await;
+    agrees::<R>(&made, &body);
+    let (read, _) = world.get(&world.ada, &made["id"]).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    agrees::<R>(&read, &body);
     goes_as_it_should(&world, target.table, (field.name, target.on_delete), &made, &id).await;
 }
 
