@@ -17,31 +17,31 @@ pub use crate::name::DisplayName;
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
-    /// Its id.
+    /// Id of the account.
     pub id: UserId,
-    /// The address that it is written to.
+    /// E-mail address.
     #[schema(format = Email, examples("ada@example.com"))]
     pub email: String,
-    /// Whether somebody proved to read that address.
+    /// Whether the e-mail address is verified.
     pub email_verified: bool,
-    /// The name to sign in with instead of the address.
+    /// User name, for sign-in instead of the e-mail address.
     #[schema(required, examples("ada"))]
     pub username: Option<String>,
-    /// The phone number, E.164.
+    /// Phone number in E.164 format.
     #[schema(required, examples("+4915112345678"))]
     pub phone: Option<String>,
-    /// What others see.
+    /// Display name, which others see.
     #[schema(examples("Ada Lovelace"))]
     pub name: String,
-    /// Whether it may be used.
+    /// Status of the account.
     pub status: UserStatus,
-    /// May use the admin routes.
+    /// Whether the user is an admin.
     pub is_admin: bool,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Counts the changes; with the id it is the `ETag`.
+    /// Number of changes; together with the id it makes the `ETag`.
     #[serde(skip)]
     pub(crate) version: i64,
 }
@@ -77,25 +77,25 @@ impl From<model::Model> for User {
     }
 }
 
-/// Whether an account may be used.
+/// Status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
-    /// It may.
+    /// The account can be used.
     Active,
-    /// An admin barred it; its sessions are worthless.
+    /// An admin suspended it; its sessions are invalid.
     Suspended,
     /// Its owner or an admin deleted it.
     Deleted,
 }
 
-/// The statuses that an admin can give.
+/// Statuses that an admin can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SettableStatus {
-    /// May be used.
+    /// The account can be used.
     Active,
-    /// Barred: its sessions are worthless at once.
+    /// The account cannot be used, and its sessions are invalid at once.
     Suspended,
 }
 
@@ -108,36 +108,36 @@ impl From<SettableStatus> for model::Status {
     }
 }
 
-/// An account to be made. Not a body of its own: signup and the command line build it.
+/// Data of a new account, made by sign-up and by the command line.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// The address.
+    /// E-mail address.
     pub email: Email,
-    /// What others see.
+    /// Display name, which others see.
     pub name: DisplayName,
-    /// The name to sign in with.
+    /// User name, for sign-in.
     pub username: Option<Username>,
-    /// The phone number.
+    /// Phone number.
     pub phone: Option<PhoneNumber>,
-    /// May use the admin routes.
+    /// Whether the user is an admin.
     pub is_admin: bool,
 }
 
-/// A change of one's own account: a JSON merge patch (RFC 7396). The address is not among the fields: a new one would have to be verified first.
+/// A change of one's own account: a JSON merge patch (RFC 7396). The e-mail address cannot be changed: a new one would have to be verified first.
 #[derive(Clone, Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateMe {
-    /// What others see.
+    /// Display name, which others see.
     #[serde(default, deserialize_with = "patch::required")]
     #[garde(dive)]
     #[schema(nullable = false)]
     pub name: Option<DisplayName>,
-    /// The name to sign in with: 3 to 50 of `a-z 0-9 _ . -`.
+    /// User name, for sign-in: 3 to 50 of `a-z 0-9 _ . -`.
     #[serde(default)]
     #[garde(dive)]
     #[schema(value_type = Option<Username>)]
     pub username: Patch<Username>,
-    /// The phone number, E.164.
+    /// Phone number in E.164 format.
     #[serde(default)]
     #[garde(dive)]
     #[schema(value_type = Option<PhoneNumber>)]
@@ -148,24 +148,24 @@ pub struct UpdateMe {
 #[derive(Clone, Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminUpdateUser {
-    /// What others see.
+    /// Display name, which others see.
     #[serde(default, deserialize_with = "patch::required")]
     #[garde(dive)]
     #[schema(nullable = false)]
     pub name: Option<DisplayName>,
-    /// Whether it may be used.
+    /// Status of the account.
     #[serde(default, deserialize_with = "patch::required")]
     #[garde(skip)]
     #[schema(nullable = false, examples("suspended"))]
     pub status: Option<SettableStatus>,
-    /// May use the admin routes.
+    /// Whether the user is an admin.
     #[serde(default, deserialize_with = "patch::required")]
     #[garde(skip)]
     #[schema(nullable = false, examples(false))]
     pub is_admin: Option<bool>,
 }
 
-/// Which accounts an admin wants to see, and in which order.
+/// Filters and order of the list of accounts.
 #[derive(Clone, Debug, Default, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -174,50 +174,50 @@ pub struct UserFilter {
     #[garde(dive)]
     #[param(inline)]
     pub q: Option<SingleLine<1, 100>>,
-    /// Only with this status.
+    /// Only accounts with this status.
     #[garde(skip)]
     #[param(inline)]
     pub status: Option<SettableStatus>,
     /// Only admins, or only others.
     #[garde(skip)]
     pub is_admin: Option<bool>,
-    /// Only created after this moment (RFC 3339).
+    /// Only accounts created after this time (RFC 3339).
     #[garde(skip)]
     pub created_after: Option<Timestamp>,
-    /// Only created before this moment (RFC 3339).
+    /// Only accounts created before this time (RFC 3339).
     #[garde(skip)]
     pub created_before: Option<Timestamp>,
-    /// `true` shows the deleted accounts instead of the living.
+    /// `true` lists the deleted accounts instead of the others.
     #[garde(skip)]
     #[serde(default)]
     #[param(required = false)]
     pub deleted: bool,
-    /// The order; the newest first when absent.
+    /// Order of the list; newest first if absent.
     #[garde(skip)]
     #[param(inline)]
     pub sort: Option<UserSort>,
 }
 
-/// The orders of a list of accounts.
+/// Orders of the list of accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 pub enum UserSort {
-    /// The newest first.
+    /// Newest first.
     #[default]
     #[serde(rename = "-created_at")]
     Newest,
-    /// The oldest first.
+    /// Oldest first.
     #[serde(rename = "created_at")]
     Oldest,
     /// By name.
     #[serde(rename = "name")]
     Name,
-    /// By name, backwards.
+    /// By name, descending.
     #[serde(rename = "-name")]
     NameDescending,
     /// By e-mail address.
     #[serde(rename = "email")]
     Email,
-    /// By e-mail address, backwards.
+    /// By e-mail address, descending.
     #[serde(rename = "-email")]
     EmailDescending,
 }

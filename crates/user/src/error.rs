@@ -3,16 +3,16 @@
 use shared_kernel::error::DomainError;
 use shared_kernel::kernel_error::KernelError;
 
-/// A failure of an operation on accounts.
+/// An error of an operation on accounts.
 #[derive(Debug, thiserror::Error, DomainError)]
 pub enum UserError {
-    /// There is no such account, or not for this user.
+    /// The account does not exist, or the user may not see it.
     #[error("there is no such user")]
     #[problem(
         kind = NotFound,
         code = "user_not_found",
         title = "There is no such user",
-        help = "No user has this id, or you may not know of it. Check the id."
+        help = "No user has this id, or you may not see them. Check the id."
     )]
     NotFound,
     /// Another account has this address.
