@@ -17,7 +17,7 @@ const GROWN: &str = "post";
 const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let domains = super::lines(workspace, DOMAINS)?;
+    let domains = super::domains(workspace, DOMAINS)?;
     let copy = Copy::make(workspace, "generator", Build::Lent, &domains)?;
     for line in &domains {
         copy.xtask(&format!("new-domain {} --no-openapi", copy.renamed(line)))?;
