@@ -5,7 +5,7 @@
 async fn main() {
     println!("| situation | answers | slowest | others | slowest of the others | works again after |");
     println!("|---|---|---|---|---|---|");
-    for finding in tests::faults::all().await {
-        println!("{finding}");
+    for row in tests::faults::table().await {
+        println!("{row}");
     }
 }

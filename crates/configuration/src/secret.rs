@@ -9,7 +9,7 @@ pub enum Strength {
     Random,
 }
 
-/// Words of secrets that were to be replaced, and keys that every guide to an object store begins with.
+/// Words of secrets that were to be replaced, and keys that every guide begins with.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "change-me",

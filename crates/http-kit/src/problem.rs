@@ -359,7 +359,7 @@ pub static INSUFFICIENT_SCOPE: Problem = Problem {
     title: "The credentials are not good for this",
     help: "The credentials are genuine, but the operation needs a scope that they do not have; `detail` names it. Use \
            credentials that were given this scope.",
-    example: "the credentials lack the scope uploads:write",
+    example: "the credentials lack the scope orders:write",
     field: None,
 };
 /// Authenticated too long ago.
@@ -397,8 +397,8 @@ pub static TOO_LARGE: Problem = Problem {
     kind: Kind::TooLarge,
     code: "body_too_large",
     title: "The body is too large",
-    help: "The body is larger than this installation accepts (1 MiB unless configured otherwise). Files do not go through the \
-           API: create an upload and send them to the URL that you are given.",
+    help: "The body is larger than this installation accepts (1 MiB unless configured otherwise). Where an \
+           operation is about a file, it says where the bytes go instead.",
     example: "the body may have at most 1048576 bytes",
     field: None,
 };

@@ -18,7 +18,8 @@ pub struct Claim {
     file: File,
 }
 
-/// Takes the data folder for a server that has something of its own in it: a SQLite database or the embedded object store.
+/// Takes the data folder for a server that has something of its own in it: a SQLite database, or what a domain keeps there
+/// ([`claims_data_dir`](crate::module::Module::claims_data_dir)).
 /// Servers whose parts are all elsewhere may share one. Commands take nothing: they work beside a server.
 ///
 /// # Errors

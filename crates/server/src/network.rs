@@ -1,6 +1,4 @@
-//! Addresses and limits of connections.
-
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+//! Limits of connections.
 
 use transport::Limits;
 
@@ -14,14 +12,5 @@ pub(crate) fn connection_limits(config: &Config) -> Limits {
         // A load test comes from one machine.
         per_address: if config.limits.enabled { server.connections_per_address } else { usize::MAX },
         exempt: server.trusted_proxies.clone(),
-    }
-}
-
-/// Where a listener that listens everywhere is reached from this machine.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
     }
 }

@@ -35,7 +35,7 @@ impl Section for Cors {
                     local_pages,
                     "`http://localhost:*, https://localhost:*, http://127.0.0.1:*, http://[::1]:*` in development, none otherwise",
                 ),
-                "Origins of the web pages that may call the API and the object store from a browser. Apps have origins of their \
+                "Origins of the web pages that may call what the server serves, such as the API, from a browser. Apps have origins of their \
                  own, such as capacitor://localhost and tauri://localhost, which are compared as they stand.",
             ))?,
             headers: keys.read(key(

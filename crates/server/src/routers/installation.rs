@@ -73,7 +73,7 @@ pub(crate) struct InstallationAsset(Asset);
 
 /// What this installation allows
 ///
-/// What a page needs to know before anybody has signed in: what can be uploaded, what a password must be like, how to sign in.
+/// What a page needs to know before anybody has signed in: what a password must be like, how to sign in, and what else domains tell.
 #[utoipa::path(tag = "installation", operation_id = "getConfig", security(()),
     params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
     responses(

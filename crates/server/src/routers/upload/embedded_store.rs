@@ -1,7 +1,7 @@
 //! The embedded object store, and the keys of the section `storage` that only it has. The others are those of every store, and
 //! stand in [`upload::settings`].
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::config::{Config, NoSuchSection};
 use crate::console::CommandError;
-use crate::network::{connection_limits, reachable};
+use crate::network::connection_limits;
 use crate::wiring::Wiring;
 
 /// Settings of the embedded object store.
@@ -150,4 +150,13 @@ pub fn with_keys(settings: StorageSettings, secret: &SecretKey) -> StorageSettin
 /// Address at which this machine reaches the store.
 pub(super) fn address(config: &Config) -> Result<SocketAddr, NoSuchSection> {
     Ok(reachable(config.section::<EmbeddedStore>()?.bind))
+}
+
+/// Where a listener that listens everywhere is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        other => other,
+    }
 }
