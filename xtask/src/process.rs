@@ -77,6 +77,17 @@ impl Invocation {
         self
     }
 
+    /// Lets a test binary run more of its tests at once than there are cores, unless the environment says how many: most of what
+    /// a black-box test does is waiting for a server.
+    pub(crate) fn overlapping_tests(self) -> Self {
+        const THREADS: &str = "RUST_TEST_THREADS";
+        if std::env::var_os(THREADS).is_some() {
+            return self;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.env(THREADS, (4 * cores).min(16).max(cores).to_string())
+    }
+
     /// Runs in this folder.
     pub(crate) fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = Some(directory.as_ref().to_owned());

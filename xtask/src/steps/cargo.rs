@@ -15,7 +15,7 @@ fn cargo(workspace: &Workspace, args: &str) -> Invocation {
 
 /// The README's test command, as it stands there: SQLite, no service.
 pub(super) fn test(workspace: &Workspace) -> Result<Outcome> {
-    cargo(workspace, "test --workspace --locked").without_configuration().run()?;
+    cargo(workspace, "test --workspace --locked").without_configuration().overlapping_tests().run()?;
     Ok(Outcome::Passed)
 }
 

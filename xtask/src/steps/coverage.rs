@@ -53,6 +53,7 @@ fn instrumented(workspace: &Workspace, folder: &Path, profiles: &Path) -> Result
             .args(["test", "--workspace", "--locked", "--tests"])
             .args(args)
             .without_configuration()
+            .overlapping_tests()
             .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
             .env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw"))
             .current_dir(&workspace.root)

@@ -49,6 +49,7 @@ fn test(workspace: &Workspace, url: &str) -> Result<Outcome> {
     Invocation::new("cargo")
         .args(["test", "--workspace", "--locked", "--tests"])
         .without_configuration()
+        .overlapping_tests()
         .env("TEST_DATABASE_URL", url)
         // A streaming replica of its own, which only the server programs can make.
         .env("TEST_REPLICATION", if programs().is_some() { "1" } else { "0" })

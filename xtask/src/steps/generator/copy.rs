@@ -29,8 +29,6 @@ pub(in crate::steps) struct Copy {
     pub(in crate::steps) root: PathBuf,
     target: PathBuf,
     program: PathBuf,
-    /// Whether crates are built so that they are quickly built again.
-    incremental: &'static str,
     /// What the domains of the list are called here, where the workspace has domains of its own.
     names: BTreeMap<String, String>,
 }
@@ -59,7 +57,6 @@ impl Copy {
             folder,
             root,
             target,
-            incremental: if build == Build::Lent { "1" } else { "0" },
             names: spare::names(&workspace.root, &wanted)?,
         };
         copy.git("init --quiet")?;
@@ -87,7 +84,7 @@ impl Copy {
         Invocation::new(program.as_ref())
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
-            .env("CARGO_INCREMENTAL", self.incremental)
+            .env("CARGO_INCREMENTAL", "0")
     }
 
     /// `cargo xtask`, of the workspace that was copied.
@@ -127,7 +124,12 @@ impl Copy {
         fs::write(&script, format!("{TOOL}\n{commands}")).context("can't write the commands")?;
         let shell = self.run("bash").args(["-euo", "pipefail", "-x"]).arg(script);
         let data = self.folder.join("data");
-        shell.without_configuration().env("TOOL", &self.program).env("ASHLAR_DATA_DIR", data).run()
+        shell
+            .without_configuration()
+            .overlapping_tests()
+            .env("TOOL", &self.program)
+            .env("ASHLAR_DATA_DIR", data)
+            .run()
     }
 
     /// Runs the tests of these domains: those of their crates, and those over HTTP. SQLite without a URL.
@@ -137,7 +139,7 @@ impl Copy {
             format!("test --locked {}", crates.join(" ")),
             "test --locked --package tests --test it domains::".to_owned(),
         ] {
-            let test = self.cargo(&words);
+            let test = self.cargo(&words).overlapping_tests();
             match url {
                 Some(url) => test.env("TEST_DATABASE_URL", url).run()?,
                 None => test.run()?,

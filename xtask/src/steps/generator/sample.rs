@@ -10,18 +10,20 @@ use crate::workspace::Workspace;
 
 const DOMAINS: &str = "xtask/generator/sample.txt";
 
-/// The one of them that gets a field more.
-const GROWN: &str = "post";
+/// The one of them that gets a field more, and is referred to by another. The others stay as they were made.
+const GROWN: &str = "category";
 
 /// What is added to it.
 const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
 
+/// All domains are made before anything is built, so that the server and its tests are built once.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let domains = super::domains(workspace, DOMAINS)?;
     let copy = Copy::make(workspace, "generator", Build::Lent, &domains)?;
     for line in &domains {
         copy.xtask(&format!("new-domain {} --no-openapi", copy.renamed(line)))?;
     }
+    copy.xtask(&format!("add-field {} {ADDED} --no-openapi", copy.name(GROWN)))?;
     let made = copy.made(&domains);
     let before = copy.commit("made")?;
     let by_hand = recipe::follow(workspace, &copy)?;
@@ -32,9 +34,6 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     })?;
     copy.tests(&all, None)?;
     copy.back(&before)?;
-    copy.xtask(&format!("add-field {} {ADDED} --no-openapi", copy.name(GROWN)))?;
-    copy.xtask("ci --fail-fast --only fmt,links,architecture")?;
-    copy.tests(&made, None)?;
     copy.remove_domains(&made)?;
     copy.expect_no_trace()?;
     copy.thrown_away()?;

@@ -1,4 +1,7 @@
 //! The pages that make domains by hand, each followed from top to bottom in a copy.
+//!
+//! What a page writes and generates is done where it stands. Its other commands run when all pages are written, so that the server
+//! and its tests are built once for all of them.
 
 mod insertion;
 mod page;
@@ -19,28 +22,65 @@ const PAGES: [&str; 2] = ["docs/adding-a-domain.md", "docs/rules-across-domains.
 /// What a page makes has to be clean in, besides its own tests.
 const STEPS: &str = "ci --fail-fast --only fmt,links,architecture";
 
+/// Commands that write sources, which what stands below them on the page counts on.
+const GENERATES: &str = "cargo xtask new-";
+
+/// What was followed.
+#[derive(Default)]
+struct Followed {
+    /// The domains that were made.
+    names: Vec<String>,
+    /// The commands that are still to be run, with the pages and lines that they stand in.
+    commands: Vec<(String, String)>,
+    /// The files that the pages list, and those that were touched so far.
+    listed: BTreeSet<String>,
+    touched: BTreeSet<String>,
+}
+
 /// Makes the domains of the pages in the copy, and holds what was touched against each page's list. The names of the domains.
 pub(super) fn follow(workspace: &Workspace, copy: &Copy) -> Result<Vec<String>> {
-    let mut made = Vec::new();
+    let mut followed = Followed::default();
     for path in PAGES {
-        let page =
-            Page::parse(&workspace.read(path)?).with_context(|| format!("{path} can't be followed"))?;
-        let names = page.names().with_context(|| path.to_owned())?;
-        // Where the workspace has one of that name, its owner followed the page.
-        if let Some(name) = names.iter().find(|name| workspace.root.join("crates").join(name).exists()) {
-            say!("there is a crate {name} already, so {path} is not followed");
-            continue;
-        }
-        for step in &page.steps {
-            carry_out(copy, &step.action).with_context(|| format!("{path}:{}", step.line))?;
-        }
-        copy.xtask(STEPS)?;
-        lint(copy, &names)?;
-        expect_touched(copy, &page, &names).with_context(|| path.to_owned())?;
-        copy.commit("followed")?;
-        made.extend(names.into_iter().map(str::to_owned));
+        write(workspace, copy, path, &mut followed)?;
     }
-    Ok(made)
+    for (place, commands) in &followed.commands {
+        copy.shell(commands).with_context(|| place.clone())?;
+    }
+    let rewritten = changed(copy, &followed.names)?;
+    expect_none(unlisted(&rewritten, &followed.listed)).context("the commands of the pages")?;
+    followed.touched.extend(rewritten);
+    expect_none(idle(&followed.touched, &followed.listed)).context("the lists of the pages")?;
+    copy.xtask(STEPS)?;
+    lint(copy, &followed.names)?;
+    Ok(followed.names)
+}
+
+/// Writes what a page writes and generates, and keeps its other commands for later.
+fn write(workspace: &Workspace, copy: &Copy, path: &str, followed: &mut Followed) -> Result<()> {
+    let page = Page::parse(&workspace.read(path)?).with_context(|| format!("{path} can't be followed"))?;
+    let names: Vec<String> =
+        page.names().with_context(|| path.to_owned())?.into_iter().map(str::to_owned).collect();
+    // Where the workspace has one of that name, its owner followed the page.
+    if let Some(name) = names.iter().find(|name| workspace.root.join("crates").join(name).exists()) {
+        say!("there is a crate {name} already, so {path} is not followed");
+        return Ok(());
+    }
+    for step in page.steps {
+        let place = format!("{path}:{}", step.line);
+        match step.action {
+            Action::Run(commands) if !commands.starts_with(GENERATES) => {
+                followed.commands.push((place, commands));
+            }
+            action => carry_out(copy, &action).context(place)?,
+        }
+    }
+    let touched = changed(copy, &names)?;
+    expect_none(unlisted(&touched, &page.touched)).with_context(|| path.to_owned())?;
+    copy.commit("followed")?;
+    followed.names.extend(names);
+    followed.listed.extend(page.touched);
+    followed.touched.extend(touched);
+    Ok(())
 }
 
 fn carry_out(copy: &Copy, action: &Action) -> Result<()> {
@@ -57,43 +97,53 @@ fn carry_out(copy: &Copy, action: &Action) -> Result<()> {
 }
 
 /// The crates, their routers and their tests over HTTP give no warning.
-fn lint(copy: &Copy, names: &[&str]) -> Result<()> {
-    let packages = names.iter().chain(&["server", "tests"]).map(|name| format!("--package {name}"));
-    let packages = packages.collect::<Vec<_>>().join(" ");
-    copy.cargo(&format!("clippy --locked {packages} --all-targets -- -D warnings")).run()
+fn lint(copy: &Copy, names: &[String]) -> Result<()> {
+    let crates = names.iter().map(String::as_str);
+    let packages: Vec<_> =
+        crates.chain(["server", "tests"]).map(|name| format!("--package {name}")).collect();
+    copy.cargo(&format!("clippy --locked {} --all-targets -- -D warnings", packages.join(" "))).run()
 }
 
-/// Fails when git sees other changes than the page lists.
-fn expect_touched(copy: &Copy, page: &Page, names: &[&str]) -> Result<()> {
-    let status = copy.git("status --porcelain --untracked-files=all")?;
-    let complaints = complaints(&touched(&status, names), &page.touched);
+/// What git sees changed outside the crates of these names since the last commit.
+fn changed(copy: &Copy, names: &[String]) -> Result<BTreeSet<String>> {
+    Ok(touched(&copy.git("status --porcelain --untracked-files=all")?, names))
+}
+
+fn expect_none(complaints: Vec<String>) -> Result<()> {
     if complaints.is_empty() { Ok(()) } else { bail!("{}", complaints.join("; ")) }
 }
 
 /// The changed files outside the crates, as git tells them.
-fn touched(status: &str, names: &[&str]) -> BTreeSet<String> {
+fn touched(status: &str, names: &[String]) -> BTreeSet<String> {
     let own: Vec<String> = names.iter().map(|name| format!("crates/{name}/")).collect();
     let paths = status.lines().filter_map(|line| line.get(3..));
     paths.filter(|path| !own.iter().any(|own| path.starts_with(own))).map(str::to_owned).collect()
 }
 
-/// The path of a migration without the time of day, which is another each time.
-fn timeless(path: &str) -> String {
-    match path.strip_prefix("migration/src/m").and_then(|rest| rest.split_once("_create_")) {
+/// The paths, of migrations without the time of day, which is another each time.
+fn timeless(paths: &BTreeSet<String>) -> BTreeSet<String> {
+    let timeless = |path: &String| match path
+        .strip_prefix("migration/src/m")
+        .and_then(|rest| rest.split_once("_create_"))
+    {
         Some((_, what)) => format!("migration/src/m…_create_{what}"),
-        None => path.to_owned(),
-    }
+        None => path.clone(),
+    };
+    paths.iter().map(timeless).collect()
 }
 
-fn complaints(touched: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<String> {
-    let timeless =
-        |paths: &BTreeSet<String>| paths.iter().map(|path| timeless(path)).collect::<BTreeSet<_>>();
+/// One complaint for each file that was touched and is in no list.
+fn unlisted(touched: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<String> {
     let (touched, listed) = (timeless(touched), timeless(listed));
-    let unlisted = touched.difference(&listed);
-    let unlisted = unlisted.map(|path| format!("{path} was touched, and the page's list does not say so"));
-    let idle = listed.difference(&touched);
-    let idle = idle.map(|path| format!("{path} is in the page's list, and was not touched"));
-    unlisted.chain(idle).collect()
+    let paths = touched.difference(&listed);
+    paths.map(|path| format!("{path} was touched, and the page's list does not say so")).collect()
+}
+
+/// One complaint for each file that is listed and was not touched.
+fn idle(touched: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<String> {
+    let (touched, listed) = (timeless(touched), timeless(listed));
+    let paths = listed.difference(&touched);
+    paths.map(|path| format!("{path} is in a page's list, and was not touched")).collect()
 }
 
 #[cfg(test)]
@@ -123,26 +173,24 @@ mod tests {
 
     #[test]
     fn migrations_are_known_without_their_time() {
-        let (touched, listed) =
-            ("migration/src/m20261128_233742_create_orders.rs", "migration/src/m…_create_orders.rs");
-        assert!(complaints(&set(&[touched]), &set(&[listed])).is_empty());
-        assert_eq!(timeless("migration/src/lib.rs"), "migration/src/lib.rs");
+        let touched = set(&["migration/src/m20261128_233742_create_orders.rs", "migration/src/lib.rs"]);
+        let listed = set(&["migration/src/m…_create_orders.rs", "migration/src/lib.rs"]);
+        assert!(unlisted(&touched, &listed).is_empty());
+        assert!(idle(&touched, &listed).is_empty());
     }
 
     #[test]
     fn changes_outside_the_crate_are_told_from_those_in_it() {
         let status = " M Cargo.lock\n?? crates/note/src/lib.rs\n?? crates/notes.md\n";
-        assert_eq!(touched(status, &["note", "b"]), set(&["Cargo.lock", "crates/notes.md"]));
+        let names = ["note", "b"].map(str::to_owned);
+        assert_eq!(touched(status, &names), set(&["Cargo.lock", "crates/notes.md"]));
     }
 
     #[test]
     fn a_file_too_many_and_a_file_too_few_are_told() {
-        let told = complaints(&set(&["a", "b"]), &set(&["b", "c"]));
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(
-            told[0].starts_with("a was touched") && told[1].starts_with("c is in the page's list"),
-            "{told:?}"
-        );
-        assert!(complaints(&set(&["a"]), &set(&["a"])).is_empty());
+        let (touched, listed) = (set(&["a", "b"]), set(&["b", "c"]));
+        let (many, few) = (unlisted(&touched, &listed), idle(&touched, &listed));
+        assert!(many.len() == 1 && many[0].starts_with("a was touched"), "{many:?}");
+        assert!(few.len() == 1 && few[0].starts_with("c is in a page's list"), "{few:?}");
     }
 }
