@@ -20,7 +20,7 @@ pub(crate) const NO_DOMAINS: &[&str] = &[
     "server",
     "shared-kernel",
     "transport",
-    "upload-port", // domain: upload
+    "upload-port",
     "workspace-features",
 ];
 

@@ -8,7 +8,7 @@ use crate::output::say;
 use crate::workspace::Workspace;
 
 /// Where the name of a domain that is gone may stand, and why.
-const ALLOWED: [(&str, &str); 8] = [
+const ALLOWED: &[(&str, &str)] = &[
     ("docs/adr/", "decisions are history"),
     ("docs/generator-compared.md", "what was compared had them"),
     ("docs/measurements.md", "what was measured had them"),
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &str); 8] = [
     ),
     ("xtask/src/domain/", "so it is in the generator, which refuses it then"),
     ("xtask/src/steps/generator/", "so it is in the step that tries the generator"),
+    ("xtask/src/workspace.rs", "so it is in the list of crates that are no domains"),
     ("xtask/templates/", "so it is in what the generator renders"),
 ];
 

@@ -117,11 +117,7 @@ fn refuse_files_of_others(survey: &Survey, record: &HandWritten) -> Result<()> {
     if users.is_empty() {
         return Ok(());
     }
-    bail!(
-        "{} has or have fields that are files: remove first what has files, then `{}`",
-        users.join(", "),
-        record.name
-    )
+    bail!("fields of {} are files: remove first what has files, then `{}`", users.join(", "), record.name)
 }
 
 /// The files in its crates and those that its record names.

@@ -873,7 +873,7 @@ fn fields_that_are_files_need_the_domain_that_has_them() {
     house.new_domain(&["post", "cover:upload", "--shared"]).unwrap();
     house.edit("crates/shop/domain.toml", "\"shop-port\"", "\"upload-port\"");
     let (needed, _) = told(house.remove_domain(&["shop", "--force"]));
-    assert_eq!(needed, "post has or have fields that are files: remove first what has files, then `shop`");
+    assert_eq!(needed, "fields of post are files: remove first what has files, then `shop`");
 }
 
 #[test]
@@ -948,7 +948,7 @@ fn the_lists_of_this_house_are_found() {
     );
     assert!(
         survey.tables.contains("users")
-            && survey.routes.contains("uploads")
+            && survey.routes.contains("users")
             && survey.schemas.contains("Problem")
     );
     assert!(
