@@ -47,9 +47,9 @@ pub(super) fn follow(workspace: &Workspace, copy: &Copy) -> Result<Vec<String>> 
         copy.shell(commands).with_context(|| place.clone())?;
     }
     let rewritten = changed(copy, &followed.names)?;
-    expect_none(unlisted(&rewritten, &followed.listed)).context("the commands of the pages")?;
+    expect_none(&unlisted(&rewritten, &followed.listed)).context("the commands of the pages")?;
     followed.touched.extend(rewritten);
-    expect_none(idle(&followed.touched, &followed.listed)).context("the lists of the pages")?;
+    expect_none(&idle(&followed.touched, &followed.listed)).context("the lists of the pages")?;
     copy.xtask(STEPS)?;
     lint(copy, &followed.names)?;
     Ok(followed.names)
@@ -75,7 +75,7 @@ fn write(workspace: &Workspace, copy: &Copy, path: &str, followed: &mut Followed
         }
     }
     let touched = changed(copy, &names)?;
-    expect_none(unlisted(&touched, &page.touched)).with_context(|| path.to_owned())?;
+    expect_none(&unlisted(&touched, &page.touched)).with_context(|| path.to_owned())?;
     copy.commit("followed")?;
     followed.names.extend(names);
     followed.listed.extend(page.touched);
@@ -109,7 +109,7 @@ fn changed(copy: &Copy, names: &[String]) -> Result<BTreeSet<String>> {
     Ok(touched(&copy.git("status --porcelain --untracked-files=all")?, names))
 }
 
-fn expect_none(complaints: Vec<String>) -> Result<()> {
+fn expect_none(complaints: &[String]) -> Result<()> {
     if complaints.is_empty() { Ok(()) } else { bail!("{}", complaints.join("; ")) }
 }
 
