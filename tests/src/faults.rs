@@ -351,8 +351,8 @@ fn immediate() -> sea_orm::TransactionOptions {
     }
 }
 
-/// The rows of the table.
-pub async fn table() -> Vec<String> {
+/// All of them, in the order of the table.
+pub async fn all() -> Vec<Finding> {
     let on_postgres = [
         primary_silent().await,
         replica_silent().await,
@@ -363,8 +363,7 @@ pub async fn table() -> Vec<String> {
         row_locked().await,
         operators_limit().await,
     ];
-    let mut rows: Vec<_> = on_postgres.iter().flatten().map(ToString::to_string).collect();
-    rows.push(file_locked().await.to_string());
-    rows.push(crate::uploads::store_silent().await.to_string() + " <!-- domain: upload -->"); // domain: upload
-    rows
+    let mut findings: Vec<_> = on_postgres.into_iter().flatten().collect();
+    findings.push(file_locked().await);
+    findings
 }

@@ -6,6 +6,7 @@ mod entry;
 pub(crate) mod list;
 pub(crate) mod new_domain;
 pub(crate) mod new_migration;
+mod removal;
 pub(crate) mod remove_by_hand;
 pub(crate) mod remove_domain;
 #[cfg(test)]

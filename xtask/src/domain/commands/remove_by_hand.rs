@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::add_field::module;
-use super::remove_domain::{
-    Draft, Options, databases, refuse_depended, refuse_migrated, refuse_released, released,
-};
+use super::removal::{Draft, databases, refuse_depended, refuse_migrated, refuse_released, released};
 use super::{ROOT_MANIFEST, SERVER_MANIFEST, write_catalogue};
 use crate::domain::cargo_toml;
 use crate::domain::hand_written::HandWritten;
@@ -48,7 +46,7 @@ pub(super) fn refuse_needed(name: &str) -> Result<()> {
 /// What removing it will do.
 pub(super) fn draft(
     workspace: &Workspace,
-    options: &Options,
+    force: bool,
     survey: &Survey,
     record: &HandWritten,
 ) -> Result<Draft> {
@@ -61,7 +59,7 @@ pub(super) fn draft(
     gone.retain(|path| !stays(path));
     let mut marked = marked(workspace, &record.name)?;
     marked.retain(|path| !stays(path) && !gone.contains(path));
-    if !options.force {
+    if !force {
         refuse_released(&released)?;
         refuse_uncommitted(workspace, &record.name, &gone, &marked)?;
     }
