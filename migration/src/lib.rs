@@ -12,8 +12,8 @@
 //!
 //! # What ran
 //!
-//! Applied through [`record`], which writes down what each migration was, so that a name that has come to mean something else is
-//! noticed at the start.
+//! Whoever applies them records the [source](SOURCES) of each beside its name, so that a name that has come to mean something else
+//! is noticed at the start.
 //!
 //! # Names
 //!
@@ -24,7 +24,6 @@ use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, async_trait};
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
 
 mod columns;
-pub mod record;
 
 /// A migration that leaves nothing half done where it fails: on SQLite, too, it runs in a transaction.
 struct Whole<M>(M);
@@ -56,7 +55,7 @@ macro_rules! migrations {
         $(mod $name;)*
 
         /// Each migration with its source, in order.
-        static SOURCES: &[(&str, &str)] = &[
+        pub static SOURCES: &[(&str, &str)] = &[
             $((stringify!($name), include_str!(concat!(stringify!($name), ".rs")))),*
         ];
 

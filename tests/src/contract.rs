@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use app_kit::document::document;
+use configuration::Sources;
 use serde_json::Value;
-use server::commands;
-use server::config::Sources;
-use server::settings;
+use server::PRODUCT;
 
 /// What a `$ref` of the document stands for, and anything else itself.
 pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
@@ -60,8 +60,8 @@ pub struct Codes {
 /// What the server of this build lists. It does not depend on the configuration.
 pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
     let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
-    let config = settings::load(&sources).unwrap();
-    Codes::of(&serde_json::from_str(&commands::openapi(config.config(), false).unwrap()).unwrap())
+    let config = PRODUCT.config_schema().load(&sources).unwrap();
+    Codes::of(&serde_json::to_value(document(&PRODUCT, config.config()).unwrap()).unwrap())
 });
 
 impl Codes {
@@ -139,7 +139,7 @@ mod tests {
         let document = json!({
             "paths": {path: {
                 "get": {"parameters": [
-                    of("order_id", json!({"$ref": "#/components/schemas/Id_ord"})),
+                    of("order_id", json!({"$ref": "#/components/schemas/OrderId"})),
                     of("item_id", json!({"type": "string", "examples": ["itm_1", "itm_2"]})),
                 ]},
                 "delete": {"parameters": [
@@ -148,7 +148,7 @@ mod tests {
                     {"name": "q", "in": "query", "schema": {"type": "string"}},
                 ]},
             }},
-            "components": {"schemas": {"Id_ord": {"examples": ["ord_1"]}}},
+            "components": {"schemas": {"OrderId": {"examples": ["ord_1"]}}},
         });
         assert_eq!(concrete(&document, path), "/orders/ord_1/items/itm_1/open/ada");
         let own = filled(&document, path, &[("item_id", "itm_9"), ("other_id", "x")]);

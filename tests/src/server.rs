@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
+use app_kit::application::{Addresses, Application};
+use configuration::Sources;
 use reqwest::Method;
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
-use server::application::{Addresses, Application};
-use server::config::Sources;
-use server::settings;
+use server::PRODUCT;
 use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
@@ -254,12 +254,13 @@ impl TestServer {
 async fn run(environment: &[(String, String)], working_dir: &Path) -> Running {
     let sources =
         Sources { file: None, environment: environment.to_vec(), working_dir: working_dir.to_owned() };
-    let config = settings::load(&sources).unwrap().resolve().unwrap();
+    let config = PRODUCT.config_schema().load(&sources).unwrap().resolve().unwrap();
     let (started, starts) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let application = Application::build(config).await.map_err(|error| error.to_string())?;
+            let application =
+                Application::build(&PRODUCT, config).await.map_err(|error| error.to_string())?;
             let _ = started.send((application.addresses().clone(), application.databases().clone()));
             application.run(async { drop(stopped.await) }).await.map_err(|error| error.to_string())
         })

@@ -12,6 +12,8 @@ use crate::process::Invocation;
 ///
 /// Any other crate there is a domain, with everything that follows.
 pub(crate) const NO_DOMAINS: &[&str] = &[
+    "app-config",
+    "app-kit",
     "configuration",
     "http-kit",
     "kernel-derive",

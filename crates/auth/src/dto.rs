@@ -1,4 +1,4 @@
-//! What goes in and out.
+//! Data transfer objects: bodies of requests and answers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,16 +23,16 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 #[derive(Clone)]
 pub struct PasswordText<const MIN: usize, const MAX: usize>(SecretString);
 
-/// A password that is compared with the account's.
+/// A password at sign-in.
 pub type Password = PasswordText<1, 128>;
 
-/// A password that an account is given. NIST SP 800-63B (5.1.1.2) asks for 8 at least, and for 64 or more at most.
+/// A new password of an account. NIST SP 800-63B (5.1.1.2) requires a minimum of 8 characters or more, and a maximum of 64 or more.
 pub type NewPassword = PasswordText<8, 128>;
 
 impl<const MIN: usize, const MAX: usize> PasswordText<MIN, MAX> {
-    /// The shortest, in Unicode code points.
+    /// Minimum length in Unicode code points.
     pub const MIN_LENGTH: usize = MIN;
-    /// The longest, in Unicode code points.
+    /// Maximum length in Unicode code points.
     pub const MAX_LENGTH: usize = MAX;
 
     /// The text, for hashing.
@@ -82,7 +82,7 @@ text_field!(PasswordText<const MIN: usize, const MAX: usize>);
 /// One line of 1 to 254 characters.
 type IdentifierText = SingleLine<1, 254>;
 
-/// What an account is named by when it signs in: its e-mail address, user name or phone number.
+/// What a user signs in with: e-mail address, user name or phone number of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identifier(IdentifierText);
 
@@ -116,12 +116,12 @@ impl FieldSchema for Identifier {
 
 text_field!(Identifier);
 
-/// A refresh token on its way in.
+/// A refresh token from a client, not verified yet.
 #[derive(Clone)]
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
-    /// The token that `text` is; whether it is worth anything is found out later.
+    /// A token of this text, which is not verified here.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text.into())
@@ -162,7 +162,7 @@ impl FieldSchema for RefreshToken {
 
 text_field!(RefreshToken);
 
-/// How the refresh token travels.
+/// Where the client receives and sends the refresh token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
@@ -173,62 +173,62 @@ pub enum Transport {
     Cookie,
 }
 
-/// A new account.
+/// Data of a new account.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signup {
-    /// The address; nobody else's, in whatever spelling.
+    /// E-mail address, which no other account has in any spelling.
     #[garde(dive)]
     pub email: Email,
-    /// 8 to 128 characters, not a common password, not the address.
+    /// Password of 8 to 128 characters; not a common password and not the e-mail address.
     #[garde(dive)]
     pub password: NewPassword,
-    /// What others see.
+    /// Display name, which others see.
     #[garde(dive)]
     pub name: DisplayName,
-    /// The name to sign in with instead of the address: 3 to 50 of `a-z 0-9 _ . -`.
+    /// User name, for sign-in instead of the e-mail address: 3 to 50 of `a-z 0-9 _ . -`.
     #[garde(dive)]
     pub username: Option<Username>,
-    /// The phone number, E.164.
+    /// Phone number in E.164 format.
     #[garde(dive)]
     pub phone: Option<PhoneNumber>,
-    /// How the refresh token travels; in the body when absent.
+    /// Where to receive the refresh token; in the body if absent.
     #[garde(skip)]
     #[serde(default)]
     #[schema(required = false)]
     pub transport: Transport,
 }
 
-/// Signing in.
+/// Credentials of a user.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// E-mail address, user name or phone number.
     #[garde(dive)]
     pub identifier: Identifier,
-    /// The password.
+    /// Password of the account.
     #[garde(dive)]
     pub password: Password,
-    /// How the refresh token travels; in the body when absent.
+    /// Where to receive the refresh token; in the body if absent.
     #[garde(skip)]
     #[serde(default)]
     #[schema(required = false)]
     pub transport: Transport,
 }
 
-/// A refresh token to be traded for the next. Absent when it travels in the cookie.
+/// The refresh token of a session; absent if it is in the cookie.
 #[derive(Clone, Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// The refresh token.
+    /// Refresh token of the session.
     #[garde(dive)]
     pub refresh_token: Option<RefreshToken>,
 }
 
-/// Signed in.
+/// A session after sign-in or refresh.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct SessionAnswer {
-    /// A JWT for the header `Authorization: Bearer …`.
+    /// Access token: a JWT for the header `Authorization: Bearer …`.
     pub access_token: String,
     /// Always `Bearer`.
     #[schema(value_type = String, examples("Bearer"))]
@@ -236,13 +236,13 @@ pub struct SessionAnswer {
     /// Seconds until the access token expires.
     #[schema(examples(900))]
     pub expires_in: u64,
-    /// What to trade for the next access token; absent when it travels in the cookie.
+    /// Refresh token, good for one refresh; absent if it is in the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub refresh_token: Option<String>,
-    /// The session.
+    /// Id of the session.
     pub session_id: SessionId,
-    /// Who signed in.
+    /// Account of the user who signed in.
     pub user: User,
 }
 
@@ -252,44 +252,44 @@ impl fmt::Debug for SessionAnswer {
     }
 }
 
-/// The form of the OAuth 2.0 token endpoint (RFC 6749, sections 4.3.2 and 6). Parameters that it does not know are ignored,
-/// as the RFC asks.
+/// The form of the OAuth 2.0 token endpoint (RFC 6749, sections 4.3.2 and 6). Unknown parameters are ignored,
+/// as the RFC requires.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct TokenForm {
-    /// What is traded for the tokens.
-    // Read as any text, because the RFC has an answer of its own for a grant that is not here.
+    /// Type of the grant.
+    // Any text, because the RFC has an error code of its own for unknown grants.
     #[schema(value_type = GrantType, examples("password"))]
     pub grant_type: Option<String>,
     /// For `password`: e-mail address, user name or phone number.
     #[schema(nullable = false, examples("ada@example.com"))]
     pub username: Option<String>,
-    /// For `password`.
-    // Read as any text too: what is no password is one that is wrong, and one for another grant is not looked at.
+    /// For `password`: the password.
+    // Any text too: what breaks the rules of a password is a wrong password, and other grants ignore it.
     #[schema(value_type = Option<String>, format = Password, nullable = false, examples("correct horse battery staple"))]
     pub password: Option<SecretString>,
-    /// For `refresh_token`.
+    /// For `refresh_token`: the refresh token.
     #[schema(value_type = Option<String>, nullable = false, examples("ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"))]
     pub refresh_token: Option<RefreshToken>,
-    /// The client's name (section 3.2.1). All clients are public here, so whichever it is changes nothing.
+    /// Id of the client (section 3.2.1). All clients are public, so it makes no difference.
     #[schema(nullable = false, examples("web"))]
     pub client_id: Option<String>,
 }
 
-/// What the token endpoint trades for tokens.
+/// Grant types of the token endpoint.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
 enum GrantType {
-    /// An account's name and password.
+    /// User name and password.
     Password,
     /// A refresh token.
     RefreshToken,
 }
 
-/// The answer of the token endpoint (RFC 6749, section 5.1).
+/// Tokens from the token endpoint (RFC 6749, section 5.1).
 #[derive(Clone, Serialize, ToSchema)]
 pub struct TokenAnswer {
-    /// A JWT for the header `Authorization: Bearer …`.
+    /// Access token: a JWT for the header `Authorization: Bearer …`.
     pub access_token: String,
     /// Always `Bearer`.
     #[schema(value_type = String, examples("Bearer"))]
@@ -297,7 +297,7 @@ pub struct TokenAnswer {
     /// Seconds until the access token expires.
     #[schema(examples(900))]
     pub expires_in: u64,
-    /// What to trade for the next access token.
+    /// Refresh token, good for one refresh.
     pub refresh_token: String,
 }
 
@@ -307,7 +307,7 @@ impl fmt::Debug for TokenAnswer {
     }
 }
 
-/// Where a request comes from, as the session list shows it later.
+/// Origin of a sign-in, as it is stored with the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Device {
     /// The header `User-Agent`.

@@ -1,4 +1,4 @@
-//! Every way in which signing in can fail.
+//! Errors of sign-in.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use shared_kernel::error::{DomainError, INTERNAL, Problem, UNAVAILABLE};
 use shared_kernel::kernel_error::KernelError;
 use user::error::UserError;
 
-/// A failure of signing up, in or out.
+/// An error of sign-up, sign-in or sign-out.
 #[derive(Debug, thiserror::Error, DomainError)]
 pub enum AuthError {
-    /// No such account, a wrong password, or an account that may not be used: the client cannot tell which.
+    /// Unknown account, wrong password, or suspended account: clients cannot tell which.
     #[error("the identifier or the password is wrong")]
     #[problem(
         kind = Unauthenticated,
@@ -19,26 +19,26 @@ pub enum AuthError {
         help = "No active account has this identifier and this password. The answer does not say which of them is wrong: try again."
     )]
     InvalidCredentials,
-    /// The access token is missing, forged, expired, or its session is over.
+    /// The access token is missing, forged or expired, or its session has ended.
     #[error("the access token is missing, invalid or expired")]
     #[problem(
         kind = Unauthenticated,
         code = "invalid_token",
         title = "Sign in first",
-        help = "The request needs an access token in the header `Authorization: Bearer …`, and has none, or one that is forged, \
-                expired, or of a session that is over. Refresh it with the refresh token, or sign in again."
+        help = "The request needs an access token in the header `Authorization: Bearer …`, which is missing, forged or \
+                expired, or whose session has ended. Refresh it with the refresh token, or sign in again."
     )]
     InvalidToken,
-    /// The refresh token is unknown, expired, or its session is over.
+    /// The refresh token is unknown or expired, or its session has ended.
     #[error("the refresh token is invalid or expired")]
     #[problem(
         kind = Unauthenticated,
         code = "invalid_refresh_token",
         title = "The refresh token is invalid",
-        help = "The refresh token is unknown or expired, or its session is over. Sign in again."
+        help = "The refresh token is unknown or expired, or its session has ended. Sign in again."
     )]
     InvalidRefreshToken,
-    /// The refresh token had been used before; its session is over now.
+    /// The refresh token was used before; its session has been ended.
     #[error("this refresh token was used before, so its session was ended")]
     #[problem(
         kind = Unauthenticated,
@@ -48,11 +48,11 @@ pub enum AuthError {
                 copy of it: the session was ended for both. Sign in again."
     )]
     RefreshTokenReused,
-    /// More sign-ins wait than the installation allows.
+    /// More sign-ins are waiting than the installation allows.
     #[error("too many sign-ins are waiting")]
     #[problem(is = UNAVAILABLE, retry_after = 1)]
     Busy,
-    /// A failure of the account.
+    /// An error of the account.
     #[error(transparent)]
     User(#[from] UserError),
     /// A signing key in the database was sealed with another secret key.
@@ -61,11 +61,11 @@ pub enum AuthError {
     )]
     #[problem(is = INTERNAL)]
     SealedWithAnotherKey(#[from] CannotOpen),
-    /// Hashing or signing failed, which the parameters should have made impossible.
+    /// Hashing or signing failed, which valid parameters make impossible.
     #[error("{0}")]
     #[problem(is = INTERNAL)]
     Crypto(String),
-    /// The failure of what several requests waited for together.
+    /// The error of work that several requests were waiting for.
     #[error("{0}")]
     #[problem(delegate)]
     Shared(#[source] Arc<AuthError>),
@@ -75,5 +75,5 @@ pub enum AuthError {
     Kernel(KernelError),
 }
 
-/// The problems of this domain, for the catalogue.
+/// Problems of this domain, for the catalogue.
 pub const PROBLEMS: &[&Problem] = AuthError::PROBLEMS;

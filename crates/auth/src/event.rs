@@ -1,15 +1,15 @@
-//! What others may want to know about signing in.
+//! Events of sign-in.
 
 use serde::{Deserialize, Serialize};
 use shared_kernel::event::DomainEvent;
 use shared_kernel::id::{SessionId, SessionKind, UserId};
 
-/// A used refresh token came back: somebody has a copy. The session is over.
+/// A used refresh token was sent again, so somebody has a copy of it. The session has been ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshTokenReused {
-    /// The user whose session it was.
+    /// Id of the user whose session it was.
     pub user_id: UserId,
-    /// The session.
+    /// Id of the session.
     pub session_id: SessionId,
 }
 

@@ -1,12 +1,12 @@
-//! Passwords: what makes one acceptable, and Argon2id on threads of its own.
+//! Passwords: rules for new ones, and Argon2id on threads of its own.
 //!
-//! Hashing is slow on purpose. It runs on a fixed number of threads of low priority with memory that is kept and
-//! reused, behind a bounded queue: a flood of sign-ins slows sign-ins only, and takes no more memory than the threads
-//! have. Whoever has waited too long is told to come again. Parameters follow OWASP's Password Storage Cheat Sheet
+//! Hashing is slow on purpose. It runs on a fixed number of threads of low priority, whose memory is reused, behind a
+//! bounded queue: a flood of sign-ins slows down sign-ins only, and needs no more memory than the threads have. Requests
+//! that have waited too long are answered with 503. Parameters follow OWASP's Password Storage Cheat Sheet
 //! (Argon2id, 19 MiB, 2 passes, 1 lane).
 //!
-//! A new password costs more than one that is verified, because it is judged before it is hashed, and anybody may send one.
-//! So new passwords have half of the threads at most: a flood of sign-ups leaves logins their room.
+//! A new password costs more than one that is verified, because its strength is estimated before it is hashed, and anybody may send
+//! one. So new passwords use at most half of the threads, and a flood of sign-ups does not block logins.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -25,56 +25,56 @@ use crate::dto::{NewPassword, Password};
 use crate::error::AuthError;
 use crate::settings::PasswordSettings;
 
-/// A password of the million likeliest guesses is refused: whoever has the hash tries them in a day, and NIST SP 800-63B
-/// (5.1.1.2) asks for a list of common ones.
+/// Passwords among the million most likely guesses are refused: an attacker with the hash tries them in a day, and NIST SP 800-63B
+/// (5.1.1.2) requires a list of common ones.
 const TOO_FEW_GUESSES: u64 = 1_000_000;
 
-/// How many characters are judged at a time. What the estimate costs grows with the square of the length, and what is not
-/// guessable in so many does not become so by what else is there.
+/// Number of characters that are estimated at a time. The cost of the estimate grows with the square of the length, and a part that
+/// is hard to guess stays hard to guess whatever follows it.
 const JUDGED_AT_ONCE: usize = 32;
 
-/// Own words that are shorter say nothing: many a good password has the letters of a name such as Li in it.
-const SHORTEST_OWN_WORD: usize = 4;
+/// Length below which personal words are ignored: many good passwords contain the letters of a short name such as Li.
+const SHORTEST_BANNED_WORD: usize = 4;
 
-/// Refuses what anybody would try first: common passwords, and the user's own address and names, alone or with little else.
-/// Case, width and spaces make no other password of it: `ａｄａ＠example.com` is the address.
+/// Refuses passwords that an attacker would try first: common ones, and the user's own address and names, alone or with little else.
+/// Case, width and spaces make no difference: `ａｄａ＠example.com` counts as the address.
 ///
-/// What this costs is bounded, whatever the password: see `docs/measurements.md`.
+/// The cost is bounded for every password: see `docs/measurements.md`.
 ///
 /// # Errors
 ///
 /// [`Invalid`] at `/password`.
-pub fn check(password: &NewPassword, own_words: &[&str]) -> Result<(), Invalid> {
+pub fn check(password: &NewPassword, banned_words: &[&str]) -> Result<(), Invalid> {
     let text = bare(password.expose());
-    let own_words: Vec<String> = own_words.iter().map(|word| bare(word)).collect();
-    if own_words.contains(&text) {
+    let banned_words: Vec<String> = banned_words.iter().map(|word| bare(word)).collect();
+    if banned_words.contains(&text) {
         return Err(Invalid::field(
             "/password",
             "password_is_identifier",
             "must not be your address or name",
         ));
     }
-    if !is_hard_to_guess(&without(text, own_words)) {
+    if !is_hard_to_guess(&without(text, banned_words)) {
         return Err(Invalid::field("/password", "common_password", "is one that would be guessed at once"));
     }
     Ok(())
 }
 
-/// `text` without what makes no difference to whoever guesses: case, width, spaces, characters that nobody sees.
+/// `text` without differences that do not matter for guessing: case, width, spaces, invisible characters.
 fn bare(text: &str) -> String {
     folded(text).split_whitespace().collect()
 }
 
-/// `text` without the user's own words: whoever knows them has only the rest to guess.
-fn without(text: String, mut own_words: Vec<String>) -> String {
-    // The longest first: the address has the name in it.
-    own_words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    own_words.retain(|word| word.chars().count() >= SHORTEST_OWN_WORD);
-    own_words.iter().fold(text, |text, word| text.replace(word.as_str(), ""))
+/// `text` without personal words: an attacker who knows them has to guess only the rest.
+fn without(text: String, mut banned_words: Vec<String>) -> String {
+    // The longest first, because the address may contain the name.
+    banned_words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    banned_words.retain(|word| word.chars().count() >= SHORTEST_BANNED_WORD);
+    banned_words.iter().fold(text, |text, word| text.replace(word.as_str(), ""))
 }
 
-/// The first characters and the last ones are judged, each on their own, and the better counts: a long password may begin
-/// or end with something common.
+/// The first and the last characters are estimated separately, and the better estimate counts: a long password may begin or end
+/// with something common.
 fn is_hard_to_guess(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let (first, last) = (characters.chunks(JUDGED_AT_ONCE).next(), characters.rchunks(JUDGED_AT_ONCE).next());
@@ -88,12 +88,12 @@ fn is_hard_to_guess(text: &str) -> bool {
 /// Letters, and the signs that are written in their place.
 const SIGNS: [(char, &str); 6] = [('a', "@"), ('c', "({[<"), ('i', "!|"), ('s', "$"), ('t', "+"), ('x', "%")];
 
-/// So many different [signs](SIGNS) stand in no word that somebody wrote with them.
+/// Number of different [signs](SIGNS) above which they do not stand for the letters of a word.
 const MOST_SIGNS: usize = 3;
 
-/// `part` as it is estimated. The estimate tries each way to read signs as letters together with each way to read the others,
-/// and a password that has all of them makes these thousands. One that has many is a random one: there the
-/// signs are read in one way, which leaves its length and so what brute force takes.
+/// `part` in the form that is estimated. The estimate tries all combinations of readings of signs as letters, of which a password
+/// with all signs has thousands. A password with many signs is random: its signs get one reading, which keeps the length and so the
+/// cost of brute force.
 fn spelled_out(part: &[char]) -> String {
     let letter = |sign: char| SIGNS.iter().find(|(_, signs)| signs.contains(sign)).map(|(letter, _)| *letter);
     let different: HashSet<char> = part.iter().copied().filter(|sign| letter(*sign).is_some()).collect();
@@ -103,15 +103,15 @@ fn spelled_out(part: &[char]) -> String {
     part.iter().map(|&character| letter(character).unwrap_or(character)).collect()
 }
 
-/// A hash as it is stored, and whether it should be made anew with today's parameters.
+/// Result of verifying a password against a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// The password is another.
+    /// The password is wrong.
     No,
-    /// It is the one.
+    /// The password is right.
     Yes,
-    /// It is the one, and its hash has other parameters than today's.
-    Outdated,
+    /// The password is right, and its hash has outdated parameters.
+    NeedsRehash,
 }
 
 /// Hashes and verifies.
@@ -121,7 +121,7 @@ pub struct PasswordHasher {
     new: NewPasswords,
     patience: Duration,
     params: Params,
-    /// The hash of a password that nobody has: verified when there is no account, so that it takes the same time.
+    /// Hash of a random password, verified for unknown accounts so that these take the same time.
     nobody: Arc<str>,
 }
 
@@ -133,12 +133,12 @@ impl fmt::Debug for PasswordHasher {
 
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
-/// The room that new passwords have.
+/// Limits for new passwords.
 #[derive(Clone)]
 struct NewPasswords {
-    /// One for each that may be there at all.
+    /// Permits for all that may wait or run.
     places: Arc<Semaphore>,
-    /// One for each that may be among the jobs at a time.
+    /// Permits for those that may be among the jobs at a time.
     threads: Arc<Semaphore>,
 }
 
@@ -149,7 +149,7 @@ impl NewPasswords {
         Self { places: semaphore(settings.queue.saturating_add(threads)), threads: semaphore(threads) }
     }
 
-    /// A place and then a thread, which are given back when the job is done or dropped.
+    /// Waits for a place and then for a thread, which are released when the job is done or dropped.
     async fn admit(&self) -> Result<[OwnedSemaphorePermit; 2], AuthError> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| AuthError::Busy)?;
         let thread = self.threads.clone().acquire_owned().await.map_err(|_| AuthError::Busy)?;
@@ -180,16 +180,16 @@ impl PasswordHasher {
         Ok(Self { jobs, new: NewPasswords::new(settings), patience: settings.patience, params, nobody })
     }
 
-    /// The hash of `password`, as a PHC string, after it was [checked](check).
+    /// [Checks](check) `password` and returns its hash as a PHC string.
     ///
     /// # Errors
     ///
-    /// The password is not acceptable, too many wait, or it waited too long.
-    pub async fn hash(&self, password: NewPassword, own_words: Vec<String>) -> Result<String, AuthError> {
+    /// The password is too weak, too many requests are waiting, or this one has waited too long.
+    pub async fn hash(&self, password: NewPassword, banned_words: Vec<String>) -> Result<String, AuthError> {
         let params = self.params.clone();
         let judge_and_hash = move |memory: &mut Vec<Block>| {
-            let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
-            check(&password, &own_words)?;
+            let banned_words: Vec<&str> = banned_words.iter().map(String::as_str).collect();
+            check(&password, &banned_words)?;
             hash(&params, password.expose().as_bytes(), memory)
         };
         let started = async {
@@ -204,22 +204,22 @@ impl PasswordHasher {
         self.within_patience(started).await
     }
 
-    /// The hash of a password that was verified a moment ago, with today's parameters.
+    /// The hash of a password that was just verified, with the current parameters.
     ///
     /// # Errors
     ///
-    /// Too many wait, or it waited too long.
+    /// Too many requests are waiting, or this one has waited too long.
     pub async fn rehash(&self, password: Password) -> Result<String, AuthError> {
         let params = self.params.clone();
         let job = self.start_job(move |memory| hash(&params, password.expose().as_bytes(), memory));
         self.within_patience(job).await
     }
 
-    /// Whether `stored` is the hash of `password`. `None` takes as long as `Some`, and is never.
+    /// Whether `stored` is the hash of `password`. `None` takes as long as `Some`, and never matches.
     ///
     /// # Errors
     ///
-    /// Too many wait, it waited too long, or the stored hash is no hash.
+    /// Too many requests are waiting, this one has waited too long, or the stored hash cannot be read.
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verified, AuthError> {
         let today = self.params.clone();
         let (exists, stored) = (stored.is_some(), stored.unwrap_or_else(|| self.nobody.to_string()));
@@ -228,7 +228,7 @@ impl PasswordHasher {
         Ok(if exists { verified } else { Verified::No })
     }
 
-    /// Done when a thread has begun with `work`. Its outcome comes later.
+    /// Completes when a thread has begun with `work`; the outcome follows.
     async fn start_job<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> Result<T, AuthError> + Send + 'static,
@@ -236,7 +236,7 @@ impl PasswordHasher {
         let (start, started) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
-            // Whoever asked may have gone away while it waited, or lost patience: then the work is not worth doing.
+            // The request may have been cancelled or timed out while it waited: then the work is not done.
             if start.send(()).is_ok() {
                 let _ = answer.send(work(memory));
             }
@@ -249,7 +249,7 @@ impl PasswordHasher {
         Ok(answered)
     }
 
-    /// The outcome of a job that a thread begins with soon enough.
+    /// The outcome of a job, unless no thread begins with it in time.
     async fn within_patience<T>(
         &self,
         started: impl Future<Output = Result<oneshot::Receiver<Result<T, AuthError>>, AuthError>>,
@@ -259,7 +259,7 @@ impl PasswordHasher {
     }
 }
 
-/// What each thread does until nobody can ask any more.
+/// The loop of each thread, until the last hasher is dropped.
 fn work(queue: &Mutex<Receiver<Job>>) {
     // Requests that need no hash go first. On Linux niceness is the thread's own.
     #[cfg(target_os = "linux")]
@@ -268,7 +268,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        // A panic in a job must not take the thread with it; the asker sees its channel closed.
+        // A panic in a job must not end the thread; the request sees its channel closed.
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))).is_err() {
             memory = Vec::new();
             tracing::error!("a password job panicked");
@@ -308,12 +308,12 @@ fn verify(
     let output = raw_hash(&params, password, salt.as_ref(), expected.len(), memory)?;
     if aws_lc_rs::constant_time::verify_slices_are_equal(&output, expected.as_bytes()).is_err() {
         if !same {
-            // An unknown account costs a hash of today: an account with a cheaper one must not be told apart by the time.
+            // An unknown account costs a hash with current parameters, so an account with a cheaper one must take as long.
             raw_hash(today, password, salt.as_ref(), OUTPUT_LENGTH, memory)?;
         }
         return Ok(Verified::No);
     }
-    Ok(if same { Verified::Yes } else { Verified::Outdated })
+    Ok(if same { Verified::Yes } else { Verified::NeedsRehash })
 }
 
 fn raw_hash(
@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(verify("Pa\u{df}wort mit Umlauten", None).await, Verified::No);
         let stronger = weak(128);
         let outdated = stronger.verify(typed("Pa\u{df}wort mit Umlauten"), Some(stored)).await.unwrap();
-        assert_eq!(outdated, Verified::Outdated);
+        assert_eq!(outdated, Verified::NeedsRehash);
     }
 
     #[test]
@@ -389,7 +389,7 @@ mod tests {
         };
         assert_eq!(check(b"wrong", &today), (Verified::No, today.block_count()));
         assert_eq!(check(b"wrong", &old), (Verified::No, old.block_count()));
-        assert_eq!(check(b"right", &today), (Verified::Outdated, old.block_count()));
+        assert_eq!(check(b"right", &today), (Verified::NeedsRehash, old.block_count()));
     }
 
     #[tokio::test]
@@ -437,8 +437,8 @@ mod tests {
     }
 
     fn code(text: &str) -> Option<String> {
-        let own_words = ["ada@example.com", "Ada Lovelace", "ada", "countess"];
-        check(&new(text), &own_words).err().map(|Invalid(fields)| fields[0].code.to_string())
+        let banned_words = ["ada@example.com", "Ada Lovelace", "ada", "countess"];
+        check(&new(text), &banned_words).err().map(|Invalid(fields)| fields[0].code.to_string())
     }
 
     #[test]

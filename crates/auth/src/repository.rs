@@ -21,7 +21,7 @@ impl Passwords {
         Ok(row.map(|row| row.hash))
     }
 
-    /// Sets the password of a user who may or may not have one.
+    /// Sets the password of a user, whether there is one or not.
     pub(crate) async fn set(session: &WriteSession, user: UserId, hash: String) -> Result<(), SessionError> {
         let row = password::ActiveModel {
             user_id: Set(user),
@@ -36,7 +36,7 @@ impl Passwords {
         Ok(())
     }
 
-    /// Whether the hash is still `hash`. If so, nobody changes it until the session is over.
+    /// Whether the hash is still `hash`. If so, it is locked until the transaction ends.
     pub(crate) async fn is_still(
         session: &WriteSession,
         user: UserId,
@@ -46,7 +46,7 @@ impl Passwords {
         Ok(session.one(select).await?.is_some_and(|row| row.hash == hash))
     }
 
-    /// Replaces the hash `old` with another of the same password. One that was changed meanwhile stays as it is: `false`.
+    /// Replaces the hash `old` by another of the same password. `false` if it was changed in the meantime.
     pub(crate) async fn replace(
         session: &WriteSession,
         user: UserId,
@@ -69,7 +69,7 @@ impl Passwords {
 
 pub(crate) struct Sessions;
 
-/// How many sessions one sign-in displaces at most.
+/// Number of sessions that one sign-in ends at most.
 const DISPLACED_AT_ONCE: u64 = 1_000;
 
 impl Sessions {
@@ -99,7 +99,7 @@ impl Sessions {
         Ok(row.insert(session).await?)
     }
 
-    /// Moves the session on to the next generation, if it is at the claimed one and alive. Of two at once, one gets the row.
+    /// Moves a living session to the next generation, if it is at the claimed one. Of two concurrent calls, one succeeds.
     pub(crate) async fn rotate(
         session: &WriteSession,
         claim: RefreshClaim,
@@ -118,7 +118,7 @@ impl Sessions {
         Ok(rotated.into_iter().next())
     }
 
-    /// Ends the session, if it is not over yet.
+    /// Ends the session, unless it has already ended.
     pub(crate) async fn end(
         session: &WriteSession,
         id: SessionId,
@@ -137,7 +137,7 @@ impl Sessions {
         Ok(ended.rows_affected == 1)
     }
 
-    /// Ends those sessions of the user that were not used for longest, so that `keep` are left.
+    /// Ends the user's least recently used sessions, so that `keep` are left.
     pub(crate) async fn displace(
         session: &WriteSession,
         user: UserId,
@@ -151,7 +151,7 @@ impl Sessions {
             .order_by(session::Column::RotatedAt, Order::Desc)
             .order_by(session::Column::Id, Order::Desc)
             .offset(keep)
-            // More than that are left by a configuration that allowed more; the next sign-in ends the rest.
+            // An earlier configuration may have allowed many more; the next sign-ins end the rest.
             .limit(DISPLACED_AT_ONCE)
             .to_owned();
         session::Entity::update_many()
@@ -161,7 +161,7 @@ impl Sessions {
                 ..Default::default()
             })
             .filter(session::Column::Id.in_subquery(oldest))
-            // Again, for the row as it is when its lock is had: what another ended meanwhile keeps its reason.
+            // Checked again under the row's lock: a session that another ended in the meantime keeps its reason.
             .filter(session::Column::EndedAt.is_null())
             .exec(session)
             .await?;
@@ -188,7 +188,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Deletes at most `limit` sessions that were ended or expired before `before`; how many.
+    /// Deletes at most `limit` sessions that ended or expired before `before`, and returns their number.
     pub(crate) async fn purge(
         session: &WriteSession,
         before: Timestamp,
@@ -202,7 +202,7 @@ impl Sessions {
             .from(session::Entity)
             .cond_where(over)
             .limit(limit)
-            // Two instances that purge at once take different rows, rather than wait for each other crosswise.
+            // Two instances that purge at once skip each other's rows, rather than deadlock.
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
         let deleted = session::Entity::delete_many()
@@ -216,7 +216,7 @@ impl Sessions {
 pub(crate) struct SigningKeys;
 
 impl SigningKeys {
-    /// The key that signs, and those that were retired after `since`.
+    /// The active key, and those that were retired after `since`.
     pub(crate) async fn usable(
         session: &impl Reader,
         since: Timestamp,

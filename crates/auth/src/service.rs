@@ -1,4 +1,4 @@
-//! The rules of signing in: the state, [`Auth`], and its operations, a file for each thing that is done.
+//! The rules of sign-in: the state, [`Auth`], and its operations, a file for each topic.
 
 mod admin;
 mod refresh;
@@ -32,10 +32,10 @@ use crate::token::access::AccessTokens;
 use crate::token::keys::{Keyring, SigningKey};
 use crate::token::refresh::{RefreshClaim, RefreshTokens};
 
-/// What other domains may know of the tables of signing in: nothing.
+/// Tables that other domains may refer to: none.
 pub static RESOURCES: &[Resource] = &[];
 
-/// What signing in needs besides a session: keys, threads, caches. One for each process.
+/// The state of sign-in: keys, threads, caches. One for each process.
 pub struct Auth {
     settings: AuthSettings,
     databases: Databases,
@@ -43,7 +43,7 @@ pub struct Auth {
     keys: Keyring,
     access: AccessTokens,
     refresh: RefreshTokens,
-    alive: Cache<SessionId, Option<Arc<Principal>>>,
+    principals: Cache<SessionId, Option<Arc<Principal>>>,
 }
 
 impl fmt::Debug for Auth {
@@ -52,19 +52,18 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// How long the answer to "is this session alive, and who is it" is believed: after this, what another instance changed
-/// is in force here.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Time for which a session's principal is cached. After it, changes by other instances are in force here.
+const PRINCIPAL_CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// How many sessions are remembered: about 2 MiB.
-const REMEMBERED: u64 = 10_000;
+/// Number of cached sessions, which is about 2 MiB.
+const CACHE_CAPACITY: u64 = 10_000;
 
 impl Auth {
     /// Reads the keys, starts the hashing threads.
     ///
     /// # Errors
     ///
-    /// The database's; the keys were sealed with another secret; the Argon2 parameters do not work.
+    /// The database failed, the keys were sealed with another secret, or the Argon2 parameters are invalid.
     pub async fn open(
         settings: AuthSettings,
         databases: Databases,
@@ -76,7 +75,10 @@ impl Auth {
             keys: Keyring::open(databases.clone(), secret, lifetime).await?,
             access: AccessTokens::new(settings.issuer.clone(), settings.audience.clone(), lifetime),
             refresh: RefreshTokens::new(secret),
-            alive: Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED_FOR).build(),
+            principals: Cache::builder()
+                .max_capacity(CACHE_CAPACITY)
+                .time_to_live(PRINCIPAL_CACHE_TTL)
+                .build(),
             databases,
             settings,
         })
@@ -88,29 +90,29 @@ impl Auth {
         self.settings.session_lifetime
     }
 
-    /// Forgets who is signed in, so that the next request of each session asks the database.
+    /// Empties the cache of sessions, so that the next request of each session asks the database.
     pub fn forget_sessions(&self) {
-        self.alive.invalidate_all();
+        self.principals.invalidate_all();
     }
 
-    /// The same once `db` is committed: for a change of an account. Other instances follow within a second.
+    /// Empties the cache once `db` is committed: for a change of an account. Other instances follow within a second.
     pub fn forget_sessions_after(&self, db: &WriteSession) {
-        let alive = self.alive.clone();
-        db.after_commit(async move { alive.invalidate_all() });
+        let principals = self.principals.clone();
+        db.after_commit(async move { principals.invalidate_all() });
     }
 
-    /// Forgets one of them once `db` is committed.
+    /// Removes one session from the cache once `db` is committed.
     fn forget_after(&self, db: &WriteSession, id: SessionId) {
-        let alive = self.alive.clone();
-        db.after_commit(async move { alive.invalidate(&id).await });
+        let principals = self.principals.clone();
+        db.after_commit(async move { principals.invalidate(&id).await });
     }
 
     fn now(&self) -> Timestamp {
         self.databases.clock().now()
     }
 
-    /// A new session: the one place where every way to sign in ends. `db` must [hold](user::service::hold) the account, or
-    /// have made it: of two sign-ins at once, the second has to see the session of the first, or together they are too many.
+    /// A new session: the end of every way to sign in. `db` must [hold](user::service::hold) the account, or have created it: of two
+    /// concurrent sign-ins, the second has to see the session of the first, or together they would exceed the limit.
     async fn open_session(
         &self,
         db: &WriteSession,
@@ -134,7 +136,7 @@ impl Auth {
         Ok(Sessions::insert(db, row).await?)
     }
 
-    /// The answer to a sign-in, made before the commit, because it may fail.
+    /// The answer to a sign-in, made before the commit because it may fail.
     fn answer(
         &self,
         key: &SigningKey,

@@ -1,4 +1,4 @@
-//! What an installation decides about signing in: the section `auth` of the configuration.
+//! Settings of sign-in: the section `auth` of the configuration.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use configuration::{
 use shared_kernel::clock::Timestamp;
 use url::Url;
 
-/// Settings of signing in.
+/// Settings of sign-in.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
     /// `iss` of access tokens: the URL of this installation.
@@ -22,9 +22,9 @@ pub struct AuthSettings {
     pub session_lifetime: Duration,
     /// Longest lifetime of a session.
     pub longest_session: Duration,
-    /// Number of sessions of one user; a further one ends the one that was not used for longest.
+    /// Number of sessions of one user; a further one ends the least recently used one.
     pub sessions_per_user: u64,
-    /// Time in which a refresh token that was just used yields the same successor, for a client that lost the answer.
+    /// Time in which a used refresh token yields the same successor again, for clients that lost the answer.
     pub refresh_grace: Duration,
     /// Hashing of passwords.
     pub passwords: PasswordSettings,
@@ -91,13 +91,13 @@ impl Section for AuthSettings {
                 "sessions_per_user",
                 whole(1..=10_000, "sessions"),
                 100,
-                "Number of sessions of one user; a further sign-in ends the one that was not used for longest.",
+                "Number of sessions of one user; a further sign-in ends the least recently used one.",
             ))?,
             refresh_grace: keys.read(key(
                 "refresh_grace_seconds",
                 seconds(0..=60),
                 10,
-                "Time in which a refresh token that was used gives the same successor again, for a client that lost the answer.",
+                "Time in which a used refresh token yields the same successor again, for clients that lost the answer.",
             ))?,
             passwords: PasswordSettings::read(keys)?,
             link_base: keys.read(key(
@@ -111,14 +111,14 @@ impl Section for AuthSettings {
             "require_verified_email",
             switch(),
             false,
-            "Whether an account works only once its address is verified. `true` is not in this version.",
+            "Whether an account can be used only after its e-mail address is verified. `true` is not in this version.",
         ))?;
         keys.must(
             "require_verified_email",
             !require_verified_email,
             "be false: this version does not have it",
         );
-        // Where it is not set, it is the public URL, of which the same is asked.
+        // If it is not set, it is the public URL, which is checked in the same way.
         if !keys.is_default("link_base") {
             keys.must_be_public("link_base", &settings.link_base);
         }
@@ -193,7 +193,7 @@ impl AuthSettings {
         (now + self.session_lifetime).min(created + self.longest_session)
     }
 
-    /// Follows the URL of the API, which is another once a free port was picked for it.
+    /// Follows the URL of the API, which changes when a free port is picked for it.
     pub fn follow(&mut self, before: &Url, now: &Url) {
         if self.link_base == *before {
             self.link_base = now.clone();

@@ -1,4 +1,4 @@
-//! What was read: every key with its value, as it may be seen, and its source.
+//! The effective configuration: every key with its value, redacted, and its source.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use figment::value::Value;
 use crate::row::Row;
 use crate::show::Shown;
 
-/// Where a value comes from that nobody set.
+/// Source of a value that nobody set.
 pub(crate) const DEFAULT: &str = "default";
 
-/// Every key with its value and its source. Secrets are redacted: there are none in it.
+/// Every key with its value and its source, without secrets.
 #[derive(Clone, Debug)]
 pub struct Effective(Vec<Reading>);
 
@@ -39,7 +39,7 @@ impl Effective {
         self.reading(name).is_none_or(|reading| reading.shown.is_empty)
     }
 
-    /// The variables without the program's prefix that set a key: other programs use their names too.
+    /// Variables without the program's prefix that set a key; other programs may use the same names.
     #[must_use]
     pub fn unprefixed(&self) -> Vec<&'static str> {
         let set_it = |reading: &Reading| {
@@ -48,7 +48,7 @@ impl Effective {
         self.0.iter().filter_map(set_it).collect()
     }
 
-    /// Replaces what is shown of a key: for values that are found or made only when they are needed.
+    /// Replaces the shown value of a key: for values that are found or made only when they are needed.
     pub fn replace(&mut self, name: &str, value: &str, origin: impl Into<String>) {
         if let Some(reading) = self.0.iter_mut().find(|reading| reading.row.name == name) {
             reading.shown = Shown::new(reading.row.kind, &Value::from(value));

@@ -1,15 +1,15 @@
-//! What an installation is run for.
+//! The environment of an installation.
 
 use std::fmt;
 
-/// What the program is run for.
+/// Purpose of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// On a developer's machine: everything has a default.
+    /// A developer's machine, where everything has a default.
     Development,
-    /// As in production, with the one exception that pages of developers' machines may call.
+    /// As production, except that pages on developers' machines may call the API.
     Staging,
-    /// For users: what is unsafe by default is refused.
+    /// For users: unsafe defaults are refused.
     Production,
 }
 

@@ -1,9 +1,9 @@
-//! What stops a start: one sentence for each fault, all of them at once.
+//! Faults of a configuration, which are all reported together, a sentence for each.
 
 use std::fmt;
 
-/// The configuration cannot be used. Its text has a line for each fault: the key, where the value came from, and what to
-/// do. It never holds a secret.
+/// The configuration is invalid. The text has a line for each fault: the key, the source of its value, and what to do. It contains
+/// no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(Vec<Fault>);
 
@@ -28,21 +28,21 @@ impl From<Fault> for ConfigError {
     }
 }
 
-/// One thing that is wrong.
+/// One fault of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Name of the key whose value it is about, if it is about one.
+    /// Name of the key with the wrong value, if it is a single one.
     key: Option<String>,
     sentence: String,
 }
 
 impl Fault {
-    /// A fault of no single key.
+    /// A fault that is not about a single key.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self { key: None, sentence: sentence.into() }
     }
 
-    /// A fault of the value of the key of this name.
+    /// A fault of the value of a key.
     pub(crate) fn of(key: &str, sentence: impl Into<String>) -> Self {
         Self { key: Some(key.to_owned()), sentence: sentence.into() }
     }
@@ -53,19 +53,19 @@ impl Fault {
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds one, unless its key has one already: what follows from a wrong value helps nobody.
+    /// Adds a fault, unless its key has one already: consequences of a wrong value are not helpful.
     pub(crate) fn add(&mut self, fault: Fault) {
         if fault.key.is_none() || self.0.iter().all(|known| known.key != fault.key) {
             self.0.push(fault);
         }
     }
 
-    /// The value, or nothing and one fault more.
+    /// The value; an error is added to the faults.
     pub(crate) fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         outcome.map_err(|fault| self.add(fault)).ok()
     }
 
-    /// What was made in the meantime, if there is no fault.
+    /// The value, if there are no faults.
     pub(crate) fn or<T>(self, made: Option<T>) -> Result<T, ConfigError> {
         match made {
             Some(made) if self.0.is_empty() => Ok(made),
@@ -74,7 +74,7 @@ impl Faults {
     }
 }
 
-/// `value` as it may stand in a sentence: on one line, and not longer than a reader wants.
+/// `value` in quotes for a sentence: on one line, and shortened.
 #[must_use]
 pub fn quoted(value: &str) -> String {
     const LONGEST: usize = 120;

@@ -1,5 +1,5 @@
-//! What a key accepts: in words, and as the function that makes a value of it. Variables are text and files have types of
-//! their own: numbers, switches and lists are accepted as both.
+//! What a key accepts: in words, and as a parser. Variables are text and files have types of their own: numbers, switches and lists are
+//! accepted in both forms.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use url::Url;
 
 use crate::row::Kind;
 
-/// What a key accepts, and what becomes of it.
+/// What a key accepts, and the parser of its value.
 pub struct Form<T> {
     pub(crate) kind: Kind,
-    /// To follow "must be".
+    /// What it accepts, in words that follow "must be".
     pub(crate) expected: String,
     pub(crate) parse: Parse<T>,
 }
@@ -27,7 +27,7 @@ impl<T: 'static> Form<T> {
         Self { kind, expected: expected.into(), parse: Box::new(parse) }
     }
 
-    /// The same, as another type.
+    /// Converts the parsed value to another type.
     #[must_use]
     pub fn map<U: 'static>(self, convert: impl Fn(T) -> U + 'static) -> Form<U> {
         let parse = self.parse;
@@ -80,7 +80,7 @@ pub fn days(bounds: RangeInclusive<u64>) -> Form<Duration> {
     whole(bounds, "days").map(|days| Duration::from_hours(24 * days))
 }
 
-/// Yes or no.
+/// A boolean.
 #[must_use]
 pub fn switch() -> Form<bool> {
     Form::new(Kind::Switch, "true or false", Value::to_bool_lossy)
@@ -111,12 +111,12 @@ pub fn web_url() -> Form<Url> {
     })
 }
 
-/// Text that nobody may see. It may be empty: whether it is needed is for [`Keys::missing`](crate::Keys::missing).
+/// Secret text. It may be empty: use [`Keys::missing`](crate::Keys::missing) if it is required.
 pub fn secret(expected: impl Into<String>) -> Form<SecretString> {
     Form::new(Kind::Secret, expected, |value| Some(value.as_str()?.into()))
 }
 
-/// A URL that may hold a password, and of which `is_one` is true.
+/// A URL that may contain a password, and for which `is_one` is true.
 pub fn secret_url(
     expected: impl Into<String>,
     is_one: impl Fn(&str) -> bool + 'static,
@@ -130,7 +130,7 @@ pub fn secret_urls(entries: &str, is_one: impl Fn(&str) -> bool + 'static) -> Fo
     Form::new(Kind::SecretUrls, expected, move |value| all(value, &|entry| if_is(entry, &is_one)))
 }
 
-/// Nothing when the text is empty, else what `form` accepts.
+/// `None` if the text is empty, otherwise a value of `form`.
 #[must_use]
 pub fn optional<T: 'static>(form: Form<T>) -> Form<Option<T>> {
     let parse = form.parse;
@@ -140,13 +140,13 @@ pub fn optional<T: 'static>(form: Form<T>) -> Form<Option<T>> {
     })
 }
 
-/// Nothing yet: the name is promised, and `feature` comes later. A value is refused, so that nobody believes in it.
+/// A reserved name, whose `feature` comes later. Every value is refused, so that nobody relies on it.
 #[must_use]
 pub fn promised(feature: &'static str) -> Form<()> {
     Form::new(Kind::Promised(feature), "nothing in this version", |value| is_empty(value).then_some(()))
 }
 
-/// Whether a value says nothing.
+/// Whether a value is empty.
 pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::String(_, text) => text.is_empty(),
@@ -155,7 +155,7 @@ pub(crate) fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The entries of text with commas.
+/// The entries of comma-separated text.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }

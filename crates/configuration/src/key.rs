@@ -1,11 +1,11 @@
-//! A key as a section describes it: what it accepts, what it is when nobody sets it, what it means.
+//! A key as a section describes it: what it accepts, its default, its meaning.
 
 use std::fmt::Display;
 
 use crate::form::Form;
 use crate::row::{Part, Plain};
 
-/// A key of type `T`: everything that there is to say of it.
+/// The description of a key of type `T`.
 pub struct Key<T> {
     pub(crate) name: &'static str,
     pub(crate) plain: Option<Plain>,
@@ -14,7 +14,7 @@ pub struct Key<T> {
     pub(crate) meaning: &'static str,
 }
 
-/// A key of this name in its section. `meaning` is a noun phrase for operators, and what else they have to know.
+/// A key of this name in its section. `meaning` is a noun phrase for operators, followed by anything else that they have to know.
 pub fn key<T>(
     name: &'static str,
     form: Form<T>,
@@ -25,15 +25,15 @@ pub fn key<T>(
 }
 
 impl<T> Key<T> {
-    /// The same, which a variable of this name sets too, without the program's prefix. The one with the prefix wins.
+    /// Adds a variable without the program's prefix that sets the key, too. The one with the prefix wins.
     #[must_use]
     pub fn plain(mut self, name: &'static str) -> Self {
         self.plain = Some(Plain { name, part: None });
         self
     }
 
-    /// The same, of which a variable of this name sets a part: `put` makes the new value out of the one that is there and the
-    /// variable's, or nothing if that is not what it `needs` ("a port from 0 to 65535").
+    /// Adds a variable without the program's prefix that sets a part of the value: `put` makes the new value out of the present one and
+    /// that of the variable, or nothing if that is not what it `needs` ("a port from 0 to 65535").
     #[must_use]
     pub fn plain_part(
         mut self,
@@ -46,27 +46,27 @@ impl<T> Key<T> {
     }
 }
 
-/// The value of a key that nobody set. It is text that the key's form has to accept, so that bounds hold for it too.
+/// The default of a key: text that the key's form has to accept, so that its bounds apply to it.
 #[derive(Clone, Debug)]
 pub struct Fallback {
     pub(crate) text: String,
-    /// What the reference says in its place.
+    /// Text of the reference in its place.
     pub(crate) words: Option<String>,
 }
 
-/// Anything that can be written is a default that is always the same. Lists are written with commas.
+/// Any value that can be displayed is a constant default. Lists are separated by commas.
 impl<T: Display> From<T> for Fallback {
     fn from(value: T) -> Self {
         Self { text: value.to_string(), words: None }
     }
 }
 
-/// A default that follows from other values, as described.
+/// A default that depends on other values, as `words` describe it.
 pub fn derived(value: impl Display, words: &str) -> Fallback {
     Fallback { text: value.to_string(), words: Some(words.to_owned()) }
 }
 
-/// No value, which means what is described after "empty: ".
+/// No value, with the meaning that `words` describe.
 #[must_use]
 pub fn empty(words: &str) -> Fallback {
     Fallback { text: String::new(), words: Some(format!("empty: {words}")) }

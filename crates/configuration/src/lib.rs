@@ -1,7 +1,7 @@
 //! The engine of the configuration. It knows what a key is and where values come from, and no key, section or domain.
 //!
-//! Defaults < `<program>.toml` (or the file of `--config`) < `.env` in the working directory < the environment. Everything that
-//! cannot be used is told at one start, a sentence for each key, with the source of its value and what to do.
+//! Defaults < `<program>.toml` (or the file of `--config`) < `.env` in the working directory < the environment. All faults are reported
+//! at one start, a sentence for each key, with the source of its value and what to do.
 //!
 //! # One description of a key
 //!
@@ -18,7 +18,7 @@
 //!     /// Results of one page.
 //!     page: u32,
 //!     /// Time that one search has.
-//!     patience: Duration,
+//!     timeout: Duration,
 //! }
 //!
 //! impl Section for SearchSettings {
@@ -28,8 +28,8 @@
 //!     fn read(keys: &mut Keys<'_>, (): ()) -> Option<Self> {
 //!         Some(Self {
 //!             page: keys.read(key("page", whole(1..=100, "results"), 20, "Number of results in one page."))?,
-//!             patience: keys.read(key(
-//!                 "patience",
+//!             timeout: keys.read(key(
+//!                 "timeout",
 //!                 seconds(1..=30),
 //!                 5,
 //!                 "Time that one search has before it is answered with 503.",
@@ -39,36 +39,36 @@
 //! }
 //!
 //! let settings = configuration::defaults::<SearchSettings>(())?;
-//! assert_eq!((settings.page, settings.patience), (20, Duration::from_secs(5)));
+//! assert_eq!((settings.page, settings.timeout), (20, Duration::from_secs(5)));
 //! # Ok::<(), configuration::ConfigError>(())
 //! ```
 //!
-//! The same function makes the [`Table`] of all keys, by running over no values: which names are known, what `--help` and the
-//! documentation say, what defaults and bounds are. So a section reads all of its keys, whatever their values are.
+//! The same function makes the [`Table`] of all keys, by running without values: known names, texts of `--help` and the documentation,
+//! defaults and bounds. So a section must read all of its keys, whatever their values are.
 //!
 //! # Adding a key
 //!
-//! 1. In the file of the section: a field of the struct, and the call of [`Keys::read`] that fills it. The compiler wants both.
-//!    What one value says about another, and what production refuses, follows below it: [`Keys::must`],
+//! 1. In the file of the section: a field of the struct, and the call of [`Keys::read`] that fills it. The compiler requires
+//!    both. Conditions between values, and rules for production, follow below it: [`Keys::must`],
 //!    [`Keys::must_outside_development`].
 //! 2. `docs/configuration.md` ends with the reference that the program prints; a test of the server compares the two.
 //!
-//! A new section is a type that implements [`Section`], and a field of the server's `Config` with the line that reads it. The
-//! section of a domain stands in the domain's `settings` module and is the domain's own settings: there is nothing to convert.
+//! A new section is a type that implements [`Section`]. That of a domain stands in the domain's `settings` module and is the
+//! domain's own settings: there is nothing to convert. Crate `app-config` has those of every application.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `environment` | what an installation is run for |
-//! | `fault` | what stops a start |
+//! | `environment` | the environment of an installation |
+//! | `fault` | faults of a configuration |
 //! | `row` | a key as operators see it |
-//! | `form` | what a key accepts, and how text becomes a value |
+//! | `form` | what a key accepts, and its parser |
 //! | `key` | a key as a section describes it |
-//! | `show` | values as they may be seen |
-//! | `web` | what is asked of URLs |
-//! | `secret` | which secrets are good enough |
+//! | `show` | redacted values |
+//! | `web` | helpers for URLs |
+//! | `secret` | strength of secrets |
 //! | `table` | all keys: known names, reference |
 //! | `sources` | files and variables, and which wins |
-//! | `effective` | what was read, with its sources |
+//! | `effective` | the effective configuration, with its sources |
 //! | `section` | [`Keys`] and [`Section`] |
 //! | `load` | from sources to a configuration |
 
@@ -99,5 +99,5 @@ pub use secret::{Strength, weakness};
 pub use section::{Keys, Section};
 pub use show::redacted_url;
 pub use sources::Sources;
-pub use table::Table;
+pub use table::{Table, variable};
 pub use web::{is_local, without_slash};

@@ -1,4 +1,4 @@
-//! From sources to a configuration.
+//! Reading a configuration from its sources.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::sources::Sources;
 use crate::table::Table;
 
 impl Table {
-    /// The keys that the configuration `C` of a program reads.
+    /// The keys of the configuration `C` of a program.
     #[must_use]
     pub fn of<C: Section>(program: &'static str, given: C::Given<'_>) -> Self {
         let values = Figment::new();
@@ -25,7 +25,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// The sentences that say why nothing can be started with it.
+    /// The faults of the configuration.
     pub fn load<C: Section>(
         &self,
         sources: &Sources,
@@ -39,11 +39,11 @@ impl Table {
     }
 }
 
-/// A section of which nobody has set anything, in development.
+/// A section with all defaults, in development.
 ///
 /// # Errors
 ///
-/// A default is not what its key accepts.
+/// A key does not accept its own default.
 pub fn defaults<S: Section>(given: S::Given<'_>) -> Result<S, ConfigError> {
     let values = Figment::new();
     let mut keys = keys("", &values, Path::new("."), Faults::default());

@@ -1,4 +1,4 @@
-//! A key as operators see it: its names, and what the reference says of it.
+//! A key as operators see it: its names and its entry in the reference.
 
 /// One key of the table.
 #[derive(Clone, Debug)]
@@ -10,23 +10,23 @@ pub(crate) struct Row {
     /// A variable without the prefix that sets it too.
     pub(crate) plain: Option<Plain>,
     pub(crate) kind: Kind,
-    /// What it must be, to follow "must be".
+    /// What it accepts, in words that follow "must be".
     pub(crate) expected: String,
-    /// Its value when nobody set it, as text.
+    /// Default as text.
     pub(crate) default: String,
-    /// The same in words, where it is not always the same.
+    /// Default in words, if it depends on other values.
     pub(crate) default_words: Option<String>,
     /// One or two sentences for operators.
     pub(crate) meaning: &'static str,
 }
 
-/// How a value is written, and how much of it may be seen.
+/// How a value is written, and how much of it may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
-    /// Text that nobody may see.
+    /// Secret text.
     Secret,
-    /// A URL that may hold a password.
+    /// A URL that may contain a password.
     SecretUrl,
     /// A list of such.
     SecretUrls,
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     /// A whole number of bytes.
     Bytes,
     Switch,
-    /// A name that is promised: what it switches on comes later. That may be a URL with a password, too.
+    /// A reserved name, whose feature comes later. Its value may be a URL with a password, too.
     Promised(&'static str),
 }
 
@@ -43,21 +43,21 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plain {
     pub(crate) name: &'static str,
-    /// How its value is put into the one that is there, if it is a part of it only.
+    /// How its value is put into the present one, if it is only a part of it.
     pub(crate) part: Option<Part>,
 }
 
 /// A part of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
-    /// What it must be, to follow "needs".
+    /// What it accepts, in words that follow "needs".
     pub(crate) needs: &'static str,
-    /// The whole value, out of the one that is there and the part; nothing when the part cannot be used.
+    /// Makes the whole value out of the present one and the part; `None` if the part is invalid.
     pub(crate) put: fn(&str, &str) -> Option<String>,
 }
 
 impl Row {
-    /// The section that it stands in; empty for those at the top.
+    /// Name of its section; empty for the keys at the top.
     pub(crate) fn section(&self) -> &str {
         self.name.split_once('.').map_or("", |(section, _)| section)
     }
@@ -72,12 +72,12 @@ impl Row {
         [self.variable.as_str()].into_iter().chain(self.plain_name()).collect()
     }
 
-    /// Whether its value must not be shown, or not as it is.
+    /// Whether its value must be redacted.
     pub(crate) fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret | Kind::SecretUrl | Kind::SecretUrls)
     }
 
-    /// Its default, in words where it is not a value.
+    /// Its default for the reference.
     pub(crate) fn default_text(&self) -> String {
         match &self.default_words {
             Some(words) => words.clone(),
@@ -86,7 +86,7 @@ impl Row {
         }
     }
 
-    /// The default in the largest unit that it is a whole number of, where it is a size: " (4 GiB)".
+    /// The default of a size in its largest exact unit: " (4 GiB)".
     fn size(&self) -> Option<String> {
         let bytes: u64 = self.default.parse().ok().filter(|bytes| *bytes > 0 && self.kind == Kind::Bytes)?;
         let (power, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]

@@ -1,15 +1,15 @@
-//! Which secrets are good enough.
+//! Strength of secrets.
 
-/// What a secret is held against.
+/// How a secret is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
-    /// Its length only.
+    /// By its length only.
     Long,
-    /// Also that it looks random.
+    /// By its length, and by whether it looks random.
     Random,
 }
 
-/// Words of secrets that were to be replaced, and keys that every guide begins with.
+/// Words of placeholder secrets, and access keys from guides.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "change-me",
@@ -30,7 +30,7 @@ const PLACEHOLDERS: &[&str] = &[
     "your_",
 ];
 
-/// What is wrong with a secret, to follow its name and source: "looks like a placeholder". `length` is the least, in bytes.
+/// The weakness of a secret, in words that follow its name and source: "looks like a placeholder". `length` is the minimum in bytes.
 #[must_use]
 pub fn weakness(secret: &str, strength: Strength, length: usize) -> Option<String> {
     if secret.len() < length {
@@ -43,7 +43,7 @@ pub fn weakness(secret: &str, strength: Strength, length: usize) -> Option<Strin
     if PLACEHOLDERS.iter().any(|word| lower.contains(word)) {
         return Some("looks like a placeholder".to_owned());
     }
-    // An access key may be short; a pattern needs some length to be one.
+    // Access keys may be short; a pattern needs some length to be recognised.
     (length > 0 && is_pattern(secret.as_bytes())).then(|| "is a pattern that can be guessed".to_owned())
 }
 

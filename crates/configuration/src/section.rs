@@ -1,4 +1,4 @@
-//! Sections, and what they read their keys with.
+//! Sections, and how they read their keys.
 
 use std::path::Path;
 
@@ -19,20 +19,20 @@ use crate::web::is_local;
 
 /// Settings that are read from keys below one name.
 pub trait Section: Sized {
-    /// The name, as in `[name]` of the file; empty for the keys at the top. Two sections may have the same.
+    /// Name, as in `[name]` of the file; empty for the keys at the top. Two sections may have the same name.
     const NAME: &'static str;
 
-    /// What its defaults and rules follow from besides its own keys: values of sections that were read before.
+    /// Values of earlier sections that its defaults and rules depend on.
     type Given<'a>;
 
-    /// Reads all of its keys, whatever their values are: the table of all keys is made by this function, too.
+    /// Reads all of its keys, whatever their values are: this function makes the table of all keys, too.
     ///
-    /// Nothing when a key has no usable value, not even its default. [`Keys::read`] has noted why.
+    /// `None` if a key has no valid value, not even its default; [`Keys::read`] has added the fault.
     fn read(keys: &mut Keys<'_>, given: Self::Given<'_>) -> Option<Self>;
 }
 
-/// The keys of one section: the way from their descriptions to their values. Every fault is noted, and the value gives way to the
-/// default, so that the next fault is found too.
+/// Reads the keys of a section. Every fault is added to a list, and the default takes the place of the wrong value, so that further
+/// faults are found, too.
 pub struct Keys<'a> {
     pub(crate) program: &'static str,
     pub(crate) values: &'a Figment,
@@ -52,7 +52,7 @@ impl Keys<'_> {
         section
     }
 
-    /// Reads one key. Nothing when even its default cannot be used.
+    /// Reads one key. `None` if even its default is invalid.
     pub fn read<T>(&mut self, key: Key<T>) -> Option<T> {
         let Key { name, plain, form, default, meaning } = key;
         let name = self.full_name(name);
@@ -87,7 +87,7 @@ impl Keys<'_> {
         made
     }
 
-    /// Notes a fault unless `holds`. `must` follows "must": "have no path".
+    /// Adds a fault unless `holds`. `must` follows "must": "have no path".
     pub fn must(&mut self, name: &str, holds: bool, must: &str) {
         if holds {
             return;
@@ -98,19 +98,19 @@ impl Keys<'_> {
         }
     }
 
-    /// The same where defaults are refused that are unsafe there; " in production" is added.
+    /// The same, but only outside development, for unsafe defaults. " in production" is appended.
     pub fn must_outside_development(&mut self, name: &str, holds: bool, must: &str) {
         let holds = holds || self.environment == Environment::Development;
         self.must(name, holds, &format!("{must} in {}", self.environment));
     }
 
-    /// Notes a fault outside development if a URL is not `https:`, or names the machine that it is opened on.
+    /// Adds a fault outside development if a URL is not `https:`, or names the local machine.
     pub fn must_be_public(&mut self, name: &str, url: &Url) {
         let is_public = url.scheme() == "https" && !is_local(url);
         self.must_outside_development(name, is_public, "be an https:// URL of a public host");
     }
 
-    /// Notes a fault if a secret is shorter than `length` in bytes or, outside development, can be guessed.
+    /// Adds a fault if a secret is shorter than `length` in bytes or, outside development, can be guessed.
     pub fn must_be_strong(&mut self, name: &str, secret: &SecretString, length: usize) {
         let strength = match self.environment {
             Environment::Development => Strength::Long,
@@ -124,17 +124,17 @@ impl Keys<'_> {
         }
     }
 
-    /// Notes that a value is missing which is needed `because` of something: "`storage.endpoint` is set".
+    /// Adds the fault that a value is missing which is required `because` of something: "`storage.endpoint` is set".
     pub fn missing(&mut self, name: &str, because: &str) {
         self.lacks(name, because, "");
     }
 
-    /// The same of a secret that the operator makes.
+    /// The same for a secret that the operator generates.
     pub fn missing_random(&mut self, name: &str, because: &str) {
         self.lacks(name, because, RANDOM);
     }
 
-    /// Notes any other fault of a value, in a whole sentence that names the key.
+    /// Adds any other fault of a value, as a whole sentence that names the key.
     pub fn refuse(&mut self, name: &str, sentence: impl Into<String>) {
         self.faults.add(Fault::of(&self.full_name(name), sentence));
     }
@@ -151,7 +151,7 @@ impl Keys<'_> {
         self.origin(name) == DEFAULT
     }
 
-    /// Replaces what is shown of a value that was read, where it became another by reading.
+    /// Replaces the shown value of a key whose value changed by reading.
     pub fn show(&mut self, name: &str, value: &str) {
         let name = self.full_name(name);
         if let Some(reading) = self.readings.iter_mut().find(|reading| reading.row.name == name) {
@@ -159,7 +159,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Replaces the source that is shown of a value, where it follows from something that was not read.
+    /// Replaces the shown source of a value that depends on something that was not read.
     pub fn show_origin(&mut self, name: &str, origin: &str) {
         let name = self.full_name(name);
         if let Some(reading) = self.readings.iter_mut().find(|reading| reading.row.name == name) {
@@ -167,18 +167,24 @@ impl Keys<'_> {
         }
     }
 
-    /// What the program is run for, once that was read: until then, development.
+    /// The environment of the installation; development until it was read.
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.environment
     }
 
-    /// Says what the program is run for.
+    /// Sets the environment of the installation.
     pub fn set_environment(&mut self, environment: Environment) {
         self.environment = environment;
     }
 
-    /// What relative paths start from.
+    /// Name of the program whose configuration is read.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// Folder that relative paths start from.
     #[must_use]
     pub fn working_dir(&self) -> &Path {
         self.working_dir

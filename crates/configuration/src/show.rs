@@ -1,4 +1,4 @@
-//! Values as they may be seen: in `config`, and in what a refusal quotes. Nothing here lets a secret out.
+//! Redaction: values as `config` shows them and errors quote them.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use url::Url;
 use crate::form::{entries, is_empty};
 use crate::row::Kind;
 
-/// What stands in place of a secret.
+/// Text in place of a secret.
 const REDACTED: &str = "[redacted]";
 
-/// A value as it may be seen.
+/// A redacted value.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     /// As a person would write it.
@@ -93,7 +93,7 @@ pub fn redacted_url(url: &str) -> String {
         return url.split_once('?').map_or_else(|| url.to_owned(), |(path, _)| format!("{path}?…"));
     }
     let Ok(mut parsed) = Url::parse(url) else { return REDACTED.to_owned() };
-    // A password with an unencoded `/`, `?` or `#` ends the host early: its rest stands where no `@` should be.
+    // An unencoded `/`, `?` or `#` in a password ends the host early; then an `@` follows in the rest.
     let misplaced =
         [parsed.path(), parsed.query().unwrap_or_default(), parsed.fragment().unwrap_or_default()];
     if !parsed.has_host() || misplaced.iter().any(|part| part.contains('@')) {

@@ -1,6 +1,6 @@
-//! Where values come from, and which wins.
+//! Sources of values, and their precedence.
 //!
-//! Every source becomes figment layers of its own, one per variable, so that figment can say of each value where it stood.
+//! Every source becomes figment layers of its own, one per variable, so that figment knows the source of each value.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,19 +17,19 @@ use crate::fault::{ConfigError, Fault, Faults, quoted};
 use crate::row::{Part, Row};
 use crate::table::{Table, nearest, prefix};
 
-/// Everything that configuration is read from.
+/// All sources of a configuration.
 #[derive(Clone)]
 pub struct Sources {
-    /// The file of `--config`, which then must be there; else `<program>.toml` in the working directory, if it is there.
+    /// File of `--config`, which must exist; if there is none, `<program>.toml` in the working directory is read if it exists.
     pub file: Option<PathBuf>,
-    /// The environment, by name.
+    /// Environment variables.
     pub environment: Vec<(String, String)>,
-    /// Where `.env` and that file are looked for, and what relative paths start from.
+    /// Folder of `.env` and of that file, and the start of relative paths.
     pub working_dir: PathBuf,
 }
 
 impl Sources {
-    /// Those of this process.
+    /// The sources of this process.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Sources {
         Ok(Self { file, environment, working_dir: PathBuf::from(".") })
     }
 
-    /// All layers of all sources, lowest first. What cannot be used is noted and left out.
+    /// All layers of all sources, lowest first. Invalid ones are left out and added to the faults.
     pub(crate) fn layers(&self, table: &Table, faults: &mut Faults) -> Figment {
         let mut figment = Figment::new();
         if let Some(file) = faults.note(self.file_layer(table.program)).flatten() {
@@ -107,7 +107,7 @@ impl Provider for Layer {
     }
 }
 
-/// A line end that a shell or an editor left behind a value belongs to no path, URL or name.
+/// Removes line ends that a shell or an editor left after a value.
 fn trimmed(value: Value) -> Value {
     match value {
         Value::String(tag, text) => Value::String(tag, text.trim().to_owned()),
@@ -127,7 +127,7 @@ fn value_of(key: &str, value: impl Into<Value>, origin: impl Into<String>) -> im
 
 fn parse_toml(text: &str, origin: &str) -> Result<Dict, Fault> {
     Toml::from_str(text).map_err(|error| {
-        // The error's own text shows the line, which may hold a secret.
+        // The text of the error shows the line, which may contain a secret.
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
         let reason = error.message().lines().next().unwrap_or_default().to_owned();
         Fault::new(format!("{} is not TOML at line {line}: {reason}", quoted(origin)))
@@ -135,7 +135,7 @@ fn parse_toml(text: &str, origin: &str) -> Result<Dict, Fault> {
 }
 
 fn dotenv_error(text: &str, error: &dotenvy::Error) -> Fault {
-    // As above: the line that could not be read is told by its number.
+    // As above: the line is named by its number only.
     let line = match error {
         dotenvy::Error::LineParse(broken, _) => {
             let broken = broken.lines().next().unwrap_or_default();
@@ -150,7 +150,7 @@ fn dotenv_error(text: &str, error: &dotenvy::Error) -> Fault {
 }
 
 impl Table {
-    /// A variable as text. One that is not UTF-8 is an error where it is ours, and nobody's business where it is not.
+    /// A variable as text. One that is not UTF-8 is an error if it sets a key, and ignored otherwise.
     fn utf8(&self, name: OsString, value: OsString) -> Option<Result<(String, String), ConfigError>> {
         let name = name.into_string().ok()?;
         match value.into_string() {
@@ -163,7 +163,7 @@ impl Table {
         }
     }
 
-    /// The keys of a file that are known; the others are noted.
+    /// The known keys of a file; unknown ones are added to the faults.
     fn known(&self, mut file: Layer, faults: &mut Faults) -> Layer {
         let origin = &file.origin;
         for (section, value) in &mut file.values {
@@ -182,7 +182,7 @@ impl Table {
         file
     }
 
-    /// A name in quotes keeps its dots and is no section.
+    /// A quoted name keeps its dots and is not a section.
     fn top_key(&self, name: &str, origin: &str) -> Result<(), Fault> {
         if name.contains('.') {
             let what = format!("unknown key {} in {origin}", quoted(&format!("\"{name}\"")));
@@ -214,7 +214,7 @@ impl Table {
         Fault::new(format!("{what}: {advice}"))
     }
 
-    /// Adds what the variables set. Of the two names of a key the one with the prefix wins.
+    /// Adds the values of variables. Of two names of a key, the one with the prefix wins.
     fn variables(
         &self,
         mut figment: Figment,
@@ -263,7 +263,7 @@ impl Table {
     }
 }
 
-/// Kubernetes tells every container about a service that has the program's name, in variables that begin like ours.
+/// Kubernetes describes a service that has the program's name to every container, in variables with the same prefix.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_address = value.starts_with("tcp://") || value.starts_with("udp://");
     let of_a_port =
@@ -275,7 +275,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
         || (name.contains("_PORT_") && of_a_port.iter().any(|end| name.ends_with(end)))
 }
 
-/// The value that a key has so far, with another part.
+/// The present value of a key, with another part.
 fn with_part(figment: &Figment, row: &Row, part: Part, value: &str, origin: &str) -> Result<String, Fault> {
     let so_far = figment.extract_inner(&row.name).unwrap_or_else(|_| row.default.clone());
     (part.put)(&so_far, value.trim()).ok_or_else(|| {

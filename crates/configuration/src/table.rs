@@ -1,4 +1,4 @@
-//! All keys: which names are known, and the reference that people read in a terminal and in `docs/configuration.md`.
+//! All keys: the known names, and the reference for the terminal and for `docs/configuration.md`.
 
 use std::fmt::Write as _;
 
@@ -7,22 +7,23 @@ use crate::row::Row;
 /// The table of all keys of a program.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Name of the program, in lower case and with hyphens: the file, the prefix of variables and the advice to call `config --help` have it.
+    /// Name of the program, in lower case and with hyphens, for the file, the prefix of variables, and advice.
     pub(crate) program: &'static str,
     pub(crate) rows: Vec<Row>,
 }
 
-/// The beginning of all variables of a program. A shell takes no hyphens there.
+/// Prefix of all variables of a program, without hyphens, which shells do not accept.
 pub(crate) fn prefix(program: &str) -> String {
     format!("{}_", program.replace('-', "_").to_ascii_uppercase())
 }
 
-/// The variable that sets the key of this name.
-pub(crate) fn variable(program: &str, name: &str) -> String {
+/// The variable that sets the key of this name: of `database.url` and the program `shop`, `SHOP_DATABASE__URL`.
+#[must_use]
+pub fn variable(program: &str, name: &str) -> String {
     prefix(program) + &name.replace('.', "__").to_ascii_uppercase()
 }
 
-/// The candidate that `name` was probably meant to be.
+/// The candidate that `name` was probably meant to be: the nearest by edit distance.
 pub(crate) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     let distance = |candidate: &String| strsim::damerau_levenshtein(name, candidate);
     let nearest = candidates.min_by_key(distance)?;
@@ -38,7 +39,7 @@ impl Table {
         self.rows.iter().any(|row| row.section() == name)
     }
 
-    /// What follows `config --help`.
+    /// The reference for `config --help`.
     #[must_use]
     pub fn terminal(&self) -> String {
         let mut text = String::from("Keys, the variables that set them, and their defaults:\n");
@@ -57,7 +58,7 @@ impl Table {
         text
     }
 
-    /// The end of `docs/configuration.md`: everything from its first line on is generated.
+    /// The reference at the end of `docs/configuration.md`, which is generated from its first line on.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = String::from("## Every key\n");

@@ -1,8 +1,8 @@
-//! URLs, as configurations have them.
+//! Helpers for URLs in configurations.
 
 use url::{Host, Url};
 
-/// Whether `url` names the machine that it is opened on.
+/// Whether the host of `url` is the local machine.
 #[must_use]
 pub fn is_local(url: &Url) -> bool {
     match url.host() {
@@ -13,7 +13,7 @@ pub fn is_local(url: &Url) -> bool {
     }
 }
 
-/// `url` as text that a path can be added to.
+/// `url` without a trailing slash, so that a path can be appended.
 #[must_use]
 pub fn without_slash(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')

@@ -1,5 +1,5 @@
-//! Holds every request against the contract before anything of it is read: path, method, who may, which query
-//! parameters. A refusal here costs no body and, unless the token is genuine, no query.
+//! Checks every request against the contract before its body is read: path, method, access, query parameters. A request that is
+//! refused here has cost no reading of a body and, unless its token is genuine, no query.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ pub struct AskedForHead;
 ///
 /// # Errors
 ///
-/// Those of what lies behind; a refusal is an answer.
+/// Errors of the inner layers. A refused request is not an error but an answer.
 pub async fn access_control<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -45,7 +45,7 @@ pub async fn access_control<B: MessageBody + 'static>(
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
             }
-            // Handlers are registered for GET; actix leaves the body of an answer to HEAD out by itself.
+            // Handlers are registered for GET; actix leaves out the body of an answer to HEAD by itself.
             if request.method() == HttpMethod::HEAD {
                 request.extensions_mut().insert(AskedForHead);
                 request.head_mut().method = HttpMethod::GET;
@@ -56,11 +56,11 @@ pub async fn access_control<B: MessageBody + 'static>(
     }
 }
 
-/// The principal of the request, if it matters.
+/// The principal of the request, if the operation needs one.
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiError> {
     let state = state(request.request())?;
     refuse_long_url(request.uri(), state.limits.url_bytes)?;
-    // The path as the router sees it: `/%61pi` is `/api` there, so it must be here.
+    // The path as the router decodes it: `/%61pi` is `/api` there, so it must be here, too.
     let rule = match state.contract.find(request.method(), request.match_info().as_str()) {
         RouteMatch::Operation(rule) => rule,
         RouteMatch::OtherMethods(allow) => return Err(method_not_allowed(&allow)),
@@ -76,7 +76,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiEr
     Ok(principal)
 }
 
-/// The principal of the request, who meets all that the operation requires. Nobody, where anybody may.
+/// The principal of the request, after a check of all requirements of the operation; `None` for a public operation.
 async fn identify(
     state: &State,
     access: &Access,
@@ -84,7 +84,7 @@ async fn identify(
 ) -> Result<Option<Arc<Principal>>, ApiError> {
     let requirements = match access {
         Access::Public => return Ok(None),
-        // Who sends a token wants to be known by it: one that is worth nothing is told, as anywhere else.
+        // A client that sends a token expects to be known by it, so an invalid one is refused here, too.
         Access::Optional if !headers.contains_key(header::AUTHORIZATION) => return Ok(None),
         Access::Optional => &[][..],
         Access::Requires(requirements) => requirements,
@@ -95,7 +95,7 @@ async fn identify(
     Ok(Some(principal))
 }
 
-/// Before anybody reads it: a query of kilobytes is no question (RFC 9110, section 15.5.15).
+/// Refuses paths and queries that are too long, before they are parsed (RFC 9110, section 15.5.15).
 fn refuse_long_url(url: &Uri, limit: usize) -> Result<(), ApiError> {
     let length = url.path_and_query().map_or(0, |asked| asked.as_str().len());
     if length <= limit {
@@ -105,7 +105,8 @@ fn refuse_long_url(url: &Uri, limit: usize) -> Result<(), ApiError> {
     Err(ApiError::new(&URI_TOO_LONG, detail))
 }
 
-/// A browser sends the cookie along whatever page asked: only our own pages may (OWASP, CSRF Prevention Cheat Sheet).
+/// Refuses the session cookie from foreign pages: browsers send it whatever page makes the request (OWASP, CSRF Prevention Cheat
+/// Sheet).
 fn refuse_foreign_page(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
     let is_sent = cookies::named(headers, state.session_cookie).next().is_some();
     if !is_sent || is_of_our_page(&state.origins, headers) {
@@ -113,12 +114,12 @@ fn refuse_foreign_page(state: &State, headers: &HeaderMap) -> Result<(), ApiErro
     }
     Err(ApiError::new(
         &ORIGIN_NOT_ALLOWED,
-        "the request carries the session cookie and comes from a page of no configured origin: see `cors.origins`",
+        "the request carries the session cookie and the origin of its page is not configured: see `cors.origins`",
     ))
 }
 
-/// Browsers say which page asked in `Origin` with whatever is not a plain GET, and in `Sec-Fetch-Site` (Fetch Metadata Request
-/// Headers) with everything. What says neither is no browser: a server that renders pages sends the cookie on.
+/// Browsers name the page in `Origin`, except for plain GETs, and its relation in `Sec-Fetch-Site` (Fetch Metadata Request Headers)
+/// for all requests. A client that sends neither is not a browser: a server that renders pages may pass the cookie on.
 fn is_of_our_page(origins: &Origins, headers: &HeaderMap) -> bool {
     let mut pages = headers.get_all(header::ORIGIN).peekable();
     if pages.peek().is_some() {
@@ -128,14 +129,14 @@ fn is_of_our_page(origins: &Origins, headers: &HeaderMap) -> bool {
     sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"same-site" | b"none"))
 }
 
-/// The principal of the credentials, which are sent where they are needed.
+/// The principal of the bearer token of a request.
 async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
     let token = bearer(headers);
     let authenticated = state.authenticator.authenticate(token).await;
     authenticated.map_err(|error| if token.is_some() { refused_token(error, state) } else { error })
 }
 
-/// The refusal of an access token that was sent (RFC 6750, section 3.1).
+/// The error for an access token that was refused (RFC 6750, section 3.1).
 #[must_use]
 pub fn refused_token(error: ApiError, state: &State) -> ApiError {
     if error.kind() != Kind::Unauthenticated {
@@ -167,16 +168,16 @@ fn not_fresh(principal: &Principal, within: Duration) -> ApiError {
     let proof = principal.authentication();
     let methods: Vec<String> =
         proof.into_iter().flat_map(|proof| &proof.methods).map(Method::to_string).collect();
-    let detail = format!("prove again who you are: that must have been in the last {} s", within.as_secs());
+    let detail = format!("sign in again: the last sign-in must be at most {} s ago", within.as_secs());
     ApiError::new(&REAUTHENTICATION_REQUIRED, detail).with_extra(serde_json::json!({ "methods": methods }))
 }
 
-/// Whether U+FFFD was really sent, and does not stand for what could not be decoded.
+/// Whether U+FFFD was really sent, and does not replace bytes that could not be decoded.
 fn says_replacement_character(query: &str) -> bool {
     query.to_ascii_uppercase().contains("%EF%BF%BD")
 }
 
-/// Refuses parameters that the operation does not have, or has once: a typo must not pass for "no filter".
+/// Refuses unknown and repeated query parameters: a misspelt filter must not mean "no filter".
 fn check_query(rule: &Rule, query: &str) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());

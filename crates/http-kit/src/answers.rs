@@ -1,13 +1,13 @@
 //! The errors of each operation in the OpenAPI document: for every status the codes that it can have, each with an example.
 //!
-//! Most follow from what an operation is: it takes a body, it has an id in its path, it needs a sign-in. What its domain refuses,
-//! the operation names itself, by the constants that [`DomainError`](derive@shared_kernel::error::DomainError) makes:
+//! Most follow from the shape of an operation: it has a body, an id in its path, a sign-in. Problems of its domain are named at the
+//! operation, by the constants that [`DomainError`](derive@shared_kernel::error::DomainError) makes:
 //!
 //! ```text
 //! #[utoipa::path(…, extensions(("x-problems" = json!([UserError::EMAIL_TAKEN, UserError::USERNAME_TAKEN]))), …)]
 //! ```
 //!
-//! That list is read here and does not get into the document. Every answer that the tests receive is held against what is listed.
+//! That list is read here and left out of the document. Every answer that the tests receive is checked against the listed codes.
 
 use std::collections::BTreeMap;
 
@@ -40,9 +40,9 @@ const PROBLEMS: &str = "x-problems";
 /// The problems that answers are made of.
 #[derive(Debug)]
 pub struct Problems {
-    /// Every way to fail that an answer can name.
+    /// All problems that an answer can name.
     pub catalogue: Vec<&'static Problem>,
-    /// What the [`Authenticator`](crate::authenticator::Authenticator) answers with when credentials are missing or invalid.
+    /// Problem of the [`Authenticator`](crate::authenticator::Authenticator) for missing or invalid credentials.
     pub unauthenticated: &'static Problem,
 }
 
@@ -66,7 +66,7 @@ impl<'d> Answers<'d> {
         Self { problems, components }
     }
 
-    /// Adds to an operation every error that it can answer with.
+    /// Adds every error to an operation that it can answer with.
     pub(super) fn add_to(&self, path: &str, operation: &mut Operation, rule: &Rule) {
         let mut by_status: BTreeMap<StatusCode, Vec<&'static Problem>> = BTreeMap::new();
         for problem in self.implied(path, operation, rule).into_iter().chain(self.named(operation)) {
@@ -84,7 +84,7 @@ impl<'d> Answers<'d> {
         }
     }
 
-    /// The problems that the operation names. A code that the catalogue does not have stays where it is, and a test finds it there.
+    /// The problems that the operation names. An unknown code stays in the document, where a test finds it.
     fn named(&self, operation: &mut Operation) -> Vec<&'static Problem> {
         let Some(extensions) = &mut operation.extensions else { return Vec::new() };
         let codes = extensions.get(PROBLEMS).and_then(Value::as_array).into_iter().flatten();
@@ -98,7 +98,7 @@ impl<'d> Answers<'d> {
         problems
     }
 
-    /// The problems that follow from what the operation is, which no router has to name.
+    /// The problems that follow from the shape of the operation.
     fn implied(&self, path: &str, operation: &Operation, rule: &Rule) -> Vec<&'static Problem> {
         let mut problems = vec![&URI_TOO_LONG, &MALFORMED, &VALIDATION_FAILED, &INTERNAL, &UNAVAILABLE];
         if rule.access != Access::Public {
@@ -107,11 +107,11 @@ impl<'d> Answers<'d> {
         if let Access::Requires(requirements) = &rule.access {
             problems.extend(requirements.iter().map(refusal_of));
         }
-        // What looks at the session cookie refuses it from a foreign page.
+        // Operations that read the session cookie refuse it from foreign pages.
         if rule.credentials.contains(&Credential::Cookie) {
             problems.push(&ORIGIN_NOT_ALLOWED);
         }
-        // What can be no id is found nowhere.
+        // Malformed ids are not found.
         if path.contains('{') {
             problems.push(&NOT_FOUND);
         }
@@ -134,7 +134,7 @@ impl<'d> Answers<'d> {
         ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build()
     }
 
-    /// An occurrence as this operation would answer it.
+    /// An example of a problem, as this operation would answer it.
     fn example(&self, problem: &'static Problem, instance: &str, operation: &Operation) -> Value {
         let occurrence = if *problem == VALIDATION_FAILED {
             ApiError::from(self.refusal(operation))
@@ -145,7 +145,7 @@ impl<'d> Answers<'d> {
         occurrence.body("req_01J9ZC3V8T5Q4X2M7N6P0R1S2T", instance)
     }
 
-    /// A rule of this operation that a request may break: a required field is missing, or there is one that it does not have.
+    /// A rule of this operation that a request may break: a required field is missing, or a field is unknown.
     fn refusal(&self, operation: &Operation) -> Invalid {
         let body = operation.request_body.as_ref().and_then(|body| match body {
             RefOr::T(body) => body.content.values().next(),
@@ -166,7 +166,7 @@ impl<'d> Answers<'d> {
         }
     }
 
-    /// The path with an id that fits in place of each parameter.
+    /// The path with an example id in place of each parameter.
     fn concrete(&self, path: &str, operation: &Operation) -> String {
         contract::parameters(operation, &ParameterIn::Path).fold(path.to_owned(), |path, parameter| {
             let schema = parameter.schema.as_ref().and_then(|schema| self.resolved(schema));
@@ -193,7 +193,7 @@ impl<'d> Answers<'d> {
     }
 }
 
-/// The problem of a caller who does not meet a requirement.
+/// The problem for a caller who does not meet a requirement.
 fn refusal_of(requirement: &Requirement) -> &'static Problem {
     match requirement {
         Requirement::Scope(scope) if *scope == Scope::ADMIN => &ADMIN_REQUIRED,
@@ -202,7 +202,7 @@ fn refusal_of(requirement: &Requirement) -> &'static Problem {
     }
 }
 
-/// What `detail` says, where it depends on the operation.
+/// The `detail`, if it depends on the operation.
 fn example_detail(problem: &Problem, operation: &Operation) -> String {
     match &operation.request_body {
         Some(RefOr::T(body)) if *problem == UNSUPPORTED_MEDIA_TYPE => {
@@ -213,7 +213,7 @@ fn example_detail(problem: &Problem, operation: &Operation) -> String {
     }
 }
 
-/// A response that is nothing but these problems.
+/// A response with these problems.
 fn response(problems: &[&'static Problem]) -> Response {
     let titles = problems.iter().map(|problem| format!("`{}`: {}.", problem.code, problem.title));
     let description = match problems {
@@ -241,11 +241,11 @@ fn header_of(status: StatusCode) -> Option<(&'static str, Header)> {
     }
 }
 
-/// Adds the examples to what the operation says of this status itself; its own examples stay.
+/// Adds the examples to the response that the operation declares for this status; its own examples stay.
 fn merge(response: &mut Response, mut content: Content) {
     if let Some(RefOr::T(own)) = response.content.get_mut(CONTENT_TYPE) {
         content.examples.append(&mut own.examples);
-        // An answer that says more than every problem has a schema of its own.
+        // A response with more members than a problem has a schema of its own.
         content.schema = own.schema.take().or(content.schema);
     }
     response.content.insert(CONTENT_TYPE.to_owned(), content.into());

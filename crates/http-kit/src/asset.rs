@@ -1,4 +1,4 @@
-//! Bytes that are the same for everybody until the next start.
+//! Documents that do not change until the next start.
 
 use actix_web::http::header;
 use actix_web::web::Bytes;
@@ -6,10 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::etag::Tag;
 
-/// `Cache-Control` of what is asked for again each time, and mostly answered with 304.
+/// `Cache-Control` of documents that clients revalidate each time, mostly answered with 304.
 pub const REVALIDATED: &str = "public, no-cache";
 
-/// What is the same for everybody until the next start: shared by all answers and hashed once. 304 where the client has it.
+/// A document that does not change until the next start: shared by all answers and hashed once. Answered with 304 if the client
+/// has it.
 #[derive(Clone, Debug)]
 pub struct Asset {
     content_type: String,
@@ -19,13 +20,13 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Something of this media type, which caches treat so.
+    /// A document of this media type, with this `Cache-Control`.
     #[must_use]
     pub fn new(content_type: &str, cache_control: &'static str, bytes: Bytes) -> Self {
         Self { content_type: content_type.to_owned(), cache_control, tag: Tag::of_file(&bytes), bytes }
     }
 
-    /// The answer to a request for it.
+    /// The answer to a request for the document.
     #[must_use]
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
         let is_known = self.tag.is_known_to(request);

@@ -1,6 +1,6 @@
-//! The OpenAPI document as the server's own rule: which paths there are, with which methods, for whom, with which query
-//! parameters. What the document says is what [`access_control`](crate::access_control) enforces, so the two cannot drift
-//! apart; an operation that says nothing about security needs a signed-in caller.
+//! The OpenAPI document as the rule that the server enforces: paths, methods, access and query parameters.
+//! [`access_control`](crate::access_control) reads them here, so document and behaviour cannot drift apart. An operation without
+//! `security` needs a signed-in caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use shared_kernel::principal::Scope;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr, SecurityRequirement};
 
-/// The member of an operation that says how many seconds it may take: what the server grants, and a client has to wait.
+/// Member of an operation with the seconds that it may take: the server's deadline, and the time for which a client should wait.
 pub const DEADLINE: &str = "x-deadline-seconds";
 
-/// The member of an operation that says within how many seconds the caller must have proved who they are.
+/// Member of an operation with the age in seconds that the caller's last sign-in may have.
 pub const FRESH: &str = "x-fresh-seconds";
 
-/// What lies below this path is for admins, whatever it says.
+/// Operations below this path are for admins, whatever their `security` is.
 const ADMIN_PATHS: &str = "/api/v1/admin/";
 
 /// Who may use an operation.
@@ -24,9 +24,9 @@ const ADMIN_PATHS: &str = "/api/v1/admin/";
 pub enum Access {
     /// Anyone.
     Public,
-    /// Anyone; whoever sends credentials is known by them.
+    /// Anyone; credentials are verified if there are any.
     Optional,
-    /// Whoever is authenticated and meets all of these. None of them: whoever is authenticated.
+    /// Authenticated callers who meet all of these requirements.
     Requires(Vec<Requirement>),
 }
 
@@ -37,19 +37,19 @@ impl Access {
         matches!(self, Self::Requires(_))
     }
 
-    /// Whether somebody who is authenticated may still be refused.
+    /// Whether an authenticated caller may be refused.
     #[must_use]
     pub fn is_restricted(&self) -> bool {
         matches!(self, Self::Requires(requirements) if !requirements.is_empty())
     }
 }
 
-/// What an operation asks of an authenticated caller.
+/// A requirement for an authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// This permission.
+    /// A scope.
     Scope(Scope),
-    /// A proof of who they are that is no older than this.
+    /// A sign-in that is no older than this.
     Fresh(Duration),
 }
 
@@ -57,7 +57,7 @@ pub enum Requirement {
 #[derive(Clone, Debug)]
 pub struct MatchedPath(pub String);
 
-/// A request header that may say who asks. An answer of an operation that looks at it is one person's.
+/// A request header that may identify the caller. Answers of an operation that reads it are personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// `Authorization`.
@@ -77,18 +77,18 @@ impl Credential {
     }
 }
 
-/// What the contract says of one operation.
+/// The rules of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The path with its parameters, as in the document: what logs and metrics are grouped by.
+    /// Path template, as in the document, by which logs and metrics are grouped.
     pub template: String,
-    /// Who may.
+    /// Who may use it.
     pub access: Access,
-    /// Where it looks to learn who asks.
+    /// Headers that it reads to identify the caller.
     pub credentials: Vec<Credential>,
-    /// The query parameters that it knows.
+    /// Names of its query parameters.
     pub query: BTreeSet<String>,
-    /// How long it may take, if longer than others.
+    /// Deadline, if it is longer than the configured one.
     pub deadline: Option<Duration>,
 }
 
@@ -104,12 +104,12 @@ pub struct Contract {
     methods: BTreeSet<&'static str>,
 }
 
-/// What the contract says of a request.
+/// Result of looking up a request in the contract.
 #[derive(Debug)]
 pub enum RouteMatch<'c> {
     /// The operation.
     Operation(&'c Rule),
-    /// The path has other methods: these.
+    /// The path exists with these other methods.
     OtherMethods(String),
     /// A page of the documentation, which is not part of the API.
     Page,
@@ -117,13 +117,13 @@ pub enum RouteMatch<'c> {
     Nothing,
 }
 
-/// The document has two paths that cannot be told apart.
+/// The document has two paths that match the same requests.
 #[derive(Debug, thiserror::Error)]
 #[error("two paths of the API cannot be told apart: {0}")]
 pub struct AmbiguousPath(#[from] matchit::InsertError);
 
 impl Contract {
-    /// The contract that `document` is, with the pages that are served beside it. Nothing else is served.
+    /// The contract of a document, with the pages that are served besides. Nothing else is served.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Contract {
         Ok(contract)
     }
 
-    /// What it says of a request to `path`, decoded as the router decodes it. `HEAD` is `GET` without a body (RFC 9110, section 9.3.2).
+    /// Looks up a request to `path`, decoded as the router decodes it. `HEAD` is `GET` without a body (RFC 9110, section 9.3.2).
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> RouteMatch<'_> {
         let Ok(matched) = self.paths.at(path) else {
@@ -162,7 +162,7 @@ impl Contract {
         }
     }
 
-    /// How long the operation that a request asks for may take, if it says so.
+    /// Deadline of the operation of a request, if it declares one.
     #[must_use]
     pub fn deadline(&self, method: &Method, path: &str) -> Option<Duration> {
         match self.find(method, path) {
@@ -173,19 +173,19 @@ impl Contract {
 }
 
 impl Contract {
-    /// The methods that any of the paths has.
+    /// All methods that occur in the document.
     pub fn methods(&self) -> impl Iterator<Item = Method> {
         self.methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok())
     }
 
-    /// `path`, decoded as the router decodes it, as errors and the log may have it. Somebody may have put a secret where no
-    /// route has anything, so of the path there stay the names that routes have, and ids. What stands where a route has a
-    /// parameter becomes the parameter's name, and what no route goes on to becomes `*`.
+    /// `path`, decoded as the router decodes it, in a form that is safe for errors and logs: a client may have put a secret into it.
+    /// Names of routes and ids stay; other values of parameters become the parameter's name, and everything that matches no route
+    /// becomes `*`.
     #[must_use]
     pub fn disclosed(&self, path: &str) -> String {
         let segments: Vec<&str> = path.split('/').collect();
         let known = self.templates.iter().map(|template| template.split('/').collect::<Vec<_>>());
-        // Of two that go equally far, the one that says more of it by name.
+        // Of two that match equally many segments, the one with more literal ones.
         let nearest = known.max_by_key(|template| {
             let common = common(template, &segments);
             let named = template.iter().take(common).filter(|segment| !is_parameter(segment)).count();
@@ -199,7 +199,7 @@ impl Contract {
     }
 }
 
-/// How many segments of a path there are in the template from the start.
+/// Number of leading segments of a path that match the template.
 fn common(template: &[&str], path: &[&str]) -> usize {
     let fits = |(template, segment): &(&&str, &&str)| {
         template == segment || (is_parameter(template) && !segment.is_empty())
@@ -277,11 +277,11 @@ fn rule(path: &str, operation: &Operation) -> Rule {
 
 fn seconds(operation: &Operation, extension: &str) -> Option<Duration> {
     let value = operation.extensions.as_ref()?.get(extension)?;
-    // One that cannot be read is none that anybody meets, or waits for.
+    // A value that cannot be read becomes zero: a requirement that nobody meets, a deadline that nobody waits for.
     Some(Duration::from_secs(value.as_u64().unwrap_or_default()))
 }
 
-/// What the operation needs, and what it takes without needing it.
+/// Credentials that the operation requires, and those that it accepts.
 fn credentials(operation: &Operation, access: &Access) -> Vec<Credential> {
     let takes_nothing = |requirement: &SecurityRequirement| *requirement == SecurityRequirement::default();
     let takes_a_token = operation.security.iter().flatten().any(|requirement| !takes_nothing(requirement));
@@ -290,11 +290,11 @@ fn credentials(operation: &Operation, access: &Access) -> Vec<Credential> {
     token.into_iter().chain(has_cookie.then_some(Credential::Cookie)).collect()
 }
 
-/// What the operation asks for, and never less than its path does. Public is only what says that it needs nothing; what cannot
-/// be read is for admins.
+/// Requirements of the operation, and at least those of its path. Only an explicit empty requirement makes it public; a `security`
+/// that cannot be read makes it for admins.
 fn access(path: &str, operation: &Operation) -> Access {
     let named = named_requirements(operation);
-    // What is no scope of ours is met by nobody but an admin.
+    // An unknown scope is met by admins only.
     let mut scopes: BTreeSet<Scope> = (named.iter().flatten().flat_map(BTreeMap::values).flatten())
         .map(|name| name.parse().unwrap_or(Scope::ADMIN))
         .collect();
@@ -305,7 +305,7 @@ fn access(path: &str, operation: &Operation) -> Access {
     let requirements: Vec<Requirement> = scopes.into_iter().map(Requirement::Scope).chain(fresh).collect();
     match named.as_deref() {
         Some(alternatives) if requirements.is_empty() && alternatives.iter().any(BTreeMap::is_empty) => {
-            // One that takes the session cookie too weighs by itself what it is given.
+            // An operation that accepts the session cookie too checks its credentials itself.
             let takes_cookies = parameters(operation, &ParameterIn::Cookie).next().is_some();
             if takes_cookies || alternatives.len() == 1 { Access::Public } else { Access::Optional }
         }
@@ -313,7 +313,7 @@ fn access(path: &str, operation: &Operation) -> Access {
     }
 }
 
-/// The alternatives of `security`, each with the scopes that it names. Empty: none is named. `None`: it cannot be read.
+/// The alternatives of `security`, each with its scopes. Empty if there are none, `None` if they cannot be read.
 fn named_requirements(operation: &Operation) -> Option<Vec<BTreeMap<String, Vec<String>>>> {
     let Some(security) = &operation.security else { return Some(Vec::new()) };
     serde_json::to_value(security).and_then(serde_json::from_value).ok()

@@ -10,7 +10,7 @@ pub fn named<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<It
     pairs.filter(move |(of, _)| *of == name).map(|(_, value)| value)
 }
 
-/// The value of the one cookie of this name. Of two, nobody knows which is ours.
+/// The value of the only cookie of this name; `None` if there are several, of which one may be forged.
 #[must_use]
 pub fn only<'h>(headers: &'h HeaderMap, name: &'static str) -> Option<&'h str> {
     let mut cookies = named(headers, name);

@@ -26,7 +26,7 @@ impl fmt::Debug for Origins {
 }
 
 impl Origins {
-    /// `own` is the origin of the API itself, for the documentation's "Try it out"; `allowed` tells of any other.
+    /// `own` is the origin of the API itself, for the documentation's "Try it out"; `allowed` decides about any other.
     #[must_use]
     pub fn new(own: String, allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { own, allowed: Arc::new(allowed) }
@@ -41,12 +41,12 @@ impl Origins {
 
 const MAX_AGE_SECONDS: usize = 600;
 
-/// The request headers that pages may send: those that the API knows, and the configured ones.
+/// Request headers that pages may send: those that the API knows, and configured ones.
 #[derive(Clone, Debug)]
 pub struct PageHeaders(Vec<HeaderName>);
 
 impl PageHeaders {
-    /// The API's own, and these.
+    /// Those of the API, and `configured` ones.
     #[must_use]
     pub fn new(configured: Vec<HeaderName>) -> Self {
         let own = [
@@ -67,7 +67,7 @@ impl PageHeaders {
     }
 }
 
-/// The layer that answers preflights and marks answers. Pages may use the `methods` of the contract.
+/// The layer that answers preflights and adds the CORS headers to answers. Pages may use the `methods` of the contract.
 pub fn layer(origins: Origins, headers: &PageHeaders, methods: impl Iterator<Item = Method>) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
@@ -87,8 +87,8 @@ pub fn layer(origins: Origins, headers: &PageHeaders, methods: impl Iterator<Ite
         .max_age(MAX_AGE_SECONDS)
 }
 
-/// Why the [layer](layer()) refuses a preflight: all that it does not allow, and where it could be allowed. A browser shows its
-/// page nothing of it, so the log has it too.
+/// Why the [layer](layer()) refuses a preflight: everything that is not allowed, and the setting that could allow it. Browsers do
+/// not show it to the page, so it is logged, too.
 #[must_use]
 pub fn refusal(
     origins: &Origins,
@@ -118,7 +118,7 @@ pub fn refusal(
     format!("the CORS configuration does not allow {}", reasons.join("; nor "))
 }
 
-/// What was sent, as far as a sentence can hold it. A header's value that is text has no control characters.
+/// A value that was sent, shortened to what fits into a sentence. The text of a header has no control characters.
 fn shown(sent: &str) -> &str {
     sent.get(..200).unwrap_or(sent)
 }

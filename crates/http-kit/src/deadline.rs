@@ -1,7 +1,7 @@
-//! Answers each request in time: with 503, if what it waits for does not come.
+//! Answers each request in time: with 503 if a dependency does not answer.
 //!
-//! The time is that of the [contract](crate::contract), or the configured one. It stands still while the client is to send
-//! more of its body, for which [there is a time of its own](crate::extract).
+//! The deadline is that of the [contract](crate::contract), or the configured one. The clock stops while the client sends its
+//! body, for which there is [a limit of its own](crate::extract).
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -26,38 +26,38 @@ use crate::state::state;
 ///
 /// # Errors
 ///
-/// Those of what lies behind, and that it took too long: who handles the request has it, so there is none to answer to.
+/// Errors of the inner layers, and the missed deadline. It is an error, because the handler still owns the request.
 pub async fn deadline<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = state(request.request())?.clone();
     let declared = state.contract.deadline(request.method(), request.match_info().as_str());
-    // What is declared is a longer time, not a shorter one.
+    // Operations declare longer times only.
     let time = Time::new(declared.unwrap_or_default().max(state.limits.request_timeout));
     time.stands_still_for(&mut request);
     tokio::select! {
-        // An answer that is there counts, however late.
+        // A finished answer is sent, however late it is.
         biased;
         answer = next.call(request) => Ok(answer?.map_into_boxed_body()),
         () = time.passes() => {
-            Err(ApiError::new(&UNAVAILABLE, "what the answer needs did not come in time").into())
+            Err(ApiError::new(&UNAVAILABLE, "a dependency did not answer in time").into())
         }
     }
 }
 
-/// The time of one request. One thread handles it.
+/// The clock of one request, which one thread handles.
 #[derive(Clone)]
 struct Time(Rc<Clock>);
 
 struct Clock {
-    /// When it ends, if it does not stand still from here on.
+    /// The deadline, if the clock is not stopped again.
     ends: Cell<Instant>,
-    /// Since when it stands still, if it does.
+    /// Since when the clock is stopped, if it is.
     stopped: Cell<Option<Instant>>,
 }
 
-/// How exactly the end is met by a request whose time stands still.
+/// Precision of the deadline of a request whose clock is stopped.
 const RESOLUTION: Duration = Duration::from_millis(50);
 
 impl Time {
@@ -65,7 +65,7 @@ impl Time {
         Self(Rc::new(Clock { ends: Cell::new(Instant::now() + length), stopped: Cell::new(None) }))
     }
 
-    /// Stands still whenever somebody waits for more of the body.
+    /// Stops the clock while more of the body is awaited.
     fn stands_still_for(&self, request: &mut ServiceRequest) {
         let payload = request.take_payload();
         request.set_payload(match payload {
@@ -98,7 +98,7 @@ impl Time {
     }
 }
 
-/// A body that is waited for at the client's cost.
+/// A body, during whose arrival the clock is stopped.
 struct Body {
     payload: Payload,
     time: Time,

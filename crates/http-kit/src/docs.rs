@@ -1,5 +1,5 @@
-//! The documentation that the server brings along: Swagger UI, Redoc, the OpenAPI document and a page for each problem.
-//! Everything is in the binary; a browser asks nobody else.
+//! The documentation that the server serves: Swagger UI, Redoc, the OpenAPI document and a page for each problem. Everything is in
+//! the binary; browsers load nothing from elsewhere.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::asset::{Asset, REVALIDATED};
 use crate::problem::{ApiError, NOT_FOUND, method_not_allowed};
 use crate::state::state;
 
-/// The paths of all pages: what is let through besides the API.
+/// Paths of all pages, which are served besides the API.
 pub const PAGES: &[&str] = &[
     "/",
     "/openapi.json",
@@ -72,7 +72,7 @@ fn swagger_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(html_page(html, policy))
 }
 
-/// A page that a script of ours fills.
+/// A page that one of our scripts fills.
 fn script_page(project_name: &str, head: &str, body: &str) -> String {
     let title = escape(project_name);
     format!(
@@ -105,7 +105,7 @@ const SWAGGER_START: &str = r##"window.ui = SwaggerUIBundle({
 });
 "##;
 
-/// What the page asks for. Not its own page, which starts by an inline script that our policy forbids.
+/// Files that the page loads. Not its own page, which starts with an inline script that our policy forbids.
 const SWAGGER_FILES: [&str; 4] =
     ["favicon-16x16.png", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"];
 

@@ -1,9 +1,9 @@
 //! Entity tags (RFC 9110, section 8.8.3).
 //!
-//! A browser keys what it keeps by the URL, and `/users/me` is another account for each who asks. It sends the tag of what it
-//! keeps for one along with the request of the next, also where `Vary` tells it that what it keeps is not the answer. So a
-//! tag says which resource it is of, in which state, and in which edition of the API it is shown: 304 is answered to nobody
-//! but who has what a 200 would send, and `If-Match` holds for no resource but its own.
+//! Browsers cache by URL, and `/users/me` is a different account for each user. They send the tag that they cached for one user with
+//! the request of the next, even if `Vary` tells them that the cached answer does not apply. So a tag names the resource, its state,
+//! and the edition of the API: 304 is answered only to clients that have exactly what a 200 would send, and `If-Match` holds for its
+//! own resource only.
 
 use std::fmt::Write as _;
 
@@ -17,26 +17,26 @@ use shared_kernel::repository::Revision;
 pub struct Tag(String);
 
 impl Tag {
-    /// Of a resource in that state. `edition` changes with what the API shows of resources: after a deployment that adds a
-    /// field, who has the old form does not have the new one.
+    /// The tag of a resource in that state. `edition` changes with the representation: after a deployment that adds a field, the old
+    /// form is out of date.
     #[must_use]
     pub fn of(revision: &Revision, edition: &str) -> Self {
         Self(format!("{revision}.{edition}"))
     }
 
-    /// Of a file that is no resource.
+    /// The tag of a file that is not a resource.
     #[must_use]
     pub fn of_file(content: &[u8]) -> Self {
         Self(digest(content))
     }
 
-    /// As a header of the answer.
+    /// The value of the header of an answer.
     #[must_use]
     pub fn header(&self) -> ETag {
         ETag(EntityTag::new_strong(self.0.clone()))
     }
 
-    /// Whether the client has what this is the tag of: `If-None-Match`, compared weakly (RFC 9110, section 13.1.2).
+    /// Whether the client has this representation: `If-None-Match`, by weak comparison (RFC 9110, section 13.1.2).
     #[must_use]
     pub fn is_known_to(&self, request: &HttpRequest) -> bool {
         match IfNoneMatch::parse(request) {
@@ -47,8 +47,8 @@ impl Tag {
     }
 }
 
-/// The state of a resource that a tag names, compared strongly (RFC 9110, section 13.1.1): a weak tag names none. In which
-/// edition it was shown does not matter to who changes it.
+/// The state of a resource that a tag names, for strong comparison (RFC 9110, section 13.1.1): a weak tag names none. The edition
+/// does not matter for changes.
 #[must_use]
 pub fn revision_of(tag: &EntityTag) -> Option<Revision> {
     if tag.weak {
@@ -59,12 +59,12 @@ pub fn revision_of(tag: &EntityTag) -> Option<Revision> {
     format!("{id}.{version}").parse().ok()
 }
 
-/// The tag as it was given out: a proxy that compresses adds its encoding (`"…-gzip"`). Ours have no `-`.
+/// The tag as the server sent it: compressing proxies append their encoding (`"…-gzip"`). Our tags have no `-`.
 fn without_encoding(tag: &str) -> &str {
     tag.split('-').next().unwrap_or_default()
 }
 
-/// Names `bytes`: 64 bits of their SHA-256, because nobody gains anything by two of the same name.
+/// A short digest of `bytes`: 64 bits of their SHA-256, which is enough because nobody gains anything by a collision.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     sha256(bytes).iter().take(8).fold(String::new(), |mut text, byte| {

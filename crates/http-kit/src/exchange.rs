@@ -1,4 +1,4 @@
-//! What a request holds on to until its answer has been handed over, and how answers are handed over.
+//! What a request owns until its answer has been sent, and how answers are sent.
 //!
 //! - **The body's reader.** After an answer, actix reads the rest of a chunked body to keep the connection, without any
 //!   bound, if the body's reader is gone by then: a refused request could send for ever (measured: gigabytes in seconds, on
@@ -23,20 +23,20 @@ use actix_web::web::Bytes;
 use futures_util::Stream;
 use transport::{BodyLength, Line, Turn};
 
-/// As much as actix collects before it writes.
+/// Number of bytes that actix buffers before it writes.
 const PIECE: usize = 32 * 1024;
 
-/// A request under way, from its head to the end of its answer.
+/// A request in progress, from its head to the end of its answer.
 #[derive(Clone)]
 pub struct Exchange {
-    /// Without one where the application is tried without a connection.
+    /// `None` in tests that call the application without a connection.
     turn: Option<Rc<Turn>>,
-    /// Only where the length of the body is not known: actix closes by itself otherwise.
+    /// Only if the length of the body is unknown; otherwise actix closes the connection by itself.
     _reader: Option<Reader>,
 }
 
 impl Exchange {
-    /// Begins with a request, whose body it takes a share of.
+    /// Begins with a request, and shares its body.
     pub fn begin(request: &mut ServiceRequest) -> Self {
         let length = body_length(request.headers());
         let turn = request.conn_data::<Arc<Line>>().map(|line| Rc::new(line.begin(length)));
@@ -44,13 +44,13 @@ impl Exchange {
         Self { turn, _reader: reader }
     }
 
-    /// Whether the answer has to say that it is the connection's last one, since the server is about to stop.
+    /// Whether the answer is the last one of its connection, because the server is about to stop.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| turn.is_closing())
     }
 
-    /// `body` in pieces, with this kept until the last one has been taken.
+    /// Splits `body` into pieces, and keeps `self` until the last one has been sent.
     #[must_use]
     pub fn until_sent(self, body: BoxBody) -> BoxBody {
         BoxBody::new(Answer { body, rest: Bytes::new(), _exchange: self })
@@ -71,7 +71,7 @@ fn body_length(headers: &HeaderMap) -> BodyLength {
     BodyLength::Known(length.and_then(|length| length.parse().ok()).unwrap_or_default())
 }
 
-/// The reader of a body, shared by whoever reads and the answer.
+/// The reader of a body, shared by the handler and the answer.
 #[derive(Clone)]
 struct Reader {
     payload: Rc<RefCell<Payload>>,

@@ -1,5 +1,4 @@
-//! What a router takes out of a request. By the time these run, [`access_control`](crate::access_control) has let the
-//! request in.
+//! Extractors for handlers. [`access_control`](crate::access_control) has accepted the request before they run.
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
@@ -43,7 +42,7 @@ macro_rules! from_request_now {
     };
 }
 
-/// A session that reads, from a replica if one has seen what the header `Consistency-Token` names. What GET handlers take.
+/// A read session, on a replica if one has replayed the position in the header `Consistency-Token`. For GET handlers.
 pub struct Read(pub session::ReadSession);
 
 from_request_now!(Read, |request| {
@@ -53,14 +52,14 @@ from_request_now!(Read, |request| {
             Invalid::field(
                 "",
                 "consistency_token",
-                "the header Consistency-Token is not one that this API gave out",
+                "the header Consistency-Token has a value that this API did not issue",
             )
         })?),
     };
     Ok(Self(state(request)?.databases.read(seen)))
 });
 
-/// A session that reads from the primary.
+/// A read session on the primary.
 pub struct ReadPrimary(pub session::ReadPrimary);
 
 from_request_now!(ReadPrimary, |request| Ok(Self(state(request)?.databases.read_primary())));
@@ -70,21 +69,20 @@ pub struct CurrentUser(pub Arc<Principal>);
 
 from_request_now!(CurrentUser, |request| Ok(Self(principal(request)?)));
 
-/// Access control has seen to this; a handler that is reached some other way is closed all the same.
+/// Access control guarantees a principal; a handler that is reached in another way fails.
 fn principal(request: &HttpRequest) -> Result<Arc<Principal>, ApiError> {
     let principal = request.extensions().get::<Arc<Principal>>().cloned();
-    principal.ok_or_else(|| {
-        ApiError::new(&INTERNAL, "the handler takes a principal, and its operation is one for anybody")
-    })
+    principal
+        .ok_or_else(|| ApiError::new(&INTERNAL, "the handler takes a principal, and its operation is public"))
 }
 
-/// The principal of the request, if it has credentials: where the operation is for anyone
+/// The principal of the request, if it has credentials; for public operations
 /// (`security((), ("bearer" = []), ("oauth2" = []))`).
 pub struct MaybeUser(pub Option<Arc<Principal>>);
 
 from_request_now!(MaybeUser, |request| Ok(Self(request.extensions().get::<Arc<Principal>>().cloned())));
 
-/// An admin. What every handler below `/api/v1/admin/` takes: behind access control, a second lock on the same door.
+/// An admin. For every handler below `/api/v1/admin/`: a second check after access control.
 pub struct Admin(pub Arc<Principal>);
 
 from_request_now!(Admin, |request| {
@@ -106,7 +104,7 @@ from_request_now!(IfMatch, |request| {
     let header = IfMatchHeader::parse(request);
     let header = header.map_err(|_| Invalid::field("", "if_match", "the header If-Match cannot be read"))?;
     Ok(Self(match header {
-        // Any state will do, as long as there is one: the query asks for a living row anyway.
+        // `*` matches any state, and the query finds living rows only.
         IfMatchHeader::Any => Precondition::None,
         IfMatchHeader::Items(tags) => Precondition::OneOf(tags.iter().filter_map(revision_of).collect()),
     }))
@@ -127,7 +125,7 @@ from_request_now!(ClientInfo, |request| {
     Ok(Self { user_agent: user_agent.map(str::to_owned), ip })
 });
 
-/// The client's address: the peer's, or, if that is a trusted proxy, the last one in `X-Forwarded-For` that is not.
+/// The address of the client: the peer's or, if that is a trusted proxy, the last address in `X-Forwarded-For` that is not one.
 fn client_address(state: &State, request: &HttpRequest) -> Option<String> {
     let peer = request.peer_addr()?.ip().to_canonical();
     if !state.trusts(&peer) {
@@ -144,8 +142,7 @@ fn client_address(state: &State, request: &HttpRequest) -> Option<String> {
     Some(client.unwrap_or(peer).to_string())
 }
 
-/// One entry of `X-Forwarded-For`: an address, which some proxies give a port. What stands before an entry that is neither
-/// was written by nobody we trust.
+/// An entry of `X-Forwarded-For`: an address, with a port from some proxies. Entries before one that is neither are not trusted.
 fn forwarded(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -153,7 +150,7 @@ fn forwarded(entry: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// The id in a path that has one. One that cannot be an id is not found, like any other that is not there.
+/// The id in a path with one parameter. A malformed id is answered with 404, as an unknown one.
 pub struct PathId<K>(pub Id<K>);
 
 impl<K: IdKind> FromRequest for PathId<K> {
@@ -163,14 +160,14 @@ impl<K: IdKind> FromRequest for PathId<K> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let mut segments = request.match_info().iter().map(|(_, segment)| segment);
         let (Some(segment), None) = (segments.next(), segments.next()) else {
-            let reason = "the path has not one parameter: what has several is taken by `PathIds`";
+            let reason = "the path has several parameters, or none: several are taken by `PathIds`";
             return ready(Err(ApiError::new(&INTERNAL, reason)));
         };
         ready(segment.parse().map(Self).map_err(|_| no_such_id()))
     }
 }
 
-/// Several ids in a path: a struct whose fields are called as the parameters are, or a tuple in their order.
+/// Several ids in a path: a struct with the names of the parameters, or a tuple in their order.
 pub struct PathIds<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for PathIds<T> {
@@ -187,7 +184,7 @@ fn no_such_id() -> ApiError {
     ApiError::new(&NOT_FOUND, "nothing has this id")
 }
 
-/// A JSON body, read after the request was let in, complete, and within its rules.
+/// A JSON body, read after access control, and validated.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Body<T> {
@@ -210,7 +207,7 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T
     })
 }
 
-/// The same where the body may be left out: none, or `null`, is the default.
+/// An optional JSON body: no body, or `null`, is the default.
 pub struct OptionalBody<T>(pub T);
 
 impl<T: DeserializeOwned + Default + Validate<Context = ()> + 'static> FromRequest for OptionalBody<T> {
@@ -231,7 +228,7 @@ impl<T: DeserializeOwned + Default + Validate<Context = ()> + 'static> FromReque
     }
 }
 
-/// A form body (`application/x-www-form-urlencoded`) as it came; only the token endpoint has one.
+/// The bytes of a form body (`application/x-www-form-urlencoded`); only the token endpoint has one.
 pub struct FormBytes(pub Bytes);
 
 impl FromRequest for FormBytes {
@@ -244,7 +241,7 @@ impl FromRequest for FormBytes {
     }
 }
 
-/// The whole body, if it is of one of those types, not compressed, not too large and not too slow.
+/// The whole body, if it has one of those media types, is not compressed, and stays within the limits of size and time.
 async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result<Bytes, ApiError> {
     let limits = state(request)?.limits;
     let limit = limits.json_body_bytes;
@@ -279,7 +276,7 @@ async fn read(request: &HttpRequest, payload: Payload, types: &[&str]) -> Result
     tokio::time::timeout(limits.body_timeout, collect).await.map_err(late)?
 }
 
-/// Which items of a list, and which page of them.
+/// Filters, order and page of a list.
 pub struct ListQuery<F> {
     /// The filters and the order.
     pub filter: F,
@@ -296,7 +293,7 @@ impl<F: DeserializeOwned + Validate<Context = ()>> FromRequest for ListQuery<F> 
     }
 }
 
-/// The query parameters of a list: those of the page, and the rest. What is wrong with either is told at once.
+/// Separates the query parameters of a page from the others. Errors of both are reported together.
 fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<ListQuery<F>, Invalid> {
     let (page, filter): (Vec<_>, Vec<_>) =
         pairs(query).into_iter().partition(|(name, _)| PageQuery::NAMES.contains(&name.as_str()));
@@ -312,7 +309,7 @@ fn parse_list<F: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Resu
     }
 }
 
-/// The parameters of a query string that the gate let through: it can be read.
+/// The parameters of a query string that access control has checked.
 fn pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()
 }
@@ -329,7 +326,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
     }
 }
 
-/// A refusal of a field that a router itself found.
+/// An error of a field that a router itself found.
 #[must_use]
 pub fn refuse(pointer: &str, code: &'static str, message: &str) -> ApiError {
     Invalid(vec![FieldError::new(pointer, code, message)]).into()

@@ -1,12 +1,12 @@
-//! Names of header fields that actix does not have, and what is read out of headers.
+//! Names of header fields that actix does not define, and helpers to read headers.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-/// The request's id, in and out.
+/// Id of the request, in requests and answers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The position of a write, which a later read may send back: see `shared_kernel::session::ConsistencyToken`.
+/// Position of a write, which later reads may send back: see `shared_kernel::session::ConsistencyToken`.
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-/// Makes a POST repeatable.
+/// Key that makes a POST idempotent.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// W3C Trace Context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -14,10 +14,10 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The same.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// How the page that asks is related to what it asks for (Fetch Metadata Request Headers).
+/// Relation of the requesting page to the server (Fetch Metadata Request Headers).
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1). Two headers are nobody's.
+/// The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1). `None` if there are two.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION);
@@ -26,7 +26,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// `text` as a `quoted-string` (RFC 9110, section 5.6.4), without what has no place in a header.
+/// `text` as a `quoted-string` (RFC 9110, section 5.6.4), without characters that a header must not contain.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let allowed = |character: &char| matches!(character, ' '..='~');

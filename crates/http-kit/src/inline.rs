@@ -1,5 +1,5 @@
-//! Rules of fields in the OpenAPI document: a type of field has a schema of its own, which is written into each field of that
-//! type, so that a reader finds the rule where he looks and clients have no type for each pair of bounds.
+//! Rules of fields in the OpenAPI document: the schema of a field's type is written into each field of that type, so that readers
+//! find the rule at the field and generated clients have no type for each pair of bounds.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn write_in_operation(operation: &mut Operation, types: &Types) {
             && let Some(schema) = &mut parameter.schema
         {
             write(schema, types);
-            // Pages on which requests are tried fill in what has an example, and hardly anybody wants all parameters at once.
+            // "Try it out" pages fill in parameters that have an example, and hardly anybody wants all of them at once.
             if let RefOr::T(Schema::Object(object)) = schema
                 && parameter.parameter_in == ParameterIn::Query
             {

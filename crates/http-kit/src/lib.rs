@@ -1,13 +1,12 @@
-//! HTTP for an API that is described by its OpenAPI document: what every request passes through, and how answers are made.
+//! HTTP for an API that is described by its OpenAPI document: the layers that every request passes, and how answers are made.
 //! This crate names no domain; the server gives it the routes, the [`State`](state::State), and the port
 //! [`Authenticator`](authenticator::Authenticator).
 //!
 //! A request goes `request_log` → CORS → `deadline` → `access_control` → router → service:
 //!
 //! - [`request_log`] gives it an id, logs it, renders every problem, and sets the headers that every answer has;
-//! - [`deadline`] bounds how long it takes;
-//! - [`access_control`] holds it against the [`contract`]: path, method, who may, which query parameters. Only then is a body
-//!   read;
+//! - [`deadline`] limits its time;
+//! - [`access_control`] checks it against the [`contract`]: path, method, access, query parameters. Only then is a body read;
 //! - [`routes`] gives it to the handler of the operation that was found;
 //! - the router [extracts](extract), makes one service call, and [responds](respond), or [ends its write](mod@write).
 

@@ -1,32 +1,33 @@
-//! Media types (RFC 9110, section 8.3.1): compared without regard to case, and to parameters that say nothing here.
+//! Media types (RFC 9110, section 8.3.1), compared without regard to case and parameters.
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// JSON (RFC 8259).
 pub const JSON: &str = "application/json";
-/// A JSON merge patch (RFC 7396): JSON too, under a name of its own.
+/// JSON merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// A form (URL Standard).
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Tells which types a patch may be of (RFC 5789, section 3.1).
+/// Header that lists the accepted media types of patches (RFC 5789, section 3.1).
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-/// The types of a body in JSON. The body of a `PATCH` is always a merge patch here.
+/// Media types of a JSON body. The body of a `PATCH` is always a merge patch.
 #[must_use]
 pub fn json(method: &Method) -> &'static [&'static str] {
     if *method == Method::PATCH { &[JSON, MERGE_PATCH] } else { &[JSON] }
 }
 
-/// What tells a client in which types a body is read: for a patch RFC 5789, section 2.2, else RFC 9110, section 15.5.16.
+/// The header that lists the accepted media types of a body: for a patch by RFC 5789, section 2.2, otherwise by RFC 9110, section
+/// 15.5.16.
 #[must_use]
 pub fn accepted(method: &Method, types: &[&str]) -> Option<(HeaderName, HeaderValue)> {
     let name = if *method == Method::PATCH { ACCEPT_PATCH } else { header::ACCEPT };
     Some((name, HeaderValue::from_str(&types.join(", ")).ok()?))
 }
 
-/// Whether a body is sent as it is: `identity` is no coding (RFC 9110, section 8.4.1).
+/// Whether a body is not encoded; `identity` means no encoding (RFC 9110, section 8.4.1).
 #[must_use]
 pub fn is_uncoded(headers: &HeaderMap) -> bool {
     headers
@@ -34,7 +35,7 @@ pub fn is_uncoded(headers: &HeaderMap) -> bool {
         .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the client says by name that it reads this type: `*/*` is what everything sends that never thought of it.
+/// Whether the client names this type in `Accept`: `*/*` does not count, because most clients send it by default.
 #[must_use]
 pub fn is_asked_for(headers: &HeaderMap, media_type: &str) -> bool {
     let ranges = headers.get_all(header::ACCEPT).filter_map(|ranges| ranges.to_str().ok());
@@ -45,7 +46,7 @@ pub fn is_asked_for(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-/// A weight of nothing: "not acceptable" (RFC 9110, section 12.4.2).
+/// A weight of zero, which means "not acceptable" (RFC 9110, section 12.4.2).
 fn is_never(parameter: &str) -> bool {
     let weight = parameter.strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
     weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0))

@@ -1,5 +1,5 @@
-//! The OpenAPI document: collected from the routers, and completed with what holds for every operation, so that no router
-//! has to say it.
+//! The OpenAPI document: collected from the routers, and completed with what holds for every operation, so that routers need not
+//! repeat it.
 
 use actix_web::App;
 use actix_web::http::Method;
@@ -29,28 +29,28 @@ const OAUTH2: &str = "oauth2";
 #[openapi(components(schemas(Limit, ProblemDocument)))]
 struct Base;
 
-/// What a document says of the API as a whole.
+/// Description of the API as a whole.
 #[derive(Debug)]
 pub struct Description {
-    /// The name of the API.
+    /// Name of the API.
     pub title: String,
-    /// What a client has to know before the first request, in Markdown.
+    /// What clients have to know before their first request, in Markdown.
     pub text: &'static str,
-    /// The version of the API.
+    /// Version of the API.
     pub version: &'static str,
-    /// The URL that paths are put behind, without a slash at its end.
+    /// URL that paths are appended to, without a trailing slash.
     pub server: String,
-    /// The tags, each with its description.
+    /// Tags with their descriptions.
     pub tags: Vec<(&'static str, &'static str)>,
-    /// The path of the OAuth 2.0 token endpoint.
+    /// Path of the OAuth 2.0 token endpoint.
     pub token_url: &'static str,
-    /// What operations answer with when they fail.
+    /// Problems that operations may answer with.
     pub problems: Problems,
 }
 
 /// The whole document of these routes.
 #[must_use]
-pub fn document(description: Description, routes: fn(&mut ServiceConfig<'_>)) -> OpenApi {
+pub fn document(description: Description, routes: impl FnOnce(&mut ServiceConfig<'_>)) -> OpenApi {
     let mut base = Base::openapi();
     base.info.title = description.title;
     base.info.description = Some(description.text.to_owned());
@@ -87,10 +87,9 @@ fn bearer() -> SecurityScheme {
 }
 
 fn oauth2(token_url: &str) -> SecurityScheme {
-    let scopes =
-        Scopes::from_iter([(Scope::ADMIN.as_str(), "The admin routes, if the account is an admin's.")]);
+    let scopes = Scopes::from_iter([(Scope::ADMIN.as_str(), "The admin routes, for accounts of admins.")]);
     let flow = Flow::Password(Password::new(token_url, scopes));
-    SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign in with e-mail address and password."))
+    SecurityScheme::OAuth2(OAuth2::with_description([flow], "Sign-in with e-mail address and password."))
 }
 
 /// Adds what holds for every operation, and every error that each can answer with.
@@ -109,8 +108,8 @@ fn complete(document: &mut OpenApi, problems: &Problems) {
     }
 }
 
-/// A parameter or a body is there or not, but never `null`: a header or a query string has no way to say it, and clients that are
-/// made of the document leave a body out. For utoipa an `Option` is both.
+/// A parameter or a body may be absent, but never `null`: headers and query strings cannot express it, and generated clients leave
+/// a body out. utoipa makes every `Option` both.
 fn take_null_out_of(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter {
@@ -125,7 +124,7 @@ fn take_null_out_of(operation: &mut Operation) {
     }
 }
 
-/// The same without `null`.
+/// A schema without `null`.
 fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     let is_null = |schema: &RefOr<Schema>| {
         matches!(schema, RefOr::T(Schema::Object(Object { schema_type: SchemaType::Type(Type::Null), .. })))
@@ -149,7 +148,7 @@ fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-/// Names every type in which a body of JSON is read.
+/// Lists every media type in which a JSON body is accepted.
 fn name_json(operation: &mut Operation, method: &Method) {
     let Some(RefOr::T(body)) = &mut operation.request_body else { return };
     let Some(json) = body.content.get(media::JSON).cloned() else { return };

@@ -1,8 +1,7 @@
 //! The only place that knows status codes: domain errors become `application/problem+json` (RFC 9457).
 //!
-//! A handler fails with an [`ApiError`]; it travels inside the response until [`request_log`](crate::request_log) renders it, because only
-//! there are the request's id and path at hand. What is an error without being one of ours (actix's own 404, a refusal of the
-//! CORS layer) is rendered there too, by its status.
+//! A handler fails with an [`ApiError`]. It stays inside the response until [`request_log`](crate::request_log) renders it, which
+//! has the request's id and path. Errors of other layers (actix's own 404, a refused preflight) are rendered there too, by status.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -23,7 +22,7 @@ use crate::media;
 /// The media type of every error.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// When a request that found something away is worth another try, if nobody says.
+/// Default of `Retry-After` for a request that found a dependency unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// An error on its way to the client.
@@ -42,7 +41,8 @@ struct Occurrence {
 }
 
 impl ApiError {
-    /// What the log has of it: the sentence, or the codes of the refused fields. Their names may be what the client made up.
+    /// Text for the log: the sentence, or the codes of the refused fields. Names of fields are left out, because the client may have
+    /// invented them.
     #[must_use]
     pub fn logged(&self) -> String {
         let Self(occurrence) = self;
@@ -53,7 +53,7 @@ impl ApiError {
         format!("{}: {}", occurrence.problem.code, Vec::from_iter(codes).join(", "))
     }
 
-    /// An occurrence of `problem`, with a sentence that is about it.
+    /// An occurrence of `problem`, with a sentence about this occurrence.
     pub fn new(problem: &'static Problem, detail: impl Into<String>) -> Self {
         Self(Box::new(Occurrence {
             problem,
@@ -66,28 +66,28 @@ impl ApiError {
         }))
     }
 
-    /// A failure that is nobody's but ours.
+    /// An unexpected failure of the server.
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         let mut error = Self::new(&INTERNAL, cause.to_string());
         error.0.cause = Some(Arc::new(cause));
         error
     }
 
-    /// The same with a header in the answer.
+    /// Adds a header to the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
     }
 
-    /// The same with an extension member (RFC 9457, section 3.2).
+    /// Adds an extension member (RFC 9457, section 3.2).
     #[must_use]
     pub fn with_extra(mut self, members: serde_json::Value) -> Self {
         self.0.extra = Some(members);
         self
     }
 
-    /// The same with refused fields.
+    /// Adds refused fields.
     #[must_use]
     pub fn with_fields(mut self, fields: impl IntoIterator<Item = FieldError>) -> Self {
         self.0.fields.extend(fields);
@@ -106,7 +106,7 @@ impl ApiError {
         status_of(self.0.problem.kind)
     }
 
-    /// What went wrong, with its sources, for the log.
+    /// Description of the error with its sources, for the log.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         let mut error: &dyn Error = self.0.cause.as_deref()?;
@@ -150,7 +150,7 @@ impl ApiError {
     #[must_use]
     pub fn headers(&self, realm: &str) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = self.0.headers.clone();
-        // The contract promises it with every 503, also where nobody knows better.
+        // The contract promises this header with every 503, so there is a default.
         let unknown = (self.0.problem.kind == Kind::Unavailable).then_some(RETRY_AFTER);
         if let Some(after) = self.0.retry_after.or(unknown) {
             // Whole seconds, rounded up (RFC 9110, section 10.2.3).
@@ -179,7 +179,7 @@ impl<E: DomainError> From<E> for ApiError {
     }
 }
 
-/// An error's text and its sources', taken out of an error that need not be `Clone`.
+/// Texts of an error and of its sources, copied because errors need not be `Clone`.
 #[derive(Debug)]
 struct Shown(String, Option<Box<Shown>>);
 
@@ -256,7 +256,7 @@ pub fn method_not_allowed(allow: &str) -> ApiError {
     if let Ok(allow) = HeaderValue::from_str(allow) {
         error = error.with_header(header::ALLOW, allow);
     }
-    // RFC 5789, section 3.1: whoever asks what the path takes learns in which form it takes a patch.
+    // RFC 5789, section 3.1: an answer that lists the methods also lists the media types of patches.
     let takes_patches = allow.split(", ").any(|method| method == Method::PATCH.as_str());
     match media::accepted(&Method::PATCH, media::json(&Method::PATCH)).filter(|_| takes_patches) {
         Some((name, value)) => error.with_header(name, value),
@@ -264,7 +264,7 @@ pub fn method_not_allowed(allow: &str) -> ApiError {
     }
 }
 
-/// The problem for an error that somebody else made: all we know is its status.
+/// The problem for an error of another layer, of which only the status is known.
 #[must_use]
 pub fn of_status(status: StatusCode) -> ApiError {
     let known = PROBLEMS
@@ -283,32 +283,32 @@ pub fn of_status(status: StatusCode) -> ApiError {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument {
-    /// A page that says what the code means and what to do.
+    /// URL of a page that explains the code and what to do.
     #[schema(examples("/problems/validation_failed"))]
     r#type: String,
-    /// What went wrong, the same for every occurrence.
+    /// Summary of the problem, the same for every occurrence.
     #[schema(examples("The request breaks a rule"))]
     title: String,
-    /// The status code.
+    /// HTTP status code.
     #[schema(minimum = 400, maximum = 599, examples(422))]
     status: u16,
-    /// What went wrong this time.
+    /// Explanation of this occurrence.
     #[schema(examples("/email: is not an e-mail address"))]
     detail: String,
-    /// The path of the request.
+    /// Path of the request.
     #[schema(examples("/api/v1/auth/signup"))]
     instance: String,
-    /// The stable name of what went wrong.
+    /// Stable code of the problem.
     #[schema(value_type = ProblemCode)]
     code: String,
-    /// The request's id, as in the header `X-Request-Id` and in the log.
+    /// Id of the request, as in the header `X-Request-Id` and in the log.
     #[schema(examples("req_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
     request_id: String,
-    /// The fields that were refused; empty when it is not about fields.
+    /// Fields that were refused; empty if the problem is not about fields.
     errors: Vec<FieldError>,
 }
 
-/// The stable name of what went wrong; the page behind `type` says what it means.
+/// Stable code of a problem; the page at `type` explains it.
 // Its values are the codes of the catalogue, which `answers` writes into the document.
 #[derive(Debug, ToSchema)]
 #[schema(examples("validation_failed"))]
@@ -329,7 +329,7 @@ pub static NOT_FOUND: Problem = Problem {
     kind: Kind::NotFound,
     code: "not_found",
     title: "Nothing was found at this path",
-    help: "No operation has this path, or the id in it is not one. `/docs` lists all operations. A path has no slash at its end.",
+    help: "No operation has this path, or the id in it is malformed. `/docs` lists all operations. A path has no slash at its end.",
     example: "nothing has this id",
     field: None,
 };
@@ -342,45 +342,45 @@ pub static METHOD_NOT_ALLOWED: Problem = Problem {
     example: "the path has these methods: GET, HEAD",
     field: None,
 };
-/// Signed in, but not as an admin.
+/// The caller is signed in, but not as an admin.
 pub static ADMIN_REQUIRED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "admin_required",
     title: "Only admins may do this",
-    help: "You are signed in, but not as an admin. An admin can give you the right; the first one is made with the command \
+    help: "You are signed in, but not as an admin. An admin can make you one; the first admin is made with the command \
            `admin create`.",
     example: "only admins may do this",
     field: None,
 };
-/// Authenticated, but not for this (RFC 6750, section 3.1).
+/// The credentials lack a scope (RFC 6750, section 3.1).
 pub static INSUFFICIENT_SCOPE: Problem = Problem {
     kind: Kind::Forbidden,
     code: "insufficient_scope",
-    title: "The credentials are not good for this",
+    title: "The credentials lack a scope",
     help: "The credentials are genuine, but the operation needs a scope that they do not have; `detail` names it. Use \
            credentials that were given this scope.",
     example: "the credentials lack the scope orders:write",
     field: None,
 };
-/// Authenticated too long ago.
+/// The last sign-in is too long ago.
 pub static REAUTHENTICATION_REQUIRED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "reauthentication_required",
-    title: "Prove again who you are",
-    help: "The operation needs a recent sign-in, and yours is older, or the credentials are a program's. Sign in again; \
+    title: "A recent sign-in is required",
+    help: "The operation needs a recent sign-in, and yours is older, or the credentials belong to a program. Sign in again; \
            `methods` names the ways.",
-    example: "prove again who you are: that must have been in the last 600 s",
+    example: "sign in again: the last sign-in must be at most 600 s ago",
     field: None,
 };
-/// A browser sent the cookie from a page that is not ours.
+/// A browser sent the session cookie from a page of an unknown origin.
 pub static ORIGIN_NOT_ALLOWED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "origin_not_allowed",
     title: "The origin of the page is not allowed",
-    help: "The request is a CORS preflight, or goes where the session cookie is looked at and carries it, and comes from a page \
+    help: "The request is a CORS preflight, or carries the session cookie to an operation that reads it, and comes from a page \
            whose origin is not configured: add the origin to the setting `cors.origins`. Or the preflight asks for a request header \
-           that pages may not send: add it to the setting `cors.headers`. `detail` and the log say which it is.",
-    example: "the request carries the session cookie and comes from a page of no configured origin: see `cors.origins`",
+           that pages may not send: add it to the setting `cors.headers`. `detail` and the log say which.",
+    example: "the request carries the session cookie and the origin of its page is not configured: see `cors.origins`",
     field: None,
 };
 /// The body took too long.

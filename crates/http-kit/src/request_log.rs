@@ -1,5 +1,5 @@
-//! The outermost layer: gives each request an id, logs it, renders every problem, survives a panic, and sets the headers
-//! that every answer has, whatever its status.
+//! The outermost layer: gives each request an id, logs it, renders every problem, survives a panic, and sets the headers that
+//! every answer has.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::headers::REQUEST_ID;
 use crate::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
 use crate::state::{State, state};
 
-/// The kind of a request's id.
+/// Kind of ids of requests.
 #[derive(Debug)]
 pub enum RequestKind {}
 
@@ -35,11 +35,11 @@ impl IdKind for RequestKind {
     const NAME: &'static str = "request";
 }
 
-/// Marks an error response whose body the handler made: RFC 6749 prescribes that of a token endpoint. It is sent as it is.
+/// Marks an error response whose body the handler made, such as that of the token endpoint (RFC 6749). It is sent unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct CustomErrorBody;
 
-/// What is known of a request before it is handled, kept for the answer.
+/// Facts about a request that are kept for its answer.
 struct Observed {
     request_id: String,
     path: String,
@@ -47,9 +47,9 @@ struct Observed {
     is_preflight: bool,
     under_tls: bool,
     realm: String,
-    /// The page that asked, if it may: a panic passes the CORS layer by.
+    /// Origin of the requesting page, if it is allowed: a panic skips the CORS layer.
     origin: Option<HeaderValue>,
-    /// Where the operation looks to learn who asks.
+    /// Headers that the operation reads to identify the caller.
     credentials: Vec<Credential>,
     stopwatch: Stopwatch,
 }
@@ -58,7 +58,7 @@ struct Observed {
 ///
 /// # Errors
 ///
-/// [`PrebuiltResponse`], where there is no response to write into: after a panic.
+/// [`PrebuiltResponse`] after a panic, when there is no response to write into.
 pub async fn request_log<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -81,7 +81,7 @@ pub async fn request_log<B: MessageBody + 'static>(
     let method = request.method().clone();
     let span =
         tracing::info_span!("request", request_id = %observed.request_id, %method, path = %observed.path);
-    // A panic in a handler is a bug of ours; its request is answered and the others go on.
+    // A panic in a handler is a bug; its request is answered with 500 and the others go on.
     let handled = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
     let _in_span = span.enter();
     match handled {
@@ -107,7 +107,7 @@ pub async fn request_log<B: MessageBody + 'static>(
 impl Observed {
     fn finish(&self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let mut failure = failure_of(response.response());
-        // The CORS layer's own refusal is a bare 400.
+        // The CORS layer refuses with a bare 400.
         if self.is_preflight && failure.is_some() {
             failure = Some(refused_preflight(response.request()));
         }
@@ -120,7 +120,7 @@ impl Observed {
         response
     }
 
-    /// For what never became a response of a handler: a middleware's error, or a panic.
+    /// For errors of a middleware and panics, which have no response of a handler.
     fn fail(&self, response: &HttpResponse, cause: &str) -> PrebuiltResponse {
         let error = failure_of(response).unwrap_or_else(|| ApiError::new(&INTERNAL, cause));
         let status = error.status();
@@ -146,7 +146,7 @@ impl Observed {
         PrebuiltResponse { status, headers, body, exchange: None }
     }
 
-    /// The problem document, with the headers that layers further in had set (those of CORS).
+    /// The problem document, with the headers that inner layers have set (those of CORS).
     fn render(&self, error: &ApiError, set_before: &HeaderMap) -> HttpResponse {
         let mut response = HttpResponse::build(error.status());
         for (name, value) in set_before {
@@ -162,7 +162,7 @@ impl Observed {
             .body(error.body(&self.request_id, &self.path).to_string())
     }
 
-    /// OWASP Secure Headers Project. What a page needs otherwise (the documentation), it has set already.
+    /// Headers of the OWASP Secure Headers Project. Pages of the documentation have set their own already.
     fn set_headers(&self, headers: &mut HeaderMap) {
         vary_by(headers, &self.credentials);
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
@@ -197,27 +197,27 @@ impl Observed {
         let (status, duration_ms) = (status.as_u16(), self.milliseconds());
         let cause = failure.and_then(ApiError::cause);
         if status == 503 {
-            // Expected some time, and what depends on it tells more.
+            // Outages are expected, and the layer that noticed it logs more.
             tracing::warn!(route, status, duration_ms, user_id, cause, "request put off");
         } else if status >= 500 {
             tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
         } else if let Some(failure) = failure {
             tracing::info!(route, status, duration_ms, user_id, detail = failure.logged(), "request refused");
         } else if docs::PAGES.contains(&route) {
-            // A look at the documentation is half a dozen requests, and no news.
+            // A page of the documentation is half a dozen requests of no interest.
             tracing::debug!(route, status, duration_ms, "page served");
         } else {
             tracing::info!(route, status, duration_ms, user_id, "request handled");
         }
     }
 
-    /// With three digits after the point.
+    /// Milliseconds with three decimal places.
     fn milliseconds(&self) -> f64 {
         (self.stopwatch.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0
     }
 }
 
-/// The error in a response, if it is one that we render.
+/// The error in a response, if this layer renders it.
 fn failure_of(response: &HttpResponse) -> Option<ApiError> {
     if let Some(error) = response.extensions().get::<ApiError>() {
         return Some(error.clone());
@@ -227,7 +227,7 @@ fn failure_of(response: &HttpResponse) -> Option<ApiError> {
         .then(|| problem::of_status(response.status()))
 }
 
-/// What the CORS layer does not allow of a preflight.
+/// The reason why the CORS layer refused a preflight.
 fn refused_preflight(request: &HttpRequest) -> ApiError {
     match state(request) {
         Ok(state) => {
@@ -239,7 +239,7 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
     }
 }
 
-/// The request's path without what is in it besides names of ours and ids.
+/// The path of the request, reduced to names of routes and ids.
 fn told_path(state: Option<&State>, request: &ServiceRequest) -> String {
     state.map_or_else(
         || request.path().to_owned(),
@@ -247,7 +247,7 @@ fn told_path(state: Option<&State>, request: &ServiceRequest) -> String {
     )
 }
 
-/// The id that the client or a proxy gave the request, if it is fit to be logged, else a new one.
+/// The id that the client or a proxy gave the request, if it can be logged safely; otherwise a new one.
 fn request_id(state: Option<&State>, headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let fit = |id: &&str| {
@@ -261,7 +261,7 @@ fn request_id(state: Option<&State>, headers: &HeaderMap) -> String {
     }
 }
 
-/// Also for a refusal: that one is refused is about one person too.
+/// Errors included: a refusal is personal, too.
 fn credentials(state: &State, request: &ServiceRequest) -> Vec<Credential> {
     match state.contract.find(request.method(), request.match_info().as_str()) {
         RouteMatch::Operation(rule) => rule.credentials.clone(),
@@ -269,7 +269,7 @@ fn credentials(state: &State, request: &ServiceRequest) -> Vec<Credential> {
     }
 }
 
-/// Adds to what the answer depends on (RFC 9110, section 12.5.5); it stays one line.
+/// Adds names to `Vary` (RFC 9110, section 12.5.5), which stays one header line.
 fn vary_by(headers: &mut HeaderMap, credentials: &[Credential]) {
     let told: Vec<&str> = headers.get_all(header::VARY).filter_map(|names| names.to_str().ok()).collect();
     let names = told.into_iter().chain(credentials.iter().map(|credential| credential.header()));
@@ -284,14 +284,14 @@ fn allowed_origin(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue>
     origins.allows(origin.to_str().ok()?).then(|| origin.clone())
 }
 
-/// What a panic says for the log. Text that was put together while running may have in it what a client sent: that stays out,
-/// and the place in the code, which the hook of the binary logs, leads to it.
+/// The message of a panic for the log. A formatted message may contain data of a client, so it is left out; the panic hook of the
+/// binary logs the place in the code.
 #[must_use]
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &'static str {
     panic.downcast_ref::<&'static str>().copied().unwrap_or("(a text with values, which are not logged)")
 }
 
-/// An answer that is complete before actix makes a response of it.
+/// An answer that was built before actix makes a response of it.
 #[derive(Debug)]
 pub struct PrebuiltResponse {
     status: StatusCode,

@@ -1,4 +1,4 @@
-//! How answers to reads are made; those to writes are made by [`Write`](crate::write::Write).
+//! Answers to reads. Answers to writes are made by [`Write`](crate::write::Write).
 
 use actix_web::body::BoxBody;
 use actix_web::http::header;
@@ -9,8 +9,8 @@ use shared_kernel::repository::Representation;
 
 use crate::state::tag;
 
-/// 200 with a resource and its `ETag`; 304 where the client has this (RFC 9110, section 13.1.2), unless there are signed URLs
-/// in it: the client would go on with some that have expired.
+/// 200 with a resource and its `ETag`; 304 if the client has this version (RFC 9110, section 13.1.2), unless it contains signed
+/// URLs, which may have expired.
 pub struct Resource<T>(pub T);
 
 impl<T: Serialize + Representation> Responder for Resource<T> {
@@ -25,7 +25,7 @@ impl<T: Serialize + Representation> Responder for Resource<T> {
     }
 }
 
-/// The answer in which a resource is shown.
+/// An answer with a resource.
 fn shown<T: Serialize + Representation>(
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
@@ -36,14 +36,14 @@ fn shown<T: Serialize + Representation>(
     response.json(resource)
 }
 
-/// Who has the URLs in it has the files, so no cache may keep it.
+/// Signed URLs give access to files, so no cache may store them.
 fn keep_no_urls<T: Representation>(response: &mut HttpResponseBuilder) {
     if T::HOLDS_SIGNED_URLS {
         response.insert_header((header::CACHE_CONTROL, "no-store"));
     }
 }
 
-/// 200 with something that has no version.
+/// 200 with a value that has no version.
 pub struct Json<T>(pub T);
 
 impl<T: Serialize> Responder for Json<T> {
@@ -54,7 +54,7 @@ impl<T: Serialize> Responder for Json<T> {
     }
 }
 
-/// 200 with a page and, where there is a next one, a `Link` to it (RFC 8288).
+/// 200 with a page and a `Link` to the next page, if there is one (RFC 8288).
 pub struct Paged<T>(pub Page<T>);
 
 impl<T: Serialize + Representation> Responder for Paged<T> {
@@ -71,7 +71,7 @@ impl<T: Serialize + Representation> Responder for Paged<T> {
     }
 }
 
-/// The request's own URL with the cursor of the next page.
+/// The URL of the request with the cursor of the next page.
 fn next_link(request: &HttpRequest, cursor: &str) -> String {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
     let mut query = url::form_urlencoded::Serializer::new(String::new());

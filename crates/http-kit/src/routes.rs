@@ -1,9 +1,9 @@
-//! How handlers are registered: by the operation that each one is, and not by the order in which they stand.
+//! Registration of handlers: by their operation, so that their order does not matter.
 //!
-//! [`access_control`](crate::access_control) has found the operation of a request in the contract when routing begins, and judged by it who
-//! may. Here each handler takes exactly the requests of its own operation. So what was judged is what runs, a path with words
-//! of its own (`/users/me`) wins against one with a parameter (`/users/{user_id}`) wherever the two stand, and any router may
-//! have a path below another's (`/orders/{order_id}/items`).
+//! [`access_control`](crate::access_control) finds the operation of a request in the contract before routing, and checks access by
+//! it. Here each handler takes exactly the requests of its own operation. So the operation that was checked is the one that runs, a
+//! literal path (`/users/me`) wins over one with a parameter (`/users/{user_id}`) wherever they are registered, and any router may
+//! have a path below another router's (`/orders/{order_id}/items`).
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use utoipa_actix_web::{OpenApiFactory, scope};
 
 use crate::contract::{MatchedPath, operations};
 
-/// Where routers register their handlers.
+/// The registry of handlers.
 pub struct Routes<'c, 's>(&'c mut ServiceConfig<'s>);
 
 impl<'c, 's> Routes<'c, 's> {
-    /// Those of this configuration.
+    /// The registry of an application's configuration.
     pub fn new(config: &'c mut ServiceConfig<'s>) -> Self {
         Self(config)
     }
 
-    /// One handler more, whose attribute has its whole path: `#[get("/api/v1/posts/{post_id}")]`.
+    /// Registers a handler, whose attribute has the whole path: `#[get("/api/v1/posts/{post_id}")]`.
     pub fn handle<H>(&mut self, handler: H) -> &mut Self
     where
         H: HttpServiceFactory + OpenApiFactory + 'static,

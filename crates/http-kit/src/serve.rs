@@ -1,8 +1,8 @@
-//! Connections to answers: one listener, a thread for each worker, and their end.
+//! Serving connections: one listener, a thread for each worker, and an orderly stop.
 //!
-//! actix-web's own server closes the listener at once when it stops, and drops what had arrived on connections that were
-//! idle a moment ago; it has no bound on a single address and no deadline for a client that reads nothing. So connections
-//! come from [`transport`], and of actix the part is used that turns them into requests.
+//! actix-web's own server closes the listener at once when it stops, and drops requests that have arrived on connections that were
+//! idle a moment ago. It has no limit for a single address and no deadline for a client that reads nothing. So connections come from
+//! [`transport`], and actix only turns them into requests.
 
 use std::fmt;
 use std::io;
@@ -35,24 +35,24 @@ use crate::{cors, docs};
 /// How requests are served.
 #[derive(Clone, Copy, Debug)]
 pub struct Serving {
-    /// Threads that answer.
+    /// Threads that answer requests.
     pub workers: usize,
-    /// How long a client may be silent.
+    /// Limits of time for silent clients.
     pub patience: Patience,
-    /// How long new connections are still taken after the stop was announced.
+    /// Time for which new connections are still accepted after the stop was announced.
     pub drain_delay: Duration,
-    /// How long the requests under way are then waited for.
+    /// Time that requests in progress then have.
     pub grace: Duration,
 }
 
-/// What is behind the listener; each worker makes an application of it.
+/// The API behind the listener; each worker builds an application of it.
 #[derive(Clone)]
 pub struct Api {
-    /// The state of the layers and extractors.
+    /// State of the layers and extractors.
     pub state: web::Data<State>,
     /// Registers the handlers.
-    pub routes: fn(&mut ServiceConfig<'_>),
-    /// Registers what the handlers find as `web::Data`.
+    pub routes: Arc<dyn Fn(&mut ServiceConfig<'_>) + Send + Sync>,
+    /// Registers the handlers' `web::Data`.
     pub data: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
 }
 
@@ -63,12 +63,12 @@ impl fmt::Debug for Api {
 }
 
 /// Serves until `stop` is done. Then the stop is announced (readiness, `Connection: close`), and after
-/// [`drain_delay`](Serving::drain_delay) nothing new is taken; what has arrived is answered, for at most
-/// [`grace`](Serving::grace). A thread that hangs then is left behind.
+/// [`drain_delay`](Serving::drain_delay) no new connection is accepted; requests that have arrived are answered, for at most
+/// [`grace`](Serving::grace). Threads that hang then are abandoned.
 ///
 /// # Errors
 ///
-/// The operating system's, about threads.
+/// The operating system cannot start a thread.
 pub async fn serve(
     listener: Listener,
     serving: Serving,
@@ -81,16 +81,16 @@ pub async fn serve(
     let outcome = until_stopped(listener, workers, serving, stop).await;
     cut.cancel();
     if timeout(THREAD_TIMEOUT, join_all(outcome?)).await.is_err() {
-        tracing::warn!("threads that hang are left behind to stop in time");
+        tracing::warn!("threads that hang are abandoned to stop in time");
     }
     Ok(())
 }
 
-/// How long the threads have to end after their connections. They wait for what cannot be cut off: a file that is being
-/// read, a name that is being looked up.
+/// Time that threads have to end after their connections. They wait for operations that cannot be cancelled, such as reading a
+/// file or resolving a name.
 const THREAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The ends of the threads, which come by themselves once their connections have ended.
+/// The ends of the threads, each of which ends after its connections.
 async fn until_stopped(
     listener: Listener,
     mut workers: Workers,
@@ -123,7 +123,7 @@ struct Workers {
 }
 
 impl Workers {
-    /// Hands out connections for ever.
+    /// Distributes connections, for ever.
     async fn feed(&mut self, listener: &Listener) -> io::Error {
         loop {
             if let Err(error) = self.give(listener.accept().await) {
@@ -135,13 +135,13 @@ impl Workers {
     fn give(&mut self, accepted: Accepted) -> io::Result<()> {
         self.next = (self.next + 1) % self.all.len().max(1);
         let given = self.all.get(self.next).map(|worker| worker.connections.send(accepted));
-        // It lives as long as the server, whatever its requests do.
+        // A worker lives as long as the server, whatever its requests do.
         given.filter(Result::is_ok).map(drop).ok_or_else(|| io::Error::other("a worker has ended"))
     }
 }
 
 struct Worker {
-    /// No more are queued than the listener has places.
+    /// At most as many are queued as the listener accepts.
     connections: UnboundedSender<Accepted>,
     ended: Ended,
 }
@@ -171,7 +171,7 @@ impl Worker {
     }
 }
 
-/// Answers on connections until there are no more.
+/// Serves connections until there are no more.
 async fn work(api: Api, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
     let Ok(answering) = http_service(&api, patience).new_service(()).await else { return };
     let mut running = JoinSet::new();
@@ -213,7 +213,7 @@ fn http_service(
         .app_data(api.state.clone())
         .configure(|config| (api.data)(config))
         .into_utoipa_app()
-        .configure(api.routes)
+        .configure(|config| (api.routes)(config))
         .split_for_parts();
     // What is wrapped last runs first.
     let app = app
@@ -229,9 +229,9 @@ fn http_service(
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(connection.line());
         })
-        // Nothing here asks it for addresses: links are built from the configuration.
+        // Its address is not used: links are built from the configuration.
         .finish(map_config(app, |()| AppConfig::default()))
 }
 
-/// How long a client that was refused may go on sending, to be able to read why.
+/// Time for which a refused client may go on sending, so that it can read the answer.
 const LINGER: Duration = Duration::from_secs(1);

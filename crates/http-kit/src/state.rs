@@ -1,4 +1,4 @@
-//! What HTTP itself needs to know. Made once by the server, shared by all workers; the state of domains stands beside it.
+//! The state of HTTP itself: made once by the server, and shared by all workers. Domains have states of their own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,51 +21,50 @@ use crate::problem::ApiError;
 /// The state of the layers and extractors.
 #[derive(Debug)]
 pub struct State {
-    /// The databases that requests read and write.
+    /// Databases that requests read and write.
     pub databases: Databases,
-    /// Recognises credentials.
+    /// Authentication of requests.
     pub authenticator: Arc<dyn Authenticator>,
-    /// The operations of the API, with their requirements.
+    /// Operations of the API, with their requirements.
     pub contract: Contract,
-    /// The OpenAPI document that the contract is, as it is sent.
+    /// OpenAPI document, as it is sent.
     pub document: Asset,
-    /// Names what the API shows of resources: another document, another edition.
+    /// Edition of the API, which changes with its document; part of every `ETag`.
     pub edition: String,
-    /// Every way to fail that an answer can name, for the pages behind `/problems/{code}`.
+    /// All problems that an answer can name, for the pages at `/problems/{code}`.
     pub problems: Vec<&'static Problem>,
-    /// Whether the server is about to stop.
+    /// Stop of the server, which readiness reports.
     pub stop: Stop,
-    /// The pages that may call from a browser.
+    /// Origins of pages that may call from a browser.
     pub origins: Origins,
-    /// The request headers that pages may send.
+    /// Request headers that pages may send.
     pub page_headers: PageHeaders,
-    /// Where the documentation's "Try it out" may send requests: the API's own origin as browsers know it, and those that
-    /// answers redirect to.
+    /// Origins to which the documentation's "Try it out" may send requests: that of the API, and those that answers redirect to.
     pub connect_origins: Vec<String>,
     /// Whether browsers reach the API by https.
     pub under_tls: bool,
-    /// The name that people see; the realm of challenges (RFC 9110, section 11.5).
+    /// Name that people see; also the realm of challenges (RFC 9110, section 11.5).
     pub project_name: String,
-    /// The cookie that authenticates where an operation takes cookies: it counts only from allowed origins.
+    /// Name of the cookie that authenticates operations that read cookies; accepted from allowed origins only.
     pub session_cookie: &'static str,
-    /// Answers below this path are never stored.
+    /// Path below which answers are never stored by caches.
     pub no_store_below: &'static str,
-    /// The proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// The limits of requests.
+    /// Limits of requests.
     pub limits: Limits,
 }
 
-/// The limits of requests.
+/// Limits of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest path and query in bytes.
+    /// Length of the longest path and query together, in bytes.
     pub url_bytes: usize,
-    /// The largest body in bytes.
+    /// Size of the largest body in bytes.
     pub json_body_bytes: usize,
-    /// The longest time for an answer, if the operation declares no longer one.
+    /// Deadline of an answer, unless the operation declares a longer one.
     pub request_timeout: Duration,
-    /// The longest time for a body to arrive.
+    /// Time that a body has to arrive.
     pub body_timeout: Duration,
 }
 
@@ -81,7 +80,7 @@ impl State {
 ///
 /// # Errors
 ///
-/// It was not registered, which is a bug.
+/// The state was not registered, which is a bug.
 pub fn state(request: &HttpRequest) -> Result<&web::Data<State>, ApiError> {
     request.app_data().ok_or_else(|| ApiError::new(&INTERNAL, "the application's state is missing"))
 }

@@ -1,9 +1,9 @@
-//! The one way in which a handler that writes ends: the answer is made first, then the write is committed, then what follows
-//! from it is done.
+//! The one way in which a handler that writes ends: the answer is made first, then the write is committed, then the hooks run that
+//! follow a commit.
 //!
 //! [`Write`] is a transaction that begins at its first statement. A handler passes it to services as the
-//! [`WriteSession`] that it is, and ends it with one of its methods, each of which makes a type of answer that cannot be
-//! made otherwise. So a forgotten commit does not compile:
+//! [`WriteSession`] that it is, and ends it with one of its methods, each of which makes a type of answer that nothing else can
+//! make. So a forgotten commit does not compile:
 //!
 //! ```compile_fail,E0308
 //! use http_kit::problem::ApiError;
@@ -14,7 +14,7 @@
 //! }
 //! ```
 //!
-//! Nor can the answer be made by hand, or a session be used after its end:
+//! An answer cannot be made by hand, and a session cannot be used after its end:
 //!
 //! ```compile_fail,E0423
 //! let forged = http_kit::write::NoContent(());
@@ -30,8 +30,8 @@
 //! }
 //! ```
 //!
-//! The answer exists before the commit, because whoever keeps it for a repeated request has to keep it in the same
-//! transaction, and because nothing may fail once the write is done.
+//! The answer exists before the commit, because a record of it for repeated requests has to be written in the same transaction, and
+//! because nothing may fail after the commit.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -57,7 +57,7 @@ use crate::media;
 use crate::problem::ApiError;
 use crate::state::{State, state};
 
-/// A transaction, and its end. What every handler takes that is not a GET.
+/// A transaction and its end. For every handler that is not a GET.
 #[derive(Debug)]
 pub struct Write {
     session: WriteSession,
@@ -77,13 +77,13 @@ impl FromRequest for Write {
     }
 }
 
-/// The principal of the request, and the trace that it is part of.
+/// The principal of the request, and its trace context.
 fn origin(request: &HttpRequest) -> Origin {
     let principal = request.extensions().get::<Arc<Principal>>().map(ToString::to_string);
     Origin { principal, traceparent: traceparent(request.headers()) }
 }
 
-/// The one header `traceparent`. One that is not valid is as good as none, and so are two (W3C Trace Context, section 3.2).
+/// The header `traceparent`; `None` if it is invalid or sent twice (W3C Trace Context, section 3.2).
 fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
     let mut values = headers.get_all(TRACEPARENT);
     let (value, None) = (values.next()?, values.next()) else { return None };
@@ -108,7 +108,7 @@ impl Write {
     ///
     /// # Errors
     ///
-    /// The commit's; then nothing was written.
+    /// The commit failed; then nothing was written.
     pub async fn created<T: Serialize + Representation>(
         self,
         location: String,
@@ -122,7 +122,7 @@ impl Write {
     ///
     /// # Errors
     ///
-    /// The commit's; then nothing was written.
+    /// The commit failed; then nothing was written.
     pub async fn updated<T: Serialize + Representation>(self, changed: T) -> Result<Updated<T>, ApiError> {
         let answer = self.shown(StatusCode::OK, &changed)?;
         Ok(Updated(self.finish(answer).await?, PhantomData))
@@ -132,7 +132,7 @@ impl Write {
     ///
     /// # Errors
     ///
-    /// The commit's; then nothing was written.
+    /// The commit failed; then nothing was written.
     pub async fn result<T: Serialize>(self, result: T) -> Result<Outcome<T>, ApiError> {
         let answer = Answer::json(StatusCode::OK, &result)?;
         Ok(Outcome(self.finish(answer).await?, PhantomData))
@@ -142,22 +142,21 @@ impl Write {
     ///
     /// # Errors
     ///
-    /// The commit's; then nothing was written.
+    /// The commit failed; then nothing was written.
     pub async fn no_content(self) -> Result<NoContent, ApiError> {
         Ok(NoContent(self.finish(Answer::new(StatusCode::NO_CONTENT)).await?))
     }
 
-    /// Any other answer: one with a cookie, for instance.
+    /// Any other answer, such as one with a cookie.
     ///
     /// # Errors
     ///
-    /// The commit's; then nothing was written.
+    /// The commit failed; then nothing was written.
     pub async fn finish(self, answer: Answer) -> Result<Finished, ApiError> {
         Ok(Finished(self.session.commit(answer).await?))
     }
 
-    /// Commits although the request is refused: "end the session, then say why". The error that is answered: `refusal`, or
-    /// that the commit failed.
+    /// Commits although the request is refused, for example to end a session. Returns `refusal`, or the error of the commit.
     pub async fn refused<E: From<ApiError>>(self, refusal: E) -> E {
         match self.session.commit(refusal).await {
             Ok(committed) => committed.into_value(),
@@ -177,12 +176,12 @@ impl Write {
         resource: &T,
     ) -> Result<Answer, ApiError> {
         let answer = Answer::json(status, resource)?.with(self.tag(resource).header())?;
-        // Who has the URLs in it has the files, so no cache may keep it.
+        // Signed URLs give access to files, so no cache may store them.
         if T::HOLDS_SIGNED_URLS { answer.with((header::CACHE_CONTROL, "no-store")) } else { Ok(answer) }
     }
 }
 
-/// A complete answer that was not sent yet.
+/// A complete answer that has not been sent.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
@@ -191,13 +190,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// One without a body.
+    /// An answer without a body.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    /// One with a body of JSON.
+    /// An answer with a JSON body.
     ///
     /// # Errors
     ///
@@ -208,11 +207,11 @@ impl Answer {
             .with((header::CONTENT_TYPE, media::JSON))
     }
 
-    /// The same with a header field more.
+    /// Adds a header field.
     ///
     /// # Errors
     ///
-    /// The value cannot stand in a header, which is a bug.
+    /// The value is not valid in a header, which is a bug.
     pub fn with(mut self, header: impl TryIntoHeaderPair) -> Result<Self, ApiError> {
         let invalid = |error: HttpError| ApiError::internal(error);
         let (name, value) = header.try_into_pair().map_err(|error| invalid(error.into()))?;
@@ -221,7 +220,7 @@ impl Answer {
     }
 }
 
-/// An answer to a write that is committed.
+/// An answer to a committed write.
 #[derive(Debug)]
 pub struct Finished(Committed<Answer>);
 

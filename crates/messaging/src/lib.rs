@@ -1,4 +1,4 @@
-//! What leaves a transaction: events on their way to subscribers, and mail. It knows no domain.
+//! Events on their way to subscribers, and mail. This crate knows no domain.
 //!
 //! # Events
 //!
@@ -6,32 +6,32 @@
 //! it from there and hands it to each [`Subscriber`](shared_kernel::event::Subscriber) that wants it. What a subscriber may
 //! rely on:
 //!
-//! - **At least once.** The event is as durable as its change. A subscriber that did its work is not called again for
-//!   that event, unless the process died, or the database was away, between its work and the note of it. So either the
-//!   work may be done twice without harm, or it remembers the event's id in its own transaction.
+//! - **At least once.** The event is as durable as its change. A subscriber that has handled an event is not called again
+//!   for it, unless the process died or the database failed before that was recorded. So either its work is idempotent, or
+//!   it records the event's id in its own transaction.
 //! - **In order for each aggregate**, by id: in the order of the sessions' instants. Sessions that change one
 //!   aggregate at the same time have no order but the one that they lock it in, so a change locks or guards what it
 //!   changes. An event waits until the one before it is delivered to *all* its subscribers. Events of different
 //!   aggregates go side by side.
 //! - **Bounded.** A subscriber has [`handler_timeout`](RelaySettings::handler_timeout); after that, or after an error or
 //!   a panic, the event waits with growing pauses and only the subscribers that have not done their work see it again.
-//! - **A dead event is passed over.** After [`max_attempts`](RelaySettings::max_attempts), a day with the defaults, an
+//! - **A dead event is skipped.** After [`max_attempts`](RelaySettings::max_attempts), a day with the defaults, an
 //!   event stays in the outbox, undelivered and never tried again, until an operator decides. It does *not* hold back the
 //!   later events of its aggregate: a password reset and an erasure must not wait for ever behind a welcome mail that
-//!   cannot be sent. Whoever replays it hands it on late, so a subscriber that depends on the order looks at the present
-//!   state and not only at the event.
+//!   cannot be sent. A replayed event arrives late, so a subscriber that depends on the order looks at the current state
+//!   and not only at the event.
 //!
-//! The outbox is read by as many instances as there are. Each takes events for as long as its subscribers may need and a
-//! minute more (the [lease](RelaySettings::lease)); should it die, another takes them after that.
+//! All instances read the outbox. Each claims events for the time that its subscribers may need and a minute more (the
+//! [lease](RelaySettings::lease)); if it dies, another instance claims them after that.
 //!
-//! What it gets is the event and its [`Envelope`](shared_kernel::event::Envelope): the event's id, what it is about, when it
-//! happened, and who caused it in which trace. How often the event was tried is the relay's own affair.
+//! A subscriber receives the event and its [`Envelope`](shared_kernel::event::Envelope): the event's id, its aggregate, its
+//! time, its principal and its trace. The number of attempts is internal to the relay.
 //!
 //! # Adding a subscriber
 //!
 //! A struct that implements [`Handler`](shared_kernel::event::Handler) for each event that it wants, in a
-//! [`Subscriber`](shared_kernel::event::Subscriber) with a name that never changes and that no other has, added to the list
-//! that the server gives to [`Relay::new`]. A payload names people by id, so the handler looks them up:
+//! [`Subscriber`](shared_kernel::event::Subscriber) with a unique name that never changes, added to the list that the server
+//! gives to [`Relay::new`]. A payload names people by id, so the handler looks them up:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -46,7 +46,7 @@
 //!
 //! impl Handler<Created<UserKind>> for Welcome {
 //!     async fn handle(&self, created: &Created<UserKind>, _: &Envelope) -> Result<(), HandlerError> {
-//!         // Deleted meanwhile: there is nobody to greet.
+//!         // Deleted in the meantime.
 //!         let Some(address) = address_of(created.id).await? else { return Ok(()) };
 //!         let mail = Mail {
 //!             to: address.parse()?,
@@ -63,16 +63,16 @@
 //! # async fn address_of(_: UserId) -> Result<Option<String>, HandlerError> { Ok(None) }
 //! ```
 //!
-//! It opens a write session of its own where it writes, and holds none while it waits for anything else. It never blocks
-//! the thread: no timeout can interrupt that. What its error says is stored with the event and logged, so it names no
-//! secret.
+//! A handler opens a write session of its own if it writes, and holds none while it waits for anything else. It never blocks
+//! the thread, which no timeout could interrupt. The text of its error is stored with the event and logged, so it must not
+//! contain secrets.
 //!
-//! A new subscriber gets the events that are delivered from then on. While a new version is rolled out beside an old one,
-//! the old one delivers events without those subscribers that only the new one has.
+//! A new subscriber receives the events that are delivered from then on. While a new version is rolled out, instances of the
+//! old version deliver events without the subscribers that only the new one has.
 //!
 //! # Mail
 //!
-//! A [`Mail`] is plain text to one address; its types have no room for a second header. A [`Mailer`] sends it:
+//! A [`Mail`] is plain text to one address; its types prevent header injection. A [`Mailer`] sends it:
 //! [`FileMailer`] writes it into a folder. Mail is sent by subscribers, never while a request waits.
 
 mod mail;

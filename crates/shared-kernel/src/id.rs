@@ -41,7 +41,8 @@ use crate::random;
 pub trait IdKind: 'static {
     /// What its ids start with, before the underscore: three lower-case letters, unique in the workspace.
     const PREFIX: &'static str;
-    /// Its name, in the singular and in snake case, unique in the workspace: what the names of its events start with.
+    /// Its name, in the singular and in snake case, unique in the workspace: what the names of its events and of the schema of its
+    /// ids in the OpenAPI document start with.
     const NAME: &'static str;
 }
 
@@ -246,8 +247,14 @@ impl<K: IdKind> PartialSchema for Id<K> {
 
 impl<K: IdKind> ToSchema for Id<K> {
     fn name() -> Cow<'static, str> {
-        format!("Id_{}", K::PREFIX).into()
+        format!("{}Id", upper_camel_case(K::NAME)).into()
     }
+}
+
+/// `order_item` as `OrderItem`.
+fn upper_camel_case(name: &str) -> String {
+    let words = name.split('_').filter_map(|word| word.split_at_checked(1));
+    words.map(|(first, rest)| first.to_ascii_uppercase() + rest).collect()
 }
 
 // In the database an id is the text that everyone sees: a log line, a row and a URL can be held against each other.
@@ -324,6 +331,12 @@ mod tests {
     fn the_text_sorts_as_the_id_does() {
         let (a, b): (UserId, UserId) = (Id::new(at(1)), Id::new(at(2)));
         assert!(a < b && a.to_string() < b.to_string());
+    }
+
+    #[test]
+    fn the_schema_of_an_id_has_the_name_of_its_type() {
+        assert_eq!(UserId::name(), "UserId");
+        assert_eq!(ServiceAccountId::name(), "ServiceAccountId");
     }
 
     #[test]

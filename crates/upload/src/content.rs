@@ -1,7 +1,6 @@
-//! Whether bytes are what they were declared to be, as far as their start tells.
+//! Content sniffing: whether the first bytes of a file match its declared media type.
 //!
-//! Whoever sends the bytes chooses them, so every look here is bounded by [`LOOKED_AT`] and passes over them a fixed number of
-//! times.
+//! The client controls the bytes, so all checks here are limited to [`SNIFF_LEN`] bytes and a fixed number of passes.
 
 mod image;
 mod text;
@@ -12,27 +11,27 @@ pub(crate) use self::image::Dimensions;
 use crate::error::Mismatch;
 use crate::media;
 
-/// How much of an object is looked at: the dimensions of an image stand behind its metadata, which can be long.
-pub(crate) const LOOKED_AT: usize = 256 * 1024;
+/// Number of bytes that are examined: the dimensions of an image follow its metadata, which can be long.
+pub(crate) const SNIFF_LEN: usize = 256 * 1024;
 
-/// The start of an object. `whole` tells that nothing comes after it.
+/// The first bytes of an object; `whole` if it has no more.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Start<'a> {
+pub(crate) struct Head<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) whole: bool,
 }
 
-/// What was found in bytes that are of their declared type.
+/// Properties of content that matches its declared type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Those of an image. Unknown only if they stand behind [`LOOKED_AT`].
+    /// Dimensions of an image; unknown only if they are beyond [`SNIFF_LEN`].
     pub(crate) dimensions: Option<Dimensions>,
-    /// That of a text, if all of it was looked at.
+    /// Charset of a text, if all of it was examined.
     pub(crate) charset: Option<&'static str>,
 }
 
-/// Refuses what is not of the declared type; what else was found.
-pub(crate) fn examine(content_type: &str, start: Start<'_>) -> Result<Found, Mismatch> {
+/// Checks that the content matches the declared type, and returns its properties.
+pub(crate) fn sniff(content_type: &str, start: Head<'_>) -> Result<Found, Mismatch> {
     let mismatch = || Mismatch::ContentType(content_type.to_owned());
     if !looks_like(content_type, start) {
         return Err(mismatch());
@@ -48,7 +47,7 @@ pub(crate) fn examine(content_type: &str, start: Start<'_>) -> Result<Found, Mis
     Ok(Found { dimensions, charset })
 }
 
-fn looks_like(content_type: &str, start: Start<'_>) -> bool {
+fn looks_like(content_type: &str, start: Head<'_>) -> bool {
     let is = |name: &str| infer::is_mime(start.bytes, name);
     let is_known = |name: &str| infer::is_mime_supported(name);
     match content_type {
@@ -56,9 +55,9 @@ fn looks_like(content_type: &str, start: Start<'_>) -> bool {
         "application/pdf" => is_pdf(start.bytes),
         "video/mp4" => is_mp4(start.bytes) || media::names(content_type).any(is),
         _ if is_text_type(content_type) => text::is_text(start),
-        // `infer` has its own choice among the names of a type.
+        // `infer` may use another name of the same type.
         _ if media::names(content_type).any(is_known) => media::names(content_type).any(is),
-        // A type without a signature, which an operator allowed: it must not be a known binary in disguise.
+        // A type without a signature, which the operator allowed: it must not be a known binary format.
         _ => infer::get(start.bytes).is_none_or(|found| found.matcher_type() == MatcherType::Text),
     }
 }
@@ -72,8 +71,8 @@ fn is_mpeg_layer_3(bytes: &[u8]) -> bool {
     matches!(bytes, [0xFF, second, ..] if second & 0b1110_0110 == 0b1110_0010)
 }
 
-/// Readers look for the header within the first 1,024 bytes (Adobe, PDF Reference 1.7, appendix H, note 13): programs and mail
-/// put a byte order mark, line breaks and more before it. What begins as another format is that.
+/// Readers search for the header in the first 1,024 bytes (Adobe, PDF Reference 1.7, appendix H, note 13), because programs and mail
+/// put a byte order mark or line breaks before it. Bytes that begin as another format are that format.
 fn is_pdf(bytes: &[u8]) -> bool {
     const HEADER: &[u8] = b"%PDF-";
     let start = bytes.get(..1_024).unwrap_or(bytes);
@@ -82,7 +81,7 @@ fn is_pdf(bytes: &[u8]) -> bool {
 }
 
 /// A file whose first box names a brand of MP4 (ISO/IEC 14496-12, section 4.3; <https://mp4ra.org/registered-types/brands>) as
-/// its own or among those that it is compatible with. `infer` looks at its own alone.
+/// its own or among the compatible ones. `infer` looks at its own only.
 fn is_mp4(bytes: &[u8]) -> bool {
     const MOST: usize = 256;
     let Some((size, rest)) = bytes.split_first_chunk() else { return false };
@@ -90,7 +89,7 @@ fn is_mp4(bytes: &[u8]) -> bool {
     let brands = rest.get(..length).unwrap_or(rest).strip_prefix(b"ftyp").unwrap_or_default();
     let mut brands = brands.chunks_exact(4);
     let (own, _minor_version) = (brands.next(), brands.next());
-    // Pictures are of this family too, and sequences of pictures name brands of videos.
+    // Images belong to this family too, and image sequences name brands of videos.
     let is_picture = |brand: &[u8]| {
         [&b"avi"[..], b"hei", b"hev", b"mif", b"msf", b"jpe", b"crx"]
             .iter()
@@ -127,7 +126,7 @@ mod tests {
         "application/zip",
     ];
 
-    /// One start for each type that a file of that type has.
+    /// First bytes of a file of each type.
     const STARTS: [(&str, &[u8]); 13] = [
         (
             "image/jpeg",
@@ -151,8 +150,8 @@ mod tests {
         ("application/zip", b"PK\x03\x04\x14\0\0\0"),
     ];
 
-    fn whole(bytes: &[u8]) -> Start<'_> {
-        Start { bytes, whole: true }
+    fn whole(bytes: &[u8]) -> Head<'_> {
+        Head { bytes, whole: true }
     }
 
     #[test]
@@ -161,7 +160,7 @@ mod tests {
             for (actual, bytes) in STARTS {
                 let both_text = declared.starts_with("text/")
                     && std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'));
-                let passes = examine(declared, whole(bytes)).is_ok();
+                let passes = sniff(declared, whole(bytes)).is_ok();
                 assert_eq!(passes, declared == actual || both_text, "{actual} as {declared}");
             }
         }
@@ -171,22 +170,22 @@ mod tests {
     fn an_image_has_dimensions() {
         for (content_type, bytes) in STARTS {
             let expected = content_type.starts_with("image/").then_some(Dimensions { width: 2, height: 3 });
-            assert_eq!(examine(content_type, whole(bytes)).unwrap().dimensions, expected, "{content_type}");
+            assert_eq!(sniff(content_type, whole(bytes)).unwrap().dimensions, expected, "{content_type}");
         }
     }
 
     #[test]
     fn dimensions_may_stand_behind_what_is_looked_at_but_not_be_absent() {
-        let metadata_only = Start { bytes: b"\xff\xd8\xff\xe1\xff\xff", whole: false };
-        assert_eq!(examine("image/jpeg", metadata_only), Ok(Found::default()));
-        assert!(examine("image/jpeg", Start { whole: true, ..metadata_only }).is_err());
-        assert!(examine("image/png", whole(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0\0\0\0\x03")).is_err());
+        let metadata_only = Head { bytes: b"\xff\xd8\xff\xe1\xff\xff", whole: false };
+        assert_eq!(sniff("image/jpeg", metadata_only), Ok(Found::default()));
+        assert!(sniff("image/jpeg", Head { whole: true, ..metadata_only }).is_err());
+        assert!(sniff("image/png", whole(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0\0\0\0\x03")).is_err());
     }
 
     #[test]
     fn a_png_whose_first_chunk_is_another_is_none() {
-        let start = Start { bytes: b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\0\0\0\x02\0\0\0\x03", whole: false };
-        assert!(examine("image/png", start).is_err());
+        let start = Head { bytes: b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\0\0\0\x02\0\0\0\x03", whole: false };
+        assert!(sniff("image/png", start).is_err());
     }
 
     #[test]
@@ -194,17 +193,14 @@ mod tests {
         let mut late = vec![b'\n'; 1_019];
         late.extend(b"%PDF-1.7");
         for before in [&b"\xef\xbb\xbf"[..], b"\r\n", b"\0\0", b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF\r\n"] {
-            assert!(
-                examine("application/pdf", whole(&[before, b"%PDF-1.4\n"].concat())).is_ok(),
-                "{before:?}"
-            );
+            assert!(sniff("application/pdf", whole(&[before, b"%PDF-1.4\n"].concat())).is_ok(), "{before:?}");
         }
-        assert!(examine("application/pdf", whole(&late)).is_ok());
+        assert!(sniff("application/pdf", whole(&late)).is_ok());
         late.insert(0, b'\n');
-        assert!(examine("application/pdf", whole(&late)).is_err());
+        assert!(sniff("application/pdf", whole(&late)).is_err());
         for other in ["<html><script>", "\x7fELF", "PK\x03\x04\x14", "GIF89a", "%PDX-"] {
             let bytes = [other.as_bytes(), &[b' '; 60], b"%PDF-1.4\n"].concat();
-            assert_eq!(examine("application/pdf", whole(&bytes)).is_ok(), other == "%PDX-", "{other}");
+            assert_eq!(sniff("application/pdf", whole(&bytes)).is_ok(), other == "%PDX-", "{other}");
         }
     }
 
@@ -225,7 +221,7 @@ mod tests {
             ("hvc1", ""),
             ("cmfc", "cmfciso6"),
         ] {
-            assert!(examine("video/mp4", whole(&file(own, compatible))).is_ok(), "{own}");
+            assert!(sniff("video/mp4", whole(&file(own, compatible))).is_ok(), "{own}");
         }
         for (own, compatible) in [
             ("qt  ", "qt  "),
@@ -234,27 +230,27 @@ mod tests {
             ("crx ", "crx isom"),
             ("jp2 ", "jp2 "),
         ] {
-            assert!(examine("video/mp4", whole(&file(own, compatible))).is_err(), "{own}");
+            assert!(sniff("video/mp4", whole(&file(own, compatible))).is_err(), "{own}");
         }
-        // What stands behind the box is no brand.
+        // Bytes behind the box are not a brand.
         let mut short = file("qt  ", "qt  ");
         short.extend(b"isomisom");
-        assert!(examine("video/mp4", whole(&short)).is_err());
+        assert!(sniff("video/mp4", whole(&short)).is_err());
     }
 
     #[test]
     fn a_type_with_several_names_is_known_by_any() {
         let wav = b"RIFF\x24\0\0\0WAVEfmt ";
-        assert!(examine("audio/wav", whole(wav)).is_ok());
-        assert!(examine("audio/flac", whole(b"fLaC\0\0\0\x22")).is_ok());
-        assert!(examine("audio/flac", whole(wav)).is_err());
+        assert!(sniff("audio/wav", whole(wav)).is_ok());
+        assert!(sniff("audio/flac", whole(b"fLaC\0\0\0\x22")).is_ok());
+        assert!(sniff("audio/flac", whole(wav)).is_err());
     }
 
     #[test]
     fn a_type_without_a_signature_is_no_disguise() {
-        assert!(examine("application/json", whole(b"{}")).is_ok());
-        assert!(examine("application/json", whole(b"PK\x03\x04\x14\0\0\0")).is_err());
-        assert!(examine("application/x-own", whole(&[b"\x7fELF".as_slice(), &[0; 60]].concat())).is_err());
+        assert!(sniff("application/json", whole(b"{}")).is_ok());
+        assert!(sniff("application/json", whole(b"PK\x03\x04\x14\0\0\0")).is_err());
+        assert!(sniff("application/x-own", whole(&[b"\x7fELF".as_slice(), &[0; 60]].concat())).is_err());
     }
 
     proptest! {
@@ -268,7 +264,7 @@ mod tests {
             let mut bytes = prefix[..kept.min(prefix.len())].to_vec();
             bytes.extend(tail);
             for content_type in TYPES.iter().chain(&["application/x-own"]) {
-                let _ = examine(content_type, Start { bytes: &bytes, whole });
+                let _ = sniff(content_type, Head { bytes: &bytes, whole });
             }
         }
     }

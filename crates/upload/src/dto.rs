@@ -1,4 +1,4 @@
-//! What goes in and out.
+//! Data transfer objects: bodies, parameters and answers.
 
 use std::collections::BTreeMap;
 
@@ -16,26 +16,25 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::fields::{FileName, Sha256Checksum};
 
-/// A file that is to be uploaded.
+/// A file to be uploaded.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUpload {
-    /// What the file is called: a label, and the name that a download suggests, which gets an ending that fits the type if it
-    /// has another. No path: `/` and `\` are refused, and a dot at its start.
+    /// Name of the file: a label, and the name that a download suggests, with an extension that fits the media type. It is not a
+    /// path: `/`, `\` and a leading dot are refused.
     #[garde(dive)]
     pub filename: FileName,
-    /// Media type of the file: one of those that this installation takes. The bytes must agree. Case does not matter, another
-    /// name of the type is taken for it (`image/jpg`), and `charset` and `codecs` are taken and left out.
+    /// Media type of the file: one of those that this installation accepts. The content must match. Case does not matter; aliases
+    /// such as `image/jpg` are accepted, and so are the parameters `charset` and `codecs`, which are ignored.
     #[garde(dive)]
     pub content_type: SingleLine<1, 100>,
-    /// How many bytes it has, exactly. They count against your quota at once, and after a deletion until they are removed
-    /// for good.
+    /// Exact size of the file in bytes. It counts against your quota at once, and after a deletion until the bytes are removed.
     #[garde(dive)]
     pub size: BigInt<1, { i64::MAX }>,
-    /// Its SHA-256 in standard base64. When given, the store takes these bytes and no others.
+    /// SHA-256 of the file in standard base64. If given, the store accepts no other bytes.
     #[garde(dive)]
     pub checksum_sha256: Option<Sha256Checksum>,
-    /// Who may read and download it.
+    /// Who may read and download the upload.
     #[garde(skip)]
     #[serde(default)]
     #[schema(required = false, default = "private", examples("private"))]
@@ -52,57 +51,57 @@ pub enum UploadVisibility {
     /// Its owner.
     #[default]
     Private,
-    /// Anyone who has its id, signed in or not, from its completion on and while its owner's account is in use.
+    /// Anyone who knows its id, signed in or not, once it is completed and as long as its owner's account is active.
     Public,
 }
 
-/// How far an upload is.
+/// State of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))", rename_all = "snake_case")]
 pub enum UploadStatus {
-    /// Its bytes are awaited.
+    /// The file has not been sent, or not been examined.
     Pending,
-    /// Its bytes are there and checked.
+    /// The file is in the store and matches what was declared.
     Completed,
 }
 
 /// An upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Upload {
-    /// Its id.
+    /// Id of the upload.
     pub id: UploadId,
-    /// What the file is called.
+    /// Name of the file.
     #[schema(examples("harbour.png"))]
     pub filename: String,
-    /// Media type of the file: its one name, in lower case and without parameters.
+    /// Media type of the file: its canonical name, in lower case and without parameters.
     #[schema(examples("image/png"))]
     pub content_type: String,
-    /// How many bytes it has.
+    /// Size of the file in bytes.
     #[schema(minimum = 1, examples(48_213))]
     pub size: i64,
-    /// Its SHA-256 in standard base64, if the client declared it or the store knows it.
+    /// SHA-256 of the file in standard base64, if the client declared it or the store computed it.
     #[schema(required, examples("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="))]
     pub checksum_sha256: Option<String>,
-    /// Who may read and download it.
+    /// Who may read and download the upload.
     pub visibility: UploadVisibility,
-    /// How far it is.
+    /// State of the upload.
     pub status: UploadStatus,
-    /// Of a completed image: its width in pixels as viewers show it, turned as its metadata ask for.
+    /// Width of a completed image in pixels, as viewers show it: rotated as its metadata say.
     #[schema(required, minimum = 1, examples(1_600))]
     pub width: Option<i32>,
-    /// Of a completed image: its height in pixels as viewers show it.
+    /// Height of a completed image in pixels, as viewers show it: rotated as its metadata say.
     #[schema(required, minimum = 1, examples(1_200))]
     pub height: Option<i32>,
-    /// A tiny picture to show while the image loads. Always `null` in this version.
+    /// Tiny preview to show while the image loads. Always `null` in this version.
     #[schema(required)]
     pub placeholder: Option<String>,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When its bytes were found to be there and right.
+    /// Time of completion.
     #[schema(required)]
     pub completed_at: Option<Timestamp>,
-    /// Counts the changes; with the id it is the `ETag`.
+    /// Number of changes; together with the id it makes the `ETag`.
     #[serde(skip)]
     pub version: i64,
 }
@@ -118,44 +117,44 @@ impl Representation for Upload {
 /// A public upload, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PublicUpload {
-    /// Its id.
+    /// Id of the upload.
     pub id: UploadId,
-    /// What the file is called.
+    /// Name of the file.
     #[schema(examples("harbour.png"))]
     pub filename: String,
     /// Media type of the file, without parameters.
     #[schema(examples("image/png"))]
     pub content_type: String,
-    /// How many bytes it has.
+    /// Size of the file in bytes.
     #[schema(minimum = 1, examples(48_213))]
     pub size: i64,
     /// Always `public`.
     pub visibility: UploadVisibility,
-    /// Of an image: its width in pixels as viewers show it.
+    /// Width of an image in pixels, as viewers show it.
     #[schema(required, minimum = 1, examples(1_600))]
     pub width: Option<i32>,
-    /// Of an image: its height in pixels as viewers show it.
+    /// Height of an image in pixels, as viewers show it.
     #[schema(required, minimum = 1, examples(1_200))]
     pub height: Option<i32>,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// An upload, as whoever asks may see it.
+/// An upload, as far as the client may see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ShownUpload {
-    /// To its owner: all of it.
+    /// All fields, for its owner.
     Own(Upload),
-    /// To anyone else, if it is public.
+    /// Fewer fields, for anyone else, if it is public.
     Public(PublicUpload),
 }
 
-// Whatever fits `Upload` fits `PublicUpload` too, so it is not one of them.
+// What matches `Upload` matches `PublicUpload` too, so `oneOf` would refuse it.
 impl utoipa::PartialSchema for ShownUpload {
     fn schema() -> RefOr<Schema> {
         AnyOfBuilder::new()
-            .description(Some("All of an upload for its owner, and less of it for anyone else."))
+            .description(Some("All fields of an upload for its owner, fewer fields for anyone else."))
             .item(Ref::from_schema_name(Upload::name()))
             .item(Ref::from_schema_name(PublicUpload::name()))
             .into()
@@ -171,18 +170,18 @@ impl ToSchema for ShownUpload {
     }
 }
 
-/// A new upload, and how to send its bytes.
+/// A new upload, with the request that sends its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CreatedUpload {
-    /// The upload, pending.
+    /// The pending upload.
     pub upload: Upload,
-    /// The request that sends the bytes to the store.
+    /// Request that sends the file to the object store.
     pub request: PresignedRequest,
-    /// Until when that request works.
+    /// Time at which the request expires.
     pub expires_at: Timestamp,
 }
 
-/// Of the upload in it: that is what was made.
+// The `ETag` is that of the upload in it, which is the resource that was created.
 impl Representation for CreatedUpload {
     const HOLDS_SIGNED_URLS: bool = true;
 
@@ -191,7 +190,7 @@ impl Representation for CreatedUpload {
     }
 }
 
-/// A request to the object store that is signed already: whoever has it can send it, and nothing else.
+/// A presigned request to the object store: whoever has it can send exactly this request.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(examples(json!({
     "method": "PUT",
@@ -199,57 +198,57 @@ impl Representation for CreatedUpload {
     "headers": {"content-length": "48213", "content-type": "image/png", "if-none-match": "*"},
 })))]
 pub struct PresignedRequest {
-    /// The method.
+    /// HTTP method.
     #[schema(examples("PUT"))]
     pub method: String,
-    /// Where to.
+    /// URL of the request.
     #[schema(
         format = Uri,
         examples("https://files.example.com/ashlar/uploads/3f0c?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9e1b")
     )]
     pub url: String,
-    /// The headers, all of which must be sent with exactly these values. (A browser sets `content-length` by itself.)
+    /// Headers, all of which must be sent with exactly these values. (Browsers set `content-length` themselves.)
     pub headers: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for PresignedRequest {
-    /// Without the URL: who reads it in a log could use it.
+    /// Without the URL, which would give access to anyone who reads the log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PresignedRequest").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
-/// Where a file can be downloaded for a short time.
+/// A short-lived URL of a file.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Download {
-    /// A presigned URL in the object store.
+    /// Presigned URL in the object store.
     #[schema(
         format = Uri,
         examples("https://files.example.com/ashlar/uploads/3f0c?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9e1b")
     )]
     pub url: String,
-    /// Until when it works.
+    /// Time at which the URL expires.
     pub expires_at: Timestamp,
 }
 
 impl std::fmt::Debug for Download {
-    /// Without the URL: who reads it in a log could use it.
+    /// Without the URL, which would give access to anyone who reads the log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Download").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
-/// What a client says with a completion: nothing yet.
+/// The body of a completion, which has no members yet.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompleteUpload {}
 
-/// How a download is wanted.
+/// Parameters of a download.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DownloadQuery {
-    /// Whether the browser saves the file (when absent) or shows it. What it could run is saved in any case.
+    /// Whether the browser saves the file (the default) or shows it. Files that a browser could execute are always saved.
     #[garde(skip)]
     #[serde(default)]
     #[param(inline, required = false)]
@@ -260,23 +259,23 @@ pub struct DownloadQuery {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Disposition {
-    /// Saves it.
+    /// Save the file.
     #[default]
     Attachment,
-    /// Shows it, if it is an image, a video, a sound or plain text.
+    /// Show the file, if it is an image, video, audio or plain text.
     Inline,
 }
 
-/// Which uploads their owner wants to see.
+/// Filters of a list of uploads.
 #[derive(Clone, Debug, Default, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UploadFilter {
-    /// Only with this status.
+    /// Only uploads with this status.
     #[garde(skip)]
     #[param(inline)]
     pub status: Option<UploadStatus>,
-    /// Only of this type. Case and parameters do not matter, and another name of the type means it.
+    /// Only uploads of this media type. Case and parameters do not matter; aliases are accepted.
     #[garde(dive)]
     #[param(inline, example = "image/png")]
     pub content_type: Option<SingleLine<1, 100>>,

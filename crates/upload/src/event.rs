@@ -1,4 +1,4 @@
-//! What others may want to know about uploads.
+//! Events of uploads.
 
 use serde::{Deserialize, Serialize};
 use shared_kernel::event::{Created, Deleted, DomainEvent};
@@ -7,17 +7,17 @@ use shared_kernel::id::UserId;
 use crate::dto::{UploadId, UploadKind};
 use crate::model;
 
-/// An upload was announced; its bytes are to come.
+/// An upload was created; its file has not been sent yet.
 pub type UploadCreated = Created<UploadKind>;
 
-/// The bytes of an upload are in the store, checked, and can be downloaded.
+/// The file of an upload is in the store, was examined, and can be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadCompleted {
-    /// The upload.
+    /// Id of the upload.
     pub id: UploadId,
-    /// The version of its row after this.
+    /// Version of its row after the change.
     pub version: i64,
-    /// The user whose upload it is.
+    /// Owner of the upload.
     pub owner_id: UserId,
     /// Media type of the file, without parameters.
     pub content_type: String,
@@ -50,7 +50,7 @@ impl From<&model::Model> for UploadCompleted {
     }
 }
 
-/// An upload was deleted by its owner, went with its owner's account, or was given up because it was never completed. Its
-/// object stays in the store until [`purge`](crate::service::UploadService::purge) removes it: a subscriber has that long to do something
-/// with it.
+/// An upload was deleted by its owner, with its owner's account, or because it was never completed. Its object stays in the store
+/// until [`purge`](crate::service::UploadService::purge) removes it, so subscribers can still
+/// use it.
 pub type UploadDeleted = Deleted<UploadKind>;

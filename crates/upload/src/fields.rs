@@ -1,4 +1,4 @@
-//! The types of the fields that only uploads have.
+//! Types of fields of uploads.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -10,12 +10,12 @@ use shared_kernel::text::SingleLine;
 use shared_kernel::text_field;
 use utoipa::openapi::schema::ObjectBuilder;
 
-/// A name of a file: a label of 1 to 255 characters, and not a path.
+/// Name of a file: a label of 1 to 255 characters, not a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName(SingleLine<1, 255>);
 
 impl FileName {
-    /// The name.
+    /// The name as text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0.into_string()
@@ -39,7 +39,7 @@ impl TextField for FileName {
         } else if name.contains(['/', '\\']) {
             refused("must not contain / or \\: it is a name and not a path")
         } else if name.contains(turns_the_text) {
-            refused("must not contain characters that turn the direction of the text")
+            refused("must not contain characters that change the direction of text")
         } else {
             Ok(Self(name))
         }
@@ -71,18 +71,18 @@ impl FieldSchema for FileName {
 
 text_field!(FileName);
 
-/// A SHA-256 in standard base64 (RFC 4648, section 4): the one text of 44 characters that stands for its 32 bytes.
+/// A SHA-256 in standard base64 (RFC 4648, section 4): the canonical text of 44 characters for its 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sha256Checksum(String);
 
 impl Sha256Checksum {
-    /// The text.
+    /// The checksum as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text.
+    /// The checksum as text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0

@@ -1,4 +1,4 @@
-//! The files of uploads, for other domains: what is behind the port.
+//! Files of uploads for other domains: the implementation of the port.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use upload_port::{Files, FilesError, StoredFile, UploadId};
 use crate::dto::Disposition;
 use crate::media;
 use crate::repository::Uploads;
-use crate::storage::{Storage, Wanted};
+use crate::storage::{GetOptions, Storage};
 
-/// The files of uploads, at presigned URLs. What a browser shows without running any of it is shown, the rest is saved.
+/// Files of uploads at presigned URLs. Browsers show files that they cannot execute, and save the others.
 #[derive(Clone, Debug)]
 pub struct SignedFiles {
     storage: Storage,
@@ -18,7 +18,7 @@ pub struct SignedFiles {
 }
 
 impl SignedFiles {
-    /// Those in `storage`, at URLs that work for `ttl`: at most a week.
+    /// Files in `storage`, at URLs that work for `ttl`, which is at most a week.
     #[must_use]
     pub fn new(storage: Storage, ttl: Duration) -> Self {
         Self { storage, ttl }
@@ -31,7 +31,7 @@ impl Files for SignedFiles {
     }
 
     fn url(&self, file: &StoredFile) -> Result<String, FilesError> {
-        let wanted = Wanted {
+        let wanted = GetOptions {
             key: &file.object_key,
             disposition: media::safe(Disposition::Inline, &file.content_type),
             filename: &media::saved_as(&file.filename, &file.content_type),

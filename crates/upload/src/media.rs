@@ -1,19 +1,19 @@
-//! Media types: the names that mean one, how files of one are called, and which a browser shows without running any of it.
+//! Media types: their aliases, their file extensions, and whether browsers can show them safely.
 
 use std::borrow::Cow;
 use std::iter::once;
 
 use crate::dto::Disposition;
 
-/// A type of files.
+/// A media type.
 struct MediaType {
-    /// The name that is kept and signed.
+    /// Canonical name, which is stored and signed.
     name: &'static str,
-    /// Other names that mean it: what browsers on Windows say, and what was said before a name was registered.
+    /// Aliases: names that browsers on Windows send, and names from before the registration.
     aliases: &'static [&'static str],
-    /// What the names of its files end in, the usual one first. Without what a computer would run or show as a page.
+    /// File extensions, the usual one first, without those that a computer would execute or show as a page.
     extensions: &'static [&'static str],
-    /// Whether a browser shows it and runs nothing of it. PDF can carry JavaScript that viewers run, and SVG scripts.
+    /// Whether browsers show it without executing anything. PDF can contain JavaScript that viewers execute, and SVG scripts.
     is_inert: bool,
 }
 
@@ -33,8 +33,8 @@ const fn saved(
     MediaType { name, aliases, extensions, is_inert: false }
 }
 
-/// Those that installations take by default, and others that have several names. What is not in here has one name, endings
-/// from `mime_guess`, and is never shown.
+/// Types that installations accept by default, and others with aliases. All other types have one name, extensions from `mime_guess`,
+/// and are never shown inline.
 const TYPES: &[MediaType] = &[
     shown("image/jpeg", &["image/jpg", "image/pjpeg"], &["jpg", "jpeg", "jpe", "jfif"]),
     shown("image/png", &["image/x-png"], &["png"]),
@@ -95,9 +95,8 @@ fn find(name: &str) -> Option<&'static MediaType> {
     TYPES.iter().find(|media| media.name == name || media.aliases.contains(&name))
 }
 
-/// The one name of the type that `declared` means (RFC 9110, section 8.3.1): in lower case, without parameters. A parameter
-/// that its type does not have makes it another type, which has no name here. What the parameters say is believed of
-/// nobody: neither a charset nor a codec was looked at.
+/// The canonical name of a declared type (RFC 9110, section 8.3.1): in lower case, without parameters. `None` if it has a parameter
+/// that the type does not define. Values of parameters are ignored: neither charset nor codecs are verified.
 pub(crate) fn canonical(declared: &str) -> Option<String> {
     let mut parts = declared.split(';').map(str::trim);
     let name = parts.next()?.to_ascii_lowercase();
@@ -118,30 +117,30 @@ fn has_parameter(name: &str, parameter: &str) -> bool {
     }
 }
 
-/// The same for a file of that name. Windows takes a CSV file for one of Excel's as soon as Excel is installed.
+/// The same for a file of a name. Windows calls CSV files Excel files as soon as Excel is installed.
 pub(crate) fn canonical_of(declared: &str, filename: &str) -> Option<String> {
     let name = canonical(declared)?;
     let is_csv = extension(filename).is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     Some(if name == "application/vnd.ms-excel" && is_csv { "text/csv".to_owned() } else { name })
 }
 
-/// Every name of a type.
+/// All names of a type.
 pub(crate) fn names(content_type: &str) -> impl Iterator<Item = &str> {
     let aliases = find(content_type).map_or(&[][..], |media| media.aliases);
     once(content_type).chain(aliases.iter().copied())
 }
 
-/// Whether a browser shows files of a type and runs nothing of them.
+/// Whether browsers show files of a type without executing anything.
 fn is_inert(content_type: &str) -> bool {
     find(content_type).is_some_and(|media| media.is_inert)
 }
 
-/// As it is wanted, unless a browser could run what it would show.
+/// The disposition that was asked for, unless a browser could execute the file.
 pub(crate) fn safe(wanted: Disposition, content_type: &str) -> Disposition {
     if is_inert(content_type) { wanted } else { Disposition::Attachment }
 }
 
-/// As what a browser is told to take it. It guesses the charset of a text where none is told.
+/// The `Content-Type` for browsers, which guess the charset of a text if none is given.
 pub(crate) fn served_as<'t>(content_type: &'t str, charset: Option<&str>) -> Cow<'t, str> {
     match charset {
         Some(charset) => format!("{content_type}; charset={charset}").into(),
@@ -149,8 +148,8 @@ pub(crate) fn served_as<'t>(content_type: &'t str, charset: Option<&str>) -> Cow
     }
 }
 
-/// Under which name a file is saved: its own, with an ending that fits its type. `evil.html` that is an image would else be
-/// opened as a page, and `a.png.` as nothing; Windows gives some names to devices and drops full stops at the end.
+/// The name under which a file is saved: its own, with an extension that fits its type. Otherwise an image called `evil.html` would be
+/// opened as a page; Windows reserves some names for devices and drops trailing full stops.
 pub(crate) fn saved_as<'n>(filename: &'n str, content_type: &str) -> Cow<'n, str> {
     let name = filename.trim_end_matches(['.', ' ']);
     let mut saved: Cow<'n, str> = match missing_extension(name, content_type) {
@@ -167,8 +166,7 @@ fn extension(filename: &str) -> Option<&str> {
     filename.rsplit_once('.').map(|(_, extension)| extension)
 }
 
-/// What has to be appended for the name to fit the type. An ending that belongs to no type at all fits one that we do not
-/// know the endings of.
+/// The extension to append so that a name fits the type. An unknown extension fits a type whose extensions are unknown.
 fn missing_extension(name: &str, content_type: &str) -> Option<&'static str> {
     let own = extension(name);
     let fits = |known: &[&str]| {
@@ -184,7 +182,7 @@ fn missing_extension(name: &str, content_type: &str) -> Option<&'static str> {
     }
 }
 
-/// The longest name of a file that most systems have, in characters.
+/// Length of the longest file name on most systems, in characters.
 const LONGEST: usize = 255;
 
 fn with_extension(name: &str, extension: &str) -> String {
@@ -192,7 +190,7 @@ fn with_extension(name: &str, extension: &str) -> String {
     format!("{stem}.{extension}")
 }
 
-/// Whether Windows takes the name for a device, whatever its ending ("Naming Files, Paths, and Namespaces").
+/// Whether Windows reserves the name for a device, whatever its extension ("Naming Files, Paths, and Namespaces").
 fn is_device(filename: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let stem = filename.split('.').next().unwrap_or_default().trim_end().to_lowercase();

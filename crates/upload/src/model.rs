@@ -21,7 +21,7 @@ pub struct Model {
     pub object_key: String,
     pub filename: String,
     pub content_type: String,
-    /// That of a text, where all of it was found to be in it.
+    /// Charset of a text, if all of it was verified.
     pub charset: Option<String>,
     pub size: i64,
     pub checksum_sha256: Option<String>,
@@ -29,7 +29,7 @@ pub struct Model {
     pub status: UploadStatus,
     pub width: Option<i32>,
     pub height: Option<i32>,
-    /// When the presigned PUT stops working.
+    /// Time at which the presigned PUT expires.
     pub expires_at: Timestamp,
     pub completed_at: Option<Timestamp>,
 }

@@ -28,23 +28,23 @@ impl Repository for Uploads {
     const OWNER_ID: Option<Column> = Some(Column::OwnerId);
 }
 
-/// What an owner's uploads take up, the deleted ones that are not purged yet included: as long as there is a row there
-/// may be an object, and the URL of a deleted upload still puts one.
+/// Space that an owner's uploads use, including deleted ones that are not purged yet: every row may have an object, and the URL of a
+/// deleted upload still accepts one.
 #[derive(Clone, Copy, Debug, Default, FromQueryResult)]
 pub(crate) struct Used {
     pub(crate) bytes: i64,
-    /// How many of them were never completed.
+    /// Number of those that were never completed.
     pub(crate) pending: i64,
 }
 
-/// What was found out about an object that is what it should be.
+/// Properties of a verified object.
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub(crate) checksum_sha256: Option<String>,
     pub(crate) found: Found,
 }
 
-/// Up to when something must have happened for an upload to be purged.
+/// Times before which something must have happened for an upload to be purged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cutoff {
     /// The URL expired.
@@ -53,7 +53,7 @@ pub(crate) struct Cutoff {
     pub(crate) deleted: Timestamp,
 }
 
-/// Of the type that `declared` means, whatever it is called, also in rows from before there was one name.
+/// Uploads of a declared type by any of its names, including rows from before there was a canonical name.
 fn is_of_type(declared: &str) -> Condition {
     let name = media::canonical(declared);
     let names: Vec<&str> = name.iter().flat_map(|name| media::names(name)).collect();
@@ -61,12 +61,12 @@ fn is_of_type(declared: &str) -> Condition {
 }
 
 impl Scoped for Uploads {
-    /// One's own. What others may read of public ones is [`Uploads::find_readable`]: that depends on their owners' accounts.
+    /// The principal's own uploads. Public ones of others are found by [`Uploads::find_readable`], which depends on the owners' accounts.
     fn visible_to(principal: Option<&Principal>) -> Condition {
         Condition::all().add(owned_by(principal, Column::OwnerId))
     }
 
-    /// One's own, when its bytes are there.
+    /// The principal's own completed uploads.
     fn referable_by(principal: &Principal) -> Condition {
         Self::visible_to(Some(principal)).add(Column::Status.eq(UploadStatus::Completed))
     }
@@ -85,8 +85,8 @@ impl Uploads {
         Self::page(session, Self::visible(principal).filter(conditions), request, Order::newest_first()).await
     }
 
-    /// What the owner's uploads take up, and nobody adds one until the session ends: two at once could each believe in
-    /// the same free space.
+    /// Space that the owner's uploads use. Nobody adds one until the transaction ends, or two concurrent requests could count on the same
+    /// free space.
     pub(crate) async fn lock_used_space(session: &WriteSession, owner: UserId) -> Result<Used, SessionError> {
         // SQLite has one writer; there the transaction itself is the lock.
         if session.get_database_backend() == DbBackend::Postgres {
@@ -107,7 +107,7 @@ impl Uploads {
         Ok(session.rows::<Used>(&used).await?.pop().unwrap_or_default())
     }
 
-    /// Makes a pending upload completed. `None`: it is not pending any more.
+    /// Completes a pending upload. `None` if it is no longer pending.
     pub(crate) async fn complete(
         session: &WriteSession,
         id: UploadId,
@@ -129,7 +129,7 @@ impl Uploads {
         Ok(update.exec_with_returning(session).await?.pop())
     }
 
-    /// Deletes some pending uploads whose URL expired long ago; their last states.
+    /// Deletes a batch of pending uploads whose URL expired long ago, and returns their last states.
     pub(crate) async fn abandon(
         session: &WriteSession,
         cutoff: Cutoff,
@@ -159,7 +159,7 @@ impl Uploads {
         Ok(abandoned)
     }
 
-    /// What is known of the files among `ids`, for other domains.
+    /// Metadata of the files among `ids`, for other domains.
     pub(crate) fn files(ids: &[UploadId]) -> SelectStatement {
         let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType, Column::Charset];
         Self::unscoped()
@@ -170,8 +170,8 @@ impl Uploads {
             .into_query()
     }
 
-    /// What `principal` may read and download: one's own, and from its completion on what its owner made public, as long as the
-    /// owner's account is in use.
+    /// Uploads that `principal` may read and download: their own, and completed public ones, as long as the owner's account is
+    /// active.
     pub(crate) async fn find_readable(
         session: &impl Reader,
         principal: Option<&Principal>,
@@ -186,8 +186,8 @@ impl Uploads {
         session.one(Self::unscoped().filter(Column::Id.eq(id)).filter(readable)).await
     }
 
-    /// Some deleted uploads, after one, whose objects may go: nobody can put one there any more, and nobody could ever
-    /// download it or the time for regret is over.
+    /// A batch of deleted uploads, after one, whose objects can be removed: no URL accepts an object any more, and either nobody could
+    /// ever download it or the grace period is over.
     pub(crate) async fn doomed(
         session: &impl Reader,
         cutoff: Cutoff,
@@ -205,8 +205,8 @@ impl Uploads {
         session.all(Entity::find().filter(conditions).order_by_asc(Column::Id).limit(limit)).await
     }
 
-    /// Removes deleted rows for good; how many have to stay, because a deleted row of another table still has their id and its
-    /// foreign key keeps them. They do not keep the rest from going.
+    /// Removes deleted rows, and returns the number of those that have to stay because a deleted row of another table still refers to
+    /// them by a foreign key.
     pub(crate) async fn erase(session: &WriteSession, ids: &[UploadId]) -> Result<usize, SessionError> {
         if Self::erase_all(session, ids).await? {
             return Ok(0);
@@ -220,7 +220,7 @@ impl Uploads {
         Ok(kept)
     }
 
-    /// All or none. `false`: a foreign key keeps one of them.
+    /// Removes all or none. `false` if a foreign key keeps one of them.
     async fn erase_all(session: &WriteSession, ids: &[UploadId]) -> Result<bool, SessionError> {
         let delete = Entity::delete_many()
             .filter(Column::Id.is_in(ids.iter().copied()))

@@ -11,7 +11,7 @@ use shared_kernel::repository::{self, Precondition, Repository as _, Scoped as _
 use shared_kernel::resource::{OnDelete, Reference, Resource};
 use shared_kernel::session::{Databases, ReadPrimary, Reader, WriteSession};
 
-use crate::content::{self, Start};
+use crate::content::{self, Head};
 use crate::dto::{
     CreateUpload, CreatedUpload, Disposition, Download, ShownUpload, Upload, UploadFilter, UploadId,
     UploadStatus,
@@ -23,9 +23,9 @@ use crate::media;
 use crate::model::{ActiveModel, Model};
 use crate::repository::{Cutoff, Findings, Uploads};
 use crate::settings::UploadSettings;
-use crate::storage::{Declared, Reading, Storage, StorageError, StoredObject, Wanted};
+use crate::storage::{GetOptions, PutOptions, Reading, Storage, StorageError, StoredObject};
 
-/// What other domains may know of uploads: who may refer to one, and that those of a deleted account go with it.
+/// Tables that other domains may refer to: by whom, and that uploads are deleted with their owner's account.
 pub static RESOURCES: &[Resource] = &[Resource {
     referable: Uploads::referable_by,
     references: &[Reference { column: "owner_id", to: "users", on_delete: OnDelete::Cascade }],
@@ -33,21 +33,21 @@ pub static RESOURCES: &[Resource] = &[Resource {
     ..Resource::visible_to_all("uploads")
 }];
 
-/// What operations on uploads need besides a session. One for each process.
+/// The state of uploads. One for each process.
 #[derive(Clone, Debug)]
 pub struct UploadService {
-    /// The object store.
+    /// Object store.
     pub storage: Storage,
     /// Limits and periods.
     pub settings: UploadSettings,
 }
 
 impl UploadService {
-    /// Makes a pending upload, and the request that sends its bytes to the store.
+    /// Creates a pending upload, with the request that sends its file to the store.
     ///
     /// # Errors
     ///
-    /// A type or a size that this installation does not take, [`UploadError::QuotaExceeded`],
+    /// A type or size that this installation does not accept, [`UploadError::QuotaExceeded`],
     /// [`UploadError::TooManyPending`].
     pub async fn create(
         &self,
@@ -57,9 +57,9 @@ impl UploadService {
     ) -> Result<CreatedUpload, UploadError> {
         let owner_id = principal.require_user()?;
         let content_type = self.fit(&new)?;
-        // Signed before the first statement: no transaction is open yet.
+        // Signed before the first statement, so no transaction is open yet.
         let key = new_object_key();
-        let declared = Declared {
+        let declared = PutOptions {
             key: &key,
             size: new.size.get(),
             content_type: &content_type,
@@ -104,15 +104,15 @@ impl UploadService {
         Ok(CreatedUpload { upload, request: presigned.request, expires_at: presigned.expires_at })
     }
 
-    /// Publishes an upload whose bytes are in the store and are what was declared. Whoever asks again gets the same answer.
+    /// Completes an upload whose file is in the store and matches the declaration. Repeating it returns the same answer.
     ///
-    /// The store is asked first and the row is written then, so no transaction waits for the store. An object that arrived
-    /// in time may be completed later, until [`purge`](Self::purge) gives it up.
+    /// The store is asked before the row is written, so no transaction waits for the store. An object that arrived in time can be
+    /// completed later, until [`purge`](Self::purge) abandons it.
     ///
     /// # Errors
     ///
-    /// [`UploadError::NotFound`]; nothing is there yet: [`UploadError::Incomplete`], or [`UploadError::Expired`] when nothing
-    /// can come any more; [`UploadError::Mismatch`], after which the upload stays pending; the store's.
+    /// [`UploadError::NotFound`]; [`UploadError::Incomplete`] if the store has no file yet, or [`UploadError::Expired`] if none can be
+    /// sent any more; [`UploadError::Mismatch`], after which the upload stays pending; and errors of the store.
     pub async fn complete(
         &self,
         reader: &ReadPrimary,
@@ -124,7 +124,7 @@ impl UploadService {
         match row.status {
             UploadStatus::Completed => Ok(row.into()),
             UploadStatus::Pending => {
-                // On the heap: what waits for the SDK is large, and this waits inside a handler.
+                // Boxed: futures of the SDK are large, and this one is part of a handler's.
                 let findings = match Box::pin(self.inspect(&row)).await {
                     Err(UploadError::Incomplete) if row.expires_at <= session.now() => {
                         Err(UploadError::Expired)
@@ -136,9 +136,9 @@ impl UploadService {
         }
     }
 
-    /// An upload, for its owner; what everyone may see of it for anyone else, if it is public.
+    /// An upload: all fields for its owner, fewer for anyone else if it is public.
     ///
-    /// A session on the primary is to be passed where it must end at once that an upload is public.
+    /// With a session on the primary, an upload that is no longer public is refused at once.
     ///
     /// # Errors
     ///
@@ -154,11 +154,11 @@ impl UploadService {
         Ok(if is_own { ShownUpload::Own(row.into()) } else { ShownUpload::Public(row.into()) })
     }
 
-    /// One's own uploads, the newest first.
+    /// The principal's own uploads, newest first.
     ///
     /// # Errors
     ///
-    /// A cursor that is none.
+    /// The cursor is invalid, or the database failed.
     pub async fn list(
         &self,
         session: &impl Reader,
@@ -169,8 +169,8 @@ impl UploadService {
         Ok(Uploads::list(session, principal, filter, request).await?.map(Upload::from))
     }
 
-    /// Where an upload's bytes can be had for a short time: by its owner, and by anyone if it is public. What a browser could
-    /// run is an attachment, whatever is wanted. A URL that was given out works until it expires, whatever happens meanwhile.
+    /// A short-lived URL of an upload's file, for its owner, and for anyone if it is public. Files that a browser could execute are
+    /// always attachments. A URL works until it expires, whatever happens to the upload.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl UploadService {
         if row.status == UploadStatus::Pending {
             return Err(UploadError::Incomplete);
         }
-        let wanted = Wanted {
+        let wanted = GetOptions {
             key: &row.object_key,
             disposition: media::safe(disposition, &row.content_type),
             filename: &media::saved_as(&row.filename, &row.content_type),
@@ -196,11 +196,11 @@ impl UploadService {
         Ok(Download { url: presigned.request.url, expires_at: presigned.expires_at })
     }
 
-    /// Deletes an upload; its object goes when [`purge`](Self::purge) finds the grace period over, and only then is its space free again.
+    /// Deletes an upload. Its object is removed by [`purge`](Self::purge) after the grace period, and only then is its space free.
     ///
     /// # Errors
     ///
-    /// [`UploadError::NotFound`], a stale precondition, and something that refers to it and may not lose it.
+    /// [`UploadError::NotFound`], a failed precondition, or a resource that refers to it and cannot exist without it.
     pub async fn delete(
         &self,
         session: &WriteSession,
@@ -213,12 +213,12 @@ impl UploadService {
         Ok(())
     }
 
-    /// Gives up what was not completed long after its URL expired, and removes the objects and rows of what was deleted long
-    /// ago: to be called now and then. Any number may run at once, and one that is cut off leaves nothing undone for good.
+    /// Deletes uploads that were not completed long after their URL expired, and removes objects and rows of those that were deleted
+    /// long ago. To be called regularly. Several may run at once, and an interrupted one is finished by the next.
     ///
     /// # Errors
     ///
-    /// The database's, and the store's when it does not answer; what was done until then stays done.
+    /// The database failed, or the store did not answer; work that was done before stays done.
     pub async fn purge(&self, databases: &Databases) -> Result<Purged, UploadError> {
         let now = databases.clock().now();
         let cutoff =
@@ -243,8 +243,7 @@ impl UploadService {
         }
     }
 
-    /// First the objects, then the rows: a row without its object is removed by the next run, an object without its row
-    /// would stay for ever.
+    /// Objects before rows: a row without an object is removed by the next run, an object without a row would stay for ever.
     async fn remove(&self, databases: &Databases, doomed: &[Model]) -> Result<usize, UploadError> {
         let mut gone = Vec::new();
         let mut unreachable = None;
@@ -266,7 +265,7 @@ impl UploadService {
         unreachable.map_or(Ok(removed), |error| Err(error.into()))
     }
 
-    /// The one name of the declared type, unless the settings refuse something: all of it at once.
+    /// The canonical name of the declared type, or all errors of type and size together.
     fn fit(&self, new: &CreateUpload) -> Result<String, Invalid> {
         let mut refused = Vec::new();
         let declared = media::canonical_of(&new.content_type, &new.filename);
@@ -280,31 +279,30 @@ impl UploadService {
         if refused.is_empty() { Ok(declared.unwrap_or_default()) } else { Err(Invalid(refused)) }
     }
 
-    /// Asks the store for the object of a pending upload. Nobody can replace it between this and `finish`: the URL that it
-    /// came by puts once.
+    /// Asks the store for the object of a pending upload. It cannot be replaced before `finish`, because its URL accepts one PUT only.
     async fn inspect(&self, row: &Model) -> Result<Findings, UploadError> {
         let stored = self.storage.head(&row.object_key).await?.ok_or(UploadError::Incomplete)?;
         let checksum_sha256 = agreed_checksum(row, stored)?;
         let bytes = self
             .storage
-            .read_start(&row.object_key, content::LOOKED_AT)
+            .read_start(&row.object_key, content::SNIFF_LEN)
             .await?
             .ok_or(UploadError::Incomplete)?;
         let whole = usize::try_from(row.size).is_ok_and(|size| size <= bytes.len());
-        let found = content::examine(&row.content_type, Start { bytes: &bytes, whole })?;
+        let found = content::sniff(&row.content_type, Head { bytes: &bytes, whole })?;
         Ok(Findings { checksum_sha256, found })
     }
 }
 
-/// What [`UploadService::purge`] did.
+/// Result of [`UploadService::purge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Uploads that were never completed and are deleted now.
+    /// Number of uploads that were never completed and are deleted now.
     pub abandoned: usize,
-    /// Deleted uploads whose object and row are gone now.
+    /// Number of deleted uploads whose object and row were removed.
     pub removed: usize,
-    /// Deleted uploads whose object the store refused to remove, or whose row the foreign key of a deleted row keeps; the
-    /// next run tries again.
+    /// Number of deleted uploads whose object the store refused to remove, or whose row a foreign key of a deleted row keeps; the next
+    /// run tries again.
     pub failed: usize,
 }
 
@@ -324,12 +322,12 @@ async fn readable(
     Uploads::find_readable(session, principal, id).await?.ok_or(UploadError::NotFound)
 }
 
-/// 128 random bits: who knows an upload's id, its name or another key does not know this one.
+/// A key of 128 random bits, which cannot be derived from an upload's id, its name or another key.
 fn new_object_key() -> String {
     format!("uploads/{:032x}", u128::from_be_bytes(random::bytes()))
 }
 
-/// The SHA-256 of the object: what was declared, if the store confirms it; else what the store offers.
+/// The SHA-256 of the object: the declared one, if the store confirms it; otherwise the store's, if it has one.
 fn agreed_checksum(row: &Model, stored: StoredObject) -> Result<Option<String>, Mismatch> {
     if stored.size != row.size {
         return Err(Mismatch::Size { declared: row.size, stored: stored.size });
@@ -340,7 +338,7 @@ fn agreed_checksum(row: &Model, stored: StoredObject) -> Result<Option<String>, 
     Ok(stored.checksum_sha256)
 }
 
-/// Publishes it, unless somebody just did: then theirs is the answer, and theirs the event.
+/// Completes the upload, unless a concurrent request did: then its result is the answer, and its event is the only one.
 async fn finish(
     session: &WriteSession,
     principal: &Principal,

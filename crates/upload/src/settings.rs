@@ -1,5 +1,5 @@
-//! What the operator decides about uploads: the section `uploads` of the configuration, and of the section `storage` what every
-//! object store needs.
+//! Settings of uploads: the section `uploads` of the configuration, and the keys of the section `storage` that every object store
+//! needs.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use url::Url;
 pub struct UploadSettings {
     /// Largest file that is sent with a single PUT.
     pub max_size: i64,
-    /// Presigned URLs work for so long. S3 signs for a week at most.
+    /// Lifetime of presigned URLs; S3 allows a week at most.
     pub url_ttl: Duration,
     /// Sum of the sizes of all uploads of one user. Deleted ones count until [`purge`](crate::service::UploadService::purge)
-    /// has removed their objects: till then they take up space, and a URL handed out before still puts.
+    /// has removed their objects: until then they use space, and their URLs may still accept a PUT.
     pub quota: i64,
-    /// Content types that are taken, without parameters, each by any of its names.
+    /// Accepted media types, without parameters, each by any of its names.
     pub allowed_types: Vec<String>,
-    /// Time that the object of a deleted upload stays.
+    /// Time for which the object of a deleted upload is kept.
     pub deleted_grace: Duration,
     /// Number of uploads of one user that may be pending at a time; deleted ones count as for the quota.
     pub max_pending: i64,
-    /// Time after the expiry of its URL at which an upload that was not completed is given up. Longer than the slowest PUT takes.
+    /// Time after the expiry of its URL at which a pending upload is abandoned. Longer than the slowest PUT takes.
     pub pending_grace: Duration,
-    /// Number of uploads that [`purge`](crate::service::UploadService::purge) takes on in one transaction.
+    /// Number of uploads that [`purge`](crate::service::UploadService::purge) handles in one transaction.
     pub purge_batch: u64,
 }
 
@@ -73,13 +73,13 @@ impl Section for UploadSettings {
                 "quota",
                 bytes(0..=PIB),
                 10 * GIB,
-                "Sum of the sizes of all files of one user; deleted ones count until their object is gone.",
+                "Sum of the sizes of all files of one user; deleted ones count until their object is removed.",
             ))?,
             allowed_types: keys.read(key(
                 "allowed_types",
                 list("media types in lower case and without parameters, such as image/png", media_type),
                 ALLOWED_TYPES.join(","),
-                "Types of files that are taken, each by any of its names.",
+                "Accepted media types, each by any of its names.",
             ))?,
             deleted_grace: keys.read(key(
                 "grace_days",
@@ -107,13 +107,13 @@ fn media_type(text: &str) -> Option<String> {
 /// Address of the object store, and the account there.
 #[derive(Clone, Debug)]
 pub struct StorageSettings {
-    /// URL of the store for the server; AWS when absent.
+    /// URL of the store for the server; AWS if absent.
     pub endpoint: Option<Url>,
     /// URL of the store for clients, if that is another: presigned URLs begin with it.
     pub public_endpoint: Option<Url>,
     /// Region that requests are signed for.
     pub region: String,
-    /// Bucket that everything lies in.
+    /// Bucket of all objects.
     pub bucket: String,
     /// Access key id.
     pub access_key: SecretString,

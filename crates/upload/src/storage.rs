@@ -1,11 +1,11 @@
-//! The object store, over S3. This is the one way to it: what is embedded, self-hosted or AWS is configuration.
+//! The object store, over S3. Whether it is embedded, self-hosted or AWS is a matter of configuration.
 //!
-//! Presigning is computation and asks nobody, that of a GET without waiting at all; everything else is a request to the
-//! store with bounded time, and never to be awaited while a transaction is open.
+//! Presigning is computation without a request, for a GET even without waiting. Everything else is a request to the store with a
+//! deadline, and must not be awaited while a transaction is open.
 //!
 //! # What the store must do
 //!
-//! Verify signature version 4 with all signed headers, `If-None-Match: *` and `x-amz-checksum-sha256` on PUT, and tell
+//! Verify signature version 4 with all signed headers, `If-None-Match: *` and `x-amz-checksum-sha256` on PUT, and report
 //! the SHA-256 on HEAD (AWS, the embedded store). On AWS the key needs `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject`
 //! and `s3:ListBucket`: without the last, AWS answers 403 and not 404 for what is not there.
 
@@ -31,55 +31,55 @@ use shared_kernel::clock::{SharedClock, Timestamp};
 use shared_kernel::error::{DomainError, INTERNAL, UNAVAILABLE};
 use url::Url;
 
-use self::presign::{GetSigner, Window};
+use self::presign::{GetSigner, Validity};
 use crate::dto::{Disposition, PresignedRequest};
 use crate::settings::StorageSettings;
 
-/// Why the store did not do what was asked.
+/// Error of the object store.
 #[derive(Debug, thiserror::Error, DomainError)]
 pub enum StorageError {
-    /// It was not reached, or is overloaded; the same request may work later.
+    /// It could not be reached or is overloaded; the same request may succeed later.
     #[error("the object store does not answer")]
     #[problem(is = UNAVAILABLE, retry_after = 5)]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// It refused: the configuration does not fit it.
+    /// It refused the request: the configuration does not fit it.
     #[error("the object store refused a request")]
     #[problem(is = INTERNAL)]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What is to be uploaded.
+/// Parameters of a presigned PUT.
 #[derive(Clone, Copy, Debug)]
-pub struct Declared<'a> {
-    /// Where it goes.
+pub struct PutOptions<'a> {
+    /// Key of the object.
     pub key: &'a str,
-    /// How many bytes.
+    /// Length in bytes.
     pub size: i64,
-    /// What they are.
+    /// Media type.
     pub content_type: &'a str,
-    /// Their SHA-256 in base64.
+    /// SHA-256 in base64.
     pub checksum_sha256: Option<&'a str>,
 }
 
-/// How something is to be downloaded.
+/// Parameters of a presigned GET.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// Where it is.
+pub struct GetOptions<'a> {
+    /// Key of the object.
     pub key: &'a str,
-    /// Saved or shown.
+    /// Whether browsers save or show it.
     pub disposition: Disposition,
-    /// Under which name.
+    /// File name for saving.
     pub filename: &'a str,
-    /// As what, whatever the store believes.
+    /// Media type of the answer, whatever the store has.
     pub content_type: &'a str,
 }
 
-/// What of an object is read. A signature is good for one of them only.
+/// Method of a read. A signature is valid for one method only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// All of it.
+    /// `GET`.
     Get,
-    /// What is known of it (`HEAD`).
+    /// `HEAD`.
     Head,
 }
 
@@ -91,7 +91,7 @@ impl Reading {
         }
     }
 
-    /// As S3 calls it.
+    /// Name of the method.
     pub(crate) fn operation(self) -> &'static str {
         match self {
             Self::Get => "GetObject",
@@ -100,31 +100,31 @@ impl Reading {
     }
 }
 
-/// A request that is signed, and until when.
+/// A presigned request with its expiry.
 #[derive(Clone, Debug)]
 pub struct Presigned {
     /// The request.
     pub request: PresignedRequest,
-    /// The first moment at which it no longer works.
+    /// Time from which it no longer works.
     pub expires_at: Timestamp,
 }
 
-/// What the store tells of an object.
+/// Metadata of an object in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// How many bytes it has.
+    /// Length in bytes.
     pub size: i64,
-    /// Its SHA-256 in base64, if the store knows it.
+    /// SHA-256 in base64, if the store knows it.
     pub checksum_sha256: Option<String>,
 }
 
-/// The store. Cheap to clone; all clones share their connections.
+/// A client of the object store. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Storage {
     bucket: String,
     region: String,
     client: Client,
-    /// Sign for the public endpoint; never send anything.
+    /// Signs for the public endpoint, and never sends requests.
     put_signer: Client,
     get_signer: GetSigner,
     clock: SharedClock,
@@ -136,17 +136,17 @@ impl fmt::Debug for Storage {
     }
 }
 
-/// A store that does not answer costs its caller this, the attempts after the first included.
+/// Deadline of a request to the store, including retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
 const ATTEMPTS: u32 = 2;
 
-/// S3 takes no signature that is good for longer.
+/// Longest lifetime of a signature in S3.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 impl Storage {
-    /// The store of `settings`; asks nobody yet. Presigned URLs begin to work at the time of `clock`.
+    /// A client with these settings, without a request. Presigned URLs are valid from the time of `clock`.
     #[must_use]
     pub fn new(settings: &StorageSettings, clock: SharedClock) -> Self {
         let public = settings.public_endpoint.as_ref().or(settings.endpoint.as_ref());
@@ -164,10 +164,10 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// `ttl` is longer than a week, or the endpoint is no place to send requests to.
+    /// `ttl` is longer than a week, or the endpoint is invalid.
     pub async fn presign_put(
         &self,
-        declared: Declared<'_>,
+        declared: PutOptions<'_>,
         ttl: Duration,
     ) -> Result<Presigned, StorageError> {
         let window = self.window(ttl)?;
@@ -188,17 +188,17 @@ impl Storage {
         Ok(Presigned { request: request.into(), expires_at: window.start + window.ttl })
     }
 
-    /// A GET that answers with the name and the type that are wanted, and that nobody caches or decodes: whatever the
-    /// sender of the bytes could make the store keep beside them, the signed answer overrides. Waits for nobody.
+    /// A GET whose answer has the given name and type, and is neither cached nor decoded: signed parameters override all metadata that
+    /// the uploader could set. Does not wait.
     ///
     /// # Errors
     ///
-    /// `ttl` is longer than a week, or the endpoint is no place to send requests to.
-    pub fn presign_get(&self, wanted: Wanted<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
+    /// `ttl` is longer than a week, or the endpoint is invalid.
+    pub fn presign_get(&self, wanted: GetOptions<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
         self.presign_read(Reading::Get, wanted, ttl)
     }
 
-    /// The same for either way of reading.
+    /// The same for either method.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Storage {
     pub fn presign_read(
         &self,
         reading: Reading,
-        wanted: Wanted<'_>,
+        wanted: GetOptions<'_>,
         ttl: Duration,
     ) -> Result<Presigned, StorageError> {
         let window = self.window(ttl)?;
@@ -214,7 +214,7 @@ impl Storage {
             ("response-content-disposition", &*content_disposition(wanted.disposition, wanted.filename)),
             ("response-content-type", wanted.content_type),
             ("response-cache-control", "private, no-store"),
-            // An empty one would not count. Clients take this one for none.
+            // An empty value would be ignored. Clients treat this one as no encoding.
             ("response-content-encoding", "identity"),
         ];
         let url = self.get_signer.url(reading, wanted.key, &answer, window).map_err(refused)?;
@@ -222,33 +222,33 @@ impl Storage {
         Ok(Presigned { request, expires_at: window.start + window.ttl })
     }
 
-    /// What there is under `key`; `None`: nothing.
+    /// Metadata of the object at `key`; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store failed.
     pub async fn head(&self, key: &str) -> Result<Option<StoredObject>, StorageError> {
         let head = self.client.head_object().bucket(&self.bucket).key(key);
         let Some(found) = found(head.checksum_mode(ChecksumMode::Enabled).send().await)? else {
             return Ok(None);
         };
-        // The checksum of an object in parts is one of checksums, `…-3`, and says nothing of the whole.
+        // The checksum of a multipart object is a checksum of checksums (`…-3`), not of the content.
         let checksum_sha256 = found.checksum_sha256.filter(|checksum| !checksum.contains('-'));
         Ok(Some(StoredObject { size: found.content_length.unwrap_or(0), checksum_sha256 }))
     }
 
-    /// The first `length` bytes of an object, fewer if it is shorter; `None`: there is none.
+    /// The first `length` bytes of an object, or fewer if it is shorter; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store failed.
     pub async fn read_start(&self, key: &str, length: usize) -> Result<Option<Vec<u8>>, StorageError> {
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         let reading = async {
             let range = format!("bytes=0-{}", length.saturating_sub(1));
             let Some(found) = found(get.range(range).send().await)? else { return Ok(None) };
             let (mut body, mut start) = (found.body, Vec::new());
-            // A store that ignores the range must not fill our memory.
+            // A store that ignores the range must not fill the memory.
             while start.len() < length
                 && let Some(piece) = body.try_next().await.map_err(unavailable)?
             {
@@ -260,35 +260,34 @@ impl Storage {
         tokio::time::timeout(OPERATION_TIMEOUT, reading).await.map_err(unavailable)?
     }
 
-    /// Removes what is under `key`, if anything is.
+    /// Removes the object at `key`, if there is one.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store failed.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         found(self.client.delete_object().bucket(&self.bucket).key(key).send().await).map(drop)
     }
 
-    /// Whether the store answers and has the bucket.
+    /// Checks that the store answers and has the bucket.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// It does not answer, or does not have the bucket.
     pub async fn ping(&self) -> Result<(), StorageError> {
         self.client.head_bucket().bucket(&self.bucket).send().await.map(drop).map_err(classify)
     }
 
-    /// Makes the bucket if it is not there: for development. In production it is made with its rules by whoever runs
-    /// the store.
+    /// Creates the bucket if it does not exist, for development. In production the operator creates it with its policies.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store failed.
     pub async fn ensure_bucket(&self) -> Result<(), StorageError> {
         if found(self.client.head_bucket().bucket(&self.bucket).send().await)?.is_some() {
             return Ok(());
         }
-        // S3 wants every region named but its first.
+        // S3 requires a location constraint in every region but its first.
         let place = (self.region != "us-east-1").then(|| {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
@@ -298,20 +297,20 @@ impl Storage {
             error.as_service_error().is_some_and(CreateBucketError::is_bucket_already_owned_by_you)
         };
         match create.send().await {
-            // Another process was faster.
+            // Another process created it.
             Err(error) if is_ours(&error) => Ok(()),
             made => made.map(drop).map_err(classify),
         }
     }
 
-    /// From now on for `ttl`, in whole seconds.
-    fn window(&self, ttl: Duration) -> Result<Window, StorageError> {
+    /// Validity from now on for `ttl`, in whole seconds.
+    fn window(&self, ttl: Duration) -> Result<Validity, StorageError> {
         if ttl > LONGEST {
             return Err(refused("a URL works for a week at most"));
         }
         let now = self.clock.now();
         let start = Timestamp::from_unix_millis(now.unix_seconds() * 1_000).unwrap_or(now);
-        Ok(Window { start, ttl: Duration::from_secs(ttl.as_secs()) })
+        Ok(Validity { start, ttl: Duration::from_secs(ttl.as_secs()) })
     }
 }
 
@@ -333,7 +332,7 @@ pub(crate) fn config(settings: &StorageSettings, endpoint: Option<&Url>) -> Conf
             None,
             "ashlar",
         ))
-        // Else a CRC32 of the empty body would be signed into every presigned PUT.
+        // Otherwise a CRC32 of the empty body would be signed into every presigned PUT.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .timeout_config(timeouts)
@@ -360,7 +359,7 @@ fn unavailable(error: impl Error + Send + Sync + 'static) -> StorageError {
     StorageError::Unavailable(error.into())
 }
 
-/// `None` where the store says 404.
+/// `None` if the store answers 404.
 fn found<T, E: Error + Send + Sync + 'static>(
     answer: Result<T, SdkError<E>>,
 ) -> Result<Option<T>, StorageError> {

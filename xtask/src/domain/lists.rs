@@ -1,4 +1,4 @@
-//! The lists of names that a macro takes, `domains! { auth, upload, user }`: one name more or less, everything else byte for byte
+//! The lists of names that a macro takes, `domains! { auth, user, upload }`: one name more or less, everything else byte for byte
 //! as it was.
 
 use std::ops::Range;
@@ -7,15 +7,6 @@ use anyhow::{Result, bail};
 use proc_macro2::{Delimiter, TokenTree};
 
 use super::source::{is_sign, is_word, place, tokens};
-
-/// Where a name goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
-    /// Before the first name that comes after it in the alphabet.
-    Alphabetical,
-    /// Behind all others.
-    Last,
-}
 
 /// A list, and where its parts stand in the text.
 #[derive(Debug)]
@@ -39,17 +30,14 @@ pub(crate) fn names(text: &str, macro_name: &str) -> Result<Option<Vec<String>>>
     Ok(list.map(|list| list.items.into_iter().map(|item| item.name).collect()))
 }
 
-/// The text with one name more.
-pub(crate) fn add(text: &str, macro_name: &str, name: &str, position: Position) -> Result<String> {
+/// The text with one name more, behind all others.
+pub(crate) fn add(text: &str, macro_name: &str, name: &str) -> Result<String> {
     let list = expect(text, macro_name)?;
     if list.items.iter().any(|item| item.name == name) {
         bail!("`{name}` is in `{macro_name}!` already");
     }
-    let after = |item: &Item| position == Position::Alphabetical && item.name.as_str() > name;
-    let at = list.items.iter().position(after).unwrap_or(list.items.len());
-    let edited = apply(text, &list.insertion(text, at, name));
-    let mut wanted: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
-    wanted.insert(at, name);
+    let edited = apply(text, &list.insertion(text, name));
+    let wanted: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).chain([name]).collect();
     checked(edited, macro_name, &wanted)
 }
 
@@ -111,40 +99,29 @@ fn items(stream: proc_macro2::TokenStream, macro_name: &str) -> Result<Vec<Item>
 }
 
 impl List {
-    /// The edits that put a name in front of the item at `at`, or behind all.
-    fn insertion(&self, text: &str, at: usize, name: &str) -> Vec<(Range<usize>, String)> {
+    /// The edits that put a name behind all others.
+    fn insertion(&self, text: &str, name: &str) -> Vec<(Range<usize>, String)> {
         let here = |at: usize, new: String| (at..at, new);
-        let Some(before) = at.checked_sub(1).map(|before| &self.items[before]) else {
-            return vec![self.insertion_in_front(text, name)];
-        };
-        let gap = before.place.end..self.items.get(at).map_or(self.inner.end, |next| next.place.start);
-        if !text[gap].contains('\n') {
-            return vec![here(before.place.end, format!(", {name}"))];
+        let Some(last) = self.items.last() else { return vec![self.first(text, name)] };
+        if !text[last.place.end..self.inner.end].contains('\n') {
+            return vec![here(last.place.end, format!(", {name}"))];
         }
-        // Behind what stands on the line of the name before: its comma, and a comment about it.
-        let end = line_end(text, before.place.end);
-        let indent = indent(text, before.place.start);
-        match before.comma {
+        // Behind what stands on the line of the last name: its comma, and a comment about it.
+        let end = line_end(text, last.place.end);
+        let indent = indent(text, last.place.start);
+        match last.comma {
             Some(_) => vec![here(end, format!("\n{indent}{name},"))],
-            None => vec![here(before.place.end, ",".to_owned()), here(end, format!("\n{indent}{name}"))],
+            None => vec![here(last.place.end, ",".to_owned()), here(end, format!("\n{indent}{name}"))],
         }
     }
 
-    fn insertion_in_front(&self, text: &str, name: &str) -> (Range<usize>, String) {
-        let start = self.inner.start;
-        let inner = &text[self.inner.clone()];
-        match self.items.first() {
-            Some(first) if text[start..first.place.start].contains('\n') => {
-                let end = line_end(text, start);
-                (end..end, format!("\n{}{name},", indent(text, first.place.start)))
-            }
-            Some(first) => (first.place.start..first.place.start, format!("{name}, ")),
-            None if inner.contains('\n') => {
-                let end = line_end(text, start);
-                (end..end, format!("\n    {name},"))
-            }
-            None => (self.inner.clone(), format!(" {name} ")),
+    /// The edit that makes a name the first of the list.
+    fn first(&self, text: &str, name: &str) -> (Range<usize>, String) {
+        if text[self.inner.clone()].contains('\n') {
+            let end = line_end(text, self.inner.start);
+            return (end..end, format!("\n    {name},"));
         }
+        (self.inner.clone(), format!(" {name} "))
     }
 
     /// The edits that take the item at `at` away: exactly what an insertion would have brought.
@@ -204,72 +181,68 @@ mod tests {
     use super::*;
 
     /// Adds the name, expects the text, takes it away and expects what was there before.
-    fn there_and_back(text: &str, name: &str, position: Position, expected: &str) {
-        let added = add(text, "list", name, position).unwrap();
+    fn there_and_back(text: &str, expected: &str) {
+        let added = add(text, "list", "m").unwrap();
         assert_eq!(added, expected);
-        assert_eq!(remove(&added, "list", name).unwrap(), text);
+        assert_eq!(remove(&added, "list", "m").unwrap(), text);
     }
 
-    fn sorted(text: &str, expected: &str) {
-        there_and_back(text, "m", Position::Alphabetical, expected);
-    }
-
-    fn last(text: &str, expected: &str) {
-        there_and_back(text, "m", Position::Last, expected);
+    fn removed(text: &str, expected: &str) {
+        assert_eq!(remove(text, "list", "m").unwrap(), expected);
     }
 
     #[test]
     fn a_list_on_one_line() {
-        sorted("list! { a, z }", "list! { a, m, z }");
-        sorted("list! { a, b }", "list! { a, b, m }");
-        sorted("list! { y, z }", "list! { m, y, z }");
-        sorted("list! { a, b, }", "list! { a, b, m, }");
-        sorted("list!{a,z}", "list!{a, m,z}");
-        sorted("list! { a }", "list! { a, m }");
-        sorted("list! { z }", "list! { m, z }");
-        sorted("list![a, z];", "list![a, m, z];");
-        last("list! { a, z }", "list! { a, z, m }");
-        assert_eq!(add("list! {}", "list", "m", Position::Last).unwrap(), "list! { m }");
-        assert_eq!(remove("list! { m }", "list", "m").unwrap(), "list! {}");
+        there_and_back("list! { a, z }", "list! { a, z, m }");
+        there_and_back("list! { a, z, }", "list! { a, z, m, }");
+        there_and_back("list!{a,z}", "list!{a,z, m}");
+        there_and_back("list! { a }", "list! { a, m }");
+        there_and_back("list![a, z];", "list![a, z, m];");
+        assert_eq!(add("list! {}", "list", "m").unwrap(), "list! { m }");
+        removed("list! { m }", "list! {}");
+        removed("list! { a, m, z }", "list! { a, z }");
+        removed("list! { m, y, z }", "list! { y, z }");
     }
 
     #[test]
     fn a_list_with_a_line_for_each() {
-        sorted("list! {\n    a,\n    z,\n}\n", "list! {\n    a,\n    m,\n    z,\n}\n");
-        sorted("list! {\n    y,\n    z,\n}\n", "list! {\n    m,\n    y,\n    z,\n}\n");
-        last("list! {\n    a,\n    z,\n}\n", "list! {\n    a,\n    z,\n    m,\n}\n");
-        last("list! {\n    a,\n    z\n}\n", "list! {\n    a,\n    z,\n    m\n}\n");
-        last("list! {\n\ta,\n}", "list! {\n\ta,\n\tm,\n}");
-        sorted("list! {\n}\n", "list! {\n    m,\n}\n");
+        there_and_back("list! {\n    a,\n    z,\n}\n", "list! {\n    a,\n    z,\n    m,\n}\n");
+        there_and_back("list! {\n    a,\n    z\n}\n", "list! {\n    a,\n    z,\n    m\n}\n");
+        there_and_back("list! {\n\ta,\n}", "list! {\n\ta,\n\tm,\n}");
+        there_and_back("list! {\n}\n", "list! {\n    m,\n}\n");
+        removed("list! {\n    a,\n    m,\n    z,\n}\n", "list! {\n    a,\n    z,\n}\n");
+        removed("list! {\n    m,\n    y,\n}\n", "list! {\n    y,\n}\n");
     }
 
     #[test]
     fn several_names_on_a_line_of_many() {
-        sorted("list! {\n    a, b,\n    y, z,\n}\n", "list! {\n    a, b,\n    m,\n    y, z,\n}\n");
-        sorted("list! {\n    a, z,\n}\n", "list! {\n    a, m, z,\n}\n");
-        last("list! {\n    a, b,\n}\n", "list! {\n    a, b,\n    m,\n}\n");
-        last("list! { a,\n        b }\n", "list! { a,\n        b, m }\n");
+        there_and_back("list! {\n    a, b,\n}\n", "list! {\n    a, b,\n    m,\n}\n");
+        there_and_back("list! { a,\n        b }\n", "list! { a,\n        b, m }\n");
+        there_and_back("list! {\n    a }", "list! {\n    a, m }");
+        removed("list! {\n    a, m, z,\n}\n", "list! {\n    a, z,\n}\n");
     }
 
     #[test]
     fn comments_stay_with_their_names() {
-        sorted(
-            "list! {\n    // who\n    a, // one, two\n    // what\n    z,\n}\n",
+        there_and_back(
+            "list! {\n    a // no comma, yet\n}\n",
+            "list! {\n    a, // no comma, yet\n    m\n}\n",
+        );
+        there_and_back(
+            "list! {\n    a,\n    // the end\n}\n",
+            "list! {\n    a,\n    m,\n    // the end\n}\n",
+        );
+        removed(
             "list! {\n    // who\n    a, // one, two\n    m,\n    // what\n    z,\n}\n",
+            "list! {\n    // who\n    a, // one, two\n    // what\n    z,\n}\n",
         );
-        sorted(
-            "list! { // all\n    // last\n    z,\n}\n",
-            "list! { // all\n    m,\n    // last\n    z,\n}\n",
-        );
-        last("list! {\n    a // no comma, yet\n}\n", "list! {\n    a, // no comma, yet\n    m\n}\n");
-        last("list! {\n    a,\n    // the end\n}\n", "list! {\n    a,\n    m,\n    // the end\n}\n");
     }
 
     #[test]
     fn the_call_is_found_and_nothing_else() {
         let text = "//! `list! { doc }`\nmacro_rules! list { ($($x:ident),*) => { other! { no } } }\n// ünï\nlist! { a }\n";
         assert_eq!(names(text, "list").unwrap().unwrap(), ["a"]);
-        last(text, &text.replace("{ a }", "{ a, m }"));
+        there_and_back(text, &text.replace("{ a }", "{ a, m }"));
         assert_eq!(names(text, "other").unwrap(), None);
         assert_eq!(names("fn list() {}", "list").unwrap(), None);
     }
@@ -277,16 +250,11 @@ mod tests {
     #[test]
     fn what_can_not_be_done_is_told() {
         let told = |result: Result<String>| result.unwrap_err().to_string();
-        assert_eq!(told(add("list! { a }", "list", "a", Position::Last)), "`a` is in `list!` already");
+        assert_eq!(told(add("list! { a }", "list", "a")), "`a` is in `list!` already");
         assert_eq!(told(remove("list! { a }", "list", "b")), "`b` is not in `list!`");
-        assert_eq!(told(add("", "list", "a", Position::Last)), "there is no `list! { … }`");
-        let odd = told(add("list! { a => b }", "list", "c", Position::Last));
+        assert_eq!(told(add("", "list", "a")), "there is no `list! { … }`");
+        let odd = told(add("list! { a => b }", "list", "c"));
         assert_eq!(odd, "`list!` has `=` in it, where names and commas are expected");
-        assert!(told(add("list! { a", "list", "c", Position::Last)).contains("is no Rust"));
-    }
-
-    #[test]
-    fn the_last_name_on_the_line_of_the_brace() {
-        there_and_back("list! {\n    a }", "m", Position::Last, "list! {\n    a, m }");
+        assert!(told(add("list! { a", "list", "c")).contains("is no Rust"));
     }
 }

@@ -6,6 +6,7 @@ mod house;
 mod imports;
 mod policy;
 mod rules;
+mod thin;
 
 use anyhow::{Result, bail};
 
@@ -22,6 +23,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let mut broken = rules::arrows(&house);
     broken.extend(rules::web_framework(&house));
     broken.extend(rules::rooms(&house));
+    broken.extend(thin::violation(&workspace.root)?);
     broken.extend(rules::lints(&house));
     broken.extend(circles::circles(&house));
     broken.extend(rules::features(&house));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::Outcome;
+use super::{Outcome, coverage};
 use crate::process::Invocation;
 use crate::rustfmt;
 use crate::workspace::Workspace;
@@ -15,7 +15,7 @@ fn cargo(workspace: &Workspace, args: &str) -> Invocation {
 
 /// The README's test command, as it stands there: SQLite, no service.
 pub(super) fn test(workspace: &Workspace) -> Result<Outcome> {
-    cargo(workspace, "test --workspace --locked").without_configuration().overlapping_tests().run()?;
+    coverage::tests(workspace)?.run()?;
     Ok(Outcome::Passed)
 }
 

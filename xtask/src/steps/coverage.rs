@@ -1,5 +1,8 @@
 //! Which lines the tests run.
 //!
+//! Where LLVM's tools are, the steps `test` and `postgres` run the tests instrumented, with one build for both, and the step `coverage`
+//! reads what they wrote. Run by its name alone, it runs the tests itself.
+//!
 //! Only the members of the workspace are instrumented, by a wrapper around rustc, so that the dependencies are not built again.
 //! The numbers come from the compiler's own instrumentation and LLVM's own tools.
 
@@ -25,10 +28,12 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let Some(tools) = Tools::find()? else {
         return missing("LLVM's coverage tools are not installed (`rustup component add llvm-tools`)");
     };
-    let folder = workspace.kept("coverage")?;
-    let profiles = workspace.scratch("coverage/profiles")?;
-    let binaries = instrumented(workspace, &folder, &profiles)?;
-    let merged = folder.join("merged.profdata");
+    let profiles = profiles(workspace)?;
+    if fs::read_dir(&profiles).context("can't list the profiles")?.next().is_none() {
+        tests(workspace)?.arg("--tests").run()?;
+    }
+    let binaries = binaries(workspace)?;
+    let merged = workspace.kept("coverage")?.join("merged.profdata");
     tools.merge(&profiles, &merged)?;
     let report = Report::read(&tools.export(&merged, &binaries)?, &workspace.root)?;
     crate::output::text(&report);
@@ -42,24 +47,42 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Runs the tests, instrumented, and says which binaries were run or built.
-fn instrumented(workspace: &Workspace, folder: &Path, profiles: &Path) -> Result<Vec<PathBuf>> {
-    let wrapper = folder.join("rustc");
-    fs::write(&wrapper, WRAPPER).context("can't write the wrapper")?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
-        .context("can't make the wrapper executable")?;
-    let cargo = |args: &[&str]| {
-        Invocation::new("cargo")
-            .args(["test", "--workspace", "--locked", "--tests"])
-            .args(args)
-            .without_configuration()
-            .overlapping_tests()
-            .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
-            .env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw"))
-            .current_dir(&workspace.root)
-    };
-    cargo(&[]).run()?;
-    let messages = cargo(&["--no-run", "--message-format", "json-render-diagnostics"]).capture()?;
+/// The README's test command, instrumented where somebody can read what that writes.
+pub(super) fn tests(workspace: &Workspace) -> Result<Invocation> {
+    let tests = Invocation::new("cargo")
+        .args(["test", "--workspace", "--locked"])
+        .without_configuration()
+        .overlapping_tests()
+        .current_dir(&workspace.root);
+    if Tools::find()?.is_none() {
+        return Ok(tests);
+    }
+    let wrapper = workspace.kept("coverage")?.join("rustc");
+    // Cargo builds everything again when the wrapper's time is another.
+    if fs::read_to_string(&wrapper).ok().as_deref() != Some(WRAPPER) {
+        fs::write(&wrapper, WRAPPER).context("can't write the wrapper")?;
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+            .context("can't make the wrapper executable")?;
+    }
+    let profiles = profiles(workspace)?.join("%p-%m.profraw");
+    Ok(tests.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("LLVM_PROFILE_FILE", profiles))
+}
+
+/// Where instrumented programs write what they ran: empty at the first call of each run of this program.
+fn profiles(workspace: &Workspace) -> Result<PathBuf> {
+    let (run, this) = (workspace.kept("coverage")?.join("run"), std::process::id().to_string());
+    if fs::read_to_string(&run).ok().as_deref() == Some(&this) {
+        return workspace.kept("coverage/profiles");
+    }
+    let profiles = workspace.scratch("coverage/profiles")?;
+    fs::write(run, this).context("can't say whose the profiles are")?;
+    Ok(profiles)
+}
+
+/// The binaries that the tests are.
+fn binaries(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let words = ["--tests", "--no-run", "--message-format", "json-render-diagnostics"];
+    let messages = tests(workspace)?.args(words).capture()?;
     let binaries = messages.lines().filter_map(executable).collect::<Vec<_>>();
     if binaries.is_empty() {
         bail!("cargo names no test binary");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Outcome, missing};
+use super::{Outcome, coverage, missing};
 use crate::process::{Invocation, Running, on_path, poll};
 use crate::workspace::Workspace;
 
@@ -46,14 +46,11 @@ pub(super) fn with_server(
 }
 
 fn test(workspace: &Workspace, url: &str) -> Result<Outcome> {
-    Invocation::new("cargo")
-        .args(["test", "--workspace", "--locked", "--tests"])
-        .without_configuration()
-        .overlapping_tests()
+    coverage::tests(workspace)?
+        .arg("--tests")
         .env("TEST_DATABASE_URL", url)
         // A streaming replica of its own, which only the server programs can make.
         .env("TEST_REPLICATION", if programs().is_some() { "1" } else { "0" })
-        .current_dir(&workspace.root)
         .run()?;
     Ok(Outcome::Passed)
 }

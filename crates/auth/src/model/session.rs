@@ -11,7 +11,7 @@ pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: SessionId,
     pub user_id: UserId,
-    /// How often the refresh token was rotated; the current token carries this number.
+    /// Number of rotations of the refresh token; the current token contains it.
     pub generation: i64,
     pub rotated_at: Timestamp,
     pub created_at: Timestamp,
@@ -24,29 +24,29 @@ pub(crate) struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Why a session is over.
+/// Why a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))")]
 pub(crate) enum EndReason {
-    /// Its user signed out.
+    /// The user signed out.
     #[sea_orm(string_value = "logout")]
     Logout,
-    /// A refresh token came back that had been used.
+    /// A used refresh token was sent again.
     #[sea_orm(string_value = "reuse")]
     Reuse,
-    /// Its user's password was set from the command line: whoever signed in before may be somebody else.
+    /// The password was set on the command line: earlier sessions may be somebody else's.
     #[sea_orm(string_value = "password_change")]
     PasswordChange,
-    /// Its user signed in on more devices than an installation keeps.
+    /// The user signed in on more devices than an installation keeps.
     #[sea_orm(string_value = "displaced")]
     Displaced,
 }
 
-/// What a genuine refresh token says.
+/// Content of a genuine refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshClaim {
-    /// The session that it belongs to.
+    /// Session of the token.
     pub session_id: SessionId,
-    /// The rotation that gave it out.
+    /// Rotation at which it was issued.
     pub generation: u32,
 }

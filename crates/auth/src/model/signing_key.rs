@@ -1,10 +1,10 @@
-//! The table `signing_keys`: what access tokens are signed with. All instances share it.
+//! The table `signing_keys`: keys that sign access tokens, shared by all instances.
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::{Id, IdKind};
 
-/// The kind of a signing key's id.
+/// Kind of ids of signing keys.
 #[derive(Debug)]
 pub(crate) enum SigningKeyKind {}
 
@@ -26,7 +26,7 @@ pub(crate) struct Model {
     /// The private key (PKCS #8), sealed with the installation's secret.
     pub sealed_private_key: Vec<u8>,
     pub created_at: Timestamp,
-    /// When it stopped signing. Its tokens are good until they expire.
+    /// Time at which it stopped signing. Its tokens are valid until they expire.
     pub retired_at: Option<Timestamp>,
 }
 

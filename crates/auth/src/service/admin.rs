@@ -1,4 +1,4 @@
-//! Admins that are made without a request: by the command line.
+//! Creation of admins on the command line.
 
 use shared_kernel::contact::Email;
 use shared_kernel::error::Invalid;
@@ -14,27 +14,27 @@ use crate::model::session::EndReason;
 use crate::password::PasswordHasher;
 use crate::repository::{Passwords, Sessions};
 
-/// Whom the command line makes an admin.
+/// The account that becomes an admin.
 #[derive(Clone, Debug)]
 pub enum AdminAccount {
-    /// Somebody who has no account yet.
+    /// A new account.
     New {
-        /// The address.
+        /// E-mail address.
         email: Email,
-        /// What others see.
+        /// Display name.
         name: DisplayName,
     },
-    /// An account that is there. By its id and nothing else: anybody may have signed up with anybody's address.
+    /// An existing account, named by its id: anybody may have signed up with anybody's address.
     Existing(UserId),
 }
 
-/// Makes an admin of an account, or a new account: for the command line. A password that is given to an account that is there
-/// ends its sessions: somebody else may have made it.
+/// Makes an existing or a new account an admin, for the command line. A new password of an existing account ends its sessions,
+/// because somebody else may have created it.
 ///
 /// # Errors
 ///
-/// [`Invalid`] if a new account has no password, or the password is not acceptable; [`AuthError::User`] if there is
-/// no such account, or a new one's address is taken.
+/// [`Invalid`] if a new account has no password, or the password is too weak; [`AuthError::User`] if the account does not exist, or
+/// the address of a new one is taken.
 pub async fn create_admin(
     hasher: &PasswordHasher,
     reader: &ReadPrimary,
@@ -46,13 +46,13 @@ pub async fn create_admin(
     if password.is_none() && matches!(account, AdminAccount::New { .. }) {
         return Err(Invalid::field("/password", "required", "a new account needs a password").into());
     }
-    let own_words = match &account {
+    let banned_words = match &account {
         AdminAccount::New { email, .. } => vec![email.to_string()],
         AdminAccount::Existing(id) => known_words(user::service::find(reader, *id).await?),
     };
-    // Hashed before the first statement of `db`: no transaction is open meanwhile.
+    // Hashed before the first statement of `db`, so that no transaction is open meanwhile.
     let hash = match password {
-        Some(password) => Some(hasher.hash(password, own_words).await?),
+        Some(password) => Some(hasher.hash(password, banned_words).await?),
         None => None,
     };
     let exists = matches!(account, AdminAccount::Existing(_));
@@ -67,14 +67,14 @@ pub async fn create_admin(
     if let Some(hash) = hash {
         Passwords::set(db, user.id, hash).await?;
         if exists {
-            // After the password: a sign-in with the old one is through by now and its session is seen, or it fails.
+            // After the password: a sign-in with the old one has finished by now, and its session is seen, or it fails.
             Sessions::end_all(db, user.id, EndReason::PasswordChange).await?;
         }
     }
     Ok(user)
 }
 
-/// What a new password of that account must not consist of.
+/// Personal words that a new password of that account must not consist of.
 fn known_words(user: Option<User>) -> Vec<String> {
     user.map_or_else(Vec::new, |user| {
         let names = [Some(user.name), user.username].into_iter().flatten();
@@ -82,7 +82,7 @@ fn known_words(user: Option<User>) -> Vec<String> {
     })
 }
 
-/// The device that an account signed up on, or the first that is still known to have signed in on it.
+/// The device of the account's oldest known sign-in.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Trading refresh tokens.
+//! Rotation of refresh tokens.
 
 use shared_kernel::session::{Reader, WriteSession};
 
@@ -10,30 +10,30 @@ use crate::model::session::{self, EndReason};
 use crate::repository::Sessions;
 use crate::token::refresh::RefreshClaim;
 
-/// What becomes of a genuine refresh token. Either way the session is to be committed.
+/// Outcome of a genuine refresh token. The write session is to be committed in both cases.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The session goes on.
+    /// The session continues.
     Session(Box<SessionAnswer>),
-    /// The token had been used before: the session was ended, and the answer is [`AuthError::RefreshTokenReused`].
+    /// The token was used before: the session has been ended, and the answer is [`AuthError::RefreshTokenReused`].
     Reused,
 }
 
-/// What a genuine refresh token that could not be rotated is worth.
-enum Judgement {
-    /// It was used a moment ago and its successor was not.
+/// Why a genuine refresh token could not be rotated.
+enum Reuse {
+    /// It was used a moment ago, and its successor has not been used.
     SameSuccessor(session::Model),
     /// It was used before.
-    Reuse(session::Model),
-    /// Its session is over or gone.
-    Worthless,
+    Replayed(session::Model),
+    /// Its session has ended or was deleted.
+    Invalid,
 }
 
 impl Auth {
-    /// Trades a refresh token for the next one and an access token.
+    /// Exchanges a refresh token for the next one and an access token.
     ///
-    /// Within the grace period, while the successor is unused, the same token yields the same successor: an answer that got
-    /// lost costs nobody the session. Coming back later, it ends the session (RFC 9700, section 4.14.2).
+    /// Within the grace period, while the successor is unused, the same token yields the same successor, so a lost answer does not
+    /// cost the session. Later, a used token ends the session (RFC 9700, section 4.14.2).
     ///
     /// # Errors
     ///
@@ -48,13 +48,13 @@ impl Auth {
         }
         let row = match Sessions::rotate(db, claim, expires_at).await? {
             Some(rotated) => rotated,
-            None => match self.judge(db, claim).await? {
-                Judgement::SameSuccessor(row) => row,
-                Judgement::Reuse(row) => {
+            None => match self.classify_reuse(db, claim).await? {
+                Reuse::SameSuccessor(row) => row,
+                Reuse::Replayed(row) => {
                     self.end_reused(db, &row).await?;
                     return Ok(Refreshed::Reused);
                 }
-                Judgement::Worthless => return Err(AuthError::InvalidRefreshToken),
+                Reuse::Invalid => return Err(AuthError::InvalidRefreshToken),
             },
         };
         let user = user::service::find(db, row.user_id).await?;
@@ -62,22 +62,22 @@ impl Auth {
         Ok(Refreshed::Session(Box::new(self.answer(&key, &row, user)?)))
     }
 
-    async fn judge(&self, db: &impl Reader, claim: RefreshClaim) -> Result<Judgement, AuthError> {
+    async fn classify_reuse(&self, db: &impl Reader, claim: RefreshClaim) -> Result<Reuse, AuthError> {
         let now = self.now();
-        let Some(row) = Sessions::find(db, claim.session_id).await? else { return Ok(Judgement::Worthless) };
+        let Some(row) = Sessions::find(db, claim.session_id).await? else { return Ok(Reuse::Invalid) };
         let generation = i64::from(claim.generation);
         if row.ended_at.is_some() || row.expires_at <= now || generation >= row.generation {
-            return Ok(Judgement::Worthless);
+            return Ok(Reuse::Invalid);
         }
         let successor_is_unused = generation + 1 == row.generation;
         Ok(if successor_is_unused && now.since(row.rotated_at) <= self.settings.refresh_grace {
-            Judgement::SameSuccessor(row)
+            Reuse::SameSuccessor(row)
         } else {
-            Judgement::Reuse(row)
+            Reuse::Replayed(row)
         })
     }
 
-    /// Ends the session of a token that came back.
+    /// Ends the session of a token that was used again.
     async fn end_reused(&self, db: &WriteSession, row: &session::Model) -> Result<(), AuthError> {
         if Sessions::end(db, row.id, EndReason::Reuse).await? {
             db.emit(&RefreshTokenReused { user_id: row.user_id, session_id: row.id }).await?;

@@ -1,4 +1,4 @@
-//! Sessions: who is behind one, and their end.
+//! Sessions: authentication, end, and clean-up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::error::AuthError;
 use crate::model::session::{self, EndReason};
 use crate::repository::Sessions;
 
-/// How long a session that is over is kept, for whoever looks into what happened.
+/// Time for which ended sessions are kept, for investigations.
 const SESSION_RETENTION: Duration = Duration::from_hours(30 * 24);
 
-/// How many sessions are deleted in one transaction.
+/// Number of sessions that are deleted in one transaction.
 const PURGE_BATCH: u64 = 500;
 
 impl Auth {
-    /// Who sent this access token. The database's truth, a second old at most.
+    /// The principal of an access token, as the database had it at most a second ago.
     ///
     /// # Errors
     ///
-    /// [`AuthError::InvalidToken`] if it is not ours, not of this time, its session is over, or its user may not be here.
+    /// [`AuthError::InvalidToken`] if it is forged or expired, its session has ended, or its user is not active.
     pub async fn authenticate(&self, access_token: &str) -> Result<Arc<Principal>, AuthError> {
         let claims = self.access.verify(&self.keys, access_token, self.now()).await?;
-        // Boxed where it is begun, which is where nothing is known of the session: the way to the database is a large future.
-        let found = async { Box::pin(self.alive(claims.sid)).await };
-        let principal = self.alive.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
+        // Boxed, and only on a cache miss: the future of the database query is large.
+        let found = async { Box::pin(self.load_principal(claims.sid)).await };
+        let principal = self.principals.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
         principal.filter(|principal| principal.user() == Some(claims.sub)).ok_or(AuthError::InvalidToken)
     }
 
-    async fn alive(&self, id: SessionId) -> Result<Option<Arc<Principal>>, AuthError> {
+    async fn load_principal(&self, id: SessionId) -> Result<Option<Arc<Principal>>, AuthError> {
         let reader = self.databases.read_primary();
         let Some(row) = Sessions::find(&reader, id).await? else { return Ok(None) };
         if row.ended_at.is_some() || row.expires_at <= self.now() {
@@ -45,11 +45,11 @@ impl Auth {
         Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
     }
 
-    /// Ends sessions. One that is over stays as it is, so it does not matter who comes first.
+    /// Ends sessions. Ended ones stay as they are.
     ///
     /// # Errors
     ///
-    /// The session's.
+    /// The database failed.
     pub async fn logout(&self, db: &WriteSession, sessions: &[SessionId]) -> Result<(), AuthError> {
         for id in sessions {
             Sessions::end(db, *id, EndReason::Logout).await?;
@@ -58,46 +58,46 @@ impl Auth {
         Ok(())
     }
 
-    /// The session that a refresh token belongs to, whether it is spent or the session is over. `None`: we did not make it.
+    /// The session of a refresh token, even if the token was used or the session has ended. `None` if the token is forged.
     #[must_use]
     pub fn session_of_refresh_token(&self, token: &RefreshToken) -> Option<SessionId> {
         self.refresh.read(token.expose()).map(|claim| claim.session_id)
     }
 
-    /// The session that an access token belongs to, whether that is over or not.
+    /// The session of an access token, even if it has ended.
     ///
     /// # Errors
     ///
-    /// [`AuthError::InvalidToken`] if it is not ours or not of this time.
+    /// [`AuthError::InvalidToken`] if it is forged or expired.
     pub async fn session_of_access_token(&self, token: &str) -> Result<SessionId, AuthError> {
         Ok(self.access.verify(&self.keys, token, self.now()).await?.sid)
     }
 
-    /// The public keys that access tokens can be verified with.
+    /// Public keys for verifying access tokens.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn published_keys(&self) -> Result<JwkSet, AuthError> {
         self.keys.published().await
     }
 
-    /// Deletes the sessions that have been over for 30 days; how many. To be called every hour or so.
+    /// Deletes sessions that ended at least 30 days ago, and returns their number. To be called about every hour.
     ///
     /// # Errors
     ///
-    /// The session's.
+    /// The database failed.
     pub async fn purge_sessions(&self) -> Result<u64, AuthError> {
         purge(&self.databases, SESSION_RETENTION).await
     }
 }
 
-/// Deletes the sessions that were ended or expired longer ago than `retention`; how many. Reads the whole table, and
-/// deletes in transactions of 500, so that nobody else waits long.
+/// Deletes sessions that ended or expired longer ago than `retention`, and returns their number. Reads the whole table, and deletes
+/// in transactions of 500 rows, so that others do not wait long.
 ///
 /// # Errors
 ///
-/// The session's. What was deleted before stays deleted.
+/// The database failed. Rows that were deleted before stay deleted.
 pub async fn purge(databases: &Databases, retention: Duration) -> Result<u64, AuthError> {
     let before = databases.clock().now() - retention;
     let mut purged = 0;
@@ -111,7 +111,7 @@ pub async fn purge(databases: &Databases, retention: Duration) -> Result<u64, Au
     }
 }
 
-/// The user of a session. There is one way to sign in so far, and the sign-in is the only proof of a session.
+/// The principal of a session. There is only one way to sign in so far, which is the only proof.
 fn principal(row: &session::Model, user: &User) -> Principal {
     let authentication =
         Authentication { session_id: row.id, at: row.created_at, methods: vec![Method::Password] };

@@ -1,4 +1,4 @@
-//! Signing up and in.
+//! Sign-up and sign-in.
 
 use shared_kernel::id::UserId;
 use shared_kernel::session::{ReadPrimary, WriteSession};
@@ -10,15 +10,15 @@ use crate::error::AuthError;
 use crate::password::Verified;
 use crate::repository::Passwords;
 
-/// How often a sign-in verifies the password, while others replace its hash at the same time.
+/// Number of times that a sign-in verifies the password while concurrent sign-ins replace its hash.
 const LOGIN_ATTEMPTS: u32 = 3;
 
 impl Auth {
-    /// Makes an account and signs in.
+    /// Creates an account and signs it in.
     ///
     /// # Errors
     ///
-    /// [`AuthError::User`] if the address, name or number is taken; [`Invalid`](shared_kernel::error::Invalid) if the password is not acceptable.
+    /// [`AuthError::User`] if the address, user name or phone number is taken; [`Invalid`](shared_kernel::error::Invalid) if the password is too weak.
     pub async fn signup(
         &self,
         db: &WriteSession,
@@ -32,8 +32,8 @@ impl Auth {
             phone: signup.phone,
             is_admin: false,
         };
-        // Before the transaction: nothing but its own statements is awaited while one is open, and nothing fails after it.
-        let hash = self.hasher.hash(signup.password, own_words(&new)).await?;
+        // Before the transaction: only its own statements are awaited while it is open, and nothing fails after it.
+        let hash = self.hasher.hash(signup.password, banned_words(&new)).await?;
         let key = self.keys.current().await?;
         let user = user::service::register(db, new).await?;
         Passwords::set(db, user.id, hash).await?;
@@ -41,7 +41,8 @@ impl Auth {
         self.answer(&key, &opened, user)
     }
 
-    /// Signs in. Unknown, wrong, suspended and without a password look the same and take the same time.
+    /// Signs in. An unknown account, a wrong password, a suspended account and one without a password get the same answer in the same
+    /// time.
     ///
     /// # Errors
     ///
@@ -56,10 +57,10 @@ impl Auth {
         for _ in 0..LOGIN_ATTEMPTS {
             let (user, stored, rehashed) = self.verify_login(reader, &login).await?;
             let key = self.keys.current().await?;
-            // Before the password, in the order in which an admin's change of both takes them.
+            // Before the password: the same order of locks as that of an admin's change of both.
             let user = user::service::hold(db, user).await?;
             let user = active(user).ok_or(AuthError::InvalidCredentials)?;
-            // Hashing took its time: what was verified must still hold, and does until the session is committed.
+            // Hashing took time: the verified hash must still be the stored one, and is locked until the commit.
             let holds = match rehashed {
                 None => Passwords::is_still(db, user.id, &stored).await?,
                 Some(new) => Passwords::replace(db, user.id, &stored, new).await?,
@@ -68,13 +69,13 @@ impl Auth {
                 let opened = self.open_session(db, device, user.id).await?;
                 return self.answer(&key, &opened, user);
             }
-            // Either another sign-in has replaced an outdated hash of the same password, or the password is another now.
+            // Either another sign-in has replaced an outdated hash of the same password, or the password was changed.
             db.restart();
         }
         Err(AuthError::Busy)
     }
 
-    /// Whose identifier and password these are, the hash that was verified, and one of today if that is outdated.
+    /// The account with these credentials, the hash that was verified, and a new hash if that is outdated.
     async fn verify_login(
         &self,
         reader: &ReadPrimary,
@@ -87,8 +88,10 @@ impl Auth {
         let verified = self.hasher.verify(login.password.clone(), stored.clone()).await?;
         let (stored, rehashed) = match (verified, stored) {
             (Verified::Yes, Some(stored)) => (stored, None),
-            // Suspended or not: the outdated hash alone would take another time than an unknown account's.
-            (Verified::Outdated, Some(old)) => (old, Some(self.hasher.rehash(login.password.clone()).await?)),
+            // For suspended accounts, too: an outdated hash alone would take another time than an unknown account's.
+            (Verified::NeedsRehash, Some(old)) => {
+                (old, Some(self.hasher.rehash(login.password.clone()).await?))
+            }
             _ => return Err(AuthError::InvalidCredentials),
         };
         let user = active(user).ok_or(AuthError::InvalidCredentials)?;
@@ -96,8 +99,8 @@ impl Auth {
     }
 }
 
-/// What a password must not consist of.
-fn own_words(new: &NewUser) -> Vec<String> {
+/// Personal words that a password must not consist of.
+fn banned_words(new: &NewUser) -> Vec<String> {
     let mut words = vec![new.email.to_string(), new.name.to_string()];
     words.extend(new.email.as_str().split('@').next().map(str::to_owned));
     words.extend(new.username.as_ref().map(|name| name.as_str().to_owned()));

@@ -1,8 +1,8 @@
 //! Access tokens: JWT (RFC 7519) in the profile of RFC 9068, signed with `EdDSA` (RFC 8037).
 //!
-//! What a token says of itself is never believed: the algorithm is the key's, `kid` is looked up among our own keys, and
-//! times are checked against the kernel's clock. A verified token is remembered until it expires, because verifying costs
-//! as much as everything else of a cheap request.
+//! Claims of a token about itself are never trusted: the algorithm is that of the key, `kid` is looked up among our own keys, and
+//! times are checked against the kernel's clock. Verified tokens are cached until they expire, because verifying costs as much as
+//! everything else in a cheap request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,35 +19,35 @@ use shared_kernel::random;
 use super::keys::{Keyring, SigningKey};
 use crate::error::AuthError;
 
-/// The `typ` of access tokens (RFC 9068, section 2.1): a token of another purpose has another.
+/// The `typ` of access tokens (RFC 9068, section 2.1), which tokens for other purposes do not have.
 const TYPE: &str = "at+jwt";
 
-/// The `client_id` of access tokens (RFC 9068, section 2.2, wants one in each). All clients are this installation's own and none of
-/// them proves a name, so a token names none of them.
+/// The `client_id` of access tokens, which RFC 9068, section 2.2, requires. All clients are public and none proves its id, so tokens
+/// name none of them.
 const CLIENT: &str = "first-party";
 
-/// How far the clocks of two instances may be apart.
+/// Tolerated difference between the clocks of two instances.
 const LEEWAY: u64 = 30;
 
-/// The longest that a configuration can make tokens good for. One that claims more is none of ours, whoever signed it. Not this
-/// instance's own: while a configuration is rolled out, others give out longer ones.
+/// Longest lifetime of tokens that a configuration allows. A token with a longer one is refused, whoever signed it. It is not this
+/// instance's own setting: while a configuration is rolled out, other instances issue longer ones.
 pub const LONGEST_LIFETIME: Duration = Duration::from_hours(1);
 
-/// How many verified tokens are remembered: about 5 MiB.
-const REMEMBERED: u64 = 10_000;
+/// Number of cached tokens, which is about 5 MiB.
+const CACHE_CAPACITY: u64 = 10_000;
 
-/// Longer ones are none of ours and are not even hashed.
+/// Length of the longest token; longer ones are refused without being hashed.
 const MAX_LENGTH: usize = 2_000;
 
-/// What an access token says.
+/// Claims of an access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     iss: String,
     aud: String,
     client_id: String,
-    /// The user.
+    /// Id of the user.
     pub sub: UserId,
-    /// The session.
+    /// Id of the session.
     pub sid: SessionId,
     iat: u64,
     nbf: u64,
@@ -55,7 +55,7 @@ pub struct Claims {
     jti: String,
 }
 
-/// Makes and verifies access tokens.
+/// Issues and verifies access tokens.
 pub struct AccessTokens {
     issuer: String,
     audience: String,
@@ -70,24 +70,24 @@ impl fmt::Debug for AccessTokens {
 }
 
 impl AccessTokens {
-    /// Of that issuer, for that audience, good for that long.
+    /// With this issuer, audience and lifetime.
     #[must_use]
     pub fn new(issuer: String, audience: String, lifetime: Duration) -> Self {
-        let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(lifetime).build();
+        let verified = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(lifetime).build();
         Self { issuer, audience, lifetime, verified }
     }
 
-    /// How long a token is good for.
+    /// Lifetime of a token.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// A token for that session.
+    /// A token for a session.
     ///
     /// # Errors
     ///
-    /// The key does not sign.
+    /// Signing failed.
     pub fn issue(
         &self,
         signing: &SigningKey,
@@ -113,7 +113,7 @@ impl AccessTokens {
             .map_err(|error| AuthError::Crypto(format!("signing a token failed: {error}")))
     }
 
-    /// What `token` says, if it is ours and of this time. Whether its session is alive is another question.
+    /// The claims of `token`, if it is genuine and has not expired. Whether its session is alive is checked elsewhere.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl AccessTokens {
 
     async fn check_signature(&self, keys: &Keyring, token: &str) -> Result<Claims, AuthError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::InvalidToken)?;
-        // RFC 7515, section 4.1.11: who does not know what a token says is critical must refuse it, and we know nothing of it.
+        // RFC 7515, section 4.1.11: a token with unknown critical header parameters must be refused, and none are known here.
         let ours =
             header.typ.as_deref() == Some(TYPE) && header.alg == Algorithm::EdDSA && header.crit.is_none();
         let (true, Some(key_id)) = (ours, header.kid) else { return Err(AuthError::InvalidToken) };
@@ -152,7 +152,7 @@ impl AccessTokens {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        // By the kernel's clock, above: the library would ask the machine's.
+        // Times are checked above by the kernel's clock: the library would use the machine's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         jsonwebtoken::decode(token, &key, &validation)

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens: in the database, so that all instances share them, sealed with the installation's secret.
+//! Keys that sign access tokens: stored in the database, shared by all instances, sealed with the installation's secret.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,30 +24,30 @@ use crate::repository::SigningKeys;
 
 const ALGORITHM: &str = "EdDSA";
 
-/// How long the keys are used before the database is asked again whether they were rotated.
+/// Time for which the keys are used before they are read again.
 const REREAD_AFTER: Duration = Duration::from_mins(1);
 
-/// How soon an unknown `kid` asks the database again: a flood of forged tokens must not become a flood of queries.
+/// Shortest time between two reads for unknown `kid`s: a flood of forged tokens must not become a flood of queries.
 const REREAD_UNKNOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long everybody who needs the keys waits for the database together.
+/// Longest wait of all requests for a read of the keys.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// How soon the database is asked again after it failed to answer; until then its failure is the answer.
+/// Time after a failed read in which its failure is the answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How old keys may become that verify while the database does not answer. The price is that a key that is taken out of
-/// use during an outage is believed for so long.
+/// Age up to which keys verify tokens while the database does not answer. A key that is revoked during an outage is accepted for as
+/// long.
 const KEPT_WITHOUT_DATABASE: Duration = Duration::from_hours(1);
 
 /// The keys of this installation.
 pub struct Keyring {
     databases: Databases,
     sealing: SealingKey,
-    /// The last token of a retired key is good for this long.
+    /// Lifetime of the last token of a retired key.
     token_lifetime: Duration,
     keys: RwLock<Arc<Keys>>,
-    /// Held while the database is asked. In it, how that failed, if it did.
+    /// Held while the keys are read; contains the last failure.
     rereading: Mutex<Option<Failure>>,
 }
 
@@ -63,7 +63,7 @@ struct Keys {
     read_at: Timestamp,
 }
 
-/// The key that signs.
+/// The active key, which signs.
 pub struct SigningKey {
     key_id: String,
     encoding: EncodingKey,
@@ -90,11 +90,11 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// The keys in the database; the first instance on an empty one makes the first key.
+    /// The keys in the database; the first instance on an empty database makes the first key.
     ///
     /// # Errors
     ///
-    /// The database's, or the keys were sealed with another secret.
+    /// The database failed, or the keys were sealed with another secret.
     pub async fn open(
         databases: Databases,
         secret: &SecretKey,
@@ -112,39 +112,39 @@ impl Keyring {
         Ok(Self { databases, sealing, token_lifetime, keys, rereading: Mutex::new(None) })
     }
 
-    /// The key that signs now. May ask the database: not while a transaction is open.
+    /// The active key. May query the database, so it must not be called while a transaction is open.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn current(&self) -> Result<Arc<SigningKey>, AuthError> {
         Ok(self.not_older_than(REREAD_AFTER).await?.signing.clone())
     }
 
-    /// The public key of that `kid`, if it is one of ours.
+    /// The public key of a `kid`, if there is one.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn verifying(&self, key_id: &str) -> Result<Option<Arc<DecodingKey>>, AuthError> {
         let known = self.known().await?.verifying.get(key_id).cloned();
         match known {
             Some(key) => Ok(Some(key)),
-            // Another instance may have rotated a moment ago. Without the database nobody can tell.
+            // Another instance may have rotated a moment ago, which only the database knows.
             None => Ok(self.not_older_than(REREAD_UNKNOWN_AFTER).await?.verifying.get(key_id).cloned()),
         }
     }
 
-    /// The public keys, for `/.well-known/jwks.json` (RFC 7517).
+    /// Public keys, for `/.well-known/jwks.json` (RFC 7517).
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database failed.
     pub async fn published(&self) -> Result<JwkSet, AuthError> {
         Ok(self.known().await?.published.clone())
     }
 
-    /// The keys for verifying: those known from before do while the database does not answer.
+    /// The keys for verifying; cached ones are used while the database does not answer.
     async fn known(&self) -> Result<Arc<Keys>, AuthError> {
         match self.not_older_than(REREAD_AFTER).await {
             Err(AuthError::Shared(error)) if matches!(*error, AuthError::Kernel(KernelError::Session(_))) => {
@@ -162,7 +162,7 @@ impl Keyring {
         if is_fresh(&keys) {
             return Ok(keys);
         }
-        // One asks, the others wait for its answer, which may be that there is none.
+        // One task reads, the others wait for its outcome, which may be a failure.
         let mut failure = self.rereading.lock().await;
         let keys = self.keys.read().await.clone();
         if is_fresh(&keys) {
@@ -202,14 +202,14 @@ impl Keyring {
     }
 }
 
-/// The keys whose tokens may still be good; `None` if none signs.
+/// The keys whose tokens may still be valid; `None` if no key is active.
 async fn read(
     databases: &Databases,
     sealing: &SealingKey,
     token_lifetime: Duration,
 ) -> Result<Option<Keys>, AuthError> {
     let now = databases.clock().now();
-    // An instance that has not noticed that a key was retired signs with it until it reads again.
+    // An instance that has not noticed that a key was retired signs with it until it reads the keys again.
     let since = now - (token_lifetime + REREAD_AFTER);
     let rows = SigningKeys::usable(&databases.read_primary(), since).await?;
     let Some(active) = rows.iter().find(|row| row.retired_at.is_none()) else { return Ok(None) };
@@ -231,7 +231,7 @@ fn public_key(row: Model) -> Result<(String, Jwk), AuthError> {
     Ok((row.key_id, jwk))
 }
 
-/// Makes the first key. Another instance may do so at the same moment: the database lets one be active.
+/// Makes the first key. Another instance may do so at the same moment; the database lets only one be active.
 async fn create(databases: &Databases, sealing: &SealingKey) -> Result<(), AuthError> {
     let session = databases.write();
     let pair = Ed25519KeyPair::from_seed_unchecked(&random::bytes::<32>()).map_err(crypto)?;

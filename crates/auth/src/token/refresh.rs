@@ -1,5 +1,5 @@
-//! Refresh tokens. A token is its session's id, a generation, and a tag over both: it is derived, never stored, and nobody
-//! can make one up. What it is worth is decided by the session's row.
+//! Refresh tokens. A token is its session's id, a generation, and an authentication tag over both: it is derived, never stored, and
+//! cannot be forged. Whether it is valid is decided by the session's row.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,18 +9,18 @@ use shared_kernel::id::SessionId;
 
 pub use crate::model::session::RefreshClaim;
 
-/// Makes and reads refresh tokens.
+/// Issues and reads refresh tokens.
 #[derive(Debug)]
 pub struct RefreshTokens(MacKey);
 
 impl RefreshTokens {
-    /// With the key that is derived from the installation's secret for this.
+    /// With the key for refresh tokens, derived from the installation's secret.
     #[must_use]
     pub fn new(secret: &SecretKey) -> Self {
         Self(secret.mac_key(REFRESH_TOKEN_KEY))
     }
 
-    /// The token of that session and generation: always the same.
+    /// The token of a session and generation, which is always the same.
     #[must_use]
     pub fn issue(&self, claim: RefreshClaim) -> String {
         let mut bytes = Vec::with_capacity(PAYLOAD_LENGTH + MacKey::TAG_LENGTH);
@@ -31,7 +31,7 @@ impl RefreshTokens {
         format!("{REFRESH_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What `token` says, if we made it.
+    /// The content of `token`, if it is genuine.
     #[must_use]
     pub fn read(&self, token: &str) -> Option<RefreshClaim> {
         let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(REFRESH_TOKEN_PREFIX)?).ok()?;

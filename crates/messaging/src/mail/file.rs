@@ -1,4 +1,4 @@
-//! Mail as files: for development, for tests, and for whoever fetches them from there.
+//! Mail as files: for development, for tests, and for programs that collect them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,8 +9,8 @@ use shared_kernel::clock::SharedClock;
 
 use super::{Mail, MailError, MailId, Mailbox, Mailer, compose};
 
-/// Writes each mail into a file of its own, `eml_….eml`, below a folder. The names sort in the order of sending; a file
-/// that has its name is complete. Only the user of this process can read them: they have links that sign people in.
+/// Writes each mail into a file of its own, `eml_….eml`, in a folder. Names sort in the order of sending, and a file with such a
+/// name is complete. Only the user of this process can read them, because mails contain links for signing in.
 #[derive(Clone, Debug)]
 pub struct FileMailer {
     folder: PathBuf,
@@ -19,8 +19,7 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// Mail from `from`, below `directory`, which is made with the first mail if it is not there. The date of a mail comes
-    /// from `clock`.
+    /// Mail from `from` in `directory`, which is created with the first mail. Dates of mails come from `clock`.
     pub fn new(directory: impl Into<PathBuf>, from: Mailbox, clock: SharedClock) -> Self {
         Self { folder: directory.into(), from, clock }
     }
@@ -34,14 +33,14 @@ impl Mailer for FileMailer {
             let message = compose(mail, &self.from, id, now)?.formatted();
             let (folder, path) = (self.folder.clone(), self.folder.join(format!("{id}.eml")));
             let target = path.clone();
-            // In one piece: a caller that stops waiting leaves no temporary file behind.
+            // As one blocking task: a caller that stops waiting leaves no temporary file behind.
             let written = tokio::task::spawn_blocking(move || write(&folder, &target, &message)).await;
             written.map_err(io::Error::from).flatten().map_err(|source| MailError::Write { path, source })
         })
     }
 }
 
-/// Writes `content` to `path` in `folder`, which no reader sees half-written.
+/// Writes `content` to `path` in `folder` atomically.
 fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     make(folder)?;
     let unfinished = path.with_extension("tmp");
@@ -50,10 +49,10 @@ fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
         file.sync_all()
     });
     let moved = written.and_then(|()| fs::rename(&unfinished, path));
-    // The name is durable once its folder is. Without that the event could be done and the mail gone.
+    // A name is durable once its folder is synced. Otherwise the event could be done and the mail lost.
     let moved = moved.and_then(|()| sync(folder));
     if moved.is_err() {
-        // The first error says what is wrong; that the rest of a file stays behind too is no news.
+        // The first error says what is wrong; a failure to remove the rest of the file is not reported.
         let _ = fs::remove_file(&unfinished);
     }
     moved

@@ -1,4 +1,4 @@
-//! Mail: what is sent, and the port through which it is sent.
+//! Mail, and the port for sending it.
 
 mod file;
 
@@ -20,26 +20,26 @@ use shared_kernel::id::{Id, IdKind};
 
 pub use self::file::FileMailer;
 
-/// A mail to one address. Plain text: nothing in it is ever read as markup.
+/// A mail in plain text to one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// Whom it goes to.
+    /// Recipient.
     pub to: Address,
-    /// What it is about.
+    /// Subject.
     pub subject: Subject,
-    /// What it says. Lines may end as they like.
+    /// Text, with line ends of any kind.
     pub text: String,
 }
 
-/// The subject of a mail: one line of 1 to 200 characters without control characters, so that it cannot end its header
-/// and begin another, and without `=?`, so that it is read as it was written.
+/// The subject of a mail: one line of 1 to 200 characters without control characters, so that it cannot inject
+/// a header, and without `=?`, so that it is not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject(String);
 
-/// The longest subject, in characters.
+/// Length of the longest subject, in characters.
 const LONGEST_SUBJECT: usize = 200;
 
-/// The text is no subject.
+/// A text is not a valid subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subject must be one line of 1 to {LONGEST_SUBJECT} characters without `=?`")]
 pub struct InvalidSubject;
@@ -51,7 +51,7 @@ impl FromStr for Subject {
         let text = text.trim_matches(' ');
         // U+2028 and U+2029 end a line without being control characters.
         let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-        // lettre sends what looks like an encoded word (RFC 2047) as it is, and the reader would see another subject.
+        // lettre sends text that looks like an encoded word (RFC 2047) as it is, and the reader would see another subject.
         let looks_encoded = text.contains("=?");
         let fits = !looks_encoded && !text.trim().is_empty() && text.chars().count() <= LONGEST_SUBJECT;
         if fits && !text.contains(ends_line) { Ok(Self(text.to_owned())) } else { Err(InvalidSubject) }
@@ -66,29 +66,29 @@ impl fmt::Display for Subject {
 
 /// Sends mail.
 pub trait Mailer: Send + Sync {
-    /// Sends `mail`. It may be sent twice if the process dies before the answer arrives.
+    /// Sends a mail. It may be sent twice if the process dies before this returns.
     ///
     /// # Errors
     ///
-    /// It was not sent, or not for certain; the same mail may be sent again later.
+    /// It is not certain that it was sent; the same mail may be sent again later.
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>>;
 }
 
 /// A mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// It cannot be written down as RFC 5322 wants it.
+    /// It cannot be written in the form of RFC 5322.
     #[error("the mail cannot be composed")]
     Compose(#[from] lettre::error::Error),
-    /// The address was made without being parsed and is none.
-    #[error("the address of the mail is none")]
+    /// The address was made without being parsed, and is invalid.
+    #[error("the address of the mail is invalid")]
     Address(#[from] AddressError),
     /// The file was not written.
     #[error("the mail cannot be written to {}", path.display())]
     Write {
-        /// The file, or its folder.
+        /// Path of the file or its folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
@@ -102,14 +102,14 @@ impl IdKind for MailKind {
     const NAME: &'static str = "mail";
 }
 
-/// One mail; its `Message-ID` is made of it.
+/// Id of a mail, from which its `Message-ID` is made.
 pub(crate) type MailId = Id<MailKind>;
 
-/// `mail` as it travels. The date and the id are given, because lettre would take them from the machine's clock and from a
-/// generator that can be guessed.
+/// A mail as a message of RFC 5322. Date and id are given, because lettre would take them from the machine's clock and from a
+/// predictable generator.
 pub(crate) fn compose(mail: Mail, from: &Mailbox, id: MailId, at: Timestamp) -> Result<Message, MailError> {
-    // `Address::new_dangerous` exists, and lettre writes what it made into the header as it is.
-    // The domain goes in ASCII: not every server on the way takes another (RFC 6531).
+    // `Address::new_dangerous` exists, and lettre writes such an address into the header as it is.
+    // The domain is written in ASCII, because not every server accepts another form (RFC 6531).
     let to: Address = Email::in_ascii(mail.to.as_ref()).parse()?;
     let message = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
@@ -122,8 +122,7 @@ pub(crate) fn compose(mail: Mail, from: &Mailbox, id: MailId, at: Timestamp) -> 
     Ok(message)
 }
 
-/// `text` with the ends of line that a mail has. A lone CR is none there, and what a server makes of it is anybody's guess
-/// (RFC 5322, section 2.3).
+/// `text` with the line ends of a mail. A lone CR is not a line end, and servers treat it differently (RFC 5322, section 2.3).
 fn with_crlf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }

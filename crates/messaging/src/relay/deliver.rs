@@ -1,4 +1,4 @@
-//! Hands one event to its subscribers.
+//! Delivery of one event to its subscribers.
 
 use std::any::Any;
 use std::error::Error;
@@ -12,20 +12,20 @@ use shared_kernel::session::SessionError;
 use super::Shared;
 use super::outbox::{Claimed, Outcome, Taken};
 
-/// The longest error that is stored with an event, in bytes.
+/// Length of the longest error that is stored with an event, in bytes.
 const LONGEST_ERROR: usize = 2_000;
 
-/// A subscriber's work for one event, and how it ended.
+/// Outcome of a subscriber's work for one event.
 struct Work {
     subscriber: &'static str,
     outcome: Result<(), String>,
 }
 
 impl Shared {
-    /// Hands `claimed` to those that want it and have not done their work yet. Whether it is delivered now.
+    /// Hands `claimed` to its subscribers that have not handled it yet, and returns whether it is delivered now.
     ///
-    /// No transaction is open while a subscriber works, and all subscribers go on while another one's work is noted:
-    /// one of them may hold SQLite's only writer.
+    /// No transaction is open while a subscriber works, and subscribers continue while another one's work is recorded: one of them
+    /// may hold SQLite's only writer.
     pub(super) async fn deliver(&self, claimed: Claimed) -> Result<bool, SessionError> {
         let Claimed { event, handled } = claimed;
         let pending: Vec<_> = self
@@ -52,18 +52,18 @@ impl Shared {
     async fn work(&self, subscriber: &Subscriber, event: &Taken, alone: bool) -> Work {
         let name = subscriber.name();
         let outcome = self.call(subscriber, &event.envelope).await;
-        // If it is the only one, the note is written together with the end of the event: one commit less.
+        // A single subscriber is recorded together with the end of the event, which saves a commit.
         if outcome.is_ok()
             && !alone
             && let Err(error) = self.outbox.note(event, name).await
         {
             let error: &dyn Error = &error;
-            tracing::warn!(event = %event.envelope.id, subscriber = name, error, "work that was done is not noted yet");
+            tracing::warn!(event = %event.envelope.id, subscriber = name, error, "finished work could not be recorded yet");
         }
         Work { subscriber: name, outcome }
     }
 
-    /// Calls the subscriber; whatever goes wrong is put into words.
+    /// Calls the subscriber, and turns an error, a timeout or a panic into text.
     async fn call(&self, subscriber: &Subscriber, event: &Envelope) -> Result<(), String> {
         // Inside an async block, so that a panic before the first `await` is caught too.
         let handling = AssertUnwindSafe(async { subscriber.handle(event).await }).catch_unwind();
@@ -87,7 +87,7 @@ impl Shared {
         }
         let error = storable(&failures.join("\n"));
         if event.attempts >= i32::from(self.settings.max_attempts) {
-            tracing::error!(event = %id, name, error, "an event is dead: it is not handed on again");
+            tracing::error!(event = %id, name, error, "an event is dead: it is not delivered again");
             return Outcome::Dead { error };
         }
         let pause = self.settings.pause_after(u32::try_from(event.attempts).unwrap_or(1));
@@ -95,7 +95,7 @@ impl Shared {
     }
 }
 
-/// The error and what caused it.
+/// Texts of an error and its causes.
 fn in_words(error: &HandlerError) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
@@ -112,7 +112,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// What the column takes: PostgreSQL's text has no NUL, and nobody reads more than the beginning.
+/// A text that the column accepts: without NUL, which PostgreSQL refuses, and shortened.
 fn storable(error: &str) -> String {
     let mut error = error.replace('\0', "\u{FFFD}");
     error.truncate(error.floor_char_boundary(LONGEST_ERROR));

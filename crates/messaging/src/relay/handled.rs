@@ -1,21 +1,21 @@
-//! Which subscriber did its work for which event.
+//! The table `handled_events`: which subscribers have handled which events.
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::EventId;
 
-/// A subscriber did its work for an event.
+/// A subscriber has handled an event.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "handled_events")]
 pub(crate) struct Model {
-    /// The subscriber's name.
+    /// Name of the subscriber.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subscriber: String,
-    /// The event's id.
+    /// Id of the event.
     #[sea_orm(primary_key, auto_increment = false)]
     pub event_id: EventId,
-    /// When it was noted.
+    /// Time at which it was recorded.
     pub handled_at: Timestamp,
 }
 

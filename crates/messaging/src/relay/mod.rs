@@ -1,4 +1,4 @@
-//! Takes events out of the outbox and hands them to their subscribers.
+//! The relay: takes events from the outbox and delivers them to their subscribers.
 
 mod deliver;
 mod handled;
@@ -21,22 +21,22 @@ use tokio_util::sync::CancellationToken;
 use self::outbox::Outbox;
 pub use self::settings::RelaySettings;
 
-/// The events that a relay is busy with, and those that come next.
+/// Events in flight, and those that are due next.
 #[derive(Default)]
 struct WorkQueue {
-    /// The events that are being delivered: each ends with whether it is.
+    /// Deliveries in progress; each returns whether its event is delivered.
     in_flight: JoinSet<Result<bool, SessionError>>,
-    /// The ids of those that were due when the outbox was last looked into.
+    /// Ids of the events that were due at the last look into the outbox.
     due: VecDeque<String>,
 }
 
-/// How long the relay rests when the database failed.
+/// Pause after a failure of the database.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The longest name that the table of handled events takes, in characters.
+/// Length of the longest name in the table of handled events, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// Hands events to their subscribers. The crate's documentation says what they may rely on.
+/// Delivers events to their subscribers, with the guarantees in the documentation of this crate.
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
@@ -49,10 +49,10 @@ struct Shared {
     settings: RelaySettings,
 }
 
-/// The subscribers do not fit together.
+/// The names of subscribers are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSubscribers {
-    /// What one of them did would count as done by the other.
+    /// Two subscribers have the same name, so the work of one would count as done by the other.
     #[error("two subscribers have the name {0:?}")]
     SameName(&'static str),
     /// The name cannot be stored.
@@ -84,17 +84,17 @@ impl Relay {
     /// It looks for events when a session of this process has [committed some](Databases::events), and every
     /// [`poll_interval`](RelaySettings::poll_interval) for those of other processes.
     ///
-    /// Dropping the future drops the events in flight: they are handed on again after their lease.
+    /// Dropping the future drops the events in flight, which are delivered again after their lease.
     pub async fn run(&self, shutdown: CancellationToken) {
         tokio::join!(self.deliver_until(&shutdown), self.sweep_until(&shutdown));
     }
 
-    /// Delivers what is due until nothing is left, without waiting for what is not: events that another relay has, or
-    /// that wait after a failure. The number of events that were delivered. For tests and for the command line.
+    /// Delivers all events that are due, and returns their number. Does not wait for events that another relay has claimed or that wait
+    /// after a failure. For tests and for the command line.
     ///
     /// # Errors
     ///
-    /// The database's. Events in flight are handed on again after their lease.
+    /// The database failed. Events in flight are delivered again after their lease.
     pub async fn drain(&self) -> Result<usize, SessionError> {
         let mut queue = WorkQueue::default();
         let mut delivered = 0;
@@ -105,12 +105,12 @@ impl Relay {
         }
     }
 
-    /// Deletes the events that were delivered longer ago than the [retention](RelaySettings::retention) and the notes of
-    /// who handled them, in small transactions. The number of rows. [`run`](Self::run) does this by itself.
+    /// Deletes events that were delivered longer ago than the [retention](RelaySettings::retention), with the records of who handled
+    /// them, in small transactions. Returns the number of rows. [`run`](Self::run) does this by itself.
     ///
     /// # Errors
     ///
-    /// The database's; what was deleted before stays deleted.
+    /// The database failed; rows that were deleted before stay deleted.
     pub async fn sweep(&self) -> Result<u64, SessionError> {
         self.shared.outbox.sweep().await
     }
@@ -119,7 +119,7 @@ impl Relay {
         let mut queue = WorkQueue::default();
         let mut rested = false;
         while !shutdown.is_cancelled() {
-            // Whole handfuls cost fewer transactions; after a rest whatever is free is used, because the rest may hang.
+            // Full batches cost fewer transactions; after a pause any free capacity is used, because the rest may hang.
             let worth_it = rested || self.free(&queue) * 2 >= self.shared.settings.concurrency;
             if worth_it && let Err(error) = self.take(&mut queue, shutdown).await {
                 report(&error, "events cannot be taken from the outbox");
@@ -157,8 +157,8 @@ impl Relay {
         }
     }
 
-    /// Claims as many events as there is room for, none any more after `stop`. Each is a task of its own: one that
-    /// waits for a connection must not keep another from giving its own back.
+    /// Claims as many events as there is capacity for, and none after `stop`. Each is a task of its own: one that waits for a
+    /// connection must not keep another from releasing its own.
     async fn take(&self, queue: &mut WorkQueue, stop: &CancellationToken) -> Result<(), SessionError> {
         while let free @ 1.. = self.free(queue) {
             if queue.due.is_empty() {
@@ -170,7 +170,7 @@ impl Relay {
             }
             let claimed = self.shared.outbox.claim(&ids).await?;
             if claimed.is_empty() && queue.due.is_empty() {
-                // Other relays are at it, and looking again at once would only be in their way.
+                // Other relays are busy with them, and an immediate retry would only compete with them.
                 return Ok(());
             }
             for claimed in claimed {
@@ -181,7 +181,7 @@ impl Relay {
         Ok(())
     }
 
-    /// How many more events may be claimed.
+    /// Number of events that may still be claimed.
     fn free(&self, queue: &WorkQueue) -> usize {
         self.shared.settings.concurrency.saturating_sub(queue.in_flight.len())
     }
@@ -195,7 +195,7 @@ impl Relay {
         if timeout(self.shared.settings.shutdown_grace, all).await.is_err() {
             tracing::warn!(
                 events = in_flight.len(),
-                "events were cut short by the shutdown; they are handed on again later"
+                "deliveries were interrupted by the shutdown; they are repeated later"
             );
         }
     }
@@ -220,8 +220,8 @@ fn check(names: &[&'static str]) -> Result<(), InvalidSubscribers> {
     Ok(())
 }
 
-/// Whether the event is delivered. A panic of a subscriber never gets here; one of the relay itself costs one event its
-/// attempt and no more.
+/// Whether the event is delivered. Panics of subscribers are caught earlier; a panic of the relay itself costs one event one
+/// attempt.
 fn outcome(ended: Result<Result<bool, SessionError>, JoinError>) -> Result<bool, SessionError> {
     ended.unwrap_or_else(|error| {
         tracing::error!(error = &error as &dyn Error, "the delivery of an event ended early");
@@ -231,11 +231,11 @@ fn outcome(ended: Result<Result<bool, SessionError>, JoinError>) -> Result<bool,
 
 fn note_end(ended: Result<Result<bool, SessionError>, JoinError>) {
     if let Err(error) = outcome(ended) {
-        report(&error, "what became of an event cannot be written; it is handed on again after its lease");
+        report(&error, "the outcome of an event cannot be recorded; it is delivered again after its lease");
     }
 }
 
-/// Logs a failure of the database: an outage is expected some time, anything else is not.
+/// Logs a failure of the database: an outage as a warning, anything else as an error.
 fn report(error: &SessionError, message: &'static str) {
     let unreachable = error.is_unreachable();
     let error: &dyn Error = error;

@@ -19,30 +19,30 @@ use super::handled;
 use super::row::{Column, Entity};
 use super::settings::RelaySettings;
 
-/// So many events that are due are looked up with one statement.
+/// Number of due events that one statement looks up.
 const SEEN_AT_ONCE: u64 = 500;
 
-/// So many rows are deleted in one transaction.
+/// Number of rows that one transaction deletes.
 const SWEPT_AT_ONCE: u64 = 500;
 
 /// The outbox, as one relay uses it.
 pub(super) struct Outbox {
     databases: Databases,
-    /// The names of this relay's subscribers.
+    /// Names of this relay's subscribers.
     subscribers: Vec<&'static str>,
     max_attempts: i32,
     lease: Duration,
     retention: Duration,
 }
 
-/// An event that is this relay's until its lease ends.
+/// An event that this relay has claimed until its lease ends.
 pub(super) struct Claimed {
     pub(super) event: Taken,
-    /// The subscribers that did their work at an earlier attempt.
+    /// Subscribers that handled it at an earlier attempt.
     pub(super) handled: HashSet<String>,
 }
 
-/// An event, and which attempt to hand it on this is, from 1.
+/// An event with the number of this attempt, from 1.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) envelope: Envelope,
@@ -56,23 +56,23 @@ impl FromQueryResult for Taken {
     }
 }
 
-/// What became of a claimed event.
+/// Outcome of a claimed event.
 pub(super) enum Outcome {
-    /// All subscribers did their work.
+    /// All subscribers have handled it.
     Delivered,
-    /// Some did not; it is tried again after the pause.
+    /// Some failed; it is tried again after the pause.
     Failed { error: String, pause: Duration },
-    /// Some did not, and it is not tried again.
+    /// Some failed, and it is not tried again.
     Dead { error: String },
 }
 
-/// As text: a row that is no event must not keep the others from being handed on.
+/// An id as text: a row that cannot be read must not block the others.
 #[derive(FromQueryResult)]
 struct Due {
     id: String,
 }
 
-/// A row exists, whatever is in it.
+/// The existence of a row.
 #[derive(FromQueryResult)]
 struct Exists {}
 
@@ -91,18 +91,18 @@ impl Outbox {
         }
     }
 
-    /// The ids of events that are to be handed on now, oldest first: alive, not waiting, and the first of their aggregate.
-    /// The one statement of an idle poll, and not on SQLite's only writer.
+    /// Ids of the events that are due, oldest first: not dead, not waiting, and the first of their aggregate. This is the only
+    /// statement of an idle poll, and not on SQLite's only writer.
     pub(super) async fn due(&self) -> Result<Vec<String>, SessionError> {
         let due = self.select_due(self.databases.clock().now());
         let rows = self.databases.read_primary().rows::<Due>(&due).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
-    /// Takes those of the events `ids`, which were due, that nobody took since. Each attempt counts from here on, so an
-    /// event that kills the process dies too.
+    /// Claims the events of `ids`, which were due, that no other relay has claimed since. The attempt counts from here on, so an event
+    /// that kills the process dies, too.
     ///
-    /// That an event is the first of its aggregate need not be asked again: those before it are done for good.
+    /// It is not checked again whether an event is the first of its aggregate: earlier ones are done for good.
     pub(super) async fn claim(&self, ids: &[String]) -> Result<Vec<Claimed>, SessionError> {
         let session = self.databases.write();
         let free = Query::select()
@@ -127,7 +127,7 @@ impl Outbox {
         Ok(events.into_iter().map(|event| claimed(event, &handled)).collect())
     }
 
-    /// Notes that `subscriber` did its work, while others are still at theirs.
+    /// Records that `subscriber` has handled the event, while others are still working.
     pub(super) async fn note(&self, event: &Taken, subscriber: &'static str) -> Result<(), SessionError> {
         let session = self.databases.write();
         insert_handled(&session, event.envelope.id, &[subscriber]).await?;
@@ -135,7 +135,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Ends a claim. `false`: the lease had ended and another relay has the event, whose word counts.
+    /// Ends a claim. `false` if the lease has ended and another relay has claimed the event.
     pub(super) async fn settle(
         &self,
         event: &Taken,
@@ -148,7 +148,8 @@ impl Outbox {
         Ok(session.commit(settled == 1).await?.into_value())
     }
 
-    /// Deletes what was delivered longer ago than the retention, and the notes of who handled it. The number of rows.
+    /// Deletes events that were delivered longer ago than the retention, and the records of who handled them. Returns the number of
+    /// rows.
     pub(super) async fn sweep(&self) -> Result<u64, SessionError> {
         let before = self.databases.clock().now() - self.retention;
         let delivered = Query::select()
@@ -156,7 +157,7 @@ impl Outbox {
             .and_where(Expr::col(Column::DeliveredAt).lt(before))
             .order_by(Column::DeliveredAt, Order::Asc)
             .to_owned();
-        // A note lives as long as its event: without it a replay would repeat what was done.
+        // A record lives as long as its event: without it, a replay would repeat the work.
         let event = Query::select()
             .expr(Expr::val(1))
             .from(Entity)
@@ -171,7 +172,7 @@ impl Outbox {
         Ok(self.delete("outbox_events", &delivered).await? + self.delete("handled_events", &handled).await?)
     }
 
-    /// Deletes the rows of `old` from `table`, some at a time.
+    /// Deletes the rows of `old` from `table` in batches.
     async fn delete(&self, table: &'static str, old: &SelectStatement) -> Result<u64, SessionError> {
         let row = if self.backend() == DbBackend::Postgres { "ctid" } else { "rowid" };
         let mut deleted = 0;
@@ -194,13 +195,13 @@ impl Outbox {
         self.databases.backend()
     }
 
-    /// Whether `select` finds a row. On SQLite this is not the writing connection.
+    /// Whether `select` finds a row; on SQLite not on the writing connection.
     async fn is_any(&self, select: SelectStatement) -> Result<bool, SessionError> {
         Ok(!self.databases.read_primary().rows::<Exists>(&select).await?.is_empty())
     }
 
-    /// One pass over what is undelivered, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on
-    /// PostgreSQL when many events come at once: the planner remembers that there are none.
+    /// One pass over the undelivered events, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on PostgreSQL when
+    /// many events come at once, because the planner's statistics say that there are none.
     fn select_due(&self, now: Timestamp) -> SelectStatement {
         let first =
             WindowStatement::partition_by(Column::AggregateId).order_by(Column::Id, Order::Asc).to_owned();
@@ -209,7 +210,7 @@ impl Outbox {
             .expr_window_as(Func::cust("ROW_NUMBER"), first, "place")
             .from(Entity)
             .and_where(Expr::col(Column::DeliveredAt).is_null())
-            // One that is at its last attempt holds the others back until it is dead.
+            // An event at its last attempt blocks later ones until it is dead.
             .and_where(self.is_alive().or(waits(now)))
             .to_owned();
         Query::select()
@@ -227,7 +228,7 @@ impl Outbox {
         Expr::col(Column::Attempts).lt(self.max_attempts)
     }
 
-    /// Who did what for these events at earlier attempts.
+    /// Subscribers that handled these events at earlier attempts.
     async fn handled(
         &self,
         session: &WriteSession,
@@ -244,18 +245,18 @@ impl Outbox {
     }
 }
 
-/// Another relay has it, or it failed.
+/// Claimed by another relay, or waiting after a failure.
 fn waits(now: Timestamp) -> Expr {
     Expr::col(Column::AvailableAt).gt(now)
 }
 
-/// `select` with its rows locked, without those that another relay has at the moment. SQLite has one writer and no locks.
+/// `select` with its rows locked, without those that another relay has locked. SQLite has one writer and no row locks.
 fn locked(mut select: SelectStatement, table: &'static str) -> SelectStatement {
     select.lock_with_tables_behavior(LockType::Update, [table], LockBehavior::SkipLocked).to_owned()
 }
 
-/// That `column` is one of what `select` picks. On PostgreSQL the array makes sure that `select` runs once: in `IN (…)` a
-/// plan may run it again and again, and lock more rows than its limit.
+/// The condition that `column` is among the rows of `select`. On PostgreSQL the array makes sure that `select` runs once: with
+/// `IN (…)` a plan may run it repeatedly, and lock more rows than its limit.
 fn is_one_of(backend: DbBackend, column: &'static str, select: SelectStatement) -> Expr {
     if backend != DbBackend::Postgres {
         return Expr::col(column).in_subquery(select);
@@ -264,15 +265,15 @@ fn is_one_of(backend: DbBackend, column: &'static str, select: SelectStatement) 
     Expr::col(column).eq(Func::cust("ANY").arg(Func::cust("ARRAY").arg(rows)))
 }
 
-/// `ids` with the last one repeated up to a power of two, so that few texts of statements differ: each connection keeps a
-/// bounded number of them prepared.
+/// `ids` with the last one repeated up to a power of two, so that there are few different statements: each connection keeps a
+/// limited number of them prepared.
 fn padded<T: Clone>(ids: &[T]) -> impl Iterator<Item = T> {
     let missing = ids.len().next_power_of_two() - ids.len();
     let last = ids.last().cloned();
     ids.iter().cloned().chain(last.into_iter().cycle().take(missing)).collect::<Vec<_>>().into_iter()
 }
 
-/// The event, if the row is one. One that is not must not keep the others from being handed on; its attempts run out.
+/// The event of a row, if it can be read. A row that cannot must not block the others; its attempts run out.
 fn readable(row: &QueryResult) -> Option<Taken> {
     Taken::from_query_result(row, "")
         .inspect_err(|error| {
@@ -301,7 +302,7 @@ async fn insert_handled(
     Ok(())
 }
 
-/// Writes the outcome, if the claim still stands: each claim counts the attempts up, so the number is the claim's own.
+/// Records the outcome, if the claim is still valid: each claim increments the number of attempts, which identifies it.
 fn settlement(event: &Taken, outcome: Outcome, now: Timestamp) -> UpdateStatement {
     let mut update = Query::update();
     match outcome {

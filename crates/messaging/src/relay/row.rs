@@ -1,10 +1,10 @@
-//! The table `outbox_events`, with what the relay keeps in it beside the envelope. Nobody else sees it.
+//! The table `outbox_events`, with the columns of the relay besides the envelope. It is private to the relay.
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::{EventId, Traceparent};
 
-/// An event on its way.
+/// An event in the outbox.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox_events")]
@@ -20,15 +20,15 @@ pub(crate) struct Model {
     pub principal: Option<String>,
     pub traceparent: Option<Traceparent>,
     pub payload: Json,
-    /// The place of the event among all that were committed. Null until a sequencer gives it.
+    /// Position of the event among all committed ones. Null until a sequencer assigns it.
     pub position: Option<i64>,
-    /// How often it was handed on in vain.
+    /// Number of failed attempts.
     pub attempts: i32,
-    /// Not to be handed on before this: a relay has it, or it waits after a failure.
+    /// Time before which it is not delivered: a relay has claimed it, or it waits after a failure.
     pub available_at: Timestamp,
-    /// When every subscriber had done its work.
+    /// Time at which all subscribers had handled it.
     pub delivered_at: Option<Timestamp>,
-    /// What the last failure was.
+    /// Text of the last failure.
     pub last_error: Option<String>,
 }
 

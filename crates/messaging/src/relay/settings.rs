@@ -1,31 +1,30 @@
-//! How the relay behaves.
+//! Settings of the relay.
 
 use std::time::Duration;
 
-/// How the relay behaves. [`Relay::new`](super::Relay::new) moves what lies outside its bounds to the nearest bound.
+/// Settings of the relay. [`Relay::new`](super::Relay::new) moves values outside their bounds to the nearest bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
-    /// How long the relay rests before it looks for events that nobody woke it for: those of other instances and those
-    /// that waited after a failure. 10 ms to 1 min; 500 ms by default.
+    /// Interval of looking for events that do not wake the relay: those of other instances, and those that wait after a failure. 10 ms
+    /// to 1 min; 500 ms by default.
     pub poll_interval: Duration,
-    /// How many events are handed on at the same time. Subscribers that write take a connection each. 1 to 256; 16 by
-    /// default.
+    /// Number of events that are delivered at the same time. Subscribers that write take a connection each. 1 to 256; 16 by default.
     pub concurrency: usize,
-    /// How long a subscriber may take for one event. 1 ms to 1 h; 30 s by default.
+    /// Time that a subscriber has for one event. 1 ms to 1 h; 30 s by default.
     pub handler_timeout: Duration,
-    /// The pause after the first failure; each further one doubles it. 1 ms to 1 h; 1 s by default.
+    /// Pause after the first failure; each further one doubles it. 1 ms to 1 h; 1 s by default.
     pub first_retry: Duration,
-    /// The longest pause between two attempts. Not less than `first_retry`, at most 30 days; 4 h by default.
+    /// Longest pause between two attempts. Not less than `first_retry`, at most 30 days; 4 h by default.
     pub longest_retry: Duration,
-    /// After so many attempts in vain the event is dead. An attempt that a crash cut short counts. 1 to 1,000; 20 by
-    /// default, which with the default pauses is about a day: an outage of one night loses nothing.
+    /// Number of failed attempts after which an event is dead. An attempt that a crash interrupted counts. 1 to 1,000; 20 by default,
+    /// which with the default pauses is about a day: an outage of one night loses nothing.
     pub max_attempts: u16,
-    /// How long delivered events, and the notes of who handled them, are kept. 0 to 10 years; 7 days by default.
+    /// Time for which delivered events, and the records of who handled them, are kept. 0 to 10 years; 7 days by default.
     pub retention: Duration,
-    /// How often what is older is deleted. 1 s to 1 day; 10 min by default.
+    /// Interval of deleting older ones. 1 s to 1 day; 10 min by default.
     pub sweep_interval: Duration,
-    /// How long a shutdown waits for the events in hand; what is not done by then is handed on again after the lease. At
-    /// most 1 h; 10 s by default.
+    /// Time for which a shutdown waits for events in flight; unfinished ones are delivered again after the lease. At most 1 h; 10 s by
+    /// default.
     pub shutdown_grace: Duration,
 }
 
@@ -51,23 +50,23 @@ impl Default for RelaySettings {
 }
 
 impl RelaySettings {
-    /// What a lease has beyond the time of the subscribers: for the database, and for clocks of instances that differ.
+    /// Time of a lease beyond that of the subscribers: for the database, and for differences between the clocks of instances.
     const MARGIN: Duration = MINUTE;
 
-    /// How long an event that a relay took is not taken by another.
+    /// Time for which a claimed event is not claimed by another relay.
     #[must_use]
     pub fn lease(&self) -> Duration {
         self.handler_timeout + Self::MARGIN
     }
 
-    /// The pause after so many attempts in vain.
+    /// Pause after a number of failed attempts.
     #[must_use]
     pub fn pause_after(&self, attempts: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         self.first_retry.saturating_mul(1 << doublings).min(self.longest_retry)
     }
 
-    /// The same within the bounds.
+    /// These settings, with every value within its bounds.
     pub(super) fn bounded(self) -> Self {
         let millisecond = Duration::from_millis(1);
         let first_retry = self.first_retry.clamp(millisecond, HOUR);

@@ -1,6 +1,7 @@
-//! Accounts: one's own, and the admins' view.
+//! Accounts: a user's own, and all of them for admins.
 
 use actix_web::{get, patch, web};
+use app_kit::module::Module;
 use auth::Auth;
 use http_kit::extract::{Admin, Body, CurrentUser, IfMatch, ListQuery, PathId, Read, ReadPrimary};
 use http_kit::problem::ApiError;
@@ -16,11 +17,9 @@ use user::dto::{AdminUpdateUser, UpdateMe, User, UserFilter};
 use user::error::UserError;
 use user::service;
 
-use crate::module::Module;
-
 /// Accounts.
 pub static MODULE: Module = Module {
-    tags: &[("users", "One's own account."), ("admin", "For admins: all accounts.")],
+    tags: &[("users", "Your own account."), ("admin", "Administration of accounts.")],
     routes: configure,
     problems: user::error::PROBLEMS,
     resources: service::RESOURCES,
@@ -33,18 +32,18 @@ fn configure(routes: &mut Routes<'_, '_>) {
     routes.handle(list_users).handle(admin_update_user);
 }
 
-/// Read one's own account
+/// Read your account
 ///
-/// One's own account.
+/// Your own account.
 #[utoipa::path(tag = "users", operation_id = "getMe",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag that the client has.")),
+    params(("If-None-Match" = Option<String>, Header, description = "ETag of the version that the client has.")),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
         USER_REQUIRED,
     ]))),
     responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 304, description = "The client has it."),
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Version of the account."))),
+        (status = 304, description = "The version that the client has is current."),
     ))]
 #[get("/api/v1/users/me")]
 async fn get_me(
@@ -55,7 +54,8 @@ async fn get_me(
     Ok(Resource(read(&principal, principal.require_user()?, &db, &primary).await?))
 }
 
-/// An account. One's own is there, because access control has seen it: where a replica has not yet, the primary is asked.
+/// An account. The caller's own account exists, because access control has read it: if a replica does not have it yet, the primary is
+/// asked.
 async fn read(
     principal: &Principal,
     id: UserId,
@@ -68,9 +68,9 @@ async fn read(
     }
 }
 
-/// Change one's own account
+/// Change your account
 ///
-/// Changes one's own account. The e-mail address stays: a new one would have to be verified first.
+/// Changes your own account. The e-mail address cannot be changed: a new one would have to be verified first.
 #[utoipa::path(tag = "users", operation_id = "updateMe",
     params(("If-Match" = Option<String>, Header, description = "Change only this version.")),
     request_body(content = UpdateMe, example = json!({"name": "Ada King", "username": "ada", "phone": null})),
@@ -81,7 +81,7 @@ async fn read(
         USER_REQUIRED,
     ]))),
     responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Version of the account."))),
     ))]
 #[patch("/api/v1/users/me")]
 async fn update_me(
@@ -96,18 +96,18 @@ async fn update_me(
 
 /// Read an account
 ///
-/// An account: one's own, or any for an admin. Anybody else's is not there.
+/// An account: your own, or any account for an admin. For others it is not found.
 #[utoipa::path(tag = "users", operation_id = "getUser",
     params(
         ("user_id" = UserId, Path, description = "The account."),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
+        ("If-None-Match" = Option<String>, Header, description = "ETag of the version that the client has."),
     ),
     extensions(("x-problems" = json!([
         UserError::NOT_FOUND,
     ]))),
     responses(
-        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
-        (status = 304, description = "The client has it."),
+        (status = 200, description = "The account.", body = User, headers(("ETag" = String, description = "Version of the account."))),
+        (status = 304, description = "The version that the client has is current."),
     ))]
 #[get("/api/v1/users/{user_id}")]
 async fn get_user(
@@ -121,7 +121,7 @@ async fn get_user(
 
 /// List accounts
 ///
-/// All accounts, filtered and in pages.
+/// Pages of all accounts, with filters.
 #[utoipa::path(tag = "admin", operation_id = "adminListUsers",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
     params(UserFilter, PageQuery),
@@ -138,7 +138,8 @@ async fn list_users(
 
 /// Change an account
 ///
-/// Changes an account. Suspending bars its sessions at once, for as long as it lasts. The last admin cannot be demoted or suspended.
+/// Changes an account. A suspended account is locked out of all its sessions at once, until it is active again. The last admin cannot
+/// be demoted or suspended.
 #[utoipa::path(tag = "admin", operation_id = "adminUpdateUser",
     security(("bearer" = ["admin"]), ("oauth2" = ["admin"])),
     params(
@@ -151,7 +152,7 @@ async fn list_users(
         UserError::LAST_ADMIN,
     ]))),
     responses(
-        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Its id and version."))),
+        (status = 200, description = "The changed account.", body = User, headers(("ETag" = String, description = "Version of the account."))),
     ))]
 #[patch("/api/v1/admin/users/{user_id}")]
 async fn admin_update_user(

@@ -14,9 +14,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use app_config::{AllowedOrigin, Config, Loaded};
 use auth::settings::AuthSettings;
-use server::config::{AllowedOrigin, Config, Environment, Loaded, Sources};
-use server::settings;
+use configuration::{Environment, Sources};
+use server::PRODUCT;
 use shared_kernel::secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -70,7 +71,7 @@ impl Setup {
 
     #[track_caller]
     fn loaded(&self) -> Loaded {
-        settings::load(&self.sources()).unwrap()
+        PRODUCT.config_schema().load(&self.sources()).unwrap()
     }
 
     #[track_caller]
@@ -81,7 +82,8 @@ impl Setup {
     /// The sentences of the refusal, which have to be a line each.
     #[track_caller]
     fn refusals(&self) -> Vec<String> {
-        let error = settings::load(&self.sources()).expect_err("this configuration should be refused");
+        let error =
+            PRODUCT.config_schema().load(&self.sources()).expect_err("this configuration should be refused");
         let sentences: Vec<_> = error.sentences().map(str::to_owned).collect();
         assert!(sentences.iter().all(|sentence| sentence.lines().count() == 1), "{sentences:?}");
         sentences
@@ -735,7 +737,7 @@ fn a_secret_that_was_cut_off_is_refused() {
 fn the_documentation_ends_with_the_reference() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
-    let reference = settings::table().markdown();
+    let reference = PRODUCT.config_schema().table().markdown();
     let heading = reference.lines().next().unwrap();
     let end = text.find(heading).map_or("", |start| &text[start..]);
     assert!(

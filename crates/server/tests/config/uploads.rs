@@ -1,6 +1,6 @@
 //! The settings of uploads and of the object store, as operators meet them.
 
-use server::config::Config;
+use app_config::Config;
 use server::routers::upload::embedded_store::with_keys;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::secrecy::ExposeSecret as _;

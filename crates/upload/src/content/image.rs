@@ -1,10 +1,10 @@
-//! The size of an image as viewers show it, from its start.
+//! The dimensions of an image as viewers show it, from its first bytes.
 //!
-//! Cameras store a picture as it fell on the sensor and say beside it how to turn it. Browsers do as Exif says in JPEG and in
-//! PNG (where it stands before the image data), and as `irot` says in AVIF. In WebP they ignore it.
+//! Cameras store an image as the sensor saw it, with metadata that say how to rotate it. Browsers follow Exif in JPEG and PNG (before
+//! the image data), and `irot` in AVIF. In WebP they ignore both.
 //!
-//! What is read of Exif is one number of the first directory, by hand: a general reader follows every pointer of a file, and
-//! 64 KiB of pointers to pointers are billions of fields.
+//! Of Exif, one number of the first directory is read by hand: a general reader follows every pointer of a file, and 64 KiB of
+//! pointers to pointers are billions of fields.
 
 use std::io::Cursor;
 
@@ -18,13 +18,13 @@ pub(crate) struct Dimensions {
 }
 
 impl Dimensions {
-    /// `None`: nothing, or more than any viewer shows.
+    /// `None` if a dimension is zero or larger than any viewer shows.
     fn new(width: usize, height: usize) -> Option<Self> {
         let pixels = |length: usize| i32::try_from(length).ok().filter(|&length| length > 0);
         Some(Self { width: pixels(width)?, height: pixels(height)? })
     }
 
-    /// As it is shown when it is stored like that (Exif 2.32, tag 0x0112).
+    /// The dimensions after rotation (Exif 2.32, tag 0x0112).
     fn turned(self, orientation: Option<u16>) -> Self {
         match orientation {
             Some(5..=8) => Self { width: self.height, height: self.width },
@@ -33,10 +33,10 @@ impl Dimensions {
     }
 }
 
-/// Finds the size of an image in its start.
+/// Finds the dimensions of an image in its first bytes.
 pub(super) type Measure = fn(&[u8]) -> Option<Dimensions>;
 
-/// How the size of an image of a type is found.
+/// The function that finds the dimensions of images of a type.
 pub(super) fn measure(content_type: &str) -> Option<Measure> {
     Some(match content_type {
         "image/jpeg" => jpeg,
@@ -63,7 +63,7 @@ fn jpeg(bytes: &[u8]) -> Option<Dimensions> {
     loop {
         let [0xFF, marker, after @ ..] = rest else { return None };
         rest = match marker {
-            // Fill bytes may stand before a marker.
+            // Fill bytes may precede a marker.
             0xFF => rest.get(1..)?,
             // These have no length.
             0x01 | 0xD0..=0xD8 => after,
@@ -72,7 +72,7 @@ fn jpeg(bytes: &[u8]) -> Option<Dimensions> {
                 let pixels = |high, low| usize::from(u16::from_be_bytes([high, low]));
                 return Some(Dimensions::new(pixels(w1, w0), pixels(h1, h0))?.turned(orientation));
             }
-            // The image's data, or its end, before its size.
+            // The image data, or the end of the file, before the dimensions.
             0xD9 | 0xDA => return None,
             _ => {
                 let [high, low, ..] = *after else { return None };
@@ -105,7 +105,7 @@ fn png(bytes: &[u8]) -> Option<Dimensions> {
     Some(stored)
 }
 
-/// A chunk of a PNG, as far as it is there, and what follows it.
+/// A chunk of a PNG, possibly truncated, and the bytes after it.
 struct Chunk<'a> {
     kind: &'a [u8],
     data: &'a [u8],
@@ -115,19 +115,19 @@ struct Chunk<'a> {
 fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     let length = usize::try_from(u32_at(bytes, 0, u32::from_be_bytes)?).ok()?;
     let (kind, behind) = bytes.get(4..)?.split_at_checked(4)?;
-    // A checksum of four bytes stands between the data and the next chunk.
+    // A checksum of four bytes follows the data.
     let rest = behind.get(length.checked_add(4)?..).unwrap_or_default();
     Some(Chunk { kind, data: behind.get(..length).unwrap_or(behind), rest })
 }
 
-/// How numbers are written.
+/// Byte order of numbers.
 struct ByteOrder {
     u16: fn([u8; 2]) -> u16,
     u32: fn([u8; 4]) -> u32,
 }
 
 impl ByteOrder {
-    /// That of a TIFF header.
+    /// Byte order of a TIFF header.
     fn of(header: &[u8]) -> Option<Self> {
         match header {
             b"II*\0" => Some(Self { u16: u16::from_le_bytes, u32: u32::from_le_bytes }),
@@ -142,7 +142,7 @@ fn orientation_in(exif: &[u8]) -> Option<u16> {
     let ByteOrder { u16: read_u16, u32: read_u32 } = ByteOrder::of(exif.get(..4)?)?;
     let directory = exif.get(usize::try_from(u32_at(exif, 4, read_u32)?).ok()?..)?;
     let count = usize::from(read_u16(*directory.first_chunk()?));
-    // Tag, type (3 is SHORT), how many, and the value, which is so short that it stands in its place.
+    // Tag, type (3 is SHORT), count, and the value, which is short enough to be stored in place.
     directory.get(2..)?.chunks_exact(12).take(count).find_map(|entry| {
         let number = |at: usize| Some(read_u16(*entry.get(at..)?.first_chunk()?));
         (number(0)? == 0x0112 && number(2)? == 3).then(|| number(8)).flatten()

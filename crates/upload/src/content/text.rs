@@ -1,13 +1,12 @@
-//! Texts, in whatever encoding people have them: a spreadsheet of Windows saves CSV in the code page of its country, and "Unicode
-//! text" is UTF-16.
+//! Text in the encodings that people have: spreadsheets on Windows save CSV in a regional code page, and "Unicode text" as UTF-16.
 
-use super::Start;
+use super::Head;
 
-/// What a text is said to be in, where that was found out.
+/// The charset of a text, if it is certain.
 const UTF_8: &str = "utf-8";
 
-/// UTF-8 without NUL, UTF-16 with a byte order mark, or bytes that could be letters of an older encoding.
-pub(super) fn is_text(start: Start<'_>) -> bool {
+/// Whether bytes can be text: UTF-8 without NUL, UTF-16 with a byte order mark, or bytes of an older encoding.
+pub(super) fn is_text(start: Head<'_>) -> bool {
     match start.bytes {
         [0xFF, 0xFE, ..] => is_utf16(start, u16::from_le_bytes),
         [0xFE, 0xFF, ..] => is_utf16(start, u16::from_be_bytes),
@@ -15,13 +14,13 @@ pub(super) fn is_text(start: Start<'_>) -> bool {
     }
 }
 
-/// UTF-8, if all of the text is. Of older encodings nobody can tell which one it is, and a byte order mark says by itself.
-pub(super) fn charset(start: Start<'_>) -> Option<&'static str> {
+/// UTF-8, if the whole text is. Older encodings cannot be told apart, and a byte order mark names the encoding by itself.
+pub(super) fn charset(start: Head<'_>) -> Option<&'static str> {
     (start.whole && is_utf8(start)).then_some(UTF_8)
 }
 
 /// The last character may be cut.
-fn is_utf8(start: Start<'_>) -> bool {
+fn is_utf8(start: Head<'_>) -> bool {
     let is_utf8 = match std::str::from_utf8(start.bytes) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none() && !start.whole,
@@ -30,7 +29,7 @@ fn is_utf8(start: Start<'_>) -> bool {
 }
 
 /// The last character may be cut.
-fn is_utf16(start: Start<'_>, read: fn([u8; 2]) -> u16) -> bool {
+fn is_utf16(start: Head<'_>, read: fn([u8; 2]) -> u16) -> bool {
     let (pairs, left) = start.bytes.as_chunks();
     let mut characters = char::decode_utf16(pairs.iter().map(|&pair| read(pair))).peekable();
     let mut is_text = left.is_empty() || !start.whole;
@@ -45,7 +44,7 @@ fn is_utf16(start: Start<'_>, read: fn([u8; 2]) -> u16) -> bool {
     is_text
 }
 
-/// A byte that no encoding of text has for a letter (WHATWG, MIME Sniffing, "binary data byte").
+/// A byte that occurs in no encoding of text (WHATWG, MIME Sniffing, "binary data byte").
 fn is_binary(byte: u8) -> bool {
     matches!(byte, 0x00..=0x08 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F)
 }
@@ -54,12 +53,12 @@ fn is_binary(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn whole(bytes: &[u8]) -> Start<'_> {
-        Start { bytes, whole: true }
+    fn whole(bytes: &[u8]) -> Head<'_> {
+        Head { bytes, whole: true }
     }
 
-    fn cut(bytes: &[u8]) -> Start<'_> {
-        Start { bytes, whole: false }
+    fn cut(bytes: &[u8]) -> Head<'_> {
+        Head { bytes, whole: false }
     }
 
     fn utf16(text: &str, write: fn(u16) -> [u8; 2]) -> Vec<u8> {

@@ -1,8 +1,8 @@
-//! Presigned GETs: requests for objects that whoever has their URL can send, until it expires (signature version 4 in the
-//! query: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>).
+//! Presigned GETs: URLs that anyone who has them can use until they expire (signature version 4 in the query:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>).
 //!
-//! The SDK can only make them asynchronously, and they are needed while a transaction is open. So the URL is put together
-//! here, of the SDK's own parts: its rules tell how the bucket is addressed, and its signer signs.
+//! The SDK can only sign asynchronously, and URLs are needed while a transaction is open. So they are built here from parts of the SDK:
+//! its endpoint rules address the bucket, and its signer signs.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -23,29 +23,29 @@ use url::Url;
 use super::Reading;
 use crate::settings::StorageSettings;
 
-/// Why a URL cannot be made.
+/// Why a URL cannot be signed.
 pub(crate) type PresignError = Box<dyn Error + Send + Sync>;
 
-/// When a request works.
+/// Validity of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
-    /// From when. Signatures have whole seconds.
+pub(crate) struct Validity {
+    /// Start, in whole seconds.
     pub(crate) start: Timestamp,
-    /// For how long, at most a week.
+    /// Duration, at most a week.
     pub(crate) ttl: Duration,
 }
 
-/// Makes them for one bucket.
+/// Signs requests for one bucket.
 #[derive(Clone)]
 pub(crate) struct GetSigner {
-    /// The URL of the bucket, without a slash at its end; else why there is none.
+    /// URL of the bucket without a trailing slash, or the reason why there is none.
     bucket: Result<String, String>,
     region: String,
     credentials: Credentials,
 }
 
 impl GetSigner {
-    /// For the bucket of `settings` at `endpoint`; AWS when absent.
+    /// Signs for the bucket of `settings` at `endpoint`; AWS if absent.
     pub(crate) fn new(settings: &StorageSettings, endpoint: Option<&Url>) -> Self {
         let secret = settings.secret_key.expose_secret();
         Self {
@@ -55,13 +55,13 @@ impl GetSigner {
         }
     }
 
-    /// The URL of a read of the object at `key`, whose answer has the headers that the query asks for.
+    /// The URL for reading the object at `key`, whose answer has the headers that the query sets.
     pub(crate) fn url(
         &self,
         reading: Reading,
         key: &str,
         query: &[(&str, &str)],
-        window: Window,
+        window: Validity,
     ) -> Result<String, PresignError> {
         let bucket = self.bucket.as_deref().map_err(String::as_str)?;
         let mut url = format!("{bucket}/{}", escaped(key, "/"));
@@ -75,17 +75,17 @@ impl GetSigner {
         Ok(url)
     }
 
-    /// The parameters that sign a read of `url`.
+    /// The query parameters that sign a read of `url`.
     fn signature(
         &self,
         reading: Reading,
         url: &str,
-        window: Window,
+        window: Validity,
     ) -> Result<impl Iterator<Item = (&'static str, String)> + use<>, PresignError> {
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(window.ttl);
-        // S3 takes a path as it is.
+        // S3 signs paths unchanged.
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         let identity = self.credentials.clone().into();
@@ -104,8 +104,8 @@ impl GetSigner {
     }
 }
 
-/// Where the bucket is, by the SDK's own rules for addresses: in the path or in the name of the host, as configured and as
-/// the endpoint and the name of the bucket allow.
+/// Address of the bucket by the SDK's endpoint rules: in the path or in the host name, as configured and as endpoint and bucket
+/// allow.
 fn bucket_url(settings: &StorageSettings, endpoint: Option<&Url>) -> Result<String, PresignError> {
     let params = Params::builder()
         .bucket(&settings.bucket)
@@ -114,9 +114,9 @@ fn bucket_url(settings: &StorageSettings, endpoint: Option<&Url>) -> Result<Stri
         .set_endpoint(endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()))
         .build()?;
     let resolver = DefaultResolver::new();
-    // The rules are computation; only a resolver of one's own would have to be waited for.
+    // The rules are computation; only a custom resolver would have to be awaited.
     let found: Option<Result<Endpoint, _>> = resolver.resolve_endpoint(&params).now_or_never();
-    let endpoint = found.ok_or("the address of the bucket was not known at once")??;
+    let endpoint = found.ok_or("the endpoint rules did not resolve at once")??;
     Ok(endpoint.url().trim_end_matches('/').to_owned())
 }
 
@@ -179,7 +179,7 @@ mod tests {
         settings: &StorageSettings,
         endpoint: Option<&Url>,
         key: &str,
-        window: Window,
+        window: Validity,
     ) -> String {
         let client = Client::from_conf(config(settings, endpoint));
         let [disposition, content_type, cache, encoding] = QUERY.map(|(_, value)| value);
@@ -206,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn a_url_is_what_the_sdk_makes() {
         let start = Timestamp::from_unix_millis(1_769_860_800_000).unwrap();
-        let window = Window { start, ttl: Duration::from_mins(15) };
+        let window = Validity { start, ttl: Duration::from_mins(15) };
         let endpoints = ["http://127.0.0.1:9000", "https://files.example.com/", "https://example.com/s3/"];
         let endpoints = endpoints.map(|url| Some(Url::parse(url).unwrap()));
         for endpoint in endpoints.iter().chain([&None]) {
@@ -248,7 +248,7 @@ mod tests {
     fn an_address_that_is_none_is_told_when_it_is_used() {
         let signer = GetSigner::new(&settings("ashlar", "no region", false), None);
         let start = Timestamp::from_unix_millis(1_769_860_800_000).unwrap();
-        let window = Window { start, ttl: Duration::from_mins(15) };
+        let window = Validity { start, ttl: Duration::from_mins(15) };
         let error = signer.url(Reading::Get, "a", &[], window).unwrap_err().to_string();
         assert!(error.contains("region"), "{error}");
     }

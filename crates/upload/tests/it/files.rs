@@ -9,7 +9,7 @@ use shared_kernel::principal::Principal;
 use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::testing::{FixedClock, as_admin};
 use upload::files::SignedFiles;
-use upload::storage::Declared;
+use upload::storage::PutOptions;
 use upload_port::{Files as _, StoredFile, UploadId};
 
 use crate::house::{DAY, HOUR, House, declare, png, request};
@@ -129,7 +129,7 @@ async fn strange_keys_and_names_are_signed_as_they_are() {
     for name in ["a b", "Übergröße", "\"quoted\" 'twice'", "100%25+1&x=y?#~*", "文件 (1)", "a,b;c=d:e@f!$"]
     {
         let key = format!("uploads/{name}.txt");
-        let declared = Declared { key: &key, size: 7, content_type: "text/plain", checksum_sha256: None };
+        let declared = PutOptions { key: &key, size: 7, content_type: "text/plain", checksum_sha256: None };
         let put = house.storage.presign_put(declared, HOUR).await.unwrap();
         assert_eq!(house.put(&put.request, bytes).await, 200, "{name}");
         let file = StoredFile {

@@ -8,7 +8,7 @@ use shared_kernel::error::DomainError as _;
 use tokio::net::TcpListener;
 use upload::dto::{Disposition, UploadStatus};
 use upload::event::UploadCompleted;
-use upload::storage::{Declared, Storage};
+use upload::storage::{PutOptions, Storage};
 
 use crate::house::{
     DAY, HOUR, House, MINUTE, checksum, code, declare, localhost, png, request, storage_settings,
@@ -172,7 +172,7 @@ async fn an_object_of_another_size_or_checksum_is_not_published() {
         }));
         let created = house.create(&ada, new).await;
         let key = house.object_key(created.upload.id).await.unwrap();
-        let declared = Declared {
+        let declared = PutOptions {
             key: &key,
             size: i64::try_from(sent.len()).unwrap(),
             content_type: "image/png",
@@ -236,7 +236,8 @@ async fn a_presigned_url_begins_with_the_public_endpoint() {
     let mut settings = storage_settings(localhost(9));
     settings.public_endpoint = Some("https://files.example.com/".parse().unwrap());
     let storage = Storage::new(&settings, house.clock.clone());
-    let declared = Declared { key: "uploads/1", size: 1, content_type: "text/plain", checksum_sha256: None };
+    let declared =
+        PutOptions { key: "uploads/1", size: 1, content_type: "text/plain", checksum_sha256: None };
     let presigned = storage.presign_put(declared, MINUTE).await.unwrap();
     assert!(
         presigned.request.url.starts_with("https://files.example.com/ashlar/uploads/1?"),

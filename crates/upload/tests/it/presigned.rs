@@ -121,7 +121,7 @@ async fn an_old_download_url_does_not_work() {
     // The store's clock does not move, so the URL is made in the past.
     let past = std::sync::Arc::new(shared_kernel::testing::FixedClock::new(house.clock.now() - HOUR));
     let key = house.object_key(published.id).await.unwrap();
-    let wanted = upload::storage::Wanted {
+    let wanted = upload::storage::GetOptions {
         key: &key,
         disposition: Disposition::Attachment,
         filename: "a.png",

@@ -195,7 +195,7 @@ async fn an_operation_that_declares_its_time_has_it() {
     assert_eq!(problem["detail"], "the object store does not answer");
     // Readiness asks the same store and declares nothing.
     let problem = server.get("/health/ready").await.problem(503, "service_unavailable");
-    assert_eq!(problem["detail"], "what the answer needs did not come in time");
+    assert_eq!(problem["detail"], "a dependency did not answer in time");
     let document: Value = server.get("/openapi.json").await.expect(200).json();
     let complete = &document["paths"]["/api/v1/uploads/{upload_id}/complete"]["post"];
     assert_eq!(complete["x-deadline-seconds"], 120);

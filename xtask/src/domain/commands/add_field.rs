@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{How, Site, carry_out, on_site, parse_fields, write_catalogue};
 use crate::domain::by_hand;
-use crate::domain::lists::{self, Position};
+use crate::domain::lists;
 use crate::domain::manifest::{self, Manifest, Migration, hash};
 use crate::domain::merge::{Outcome, Versions, merge};
 use crate::domain::migrations;
@@ -287,7 +287,7 @@ impl Work<'_> {
         let file = self.site.render.added_fields(&manifest.spec, new, self.after, &name)?;
         self.plan.create(&file.path, &file.text)?;
         manifest.files.insert(file.path.display().to_string(), hash(&file.text));
-        self.plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &name, Position::Last))?;
+        self.plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &name))?;
         let fields = new.iter().map(|field| field.name.clone()).collect();
         manifest.migrations.push(Migration { name, fields });
         Ok(())

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{ROOT_MANIFEST, SERVER_MANIFEST};
 use crate::domain::cargo_toml;
-use crate::domain::lists::{self, Position};
+use crate::domain::lists;
 use crate::domain::manifest::hash;
 use crate::domain::plan::Plan;
 use crate::domain::plural::{plural, singular};
@@ -49,5 +49,5 @@ pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()>
     let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
     plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
-    plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name, Position::Alphabetical))
+    plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name))
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::compose::Wish;
 use super::entry::{checked_plural, create_files, enlist};
 use super::{How, Site, carry_out, compose, on_site, parse_fields, write_catalogue};
-use crate::domain::lists::{self, Position};
+use crate::domain::lists;
 use crate::domain::manifest::{self, Manifest, Migration};
 use crate::domain::migrations;
 use crate::domain::names;
@@ -116,7 +116,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
     let mut plan = Plan::new(root);
     create(&mut plan, &spec, &files, &migration)?;
     enlist(&mut plan, &spec.name, &survey)?;
-    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration, Position::Last))?;
+    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration))?;
     write_catalogue(&mut plan, &survey, &house)?;
     Ok((plan, spec))
 }

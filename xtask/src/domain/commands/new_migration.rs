@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::add_field::module;
-use crate::domain::lists::{self, Position};
+use crate::domain::lists;
 use crate::domain::migrations;
 use crate::domain::names;
 use crate::domain::plan::{Plan, lines};
@@ -42,6 +42,6 @@ pub(super) fn draft(workspace: &Workspace, name: &str, now: &str) -> Result<Plan
     let migration = migrations::next(&listed, now, name)?;
     let about = names::capitalized(&name.replace('_', " "));
     plan.create(module(&migration), lines(TEMPLATE).replace("{{ about }}", &about))?;
-    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration, Position::Last))?;
+    plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration))?;
     Ok(plan)
 }

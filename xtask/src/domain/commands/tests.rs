@@ -253,7 +253,7 @@ fn a_domain_is_made() {
             .read("crates/server/Cargo.toml")
             .ends_with("[dependencies]\npost.workspace = true\nuser.workspace = true\n")
     );
-    assert!(house.read("crates/server/src/routers/mod.rs").ends_with("domains! { auth, post, user }\n"));
+    assert!(house.read("crates/server/src/routers/mod.rs").ends_with("domains! { auth, user, post }\n"));
     assert_eq!(
         house.read("migration/src/lib.rs"),
         format!("migrations! {{\n    m20261120_000001_create_users,\n    {CREATED},\n}}\n")
@@ -961,8 +961,6 @@ fn the_lists_of_this_house_are_found() {
     let house = crate::domain::cargo_toml::house(&plan.expect(ROOT_MANIFEST).unwrap()).unwrap();
     plan.edit(ROOT_MANIFEST, |text| crate::domain::cargo_toml::add_member(text, name)).unwrap();
     plan.edit(SERVER_MANIFEST, |text| crate::domain::cargo_toml::add_dependency(text, name, &house)).unwrap();
-    let position = crate::domain::lists::Position::Alphabetical;
-    plan.edit(&survey.domains_list, |text| crate::domain::lists::add(text, "domains", name, position))
-        .unwrap();
+    plan.edit(&survey.domains_list, |text| crate::domain::lists::add(text, "domains", name)).unwrap();
     assert_eq!(plan.to_string().matches("(+1 -").count(), 3, "{plan}");
 }

@@ -8,7 +8,7 @@ use super::house::{House, Member, ROOMS};
 use crate::graph::Featured;
 
 /// What stands below every domain and knows no web framework either.
-const FOUNDATIONS: [&str; 4] = ["configuration", "shared-kernel", "messaging", "migration"];
+const FOUNDATIONS: [&str; 5] = ["app-config", "configuration", "shared-kernel", "messaging", "migration"];
 
 /// The derives of the kernel, which its users get from the kernel.
 const KERNEL_DERIVE: &str = "kernel-derive";
@@ -16,8 +16,37 @@ const KERNEL_DERIVE: &str = "kernel-derive";
 /// Who puts the domains together.
 const COMPOSERS: [&str; 2] = ["server", "tests"];
 
-/// What the HTTP toolkit stands on.
-const BELOW_HTTP_KIT: [&str; 3] = ["shared-kernel", "transport", "workspace-features"];
+/// A crate of the framework, which knows no domain and no product.
+struct Framework {
+    name: &'static str,
+    /// What it may stand on, besides the list of features.
+    stands_on: &'static [&'static str],
+    /// Who may use it, besides those that put the domains together.
+    used_by: &'static [&'static str],
+    /// What somebody does who needs more of it.
+    instead: &'static str,
+}
+
+const FRAMEWORK: &[Framework] = &[
+    Framework {
+        name: "http-kit",
+        stands_on: &["shared-kernel", "transport"],
+        used_by: &["app-kit"],
+        instead: "let the server give it what it needs, as a value in its State or a port that the server implements",
+    },
+    Framework {
+        name: "app-config",
+        stands_on: &["configuration", "shared-kernel"],
+        used_by: &["app-kit"],
+        instead: "let the domain describe its keys in a section of its own, which its module reads",
+    },
+    Framework {
+        name: "app-kit",
+        stands_on: &["app-config", "configuration", "http-kit", "messaging", "shared-kernel", "transport"],
+        used_by: &[],
+        instead: "let the server give it what it needs, as a field of its Product or of a Module",
+    },
+];
 
 /// Who may use whom.
 pub(super) fn arrows(house: &House) -> Vec<String> {
@@ -62,15 +91,8 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
             "{name} depends on server, but the server stands on top and only tests may look at it: move what is needed down into a crate that both use."
         ));
     }
-    if used == "http-kit" && !COMPOSERS.contains(&name) {
-        return Some(format!(
-            "{name} depends on http-kit, but only the server speaks HTTP: give it DTOs, and let a router in crates/server make answers of them."
-        ));
-    }
-    if name == "http-kit" && !BELOW_HTTP_KIT.contains(&used) {
-        return Some(format!(
-            "http-kit depends on {used}, but it is for any API and names no domain: let the server give it what it needs, as a value in its State or a port that the server implements."
-        ));
+    if let Some(sentence) = FRAMEWORK.iter().find_map(|framework| framework_arrow(framework, name, used)) {
+        return Some(sentence);
     }
     if name == "shared-kernel" && member.links.contains(used) && used != KERNEL_DERIVE {
         return Some(format!(
@@ -85,6 +107,18 @@ fn arrow(house: &House, member: &Member, used: &str) -> Option<String> {
     Some(format!(
         "{name} depends on the domain {used} and does not say so, but domains know each other through the kernel: use an event, a port in shared-kernel, or compose both in the server; a domain that can't be without {used} says `builds-on = [\"{used}\"]` below [package.metadata.domain] in its Cargo.toml."
     ))
+}
+
+fn framework_arrow(framework: &Framework, name: &str, used: &str) -> Option<String> {
+    let Framework { name: own, stands_on, used_by, instead } = framework;
+    if used == *own && !used_by.contains(&name) && !COMPOSERS.contains(&name) {
+        return Some(format!(
+            "{name} depends on {own}, but domains and what is below them know neither HTTP nor how an application starts: give {name} DTOs and settings of its own, and let a router in crates/server do the rest."
+        ));
+    }
+    (name == *own && !stands_on.contains(&used) && used != "workspace-features").then(|| {
+        format!("{own} depends on {used}, but it is for any product and names no domain: {instead}.")
+    })
 }
 
 /// Domains and what is below them are built without actix.
@@ -246,8 +280,10 @@ mod tests {
             domain("shelf", &["configuration", "shared-kernel"]),
             member("transport", &[]),
             member("http-kit", &["shared-kernel", "transport"]),
-            member("server", &["auth", "shelf", "user", "migration", "configuration", "http-kit"]),
-            member("tests", &["server", "user", "http-kit"]),
+            member("app-config", &["configuration", "shared-kernel"]),
+            member("app-kit", &["app-config", "http-kit", "messaging"]),
+            member("server", &["app-kit", "auth", "shelf", "user", "migration", "configuration", "http-kit"]),
+            member("tests", &["app-kit", "server", "user", "http-kit"]),
         ])
     }
 
@@ -293,10 +329,17 @@ mod tests {
     }
 
     #[test]
-    fn the_http_toolkit_names_no_domain_and_no_domain_names_it() {
+    fn the_framework_names_no_domain_and_no_domain_names_it() {
         for (member, told) in [
             (member("http-kit", &["user"]), "http-kit depends on user"),
             (member("http-kit", &["messaging"]), "http-kit depends on messaging"),
+            (member("http-kit", &["app-kit"]), "http-kit depends on app-kit"),
+            (member("app-config", &["http-kit"]), "app-config depends on http-kit"),
+            (member("app-config", &["auth"]), "app-config depends on auth"),
+            (member("app-kit", &["user"]), "app-kit depends on user"),
+            (member("app-kit", &["migration"]), "app-kit depends on migration"),
+            (member("messaging", &["app-config"]), "messaging depends on app-config"),
+            (domain("user", &["app-kit"]), "user depends on app-kit"),
             (domain("user", &["http-kit"]), "user depends on http-kit"),
             (member("shared-kernel", &["http-kit"]), "shared-kernel depends on http-kit"),
         ] {

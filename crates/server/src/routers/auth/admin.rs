@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io::{self, Read as _};
 
+use app_config::Config;
+use app_kit::console::{CommandError, LONGEST_LINE, confirm, print};
+use app_kit::module::Invocation;
 use auth::dto::{Device, NewPassword};
 use auth::password::PasswordHasher;
 use auth::service::{self, AdminAccount};
@@ -16,11 +19,6 @@ use shared_kernel::id::UserId;
 use shared_kernel::principal::Principal;
 use shared_kernel::session::ReadPrimary;
 use user::dto::{DisplayName, User};
-
-use crate::config::Config;
-use crate::console::{CommandError, LONGEST_LINE, confirm, print};
-use crate::migrate as schema;
-use crate::module::Invocation;
 
 pub(super) fn commands() -> clap::Command {
     AdminCommand::command()
@@ -46,16 +44,16 @@ enum AdminCommand {
 /// The arguments of `admin create`.
 #[derive(Debug, Args)]
 struct CreateAdminArgs {
-    /// The account's address: an account that is there is shown, and a terminal is asked whether it is the one
+    /// E-mail address of the account; an existing account is shown for confirmation on a terminal
     #[arg(long, required_unless_present = "user_id")]
     email: Option<String>,
-    /// The id of an account that is there, which says beyond doubt which one is meant
+    /// Id of an existing account, which needs no confirmation
     #[arg(long, value_name = "ID", conflicts_with_all = ["email", "name"])]
     user_id: Option<UserId>,
-    /// The name of a new account; an existing one keeps its own
+    /// Name of a new account; an existing one keeps its own
     #[arg(long)]
     name: Option<String>,
-    /// Read the password from the first line of stdin: a new account needs one, an existing one gets it and its sessions end
+    /// Read the password from the first line of stdin: required for a new account; for an existing one it is changed, and its sessions end
     #[arg(long)]
     password_stdin: bool,
 }
@@ -63,25 +61,25 @@ struct CreateAdminArgs {
 /// An administrator to be created.
 #[derive(Clone, Debug)]
 struct CreateAdmin {
-    /// Which account.
+    /// Account.
     account: Named,
-    /// The name of a new account.
+    /// Name of a new account.
     name: Option<String>,
-    /// The password of a new account, which has to have one, or a new password of an existing one.
+    /// Password of a new account, which is required, or a new password of an existing one.
     password: Option<SecretString>,
 }
 
 /// How an operator names an account.
 #[derive(Clone, Debug)]
 enum Named {
-    /// By an address, which anybody may have signed up with.
+    /// By an e-mail address, with which anybody may have signed up.
     Email(String),
     /// By its id.
     Id(UserId),
 }
 
 impl CreateAdminArgs {
-    /// The same with the password that was read.
+    /// Adds the password, if it is to be read.
     ///
     /// # Errors
     ///
@@ -106,19 +104,19 @@ fn no_password(reason: &dyn fmt::Display) -> CommandError {
     CommandError::message(format!("no password can be read from stdin: {reason}"))
 }
 
-/// The value of an option, by the rule of its type.
+/// Parses the value of an option by the rules of its type.
 fn option<T: TextField>(name: &str, text: &str) -> Result<T, Invalid> {
     T::parse(text).map_err(|error| Invalid(vec![error.at(name)]))
 }
 
-/// Makes an admin: of an existing account, or a new one.
+/// Makes an existing or a new account an admin.
 ///
-/// Whoever signed up with an address need not be its owner. So an account that is named by its address alone is shown, and a
-/// person is asked; a script has to name it by its id, or to give it a password of its own.
+/// A person who signed up with an address need not be its owner. So an account that is named by its address alone is shown for
+/// confirmation; a script has to name it by its id, or set a new password.
 ///
 /// # Errors
 ///
-/// The sentence that says what is wrong with the address or the password, what is to be said besides, and the database's.
+/// The address, name or password is invalid, the confirmation is missing, or the database failed.
 async fn create_admin(
     invocation: &Invocation,
     config: &Config,
@@ -134,9 +132,6 @@ async fn create_admin(
         Named::Id(_) => None,
     };
     let databases = invocation.connect(config).await?;
-    if config.database.auto_migrate {
-        schema::at_start(config, databases.primary()).await?;
-    }
     let reader = databases.read_primary();
     let account = match (&admin.account, email) {
         (Named::Id(id), _) => AdminAccount::Existing(*id),
@@ -168,7 +163,7 @@ async fn create_admin(
     print(&format!("{} ({}) {what}\n", made.email, made.id))
 }
 
-/// The id of `user`, if the person at the terminal says that it is the one.
+/// The id of `user`, if the person at the terminal confirms it.
 async fn confirmed(reader: &ReadPrimary, user: &User) -> Result<UserId, CommandError> {
     let first = service::first_sign_in(reader, user.id).await?;
     let known = history(user, first.as_ref());
@@ -181,7 +176,7 @@ async fn confirmed(reader: &ReadPrimary, user: &User) -> Result<UserId, CommandE
     Ok(user.id)
 }
 
-/// Since when an account exists, and from where.
+/// Time and origin of the sign-up of an account.
 fn history(user: &User, first: Option<&Device>) -> String {
     let verified = if user.email_verified { "is verified" } else { "is not verified" };
     let origin = first.map_or_else(
@@ -198,6 +193,17 @@ fn history(user: &User, first: Option<&Device>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for wrong in [
+            &["admin", "create"][..],
+            &["admin", "create", "--user-id", "ada@example.com"],
+            &["admin", "create", "--user-id", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "--email", "ada@example.com"],
+        ] {
+            assert_eq!(commands().try_get_matches_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_password_is_the_first_line_without_its_end() {

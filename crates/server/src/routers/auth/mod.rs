@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Sign-up, sign-in and sign-out.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ const REFRESH_COOKIE: &str = "__Host-ashlar_refresh";
 /// The path of the OAuth 2.0 token endpoint.
 const TOKEN_URL: &str = "/api/v1/auth/token";
 
-/// The port by which HTTP recognises access tokens.
+/// Authenticates requests by their access tokens.
 #[derive(Debug)]
 struct Recognition(Arc<Auth>);
 
@@ -62,7 +62,7 @@ impl Authenticator for Recognition {
     }
 }
 
-/// The client as it is kept with its session.
+/// The client, as it is stored with its session.
 fn device(client: ClientInfo) -> Device {
     Device { user_agent: client.user_agent, address: client.ip }
 }
@@ -74,7 +74,7 @@ fn configure(routes: &mut Routes<'_, '_>) {
 
 /// Sign up
 ///
-/// Makes an account and signs in.
+/// Creates an account and signs it in.
 #[utoipa::path(tag = "auth", operation_id = "signup", security(()),
     request_body(content = Signup, example = json!({
         "email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada Lovelace"
@@ -85,9 +85,9 @@ fn configure(routes: &mut Routes<'_, '_>) {
         UserError::PHONE_TAKEN,
     ]))),
     responses(
-        (status = 201, description = "Signed up and in.", body = SessionAnswer, headers(
+        (status = 201, description = "The account is created and signed in.", body = SessionAnswer, headers(
             ("Location" = String, description = "The account."),
-            ("ETag" = String, description = "The account's id and version."),
+            ("ETag" = String, description = "Version of the account."),
         )),
     ))]
 #[post("/api/v1/auth/signup")]
@@ -104,7 +104,7 @@ async fn signup(
 
 /// Log in
 ///
-/// Signs in with e-mail address, user name or phone number.
+/// Signs in with a password and an e-mail address, user name or phone number.
 #[utoipa::path(tag = "auth", operation_id = "login", security(()),
     request_body(content = Login, example = json!({
         "identifier": "ada@example.com", "password": "correct horse battery staple"
@@ -128,18 +128,19 @@ async fn login(
     signed_in(db, &auth, StatusCode::OK, transport, answer).await
 }
 
-/// Refresh
+/// Refresh a session
 ///
-/// Trades the refresh token, from the body or the cookie, for the next one and an access token.
+/// Exchanges the refresh token, from the body or the cookie, for a new refresh token and a new access token. A refresh token can be
+/// used once.
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()),
-    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
+    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, if the client keeps it in the cookie.")),
     request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
     extensions(("x-problems" = json!([
         AuthError::INVALID_REFRESH_TOKEN,
         AuthError::REFRESH_TOKEN_REUSED,
     ]))),
     responses(
-        (status = 200, description = "The next refresh token and an access token.", body = SessionAnswer),
+        (status = 200, description = "A new refresh token and a new access token.", body = SessionAnswer),
     ))]
 #[post("/api/v1/auth/refresh")]
 async fn refresh(
@@ -167,8 +168,8 @@ async fn refresh(
     }
 }
 
-/// The refusal of a refresh token that came in the cookie. One that is worth nothing is taken back, or the page would send it for
-/// as long as the browser keeps it.
+/// The error for a refresh token that came in the cookie. An invalid one is removed from the browser, which would otherwise send
+/// it until it expires.
 fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
     let is_dead = error.problem().kind == Kind::Unauthenticated;
     let error = ApiError::from(error);
@@ -180,17 +181,17 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
 
 /// Log out
 ///
-/// Ends the session of the access token or of the refresh token, in the body or in the cookie: one is enough. The session's tokens
-/// are worthless from now on. Says the same where it was over already.
+/// Ends the session of the access token, or of the refresh token in the body or the cookie; one of them is enough. The session's
+/// tokens are invalid from now on. It is no error if the session has already ended.
 #[utoipa::path(tag = "auth", operation_id = "logout",
     security(("bearer" = []), ("oauth2" = []), ()),
-    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, where it travels in the cookie.")),
+    params(("__Host-ashlar_refresh" = Option<String>, Cookie, description = "The refresh token, if the client keeps it in the cookie.")),
     request_body(content = Option<Refresh>, example = json!({"refresh_token": "ashr_0Qm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7"})),
     extensions(("x-problems" = json!([
         AuthError::INVALID_TOKEN,
     ]))),
     responses(
-        (status = 204, description = "The session is over."),
+        (status = 204, description = "The session has ended."),
     ))]
 #[post("/api/v1/auth/logout")]
 async fn logout(
@@ -209,7 +210,7 @@ async fn logout(
     db.finish(answer).await
 }
 
-/// The sessions that a request to end them names, in whatever way.
+/// The sessions that a logout names, by access token or refresh token.
 async fn sessions_named(
     auth: &Auth,
     request: &HttpRequest,
@@ -218,7 +219,7 @@ async fn sessions_named(
     let headers = request.headers();
     let in_cookies = cookies::named(headers, REFRESH_COOKIE).map(|value| RefreshToken::new(value.to_owned()));
     let tokens: Vec<RefreshToken> = in_body.into_iter().chain(in_cookies).collect();
-    // One that is not ours names no session, and then there is none to end (as RFC 7009, section 2.2).
+    // An unknown token names no session, and then there is nothing to end (as in RFC 7009, section 2.2).
     let mut sessions: Vec<SessionId> =
         tokens.iter().filter_map(|token| auth.session_of_refresh_token(token)).collect();
     let Some(access_token) = bearer(headers) else {
@@ -226,7 +227,7 @@ async fn sessions_named(
     };
     match auth.session_of_access_token(access_token).await {
         Ok(session) => sessions.push(session),
-        // Expired, as a rule: the refresh token says which session it was of.
+        // Usually expired: the refresh token names the session.
         Err(AuthError::InvalidToken) if !tokens.is_empty() => {}
         Err(error) => return Err(refused_token(error.into(), state(request)?)),
     }
@@ -235,16 +236,16 @@ async fn sessions_named(
 
 /// Get tokens (OAuth 2.0)
 ///
-/// The OAuth 2.0 token endpoint, for the Authorize button and for OAuth clients. Those are public: one may name itself, none
-/// authenticates. Parameters that it does not know are ignored.
+/// OAuth 2.0 token endpoint, for the Authorize button of `/docs` and for OAuth clients. Clients are public: they may send their
+/// `client_id`, and none has a secret. Unknown parameters are ignored.
 #[utoipa::path(tag = "auth", operation_id = "token", security(()),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded", example = json!({
         "grant_type": "password", "username": "ada@example.com", "password": "correct horse battery staple"
     })),
     responses(
         (status = 200, description = "The tokens (RFC 6749, section 5.1).", body = TokenAnswer),
-        (status = 400, description = "The request or the grant is no good (RFC 6749, section 5.2).", body = OAuthError),
-        (status = 401, description = "The client authenticates by Basic, and no client has a secret here (RFC 6749, section 5.2).",
+        (status = 400, description = "The request or the grant is invalid (RFC 6749, section 5.2).", body = OAuthError),
+        (status = 401, description = "The client sent Basic credentials, and clients have no secrets here (RFC 6749, section 5.2).",
             body = OAuthError),
     ))]
 #[post("/api/v1/auth/token")]
@@ -298,7 +299,7 @@ async fn get_token(
     Ok(db.finish(answer).await?)
 }
 
-/// What breaks a rule of a name or a password is nobody's.
+/// Credentials that break the rules of a name or a password are wrong: no account can have them.
 fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenError> {
     match (Identifier::parse(username), Password::parse(password.expose_secret())) {
         (Ok(identifier), Ok(password)) => Ok(Login { identifier, password, transport: Transport::Body }),
@@ -306,8 +307,8 @@ fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenEr
     }
 }
 
-/// All clients are public here: one that authenticates is not known (RFC 6749, section 2.3.1). Some always send a `Basic` header;
-/// an empty name is nobody's. What is of another scheme is not meant for this endpoint, as for every other public one.
+/// All clients are public: one that authenticates is unknown (RFC 6749, section 2.3.1). Some clients always send a `Basic` header,
+/// so an empty name and secret are accepted. Credentials of other schemes are ignored, as by every other public operation.
 fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
     let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
@@ -318,16 +319,16 @@ fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailu
     }
 }
 
-/// What stands behind `Basic` (RFC 7617, section 2), decoded or not.
+/// The credentials after `Basic` (RFC 7617, section 2), still encoded.
 fn basic_credentials(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ').unwrap_or((value, ""));
     scheme.eq_ignore_ascii_case("basic").then(|| credentials.trim())
 }
 
-/// Public keys
+/// Get the public keys
 ///
-/// The public keys that access tokens can be verified with (RFC 7517).
+/// Public keys for verifying access tokens (RFC 7517).
 #[utoipa::path(tag = "auth", operation_id = "jwks", security(()),
     responses((status = 200, description = "A JSON Web Key Set.", body = KeySet)))]
 #[get("/.well-known/jwks.json")]
@@ -341,7 +342,7 @@ async fn jwks(auth: web::Data<Auth>) -> Result<impl Responder, ApiError> {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
 struct KeySet {
-    /// The keys: the one that signs, and those whose last token has not expired yet.
+    /// The current key, and earlier keys whose tokens may not have expired yet.
     keys: Vec<PublicKey>,
 }
 
@@ -349,27 +350,27 @@ struct KeySet {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its shape is used, by the document")]
 struct PublicKey {
-    /// The family of keys.
+    /// Key type.
     #[schema(examples("OKP"))]
     kty: String,
-    /// The curve.
+    /// Curve of the key.
     #[schema(examples("Ed25519"))]
     crv: String,
-    /// What the key is for.
+    /// Intended use of the key.
     #[schema(examples("sig"))]
     r#use: String,
-    /// The algorithm.
+    /// Algorithm of the signatures.
     #[schema(examples("EdDSA"))]
     alg: String,
-    /// The key's id, as in the header of the tokens that it signs.
+    /// Id of the key, as in the header of the tokens that it signs.
     #[schema(examples("Jm4nW8sYcX2bT6kVhR3dLzJ9fPaGuE7v1QpKxZtB0wA"))]
     kid: String,
-    /// The point on the curve, in base64url.
+    /// Public point on the curve, in base64url.
     #[schema(examples("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))]
     x: String,
 }
 
-/// Commits and answers with a session, whose refresh token is in the body or in the cookie.
+/// Commits, and answers with a session whose refresh token is in the body or in the cookie.
 async fn signed_in(
     db: Write,
     auth: &Auth,
@@ -395,7 +396,7 @@ fn with_cookie(answer: Answer, cookie: &Cookie<'_>) -> Result<Answer, ApiError> 
     answer.with((header::SET_COOKIE, cookie.encoded().to_string()))
 }
 
-/// What takes the cookie back that the request carries.
+/// A cookie that removes the one in the request.
 fn removal(headers: &HeaderMap) -> Option<Cookie<'static>> {
     cookies::named(headers, REFRESH_COOKIE).next()?;
     let mut cookie = cookie(String::new());
@@ -422,20 +423,20 @@ fn cookie(value: String) -> Cookie<'static> {
 /// An error of the token endpoint (RFC 6749, section 5.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OAuthError {
-    /// A code of the RFC.
+    /// Error code of the RFC.
     #[schema(value_type = String, examples("invalid_grant"))]
     error: &'static str,
-    /// What went wrong, for developers.
+    /// Description of the error, for developers.
     error_description: String,
 }
 
-/// The same on its way out.
+/// An [`OAuthError`] with its status.
 #[derive(Debug)]
 struct OAuthFailure {
     status: StatusCode,
     error: &'static str,
     description: String,
-    /// What challenges the client.
+    /// Realm of the challenge to the client, if there is one.
     realm: Option<String>,
 }
 
@@ -444,10 +445,10 @@ impl OAuthFailure {
         Self { status: StatusCode::BAD_REQUEST, error, description, realm: None }
     }
 
-    /// Only for one that sent `Basic`: the answer challenges it by the same scheme (RFC 6749, section 5.2), and a browser that sees
-    /// such a challenge opens a box of its own.
+    /// Only for clients that sent `Basic`: the answer is a challenge of the same scheme (RFC 6749, section 5.2), for which a browser
+    /// opens a dialog of its own.
     fn unknown_client(realm: &str) -> Self {
-        let description = "no client has a secret here: leave the header Authorization out".into();
+        let description = "clients have no secrets here: leave out the header Authorization".into();
         Self {
             status: StatusCode::UNAUTHORIZED,
             error: "invalid_client",
@@ -457,7 +458,7 @@ impl OAuthFailure {
     }
 }
 
-/// A failure of the token endpoint: in the RFC's form where the RFC has one, else a problem document.
+/// An error of the token endpoint: in the form of the RFC if that has a code for it, otherwise a problem document.
 #[derive(Debug, thiserror::Error)]
 enum TokenError {
     #[error("{}", .0.description)]

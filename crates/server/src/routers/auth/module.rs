@@ -1,24 +1,25 @@
-//! What sign-in gives the server.
+//! The module of sign-in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_config::SectionReader;
+use app_kit::console::CommandError;
+use app_kit::module::{Module, SignIn, Verb};
+use app_kit::wiring::Wiring;
 use auth::Auth;
 use auth::error::AuthError;
 use auth::service;
 use auth::settings::AuthSettings;
+use configuration::without_slash;
 use futures_util::future::FutureExt as _;
 
 use super::welcome::Welcome;
 use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
-use crate::config::{SectionReader, without_slash};
-use crate::console::CommandError;
-use crate::module::{Module, SignIn, Verb};
-use crate::wiring::Wiring;
 
 /// Sign-in.
 pub static MODULE: Module = Module {
-    tags: &[("auth", "Signing up, in and out.")],
+    tags: &[("auth", "Sign-up, sign-in, refresh and logout.")],
     routes: configure,
     problems: auth::error::PROBLEMS,
     resources: service::RESOURCES,
@@ -35,7 +36,7 @@ pub static MODULE: Module = Module {
     ..Module::EMPTY
 };
 
-/// How often ended sessions are looked for.
+/// Interval at which ended sessions are removed.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {

@@ -1,34 +1,33 @@
-//! What pages need to know of signing up and in.
+//! What clients need to know before sign-up and sign-in.
 
+use app_config::Config;
+use app_kit::console::CommandError;
+use app_kit::members::Members;
 use auth::dto::NewPassword;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::config::Config;
-use crate::console::CommandError;
-use crate::members::Members;
-
-/// What sign-in adds to `GET /api/v1/config`.
+/// Members that sign-in adds to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Rules {
-    /// What a new password must be like. Those that anybody would guess are refused besides.
+    /// Requirements for a new password. Common passwords are refused as well.
     password: PasswordRules,
-    /// Whether anybody may sign up.
+    /// Whether sign-up is open to anyone.
     #[schema(examples(true))]
     signup: bool,
-    /// The ways to sign in.
+    /// Ways to sign in.
     methods: Vec<Method>,
-    /// Other services that one can sign in with.
+    /// External identity providers.
     providers: Vec<Provider>,
 }
 
-/// What a password must be like.
+/// Requirements for a password.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 struct PasswordRules {
-    /// The shortest, in Unicode code points.
+    /// Minimum length in Unicode code points.
     #[schema(minimum = 1, examples(8))]
     min_length: usize,
-    /// The longest, in Unicode code points.
+    /// Maximum length in Unicode code points.
     #[schema(minimum = 1, examples(128))]
     max_length: usize,
 }
@@ -41,13 +40,13 @@ enum Method {
     Password,
 }
 
-/// Another service that one can sign in with.
+/// An external identity provider.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Provider {
-    /// Its name in paths.
+    /// Id of the provider, as in paths.
     #[schema(examples("github"))]
     id: String,
-    /// Its name for people.
+    /// Display name of the provider.
     #[schema(examples("GitHub"))]
     name: String,
 }

@@ -1,4 +1,4 @@
-//! What happens when something happened: the subscribers that join a domain's events to mail.
+//! The welcome mail, sent on an event of the domain `user`.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use shared_kernel::event::{Envelope, Handler, HandlerError, Subscriber};
 use shared_kernel::session::Databases;
 use user::event::UserCreated;
 
-/// Greets whoever has an account now, at the address that they gave. Nothing that they typed stands in it: the address may be
-/// somebody else's, who would read a stranger's words in our name.
+/// Sends a welcome mail to the address of a new account. It contains nothing that the person typed: the address may be somebody
+/// else's, who would read a stranger's words in the product's name.
 pub(super) struct Welcome {
-    /// Where the account is.
+    /// Databases that have the account.
     pub databases: Databases,
-    /// The name that people see.
+    /// Name of the product, as people see it.
     pub project_name: String,
-    /// The page where people sign in, if the operator has one: what the server has itself is for developers.
+    /// Page where people sign in, if the operator has one; the server's own pages are for developers.
     pub sign_in_page: Option<String>,
-    /// Sends it.
+    /// Sender of the mail.
     pub mailer: Arc<dyn Mailer>,
 }
 
@@ -31,7 +31,7 @@ impl Welcome {
 impl Handler<UserCreated> for Welcome {
     async fn handle(&self, created: &UserCreated, _: &Envelope) -> Result<(), HandlerError> {
         let user = user::service::find(&self.databases.read_primary(), created.id).await?;
-        // Deleted meanwhile: there is nobody to greet.
+        // Deleted in the meantime.
         let Some(user) = user else { return Ok(()) };
         let page = self.sign_in_page.as_deref();
         let place = page.map_or_else(String::new, |page| format!(" You sign in here:\n\n{page}"));

@@ -1,20 +1,19 @@
-//! The operator's bounds of uploads in the OpenAPI document.
+//! Configured bounds of uploads in the OpenAPI document.
 
+use app_config::Config;
+use app_kit::console::CommandError;
 use serde_json::Value;
 use upload::settings::UploadSettings;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
-use crate::config::Config;
-use crate::console::CommandError;
-
-/// A field of a body whose bounds are the operator's.
+/// A field with configured bounds.
 struct Bounded {
     schema: &'static str,
     field: &'static str,
     /// Writes the bounds.
     bound: fn(&UploadSettings, &mut Object),
-    /// The example, or one within the bounds in its place.
+    /// The example, or another one within the bounds.
     example: fn(&UploadSettings, &Value) -> Value,
 }
 
@@ -24,9 +23,9 @@ const BOUNDED: [Bounded; 2] = [
         field: "content_type",
         bound: |rules, field| {
             let types: Vec<Value> = rules.allowed_types.iter().map(|name| name.as_str().into()).collect();
-            // An empty `enum` is no schema.
+            // An empty `enum` is not a valid schema.
             field.enum_values = (!types.is_empty()).then_some(types);
-            // The list says it all.
+            // The enumeration makes other rules superfluous.
             (field.min_length, field.max_length, field.pattern) = (None, None, None);
         },
         example: |rules, example| {
@@ -45,7 +44,7 @@ const BOUNDED: [Bounded; 2] = [
     },
 ];
 
-/// Writes the operator's bounds into the document.
+/// Writes the configured bounds into the document.
 pub(super) fn write(config: &Config, document: &mut OpenApi) -> Result<(), CommandError> {
     let rules = config.section::<UploadSettings>()?;
     for bounded in BOUNDED {
@@ -67,7 +66,7 @@ pub(super) fn write(config: &Config, document: &mut OpenApi) -> Result<(), Comma
     Ok(())
 }
 
-/// The request bodies that are of this schema.
+/// Request bodies of this schema.
 fn bodies<'d>(document: &'d mut OpenApi, schema: &str) -> impl Iterator<Item = &'d mut Content> {
     let schema = Some(RefOr::Ref(Ref::from_schema_name(schema)));
     let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());

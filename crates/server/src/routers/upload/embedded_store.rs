@@ -1,8 +1,11 @@
-//! The embedded object store, and the keys of the section `storage` that only it has. The others are those of every store, and
-//! stand in [`upload::settings`].
+//! The embedded object store, and its own keys of the section `storage`. The keys of every store are in [`upload::settings`].
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
+use app_config::{Config, NoSuchSection};
+use app_kit::console::CommandError;
+use app_kit::network::{connection_limits, reachable};
+use app_kit::wiring::Wiring;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use configuration::{Environment, Keys, Section, address as listener, bytes, key, whole};
@@ -16,21 +19,16 @@ use transport::Limits;
 use upload::settings::{StorageSettings, UploadSettings};
 use url::Url;
 
-use crate::config::{Config, NoSuchSection};
-use crate::console::CommandError;
-use crate::network::connection_limits;
-use crate::wiring::Wiring;
-
 /// Settings of the embedded object store.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedStore {
     /// Address that it listens on for clients; port 0 picks a free one.
     pub bind: SocketAddr,
-    /// Connections of clients at once.
+    /// Maximum number of connections of clients.
     pub connections: usize,
-    /// Bytes of unfinished uploads on the disk.
+    /// Space for unfinished uploads in bytes.
     pub unfinished_bytes: u64,
-    /// Bytes that an upload has to bring each second on average.
+    /// Minimum average speed of an upload in bytes per second.
     pub rate: u64,
 }
 
@@ -67,13 +65,13 @@ impl Section for EmbeddedStore {
                 "embedded_rate",
                 whole(1..=1 << 30, "bytes per second"),
                 ObjectStoreTimeouts::default().rate,
-                "Least average speed of an upload to the embedded store, beyond 30 s for a start; slower ones are given up.",
+                "Minimum average speed of an upload to the embedded store, with an allowance of 30 s; slower ones are aborted.",
             ))?,
         })
     }
 }
 
-/// Opens the store, has it run in the background, and says how it is reached.
+/// Opens the store, runs it in the background, and returns settings with its address.
 pub(super) async fn open(
     wiring: &mut Wiring<'_>,
     configured: StorageSettings,
@@ -133,8 +131,8 @@ fn not_bound(error: ObjectStoreError) -> CommandError {
     CommandError::message(format!("{reason}: set ASHLAR_STORAGE__EMBEDDED_BIND to a free address"))
 }
 
-/// The settings with keys, where the embedded store is used and none are set. They follow from the secret key, so that every
-/// process of the installation knows them and none is written anywhere.
+/// Adds keys to the settings if the embedded store is used and none are set. They are derived from the secret key, so that every
+/// process of the installation knows them and they are stored nowhere.
 #[must_use]
 pub fn with_keys(settings: StorageSettings, secret: &SecretKey) -> StorageSettings {
     if settings.endpoint.is_some() || !settings.access_key.expose_secret().is_empty() {
@@ -150,13 +148,4 @@ pub fn with_keys(settings: StorageSettings, secret: &SecretKey) -> StorageSettin
 /// Address at which this machine reaches the store.
 pub(super) fn address(config: &Config) -> Result<SocketAddr, NoSuchSection> {
     Ok(reachable(config.section::<EmbeddedStore>()?.bind))
-}
-
-/// Where a listener that listens everywhere is reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
-    }
 }

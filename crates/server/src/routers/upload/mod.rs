@@ -1,4 +1,4 @@
-//! Uploads: the facts and the presigned requests; bytes never pass through here.
+//! Uploads: metadata and presigned requests. The bytes of files never pass through the API.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
@@ -32,17 +32,17 @@ pub use module::MODULE;
 fn configure(routes: &mut Routes<'_, '_>) {
     routes
         .handle(create_upload)
+        .handle(complete_upload)
         .handle(list_uploads)
         .handle(get_upload)
-        .handle(complete_upload)
         .handle(download_upload)
         .handle(delete_upload);
 }
 
-/// Announce a file
+/// Create an upload
 ///
-/// Announces a file and gets the request that sends it to the store. Length, type and SHA-256 (if given) are signed into it:
-/// the store takes nothing else, and only once.
+/// Creates an upload and returns the presigned request that sends the file to the object store. Length, media type and SHA-256 (if
+/// given) are signed: the store accepts nothing else, and only once.
 #[utoipa::path(tag = "uploads", operation_id = "createUpload",
     request_body(content = CreateUpload, example = json!({
         "filename": "photo.jpg", "content_type": "image/jpeg", "size": 48213, "visibility": "private"
@@ -51,10 +51,10 @@ fn configure(routes: &mut Routes<'_, '_>) {
         UploadError::QUOTA_EXCEEDED,
         USER_REQUIRED,
     ]))),
-    responses((status = 201, description = "Send the file now.", body = CreatedUpload,
+    responses((status = 201, description = "The upload is created: send the file with the request.", body = CreatedUpload,
         headers(
             ("Location" = String, description = "The upload."),
-            ("ETag" = String, description = "The upload's id and version."),
+            ("ETag" = String, description = "Version of the upload."),
         ))))]
 #[post("/api/v1/uploads")]
 async fn create_upload(
@@ -69,7 +69,7 @@ async fn create_upload(
 
 /// List uploads
 ///
-/// One's own uploads, the newest first.
+/// Your own uploads, newest first.
 #[utoipa::path(tag = "uploads", operation_id = "listUploads",
     params(UploadFilter, PageQuery),
     responses((status = 200, description = "A page of uploads.", body = Page<Upload>,
@@ -86,22 +86,22 @@ async fn list_uploads(
 
 /// Read an upload
 ///
-/// One of one's own uploads, or the public part of anybody's public one, which needs no sign-in.
+/// One of your own uploads, or fewer fields of a public upload of anyone, which needs no sign-in.
 #[utoipa::path(tag = "uploads", operation_id = "getUpload",
     security((), ("bearer" = []), ("oauth2" = [])),
     params(
         ("upload_id" = UploadId, Path, description = "The upload."),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag that the client has."),
+        ("If-None-Match" = Option<String>, Header, description = "ETag of the version that the client has."),
     ),
     extensions(("x-problems" = json!([
         UploadError::NOT_FOUND,
     ]))),
     responses(
         (status = 200, description = "The upload.", body = ShownUpload,
-            headers(("ETag" = String, description = "Its id and version, where it is one's own.")),
+            headers(("ETag" = String, description = "Version of the upload, if it is your own.")),
             example = json!({"id": "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "filename": "harbour.png", "content_type": "image/png",
                 "size": 48213, "visibility": "public", "width": 1600, "height": 1200, "created_at": "2026-01-31T12:00:00.000Z"})),
-        (status = 304, description = "The client has it."),
+        (status = 304, description = "The version that the client has is current."),
     ))]
 #[get("/api/v1/uploads/{upload_id}")]
 async fn get_upload(
@@ -115,8 +115,8 @@ async fn get_upload(
 
 /// Complete an upload
 ///
-/// Says that the file was sent. It is looked at in the store: size, checksum and content must be what was announced.
-/// Asking again gives the same answer.
+/// Tells the server that the file was sent. The server examines it in the store: size, checksum and content must match what was
+/// declared. Repeating the request returns the same answer.
 #[utoipa::path(tag = "uploads", operation_id = "completeUpload",
     params(("upload_id" = UploadId, Path, description = "The upload.")),
     request_body(content = Option<CompleteUpload>, example = json!({})),
@@ -127,7 +127,7 @@ async fn get_upload(
         UploadError::MISMATCH,
     ]))),
     responses(
-        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Its id and version."))),
+        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Version of the upload."))),
     ))]
 #[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
@@ -144,9 +144,9 @@ async fn complete_upload(
 
 /// Download an upload
 ///
-/// Where the file can be had for a short time: a redirect to the store, or, with `Accept: application/json`, the URL. A public
-/// upload needs no sign-in, so this address can stand in a page. It never changes, and it stops working when the upload is
-/// deleted or its owner is suspended.
+/// Redirects to a short-lived URL of the file in the store, or returns that URL with `Accept: application/json`. A public upload
+/// needs no sign-in, so pages can link to this address. It never changes, and stops working when the upload is deleted or its
+/// owner is suspended.
 #[utoipa::path(tag = "uploads", operation_id = "downloadUpload",
     security((), ("bearer" = []), ("oauth2" = [])),
     params(("upload_id" = UploadId, Path, description = "The upload."), DownloadQuery),
@@ -156,7 +156,7 @@ async fn complete_upload(
     ]))),
     responses(
         (status = 200, description = "The URL, with `Accept: application/json`.", body = Download),
-        (status = 302, description = "To the file.", headers(("Location" = String, description = "The URL."))),
+        (status = 302, description = "Redirect to the file.", headers(("Location" = String, description = "Short-lived URL of the file."))),
     ))]
 #[get("/api/v1/uploads/{upload_id}/download")]
 async fn download_upload(
@@ -167,7 +167,7 @@ async fn download_upload(
     Query(query): Query<DownloadQuery>,
     head: Option<web::ReqData<AskedForHead>>,
 ) -> Result<Downloaded, ApiError> {
-    // Who follows the redirect sends the same method again.
+    // Clients that follow the redirect send the same method again.
     let reading = if head.is_some() { Reading::Head } else { Reading::Get };
     let how = (reading, query.disposition);
     let principal = principal.as_deref();
@@ -177,7 +177,7 @@ async fn download_upload(
 
 /// Delete an upload
 ///
-/// Deletes an upload; the file goes after a grace period. Refused while something refers to it that is to stay.
+/// Deletes an upload; its file is removed after a grace period. Refused while a resource that cannot exist without it refers to it.
 #[utoipa::path(tag = "uploads", operation_id = "deleteUpload",
     params(
         ("upload_id" = UploadId, Path, description = "The upload."),
@@ -188,7 +188,7 @@ async fn download_upload(
         STILL_REFERENCED,
     ]))),
     responses(
-        (status = 204, description = "It is deleted."),
+        (status = 204, description = "The upload is deleted."),
     ))]
 #[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(
@@ -202,8 +202,8 @@ async fn delete_upload(
     db.no_content().await
 }
 
-/// One's own upload with its `ETag`, or what everyone sees of a public one, without: the two are not the same, and who may not
-/// change an upload has no use for its version. No cache keeps the latter, because the next answer may be that it is gone.
+/// An upload for its owner, with its `ETag`, or a public upload for anyone, without: the representations differ, and those who may
+/// not change an upload have no use for its version. Caches do not store the latter, because the upload may be deleted next.
 struct Shown(ShownUpload);
 
 impl Responder for Shown {
@@ -219,7 +219,7 @@ impl Responder for Shown {
     }
 }
 
-/// A redirect, or the URL for clients that say they read JSON.
+/// A redirect, or the URL for clients that accept JSON.
 struct Downloaded(Download);
 
 impl Responder for Downloaded {

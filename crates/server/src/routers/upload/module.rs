@@ -1,8 +1,12 @@
-//! What uploads give the server.
+//! The module of uploads.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_config::SectionReader;
+use app_kit::console::{CommandError, print};
+use app_kit::module::{Invocation, Module, Verb};
+use app_kit::wiring::Wiring;
 use configuration::{Environment, without_slash};
 use futures_util::future::{FutureExt as _, ready};
 use secrecy::ExposeSecret as _;
@@ -16,35 +20,31 @@ use upload_port::Files;
 
 use super::embedded_store::{self, EmbeddedStore};
 use super::{bounds, configure, rules};
-use crate::config::SectionReader;
-use crate::console::{CommandError, print};
-use crate::module::{Invocation, Module, Verb};
-use crate::wiring::Wiring;
 
 /// Uploads.
 pub static MODULE: Module = Module {
-    tags: &[("uploads", "Files, which go straight to the object store.")],
+    tags: &[("uploads", "Files, which clients send directly to the object store.")],
     routes: configure,
     problems: upload::error::PROBLEMS,
     resources: service::RESOURCES,
     settings,
     installation: rules::members,
     document: bounds::write,
-    dependencies: &[("storage", "The object store.")],
+    dependencies: &[("storage", "Object store.")],
     claims_data_dir: |config| Ok(config.section::<StorageSettings>()?.endpoint.is_none()),
     start: |wiring| start(wiring).boxed_local(),
     commands: &[Verb { command: commands, run: |invocation| ready(run(&invocation)).boxed_local() }],
     ..Module::EMPTY
 };
 
-/// How often deleted uploads are looked for.
+/// Interval at which deleted uploads are removed.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {
     let storage = reader.read::<StorageSettings>(())?;
     let embedded = reader.read::<EmbeddedStore>(())?;
     let uploads = reader.read::<UploadSettings>(())?;
-    // Else a file of the largest size would be told to come back for ever.
+    // Otherwise a file of the largest size would be answered with 503 for ever.
     let largest = uploads.max_size.unsigned_abs();
     let has_room = storage.endpoint.is_some() || embedded.unfinished_bytes >= largest;
     let must = format!("be {largest} at least, which is `uploads.max_size`");
@@ -79,25 +79,25 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// For a store that a developer just started. Readiness tells if this did not work.
+/// Creates the bucket of a store that a developer has just started. If this fails, readiness reports it.
 async fn make_bucket(storage: &Storage) {
     if let Err(error) = storage.ensure_bucket().await {
         tracing::warn!(?error, "the bucket cannot be made; uploads fail until it is there");
     }
 }
 
-/// Removes what was deleted or given up long ago.
+/// Removes uploads that were deleted or abandoned longer ago than their grace period.
 async fn purge(uploads: Arc<UploadService>, databases: Databases) {
     if let Err(error) = uploads.purge(&databases).await {
         tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
     }
 }
 
-/// Look after uploads
+/// Manage uploads
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Parser)]
 #[command(name = "uploads")]
 enum UploadsCommand {
-    /// Print where the object store is and the secret key that opens it, as JSON, for an S3 client
+    /// Print address and credentials of the object store as JSON, for an S3 client
     Credentials,
 }
 
@@ -111,7 +111,7 @@ fn run(invocation: &Invocation) -> Result<(), CommandError> {
     }
 }
 
-/// What an S3 client needs to get at the objects, as JSON. The keys of the embedded store are derived and stand nowhere else.
+/// Address and credentials of the object store, as JSON. The keys of the embedded store are derived and stored nowhere.
 fn credentials(invocation: &Invocation) -> Result<String, CommandError> {
     let config = invocation.load()?.resolve()?;
     let secret = SecretKey::new(&config.secret_key)?;

@@ -1,27 +1,26 @@
-//! What pages need to know of uploads before they send one.
+//! What clients need to know before they create an upload.
 
+use app_config::Config;
+use app_kit::console::CommandError;
+use app_kit::members::Members;
 use serde::Serialize;
 use upload::settings::UploadSettings;
 use utoipa::ToSchema;
 
-use crate::config::Config;
-use crate::console::CommandError;
-use crate::members::Members;
-
-/// What uploads add to `GET /api/v1/config`.
+/// Members that uploads add to `GET /api/v1/config`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Rules {
-    /// What can be uploaded.
+    /// Limits of uploads.
     uploads: UploadRules,
 }
 
-/// What can be uploaded.
+/// Limits of uploads.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct UploadRules {
-    /// The largest file, in bytes.
+    /// Size of the largest file in bytes.
     #[schema(minimum = 1, examples(67_108_864))]
     max_size: u64,
-    /// The media types that are taken.
+    /// Accepted media types.
     #[schema(examples("image/jpeg"))]
     types: Vec<String>,
 }

@@ -1,0 +1,310 @@
+//! The application: wiring, serving, and an orderly stop.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::InvalidHeaderName;
+use actix_web::web;
+use app_config::Config;
+use futures_util::future::BoxFuture;
+use http_kit::asset::{Asset, REVALIDATED};
+use http_kit::authenticator::Authenticator;
+use http_kit::contract::Contract;
+use http_kit::cors::{Origins, PageHeaders};
+use http_kit::serve::{Api, Serving, serve};
+use http_kit::state::{self, State};
+use http_kit::{docs, etag};
+use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
+use shared_kernel::clock::SystemClock;
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::session::Databases;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use transport::{Listener, Patience, Stop};
+use url::Url;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::claim::{self, Claim};
+use crate::console::CommandError;
+use crate::databases::{make_folder, open_databases};
+use crate::document::document;
+use crate::health::Checks;
+use crate::installation::Installation;
+use crate::migrations::apply;
+use crate::network::connection_limits;
+use crate::product::Product;
+use crate::wiring::{Check, Parts, Task, Wiring};
+
+/// An application that listens and does not serve yet.
+pub struct Application {
+    product: &'static Product,
+    config: Config,
+    state: web::Data<State>,
+    data: Data,
+    listener: Listener,
+    relay: Relay,
+    tasks: Vec<Task>,
+    connections: usize,
+    addresses: Addresses,
+    /// Lock of the data folder, kept until everything has stopped.
+    claim: Option<Claim>,
+}
+
+/// Registers the handlers' `web::Data`.
+type Data = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// Addresses of an application.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Address that the API listens on.
+    pub api: SocketAddr,
+    /// Public URL of the API.
+    pub public_url: Url,
+    /// Public URLs of other listeners, by their display names.
+    pub others: Vec<(&'static str, Url)>,
+}
+
+impl Addresses {
+    /// Public URL of the listener of this name.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Url> {
+        self.others.iter().find(|(other, _)| *other == name).map(|(_, url)| url)
+    }
+}
+
+/// Interval of checking the size of SQLite's write-ahead log, which is one look at a file.
+const TIDY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Minimum time that background tasks have to stop, if requests took all of `server.shutdown_grace`.
+const LAST_SECONDS: Duration = Duration::from_secs(3);
+
+impl Application {
+    /// Claims the data folder, listens, opens the databases, migrates them if so configured, and starts the modules.
+    ///
+    /// # Errors
+    ///
+    /// The sentence that says why it cannot start.
+    pub async fn build(product: &'static Product, config: Config) -> Result<Self, CommandError> {
+        make_folder(&config.data_dir)?;
+        let claim = claim_data_dir(product, &config)?;
+        let listener = TcpListener::bind(config.server.bind)
+            .map_err(|error| busy(&config.variable("server.bind"), config.server.bind, &error))?;
+        let api = listener.local_addr()?;
+        let listener = Listener::new(listener, connection_limits(&config))?;
+        let config = config.bound_to(api.port());
+        let clock = SystemClock::shared();
+        let secret = SecretKey::new(&config.secret_key)?;
+        let origins = origins(&config);
+        let databases = open_databases(&config, clock, &secret, product.resources()).await?;
+        apply::at_start(product.migrations, &config, databases.primary()).await?;
+        let mailer = mailer(&config, &databases)?;
+        let mut wiring = Wiring {
+            config: &config,
+            databases: &databases,
+            secret: &secret,
+            mailer: &mailer,
+            origins: &origins,
+            parts: Parts::default(),
+        };
+        wiring.every(TIDY_INTERVAL, tidy(&databases));
+        for module in product.modules {
+            (module.start)(&mut wiring).await?;
+        }
+        let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections } =
+            std::mem::take(&mut wiring.parts);
+        check_dependencies(product, &checks)?;
+        let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
+        let checks = web::Data::new(Checks { of_modules: checks, migrations: product.migrations });
+        let installation = web::Data::new(Installation::new(&config, product.modules)?.asset()?);
+        data.push(Box::new(move |config| {
+            config.app_data(checks.clone()).app_data(installation.clone());
+        }));
+        let addresses = Addresses { api, public_url: config.server.public_url.clone(), others: addresses };
+        let authenticator =
+            authenticator.ok_or_else(|| CommandError::message("no domain recognises credentials"))?;
+        let state = http_state(product, &wiring, &addresses, listener.stop(), authenticator)?;
+        Ok(Self {
+            product,
+            connections: config.server.connections + connections,
+            config,
+            state: web::Data::new(state),
+            data: Arc::new(move |config| data.iter().for_each(|register| register(config))),
+            listener,
+            relay,
+            tasks,
+            addresses,
+            claim,
+        })
+    }
+
+    /// Maximum number of connections of clients.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// Its addresses.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Its databases, for tests.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.state.databases
+    }
+
+    /// The relay of events, for tests.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    /// Serves until `stop` completes. Requests that have arrived are finished first, then background tasks are stopped: they have the
+    /// rest of `server.shutdown_grace`, and three seconds at least. Tasks that hang longer are abandoned.
+    ///
+    /// # Errors
+    ///
+    /// The listener failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for task in self.tasks {
+            tasks.spawn(task(shutdown.clone()));
+        }
+        let (relay, token) = (self.relay, shutdown.clone());
+        tasks.spawn(async move { relay.run(token).await });
+        let product = self.product;
+        let routes = Arc::new(move |config: &mut ServiceConfig<'_>| product.routes(config));
+        let api = Api { state: self.state, routes, data: self.data };
+        let (serving, mut ends) = (serving(&self.config), Instant::now());
+        let stop = async {
+            stop.await;
+            ends = Instant::now() + serving.drain_delay + serving.grace;
+        };
+        let outcome = serve(self.listener, serving, api, stop).await;
+        shutdown.cancel();
+        let ends = ends.max(Instant::now() + LAST_SECONDS);
+        if timeout_at(ends, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "tasks that hang are abandoned to stop in time");
+        }
+        drop(self.claim);
+        Ok(outcome?)
+    }
+}
+
+/// Claims the data folder before anything else, so that a second server fails at once.
+fn claim_data_dir(product: &Product, config: &Config) -> Result<Option<Claim>, CommandError> {
+    let mut is_needed = config.database.is_sqlite();
+    for module in product.modules {
+        is_needed |= (module.claims_data_dir)(config)?;
+    }
+    is_needed.then(|| claim::claim(config)).transpose()
+}
+
+/// Checks that modules register exactly the dependencies that the OpenAPI document names.
+fn check_dependencies(product: &Product, checks: &[Check]) -> Result<(), CommandError> {
+    let asked: BTreeSet<&str> = checks.iter().map(|check| check.name).collect();
+    let named: BTreeSet<&str> = product.dependencies().into_iter().map(|(name, _)| name).collect();
+    if asked == named {
+        return Ok(());
+    }
+    Err(CommandError::message(format!("modules name the dependencies {named:?} and register {asked:?}")))
+}
+
+fn origins(config: &Config) -> Origins {
+    let allowed = config.cors.origins.clone();
+    Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
+        allowed.iter().any(|allowed| allowed.allows(origin))
+    })
+}
+
+/// The state of HTTP.
+fn http_state(
+    product: &Product,
+    wiring: &Wiring<'_>,
+    addresses: &Addresses,
+    stop: Stop,
+    authenticator: Arc<dyn Authenticator>,
+) -> Result<State, CommandError> {
+    let config = wiring.config;
+    let sign_in = product.sign_in()?;
+    let contract = document(product, config)?;
+    let document = contract.to_json()?;
+    Ok(State {
+        databases: wiring.databases.clone(),
+        authenticator,
+        contract: Contract::new(&contract, docs::PAGES)?,
+        edition: etag::digest(document.as_bytes()),
+        document: Asset::new("application/json", REVALIDATED, document.into()),
+        problems: product.problems().collect(),
+        stop,
+        origins: wiring.origins.clone(),
+        page_headers: page_headers(config)?,
+        connect_origins: std::iter::once(&addresses.public_url)
+            .chain(addresses.others.iter().map(|(_, url)| url))
+            .map(|url| url.origin().ascii_serialization())
+            .collect(),
+        under_tls: config.server.public_url.scheme() == "https",
+        project_name: config.project_name.clone(),
+        session_cookie: sign_in.session_cookie,
+        no_store_below: sign_in.no_store_below,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        limits: state::Limits {
+            url_bytes: config.limits.url_bytes,
+            json_body_bytes: config.limits.json_body_bytes,
+            request_timeout: config.server.request_timeout,
+            body_timeout: config.limits.body_seconds,
+        },
+    })
+}
+
+/// The configured header names, as actix's own type.
+fn page_headers(config: &Config) -> Result<PageHeaders, InvalidHeaderName> {
+    let names = config.cors.headers.iter().map(|name| name.as_str().parse());
+    Ok(PageHeaders::new(names.collect::<Result<_, _>>()?))
+}
+
+fn serving(config: &Config) -> Serving {
+    let server = &config.server;
+    let patience =
+        Patience { head: server.client_timeout, idle: server.keep_alive, write: server.write_timeout };
+    Serving {
+        workers: server.workers,
+        patience,
+        drain_delay: server.drain_delay,
+        grace: server.shutdown_grace,
+    }
+}
+
+/// Truncates the write-ahead log of SQLite.
+fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
+    let databases = databases.clone();
+    move || {
+        let databases = databases.clone();
+        Box::pin(async move {
+            if let Err(error) = databases.tidy().await {
+                tracing::warn!(
+                    ?error,
+                    "SQLite's write-ahead log cannot be truncated now; the next run tries again"
+                );
+            }
+        })
+    }
+}
+
+fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
+    let from: Mailbox = config.mail.from.parse()?;
+    Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
+}
+
+fn busy(variable: &str, address: SocketAddr, error: &io::Error) -> CommandError {
+    CommandError::message(format!(
+        "{address} cannot be listened on ({error}): set {variable} to a free address"
+    ))
+}

@@ -1,0 +1,153 @@
+//! The log: compact lines on a terminal, one JSON object per line elsewhere. Times are UTC with `Z`.
+//!
+//! `serve` logs to stdout, where container hosts collect it. The other commands answer on stdout and log to stderr, so that scripts can
+//! read the answer.
+
+use std::io::{self, IsTerminal as _};
+
+use app_config::{Config, Loaded};
+use configuration::ConfigError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+/// Destination of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For `serve`.
+    Stdout,
+    /// For commands that answer on stdout.
+    Stderr,
+}
+
+impl Output {
+    /// Whether it is a terminal.
+    pub(crate) fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// Resolves the configuration and starts the log: for every command that touches data.
+///
+/// # Errors
+///
+/// The faults of the configuration.
+pub(crate) fn start(loaded: Loaded, output: Output) -> Result<Config, ConfigError> {
+    let config = loaded.resolve()?;
+    init(&config.log_level, output);
+    Ok(config)
+}
+
+/// Starts the log, filtered by `level` in the syntax of [`EnvFilter`]. `false` if this process logs already, which a test
+/// does that starts a second server.
+fn init(level: &str, output: Output) -> bool {
+    let layer = match output {
+        Output::Stdout => layer(io::stdout, output.is_terminal()),
+        Output::Stderr => layer(io::stderr, output.is_terminal()),
+    };
+    // A global filter, not one of the layer: a library that only asks whether an event would be logged (sqlx does, for each notice of
+    // PostgreSQL) makes a layer's filter drop the next event, whichever it is.
+    tracing_subscriber::registry().with(layer).with(filter(level)).try_init().is_ok()
+}
+
+/// Directives for noisy libraries: routine reports, invalid HTTP of clients, and s3s, which logs each refused request as an error and
+/// whole requests with their signatures at debug. A directive for the same target in `log_level` wins.
+const QUIET: &str =
+    "actix_http::h1=off,actix_server=warn,sea_orm_migration=warn,s3s=off,sqlx::postgres::notice=warn";
+
+/// Whether a filter enables statements, as `info,sql=debug` does. A global level does not, because there are too many.
+pub(crate) fn shows_sql(level: &str) -> bool {
+    level.split(',').filter_map(|directive| directive.split_once('=')).any(|(target, level)| {
+        let wanted = ["debug", "trace"].contains(&level.trim().to_lowercase().as_str());
+        // A target is a prefix of a module's path: `sql` matches `sqlx::query`.
+        wanted && "sqlx::query".starts_with(target.trim()) && target.trim().starts_with("sql")
+    })
+}
+
+/// An invalid filter falls back to `info`; the configuration has refused it before.
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_new(format!("{QUIET},{level}")).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")))
+}
+
+fn layer<W>(writer: W, terminal: bool) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    if terminal {
+        // Colours are on unless NO_COLOR is set, which the layer reads itself.
+        return fmt::layer().compact().with_writer(writer).boxed();
+    }
+    fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(terminal: bool) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = layer(move || writer.clone(), terminal).with_filter(filter("info"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(status = 200, "answered");
+            tracing::debug!("not shown");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn elsewhere_than_in_a_terminal_every_line_is_json_with_a_utc_time() {
+        let text = logged(false);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["message"], "answered");
+        assert_eq!(line["status"], 200);
+        assert_eq!(line["level"], "INFO");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{text}");
+    }
+
+    #[test]
+    fn in_a_terminal_a_line_is_text() {
+        let text = logged(true);
+        assert!(
+            text.contains("answered") && serde_json::from_str::<serde_json::Value>(&text).is_err(),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn statements_are_shown_to_who_asks_for_them() {
+        for level in ["info,sql=debug", "sqlx::query=trace,warn", "info, sqlx = DEBUG"] {
+            assert!(shows_sql(level), "{level}");
+        }
+        for level in ["info", "debug", "trace", "info,sql=info", "info,sqlx=warn", "auth=debug"] {
+            assert!(!shows_sql(level), "{level}");
+        }
+    }
+
+    #[test]
+    fn a_second_start_of_the_log_does_no_harm() {
+        init("info", Output::Stderr);
+        assert!(!init("debug", Output::Stderr));
+    }
+}
