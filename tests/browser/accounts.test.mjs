@@ -104,12 +104,12 @@ async function routesOf(people) {
   const routes = new Set();
   for (const [template] of secured) {
     for (const person of people) {
-      const route = template.replace("{user_id}", person.user.id).replace("{upload_id}", person.upload.id);
+      const route = Object.entries(person.ids).reduce((path, [name, id]) => path.replace(`{${name}}`, id), template);
       // Other ids are nobody's: 404 for everyone.
       if (!route.includes("{")) routes.add(route);
     }
   }
-  for (const route of ["/api/v1/users/me", `/api/v1/users/${people[0].user.id}`, "/api/v1/uploads"]) {
+  for (const route of ["/api/v1/users/me", `/api/v1/users/${people[0].user.id}`]) {
     assert.ok(routes.has(route), `${route} is none of ${[...routes].join(" ")}`);
   }
   return routes;
@@ -122,8 +122,15 @@ const bearer = (person) => ({ authorization: `Bearer ${person.access_token}` });
 async function signUp(name) {
   const email = `${name}@example.org`;
   const session = await post("/api/v1/auth/signup", { email, password: PASSWORD, name });
-  const file = { filename: `${name}.png`, content_type: "image/png", size: 100 };
-  return { ...session, upload: (await post("/api/v1/uploads", file, bearer(session))).upload };
+  const ids = {
+    user_id: session.user.id,
+    // domain: upload
+    upload_id: (
+      await post("/api/v1/uploads", { filename: "a.png", content_type: "image/png", size: 100 }, bearer(session))
+    ).upload.id,
+    // end: upload
+  };
+  return { ...session, ids };
 }
 
 async function signIn(name) {
@@ -159,7 +166,7 @@ async function start() {
     // Nothing of our own environment: an unknown setting is refused.
     env: {
       ASHLAR_SERVER__BIND: `127.0.0.1:${port}`,
-      ASHLAR_STORAGE__EMBEDDED_BIND: "127.0.0.1:0",
+      ASHLAR_STORAGE__EMBEDDED_BIND: "127.0.0.1:0", // domain: upload
       ASHLAR_DATA_DIR: path.join(folder, "data"),
       ASHLAR_AUTH__ARGON2_MEMORY_KIB: "128",
       ASHLAR_AUTH__ARGON2_ITERATIONS: "1",

@@ -10,9 +10,7 @@ import { chromium } from "playwright-core";
 import { launchOptions, setting } from "./browser.mjs";
 
 const base = setting("URL");
-const ours = new Set(
-  [base, base.replace("localhost", "127.0.0.1"), ...setting("STORE_URLS").split(",")].map((url) => new URL(url).origin),
-);
+const ours = new Set(setting("ORIGINS").split(","));
 const email = setting("EMAIL");
 const password = setting("PASSWORD");
 const screenshots = setting("FOLDER");

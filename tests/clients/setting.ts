@@ -14,9 +14,3 @@ export const url = setting("URL");
 export const email = setting("EMAIL");
 /** The password of every account here. */
 export const password = setting("PASSWORD");
-
-/** A picture of one pixel. */
-export const png = Buffer.from(
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
-  "base64",
-);

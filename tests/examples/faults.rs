@@ -8,4 +8,5 @@ async fn main() {
     for finding in tests::faults::all().await {
         println!("{finding}");
     }
+    println!("{} <!-- domain: upload -->", tests::uploads::store_silent().await); // domain: upload
 }

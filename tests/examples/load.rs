@@ -12,8 +12,8 @@ async fn main() -> ExitCode {
     };
     println!("| meanwhile | answers | connections | before | during | peak | after | a login |");
     println!("|---|---|---|---|---|---|---|---|");
-    for cost in tests::load::all(Path::new(&binary)).await {
-        println!("{cost}");
+    for row in tests::load::table(Path::new(&binary)).await {
+        println!("{row}");
     }
     ExitCode::SUCCESS
 }

@@ -47,7 +47,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    async fn to(requests: Vec<Request>) -> Self {
+    pub(crate) async fn to(requests: Vec<Request>) -> Self {
         let answers = join_all(requests.into_iter().map(timed)).await;
         let mut statuses = BTreeMap::new();
         for (answer, _) in &answers {
@@ -147,7 +147,7 @@ impl Site {
     }
 }
 
-fn installation(url: &str) -> Installation {
+pub(crate) fn installation(url: &str) -> Installation {
     let mut installation = Installation::without_database();
     installation.set("ASHLAR_DATABASE__URL", url);
     // What an operator has who sets nothing.
@@ -162,7 +162,7 @@ fn installation(url: &str) -> Installation {
     installation
 }
 
-async fn signup(server: &Process) -> Account {
+pub(crate) async fn signup(server: &Process) -> Account {
     let body = json!({"email": unique("user") + "@example.com", "password": PASSWORD, "name": "Ada"});
     Account::from(&server.post("/api/v1/auth/signup").json(&body).await.expect(201).json())
 }
@@ -340,35 +340,6 @@ pub async fn file_locked() -> Finding {
     Finding { situation, asked, others, recovered: stopwatch.elapsed() }
 }
 
-/// Nothing comes back from the object store.
-pub async fn store_silent() -> Finding {
-    // Nothing is behind it; it is never open.
-    let way = Proxy::to("127.0.0.1:1").await;
-    way.set(Way::Silent);
-    let mut installation = installation("");
-    installation.unset("ASHLAR_DATABASE__URL");
-    for (name, value) in [
-        ("ASHLAR_STORAGE__ENDPOINT", format!("http://{}", way.address()).as_str()),
-        ("ASHLAR_STORAGE__ACCESS_KEY", "ashlar"),
-        ("ASHLAR_STORAGE__SECRET_KEY", "a secret that only tests may have"),
-    ] {
-        installation.set(name, value);
-    }
-    let server = installation.start().await;
-    let ada = signup(&server).await;
-    let announced = server.post("/api/v1/uploads").bearer(&ada.token);
-    let file = json!({"filename": "a.png", "content_type": "image/png", "size": 8, "visibility": "private"});
-    let upload = announced.json(&file).await.expect(201).json();
-    let id = upload["upload"]["id"].as_str().or(upload["id"].as_str()).unwrap().to_owned();
-    let complete = server.post(&format!("/api/v1/uploads/{id}/complete")).bearer(&ada.token);
-    let read = server.get("/api/v1/users/me").bearer(&ada.token);
-    let (asked, others) = tokio::join!(Answers::to(vec![complete]), Answers::to(vec![read]));
-    let stopwatch = Stopwatch::start();
-    server.get("/api/v1/users/me").bearer(&ada.token).await.expect(200);
-    let situation = "nothing comes back from the object store";
-    Finding { situation, asked, others, recovered: stopwatch.elapsed() }
-}
-
 fn statement(sql: &str) -> sea_orm::Statement {
     sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql)
 }
@@ -393,6 +364,6 @@ pub async fn all() -> Vec<Finding> {
         operators_limit().await,
     ];
     let mut findings: Vec<_> = on_postgres.into_iter().flatten().collect();
-    findings.extend([file_locked().await, store_silent().await]);
+    findings.push(file_locked().await);
     findings
 }

@@ -11,9 +11,7 @@
 //! | [`proxy`] | a way to a server that can break |
 //! | [`process`] | the binary, to be stopped and killed |
 //! | [`resource`] | what every resource promises, asked of any |
-//! | [`store`] | a picture, and presigned URLs made by hand |
 //! | [`token`] | access tokens made by hand |
-//! | [`uploads`] | uploads that other things refer to |
 //!
 //! SQLite, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server for each test.
 
@@ -35,9 +33,9 @@ pub mod proxy;
 pub mod raw;
 pub mod resource;
 pub mod server;
-pub mod store;
+pub mod store; // domain: upload
 pub mod token;
-pub mod uploads;
+pub mod uploads; // domain: upload
 
 pub use client::{Answer, Client, Request};
 pub use raw::Raw;

@@ -13,7 +13,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use shared_kernel::clock::Stopwatch;
 use tokio::task::JoinSet;
-use url::Url;
 
 use crate::process::{Installation, Process};
 use crate::server::{ENVIRONMENT, SECRET_KEY};
@@ -158,12 +157,12 @@ impl Site {
 fn installation(binary: &Path) -> Installation {
     let mut installation = Installation::without_database();
     installation.use_binary(binary);
-    for (name, _) in ENVIRONMENT {
+    for &(name, _) in ENVIRONMENT {
         installation.unset(name);
     }
     installation.set("ASHLAR_SECRET_KEY", SECRET_KEY);
     installation.set("ASHLAR_SERVER__BIND", "127.0.0.1:0");
-    installation.set("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0");
+    installation.set("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"); // domain: upload
     installation
 }
 
@@ -200,16 +199,18 @@ async fn unread(binary: &Path, situation: &'static str, count: usize, requests: 
     site.cost(situation, dropped(clients)).await
 }
 
+// domain: upload
 /// Connections to the embedded object store that send nothing.
 async fn idle_at_the_store(binary: &Path) -> Cost {
     const COUNT: usize = 1_100;
     let site = Site::quiet(binary).await;
-    let port = Url::parse(&site.server.storage).unwrap().port_or_known_default().unwrap();
+    let port = url::Url::parse(&site.server.also["Objects"]).unwrap().port_or_known_default().unwrap();
     let clients = connect((Ipv4Addr::LOCALHOST, port).into(), COUNT).await;
     // More than the store takes: new ones get the places of idle ones, so not all of them stay.
     site.is_connected(COUNT / 2).await;
     site.cost("1,100 idle connections to the embedded object store", dropped(clients)).await
 }
+// end: upload
 
 /// Requests with passwords that are as long, and as expensive to judge, as passwords can be.
 async fn passwords(
@@ -246,28 +247,20 @@ fn raise_file_limit() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
-/// All situations, on this binary, in the order of the table.
-pub async fn all(binary: &Path) -> Vec<Cost> {
+/// The rows of the table: all situations, on this binary.
+pub async fn table(binary: &Path) -> Vec<String> {
     raise_file_limit();
-    vec![
-        nothing(binary).await,
-        unread(
-            binary,
-            "2,500 connections that ask for `/openapi.json` and read nothing",
-            2_500,
-            &get("/openapi.json"),
-        )
-        .await,
-        unread(
-            binary,
-            "500 connections that ask four times for Redoc's bundle and read nothing",
-            500,
-            &get(BUNDLE).repeat(4),
-        )
-        .await,
-        idle_at_the_store(binary).await,
-        passwords(binary, "40 logins at once with the longest passwords", Site::login_as).await,
-        passwords(binary, "40 sign-ups at once with passwords that are expensive to judge", Site::signup)
-            .await,
-    ]
+    let mut rows = Vec::new();
+    let mut add = |cost: Cost| rows.push(cost.to_string());
+    add(nothing(binary).await);
+    let situation = "2,500 connections that ask for `/openapi.json` and read nothing";
+    add(unread(binary, situation, 2_500, &get("/openapi.json")).await);
+    let situation = "500 connections that ask four times for Redoc's bundle and read nothing";
+    add(unread(binary, situation, 500, &get(BUNDLE).repeat(4)).await);
+    let situation = "40 logins at once with the longest passwords";
+    add(passwords(binary, situation, Site::login_as).await);
+    let situation = "40 sign-ups at once with passwords that are expensive to judge";
+    add(passwords(binary, situation, Site::signup).await);
+    rows.push(idle_at_the_store(binary).await.to_string() + " <!-- domain: upload -->"); // domain: upload
+    rows
 }

@@ -1,5 +1,6 @@
 //! The binary as an operator runs it: started, asked, stopped, killed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,8 @@ pub struct Process {
     client: Client,
     /// Where the API listens.
     pub address: SocketAddr,
-    /// Where the object store is, as its clients know it.
-    pub storage: String,
+    /// What it serves besides the API: the name, and the URL as its clients know it.
+    pub also: BTreeMap<String, String>,
     child: Child,
     log: Log,
 }
@@ -75,7 +76,7 @@ impl Installation {
     pub fn below(parent: &Path) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
         let mut installation = Self { folder, database: None, variables: Vec::new(), binary: None };
-        for (name, value) in ENVIRONMENT {
+        for &(name, value) in ENVIRONMENT {
             installation.set(name, value);
         }
         // A URL that stays the same whatever port is free, as it is in production: it is the issuer of the tokens.
@@ -198,7 +199,7 @@ impl Installation {
         Process {
             client: Client::new(format!("http://{address}")),
             address,
-            storage: String::new(),
+            also: BTreeMap::new(),
             child,
             log: Log::default(),
         }
@@ -218,15 +219,15 @@ impl Installation {
             Ready::read(&text)
         })
         .await;
-        let Ready { address, storage } = ready;
-        Process { client: Client::new(format!("http://{address}")), address, storage, child, log }
+        let Ready { address, also } = ready;
+        Process { client: Client::new(format!("http://{address}")), address, also, child, log }
     }
 }
 
 /// The event that tells that the server is ready.
 struct Ready {
     address: SocketAddr,
-    storage: String,
+    also: BTreeMap<String, String>,
 }
 
 impl Ready {
@@ -234,10 +235,11 @@ impl Ready {
         let events = || log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let ready = events().find(|event| event["message"] == "ready")?;
         let address = ready["address"].as_str()?.parse().ok()?;
-        // It is told before, where there is one.
-        let store = events().find(|event| event["message"] == "also serves" && event["name"] == "Objects");
-        let storage = store.and_then(|store| Some(store["url"].as_str()?.to_owned())).unwrap_or_default();
-        Some(Self { address, storage })
+        // It is told before.
+        let others = events().filter(|event| event["message"] == "also serves");
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let also = others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect();
+        Some(Self { address, also })
     }
 }
 

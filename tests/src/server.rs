@@ -15,7 +15,6 @@ use shared_kernel::session::Databases;
 use shared_kernel::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use url::Url;
 
 use crate::client::Client;
 use crate::unique;
@@ -27,12 +26,12 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub const SECRET_KEY: &str = "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU";
 
 /// What every server under test is configured with: free ports, hashes that cost nothing, few connections.
-pub const ENVIRONMENT: [(&str, &str); 12] = [
+pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("ASHLAR_SECRET_KEY", SECRET_KEY),
     ("ASHLAR_SERVER__BIND", "127.0.0.1:0"),
     ("ASHLAR_SERVER__WORKERS", "1"),
     ("ASHLAR_SERVER__SHUTDOWN_GRACE", "10"),
-    ("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"),
+    ("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"), // domain: upload
     ("ASHLAR_DATABASE__POOL_SIZE", "4"),
     // A machine that runs many tests is slow; what keeps to the time is tried with the defaults.
     ("ASHLAR_SERVER__REQUEST_TIMEOUT", "60"),
@@ -166,11 +165,6 @@ impl TestServer {
     /// Where everything is.
     pub fn addresses(&self) -> &Addresses {
         &self.running.as_ref().unwrap().addresses
-    }
-
-    /// Where the object store is.
-    pub fn storage(&self) -> &Url {
-        self.addresses().of("Objects").unwrap()
     }
 
     /// Its own connections. What is done to them behind its back, it has to live with.

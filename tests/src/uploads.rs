@@ -1,12 +1,21 @@
-//! Uploads, for tests of what refers to them.
+//! Uploads, for tests of what refers to them, and what becomes of requests while their store is broken.
 
 use serde_json::{Value, json};
+use shared_kernel::clock::Stopwatch;
+use url::Url;
 
+use crate::faults;
+use crate::proxy::{Proxy, Way};
 use crate::resource::{OnDelete, Resource, nothing};
 use crate::server::{Account, TestServer};
 use crate::store::png;
 
 impl TestServer {
+    /// Where the object store is.
+    pub fn storage(&self) -> &Url {
+        self.addresses().of("Objects").unwrap()
+    }
+
     /// A completed picture of this account: the upload's id.
     pub async fn upload(&self, account: &Account) -> String {
         let (upload, bytes) = (self.announce(account).await, png(2, 2));
@@ -49,6 +58,35 @@ pub async fn keeps_file<R: Resource>((field, url): (&str, &str), rule: OnDelete)
     assert!(server.get(&file).unchecked().await.expect(200).body.starts_with(b"\x89PNG"), "{file}");
     server.delete(&path).bearer(&ada.token).await.expect(204);
     R::keeps_reference(&at, (field, rule), &format!("/api/v1/uploads/{upload}"), &wrong).await;
+}
+
+/// Nothing comes back from the object store.
+pub async fn store_silent() -> faults::Finding {
+    // Nothing is behind it; it is never open.
+    let way = Proxy::to("127.0.0.1:1").await;
+    way.set(Way::Silent);
+    let mut installation = faults::installation("");
+    installation.unset("ASHLAR_DATABASE__URL");
+    for (name, value) in [
+        ("ASHLAR_STORAGE__ENDPOINT", format!("http://{}", way.address()).as_str()),
+        ("ASHLAR_STORAGE__ACCESS_KEY", "ashlar"),
+        ("ASHLAR_STORAGE__SECRET_KEY", "a secret that only tests may have"),
+    ] {
+        installation.set(name, value);
+    }
+    let server = installation.start().await;
+    let ada = faults::signup(&server).await;
+    let announced = server.post("/api/v1/uploads").bearer(&ada.token);
+    let file = json!({"filename": "a.png", "content_type": "image/png", "size": 8, "visibility": "private"});
+    let upload = announced.json(&file).await.expect(201).json();
+    let id = upload["upload"]["id"].as_str().or(upload["id"].as_str()).unwrap().to_owned();
+    let complete = server.post(&format!("/api/v1/uploads/{id}/complete")).bearer(&ada.token);
+    let read = server.get("/api/v1/users/me").bearer(&ada.token);
+    let (asked, others) = tokio::join!(faults::Answers::to(vec![complete]), faults::Answers::to(vec![read]));
+    let stopwatch = Stopwatch::start();
+    server.get("/api/v1/users/me").bearer(&ada.token).await.expect(200);
+    let situation = "nothing comes back from the object store";
+    faults::Finding { situation, asked, others, recovered: stopwatch.elapsed() }
 }
 
 fn id_of(created: &Value) -> String {

@@ -59,7 +59,7 @@ enum Task {
     NewDomain(new_domain::Options),
     /// Add fields to a domain that was generated.
     AddField(add_field::Options),
-    /// Remove a domain that was generated, as if it had never been.
+    /// Remove a domain as if it had never been: one that was generated, or that was written by hand and says what belongs to it.
     RemoveDomain(remove_domain::Options),
     /// Make an empty migration.
     NewMigration(new_migration::Options),

@@ -1,5 +1,6 @@
 //! The product, running, for the steps that look at it from outside.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,43 +17,35 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often readiness is asked for.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Where the product listens.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ports {
-    /// The API.
-    pub(crate) api: u16,
-    /// The embedded object store.
-    pub(crate) store: u16,
+/// Where the API listens of a user who has configured nothing.
+pub(crate) const DEFAULT_PORT: u16 = 8000;
+
+/// All ports of such a user.
+const DEFAULT_PORTS: &[u16] = &[
+    DEFAULT_PORT,
+    9000, // domain: upload
+];
+
+/// Fails with a clear sentence when somebody listens already where a user who has configured nothing listens.
+pub(crate) fn expect_default_ports_free() -> Result<()> {
+    for &port in DEFAULT_PORTS {
+        TcpListener::bind(("127.0.0.1", port)).with_context(|| {
+            format!("port {port} is taken, and this step needs the ports a user has: stop what listens there")
+        })?;
+    }
+    Ok(())
 }
 
-/// What a user has who has configured nothing.
-pub(crate) const DEFAULT_PORTS: Ports = Ports { api: 8000, store: 9000 };
-
-impl Ports {
-    /// Two that nobody uses.
-    fn free() -> Result<Self> {
-        // Both at once, so that they differ.
-        let listeners = [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0")];
-        let mut ports = listeners.iter().flatten().filter_map(|listener| listener.local_addr().ok());
-        let mut next = || ports.next().map(|address| address.port()).context("no free port");
-        Ok(Self { api: next()?, store: next()? })
-    }
-
-    /// Fails with a clear sentence when somebody listens there already.
-    pub(crate) fn expect_free(self) -> Result<()> {
-        for port in [self.api, self.store] {
-            TcpListener::bind(("127.0.0.1", port)).with_context(|| {
-                format!(
-                    "port {port} is taken, and this step needs the ports a user has: stop what listens there"
-                )
-            })?;
-        }
-        Ok(())
-    }
+/// A port that nobody uses.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr().context("no free port")?.port())
 }
 
-/// The keys of the embedded object store, for the steps that call it as an S3 client.
+// domain: upload
+/// Keys of the embedded object store, for the steps that call it as an S3 client.
 pub(crate) const STORE_KEYS: (&str, &str) = ("ashlar-xtask", "not-a-secret-of-anybody-0123456789");
+// end: upload
 
 /// A user who has signed up.
 #[derive(Debug)]
@@ -80,7 +73,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
 /// A running server, killed when dropped.
 pub(crate) struct Server {
     process: Running,
-    ports: Ports,
+    port: u16,
     binary: PathBuf,
     folder: PathBuf,
 }
@@ -90,31 +83,49 @@ impl Server {
     pub(crate) fn start(workspace: &Workspace, name: &str) -> Result<Self> {
         let binary = build(workspace)?;
         let folder = workspace.scratch(name)?;
-        let ports = Ports::free()?;
-        let command = configured(Invocation::new(&binary), ports, &folder);
+        let port = free_port()?;
+        let command = configured(Invocation::new(&binary), port, &folder);
         let process = command.start(&folder.join("server.log"))?;
-        Self::ready(process, ports, binary, folder)
+        Self::ready(process, port, binary, folder)
     }
 
     /// Takes over a server that was started otherwise.
-    pub(crate) fn ready(
-        mut process: Running,
-        ports: Ports,
-        binary: PathBuf,
-        folder: PathBuf,
-    ) -> Result<Self> {
-        wait_until_ready(&mut process, ports)?;
-        Ok(Self { process, ports, binary, folder })
+    pub(crate) fn ready(mut process: Running, port: u16, binary: PathBuf, folder: PathBuf) -> Result<Self> {
+        wait_until_ready(&mut process, port)?;
+        Ok(Self { process, port, binary, folder })
     }
 
     /// Its address, as the browser knows it.
     pub(crate) fn url(&self) -> String {
-        format!("http://localhost:{}", self.ports.api)
+        format!("http://localhost:{}", self.port)
     }
 
-    /// The object store's origins.
-    pub(crate) fn store_urls(&self) -> [String; 2] {
-        ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", self.ports.store))
+    // domain: upload
+    /// The URL of something else that it serves, by the name that its log has for it.
+    pub(crate) fn url_of(&self, name: &str) -> Result<String> {
+        let others = self.others()?;
+        let found = others.into_iter().find(|(other, _)| other == name);
+        found.map(|(_, url)| url).with_context(|| format!("the server serves no {name}: {}", self.tail()))
+    }
+    // end: upload
+
+    /// All its origins, on either name of this machine.
+    pub(crate) fn origins(&self) -> Result<Vec<String>> {
+        let others = self.others()?.into_iter().map(|(_, url)| url);
+        let both = |url: String| {
+            let port = url.rsplit(':').next().unwrap_or_default().to_owned();
+            ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"))
+        };
+        Ok([self.url()].into_iter().chain(others).flat_map(both).collect())
+    }
+
+    /// What else it serves: the names, and the URLs.
+    fn others(&self) -> Result<Vec<(String, String)>> {
+        let log = fs::read_to_string(self.process.log()).context("can't read the server's log")?;
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let others = events.filter(|event| event["message"] == "also serves");
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Ok(others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect())
     }
 
     /// Its folder, for logs and reports.
@@ -143,7 +154,7 @@ impl Server {
     /// Makes a user an admin, with the command line that an operator has.
     pub(crate) fn promote(&self, account: &Account) -> Result<()> {
         let command = Invocation::new(&self.binary).args(["admin", "create", "--user-id", &account.id]);
-        configured(command, self.ports, &self.folder).run()
+        configured(command, self.port, &self.folder).run()
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
@@ -157,7 +168,7 @@ impl Server {
                 "content-type: application/json",
             ])
             .args(["--data-binary", "@-"])
-            .arg(format!("http://127.0.0.1:{}{path}", self.ports.api))
+            .arg(format!("http://127.0.0.1:{}{path}", self.port))
             .input(body.to_string())
             .capture()?;
         serde_json::from_str(&answer).with_context(|| format!("{path} answered no JSON: {answer}"))
@@ -178,20 +189,23 @@ impl Server {
     }
 }
 
-fn configured(command: Invocation, ports: Ports, folder: &PathBuf) -> Invocation {
+fn configured(command: Invocation, port: u16, folder: &PathBuf) -> Invocation {
+    // domain: upload
+    let command = command
+        .env("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0")
+        .env("ASHLAR_STORAGE__ACCESS_KEY", STORE_KEYS.0)
+        .env("ASHLAR_STORAGE__SECRET_KEY", STORE_KEYS.1);
+    // end: upload
     command
         .without_configuration()
-        .env("ASHLAR_SERVER__BIND", format!("127.0.0.1:{}", ports.api))
-        .env("ASHLAR_SERVER__PUBLIC_URL", format!("http://localhost:{}", ports.api))
-        .env("ASHLAR_STORAGE__EMBEDDED_BIND", format!("127.0.0.1:{}", ports.store))
-        .env("ASHLAR_STORAGE__ACCESS_KEY", STORE_KEYS.0)
-        .env("ASHLAR_STORAGE__SECRET_KEY", STORE_KEYS.1)
+        .env("ASHLAR_SERVER__BIND", format!("127.0.0.1:{port}"))
+        .env("ASHLAR_SERVER__PUBLIC_URL", format!("http://localhost:{port}"))
         .env("ASHLAR_DATA_DIR", folder.join("data"))
         .current_dir(folder)
 }
 
-fn wait_until_ready(process: &mut Running, ports: Ports) -> Result<()> {
-    let url = format!("http://127.0.0.1:{}/health/ready", ports.api);
+fn wait_until_ready(process: &mut Running, port: u16) -> Result<()> {
+    let url = format!("http://127.0.0.1:{port}/health/ready");
     crate::output::say!("waiting for {url}");
     let ready = poll(150, PAUSE, || {
         if let Some(status) = process.ended()? {

@@ -9,7 +9,7 @@ pub enum Strength {
     Random,
 }
 
-/// Words of placeholder secrets, and access keys from guides to object stores.
+/// Words of placeholder secrets, and access keys from guides.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "change-me",

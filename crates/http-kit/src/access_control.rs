@@ -246,10 +246,10 @@ mod tests {
         let admin = Requirement::Scope(Scope::ADMIN);
         assert_eq!(refused(&admin, &signed_in(true), 1_000), None);
         assert_eq!(refused(&admin, &signed_in(false), 1_000).as_deref(), Some("admin_required"));
-        let write = Requirement::Scope("uploads:write".parse().unwrap());
+        let write = Requirement::Scope("orders:write".parse().unwrap());
         assert_eq!(refused(&write, &signed_in(false), 1_000), None, "a session has all that its user may");
-        assert_eq!(refused(&write, &key("uploads:write"), 1_000), None);
-        assert_eq!(refused(&write, &key("uploads:read"), 1_000).as_deref(), Some("insufficient_scope"));
+        assert_eq!(refused(&write, &key("orders:write"), 1_000), None);
+        assert_eq!(refused(&write, &key("orders:read"), 1_000).as_deref(), Some("insufficient_scope"));
     }
 
     #[test]

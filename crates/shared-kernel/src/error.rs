@@ -345,7 +345,7 @@ pub static UNAVAILABLE: Problem = Problem {
     kind: Kind::Unavailable,
     code: "service_unavailable",
     title: "The service is temporarily unavailable",
-    help: "Something that the server depends on (the database, the object store) is unreachable or overloaded. Try again after \
+    help: "Something that the server depends on (the database, for one) is unreachable or overloaded. Try again after \
            the number of seconds in the header `Retry-After`.",
     example: "the database failed",
     field: None,

@@ -1,4 +1,4 @@
-//! Rows that refer to rows of other domains: `post_id`, `cover_upload_id`. Domains do not know each other, so what they
+//! Rows that refer to rows of other domains: `post_id`, `author_id`. Domains do not know each other, so what they
 //! need of each other's tables is data: a [`Resource`] for each table, which its domain lists in `service::RESOURCES` and
 //! the server gives to the [`Databases`](crate::session::Databases) as [`Resources`](crate::resource::Resources).
 //!

@@ -86,7 +86,7 @@ impl Resources {
     /// # use sea_orm::sea_query::Expr;
     /// # use shared_kernel::resource::Resources;
     /// # fn shown(resources: &Resources) -> sea_orm::Condition {
-    /// resources.in_use("users", Expr::col(("uploads", "owner_id")))
+    /// resources.in_use("users", Expr::col(("orders", "buyer_id")))
     /// # }
     /// ```
     #[must_use]

@@ -6,7 +6,7 @@
 //! What every resource promises is tried by [`resource`], from a table of its fields.
 //!
 //! A domain's tests know no other domain either, so what nearly every domain refers to is made here: a
-//! [user](TestDatabase::user). What refers to uploads finds theirs in `upload_port::testing`.
+//! [user](TestDatabase::user).
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
 

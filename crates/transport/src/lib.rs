@@ -1,6 +1,6 @@
 //! Connections from anywhere: taken within bounds, guarded against silence, and ended in order.
 //!
-//! Both listeners of the product, the API's and the embedded object store's, stand on this crate. It knows the bytes
+//! Every listener of the product, the API's for one, stands on this crate. It knows the bytes
 //! of HTTP/1.1 no further than that a head ends with an empty line.
 //!
 //! | type | what it is for |

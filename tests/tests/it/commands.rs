@@ -9,14 +9,14 @@ use tests::{Client, PASSWORD, eventually};
 const LIST: &str = "/api/v1/admin/users";
 
 #[track_caller]
-fn succeeded(outcome: Outcome) -> String {
+pub(crate) fn succeeded(outcome: Outcome) -> String {
     assert_eq!(outcome.code, 0, "{outcome:?}");
     outcome.stdout
 }
 
 /// Failed with one sentence on stderr, behind whatever was logged, and nothing on stdout.
 #[track_caller]
-fn failed(outcome: &Outcome, code: i32) -> &str {
+pub(crate) fn failed(outcome: &Outcome, code: i32) -> &str {
     assert_eq!(outcome.code, code, "{outcome:?}");
     assert_eq!(outcome.stdout, "", "{outcome:?}");
     if code == 1 {
@@ -152,8 +152,10 @@ async fn a_database_that_ran_something_else_is_refused_with_what_to_do() {
         // Which production refuses.
         installation.unset("ASHLAR_AUTH__ARGON2_MEMORY_KIB");
         installation.unset("ASHLAR_AUTH__ARGON2_ITERATIONS");
+        // domain: upload
         // Which production warns of.
         installation.set("ASHLAR_STORAGE__PUBLIC_ENDPOINT", "https://files.ashlar.test");
+        // end: upload
         succeeded(installation.run(&["migrate", "up"]).await);
         installation.start().await.stop().await;
         installation.sql(tampering).await;
@@ -397,18 +399,18 @@ async fn the_configuration_is_shown_with_its_sources_and_without_its_secrets() {
     let mut installation = Installation::without_database();
     installation.unset("ASHLAR_DATABASE__URL");
     installation.set("DATABASE_URL", "postgres://ashlar:canary-database-password@db.example.com/ashlar");
-    installation.set("ASHLAR_STORAGE__ENDPOINT", "https://s3.example.com");
-    installation.set("ASHLAR_STORAGE__ACCESS_KEY", "canary-access-key");
-    installation.set("ASHLAR_STORAGE__SECRET_KEY", "canary-store-secret");
-    std::fs::write(installation.folder().join("ashlar.toml"), "[uploads]\nurl_seconds = 60\nquota = 4096\n")
-        .unwrap();
+    std::fs::write(
+        installation.folder().join("ashlar.toml"),
+        "[auth]\naccess_token_seconds = 60\nsession_days = 300\n",
+    )
+    .unwrap();
     std::fs::write(
         installation.folder().join(".env"),
-        "ASHLAR_LOG_LEVEL=warn\nASHLAR_UPLOADS__URL_SECONDS=70\n",
+        "ASHLAR_LOG_LEVEL=warn\nASHLAR_AUTH__ACCESS_TOKEN_SECONDS=70\n",
     )
     .unwrap();
     let outcome = installation.run(&["config"]).await;
-    for secret in ["canary-database-password", "canary-access-key", "canary-store-secret", SECRET_KEY] {
+    for secret in ["canary-database-password", SECRET_KEY] {
         assert!(
             !outcome.stdout.contains(secret) && !outcome.stderr.contains(secret),
             "{secret}: {outcome:?}"
@@ -417,11 +419,11 @@ async fn the_configuration_is_shown_with_its_sources_and_without_its_secrets() {
     let text = succeeded(outcome);
     for line in [
         "log_level = \"warn\"  # ASHLAR_LOG_LEVEL in .env",
-        "uploads.url_seconds = 70  # ASHLAR_UPLOADS__URL_SECONDS in .env",
-        "uploads.quota = 4096  # ashlar.toml",
+        "auth.access_token_seconds = 70  # ASHLAR_AUTH__ACCESS_TOKEN_SECONDS in .env",
+        "auth.session_days = 300  # ashlar.toml",
         "database.pool_size = 4  # environment variable ASHLAR_DATABASE__POOL_SIZE",
         "database.url = \"postgres://ashlar:***@db.example.com/ashlar\"  # environment variable DATABASE_URL",
-        "storage.secret_key = \"[redacted]\"  # environment variable ASHLAR_STORAGE__SECRET_KEY",
+        "secret_key = \"[redacted]\"  # environment variable ASHLAR_SECRET_KEY",
         "auth.audience = \"ashlar\"  # default",
     ] {
         assert!(text.lines().any(|other| other == line), "{line}: {text}");
@@ -436,7 +438,7 @@ async fn a_configuration_that_cannot_be_stops_the_start_with_one_sentence() {
         ("ASHLAR_NONSENSE", "1", "ASHLAR_NONSENSE"),
         ("ASHLAR_SERVER__BIND", "nowhere", "server.bind"),
         ("ASHLAR_DATABASE__POOL_SIZE", "0", "database.pool_size"),
-        ("ASHLAR_UPLOADS__URL_SECONDS", "9", "uploads.url_seconds"),
+        ("ASHLAR_AUTH__ACCESS_TOKEN_SECONDS", "0", "auth.access_token_seconds"),
         ("ASHLAR_SECRET_KEY", "short", "secret_key"),
         ("ASHLAR_CORS__ORIGINS", "*", "cors.origins"),
         ("ASHLAR_DATABASE__URL", "mysql://localhost/x", "database.url"),
@@ -487,13 +489,11 @@ async fn production_refuses_what_is_unsafe_there() {
 async fn an_address_that_is_taken_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for name in ["ASHLAR_SERVER__BIND", "ASHLAR_STORAGE__EMBEDDED_BIND"] {
-        let mut installation = Installation::without_database();
-        installation.set(name, &address);
-        let outcome = installation.run(&[]).await;
-        let told = failed(&outcome, 1);
-        assert!(told.contains(&address) && told.contains("in use"), "{outcome:?}");
-    }
+    let mut installation = Installation::without_database();
+    installation.set("ASHLAR_SERVER__BIND", &address);
+    let outcome = installation.run(&[]).await;
+    let told = failed(&outcome, 1);
+    assert!(told.contains(&address) && told.contains("in use"), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -519,19 +519,4 @@ async fn the_secret_is_made_once_and_nobody_else_can_read_the_data() {
     let log = process.stop().await;
     assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
     assert!(!log.contains(secret.trim()));
-}
-
-#[tokio::test]
-async fn the_object_store_can_be_opened_by_an_s3_client() {
-    let installation = Installation::without_database();
-    let text = succeeded(installation.run(&["uploads", "credentials"]).await);
-    assert_eq!(text.lines().count(), 1, "{text}");
-    let told: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(
-        tests::client::members(&told),
-        ["access_key", "bucket", "endpoint", "path_style", "region", "secret_key"]
-    );
-    assert!(told["secret_key"].as_str().unwrap().len() >= 16, "{text}");
-    // The same each time, as the store has it.
-    assert_eq!(succeeded(installation.run(&["uploads", "credentials"]).await), text);
 }

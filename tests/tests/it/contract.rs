@@ -74,7 +74,7 @@ async fn every_operation_is_described() {
     assert!(document["tags"].as_array().unwrap().iter().all(|tag| is_text(&tag["description"])));
     let mut ids = HashSet::new();
     let operations = operations(&document);
-    assert!(operations.len() >= 20, "{}", operations.len());
+    assert!(operations.len() >= 10, "{}", operations.len());
     for operation in &operations {
         let (name, item) = (operation.name(), &operation.item);
         assert!(is_text(&item["operationId"]) && ids.insert(item["operationId"].as_str().unwrap()), "{name}");
@@ -190,8 +190,11 @@ async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_o
         );
     }
     // What answers where there is no operation stands at none, and what refuses credentials that no operation asks for yet.
-    // That something is somebody else's stands only at domains whose rows others may see.
-    let mut at_none: Vec<&&str> = known.difference(&listed).filter(|code| **code != "not_owner").collect();
+    // That something is somebody else's stands only at domains whose rows others may see, and that something refers to it only at those
+    // whose rows are deleted.
+    let of_others = ["not_owner", "still_referenced"];
+    let mut at_none: Vec<&&str> =
+        known.difference(&listed).filter(|code| !of_others.contains(*code)).collect();
     at_none.sort();
     assert_eq!(at_none, [&"insufficient_scope", &"method_not_allowed", &"reauthentication_required"]);
     let of = |path: &str, method: &str, status: &str| -> Vec<String> {
@@ -256,7 +259,6 @@ async fn bodies_have_examples_that_the_server_takes() {
         .json(&example("/api/v1/users/me", "patch"))
         .await
         .expect(200);
-    server.post("/api/v1/uploads").bearer(&token).json(&example("/api/v1/uploads", "post")).await.expect(201);
 }
 
 #[tokio::test]
@@ -277,7 +279,7 @@ async fn a_parameter_is_optional_and_never_null() {
             }
         }
     }
-    assert!(conditions >= 6, "{conditions}");
+    assert!(conditions >= 4, "{conditions}");
 }
 
 #[tokio::test]
@@ -299,40 +301,25 @@ async fn a_choice_is_one_type_that_something_meets() {
 
 #[tokio::test]
 async fn the_document_and_the_configuration_that_pages_read_have_the_installations_limits() {
-    let server = TestServer::with(&[
-        ("ASHLAR_UPLOADS__MAX_SIZE", "1000"),
-        ("ASHLAR_UPLOADS__ALLOWED_TYPES", "text/csv,image/png"),
-    ])
-    .await;
+    let server = TestServer::start().await;
     let document = document(&server).await;
     assert_eq!(document["servers"], json!([{"url": server.origin()}]));
-    let upload = &document["components"]["schemas"]["CreateUpload"]["properties"];
-    assert_eq!(upload["size"]["maximum"], 1000);
-    assert_eq!(upload["content_type"]["enum"], json!(["text/csv", "image/png"]));
     let password = &document["components"]["schemas"]["Signup"]["properties"]["password"];
 
     let answer = server.get("/api/v1/config").await.expect(200);
-    assert_eq!(
-        answer.json(),
-        json!({
-            "uploads": {"max_size": 1000, "types": ["text/csv", "image/png"]},
-            "password": {"min_length": password["minLength"], "max_length": password["maxLength"]},
-            "signup": true, "methods": ["password"], "providers": [], "locales": ["en"],
-        })
-    );
+    let told = answer.json();
+    for (name, expected) in [
+        ("password", json!({"min_length": password["minLength"], "max_length": password["maxLength"]})),
+        ("signup", json!(true)),
+        ("methods", json!(["password"])),
+        ("providers", json!([])),
+        ("locales", json!(["en"])),
+    ] {
+        assert_eq!(told[name], expected, "{name}: {told}");
+    }
     assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
     let tag = answer.header("etag").unwrap().to_owned();
     server.get("/api/v1/config").header("if-none-match", &tag).await.expect(304);
-    let other = TestServer::start().await.get("/api/v1/config").await.expect(200);
-    assert_ne!(other.header("etag"), Some(tag.as_str()));
-
-    let ada = server.signup().await;
-    for (content_type, size, status) in
-        [("text/csv", 1000, 201), ("text/csv", 1001, 422), ("image/jpeg", 1, 422)]
-    {
-        let body = json!({"filename": "a", "content_type": content_type, "size": size});
-        server.post("/api/v1/uploads").bearer(&ada.token).json(&body).await.expect(status);
-    }
 }
 
 #[tokio::test]
@@ -377,7 +364,7 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
             request().bearer(&ada.token).await.problem(403, "admin_required");
         }
     }
-    assert!(secured >= 10 && admins >= 2, "{secured} {admins}");
+    assert!(secured >= 5 && admins >= 2, "{secured} {admins}");
 }
 
 #[tokio::test]
@@ -408,14 +395,7 @@ async fn every_problem_has_a_page() {
     let index = server.get("/problems").await.expect(200);
     let codes: Vec<&str> =
         index.text().split("href=\"/problems/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    for code in [
-        "validation_failed",
-        "invalid_token",
-        "not_found",
-        "email_taken",
-        "upload_incomplete",
-        "internal_error",
-    ] {
+    for code in ["validation_failed", "invalid_token", "not_found", "email_taken", "internal_error"] {
         assert!(codes.contains(&code), "{code}: {codes:?}");
     }
     let distinct: HashSet<&&str> = codes.iter().collect();

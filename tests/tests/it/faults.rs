@@ -2,7 +2,7 @@
 //! notices, and when it is whole again so is the server, without a restart.
 
 mod deadlines;
-mod disk_full;
+pub(crate) mod disk_full;
 mod side_by_side;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tests::faults::{self, DEADLINE, Finding};
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// All that asked for what is broken were told in time to come again; the others had their answers at once.
-fn holds(finding: Option<Finding>) {
+pub(crate) fn holds(finding: Option<Finding>) {
     let Some(finding) = finding else { return };
     assert!(finding.asked.all_are(503), "{finding:?}");
     assert!(finding.asked.all_say_when, "{finding:?}");
@@ -81,11 +81,6 @@ async fn a_limit_of_the_operator() {
 #[tokio::test]
 async fn another_process_holds_the_lock_of_sqlite() {
     holds(Some(faults::file_locked().await));
-}
-
-#[tokio::test]
-async fn nothing_comes_back_from_the_store() {
-    holds(Some(faults::store_silent().await));
 }
 
 /// The requests that wait have their answers, and then it ends.

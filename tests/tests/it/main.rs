@@ -14,5 +14,5 @@ mod hostile;
 mod identity;
 mod operations;
 mod tokens;
-mod uploads;
+mod uploads; // domain: upload
 mod users;

@@ -1,14 +1,9 @@
 //! The server as an operator has it: healthy or not, stopped, killed, started again.
 
-use std::path::{Path, PathBuf};
-
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::Installation;
-use tests::store::png;
 use tests::{Client, PASSWORD, Raw, TestServer, eventually, unique};
-use url::Url;
 
 fn signup(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ada Lovelace"})
@@ -29,37 +24,14 @@ async fn a_healthy_server_says_so() {
         assert!(answer["timestamp"].as_str().unwrap().ends_with('Z'));
     }
     let answer = server.get("/health/ready").await.expect(200).json();
-    let dependencies =
-        json!({"database": "ok", "schema": "ok", "replicas": "not_configured", "storage": "ok"});
-    assert_eq!(answer, json!({"status": "ok", "dependencies": dependencies}));
-}
-
-#[tokio::test]
-async fn without_its_store_a_server_lives_and_is_not_ready() {
-    // Nobody listens on a port that was free a moment ago and is held by nobody.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = TestServer::with(&[
-        ("ASHLAR_STORAGE__ENDPOINT", &format!("http://{free}")),
-        ("ASHLAR_STORAGE__ACCESS_KEY", "tests"),
-        ("ASHLAR_STORAGE__SECRET_KEY", "a-secret-that-only-tests-have"),
-    ])
-    .await;
-    server.get("/health").await.expect(200);
-    server.get("/health/live").await.expect(200);
-    let problem = server.get("/health/ready").await.problem(503, "service_unavailable");
-    let expected =
-        json!({"database": "ok", "schema": "ok", "replicas": "not_configured", "storage": "unavailable"});
-    assert_eq!(problem["dependencies"], expected);
-    // What needs no store works; what does says so, and when to come back.
-    let ada = server.signup().await;
-    let body = json!({"filename": "a.png", "content_type": "image/png", "size": png(2, 2).len()});
-    let created = server.post("/api/v1/uploads").bearer(&ada.token).json(&body).await;
-    let id = match created.status {
-        201 => created.json()["upload"]["id"].as_str().unwrap().to_owned(),
-        _ => return drop(created.problem(503, "service_unavailable")),
-    };
-    let complete = server.post(&format!("/api/v1/uploads/{id}/complete")).bearer(&ada.token).await;
-    complete.problem(503, "service_unavailable");
+    assert_eq!(answer["status"], "ok");
+    let dependencies = answer["dependencies"].as_object().unwrap();
+    for name in ["database", "schema", "replicas"] {
+        assert!(dependencies.contains_key(name), "{name}: {answer}");
+    }
+    for (name, state) in dependencies {
+        assert_eq!(state, if name == "replicas" { "not_configured" } else { "ok" }, "{name}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -129,55 +101,6 @@ async fn a_stop_finishes_what_was_begun() {
     again.stop().await;
 }
 
-/// Uploads these bytes. The path of the upload.
-async fn uploaded(client: &Client, token: &str, bytes: &[u8]) -> String {
-    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
-    let created = client.post("/api/v1/uploads").bearer(token).json(&body).await.expect(201).json();
-    let mut put = client.request(Method::PUT, created["request"]["url"].as_str().unwrap()).unchecked();
-    for (name, value) in created["request"]["headers"].as_object().unwrap() {
-        if name != "content-length" {
-            put = put.header(name, value.as_str().unwrap());
-        }
-    }
-    put.bytes(bytes).await.expect(200);
-    let upload = format!("/api/v1/uploads/{}", created["upload"]["id"].as_str().unwrap());
-    client.post(&format!("{upload}/complete")).bearer(token).await.expect(200);
-    upload
-}
-
-/// The files below a folder that begin so.
-fn files_with(folder: &Path, begin: &[u8]) -> Vec<PathBuf> {
-    let paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
-    let files = files.into_iter().filter(|path| std::fs::read(path).unwrap().starts_with(begin));
-    files.chain(folders.iter().flat_map(|folder| files_with(folder, begin))).collect()
-}
-
-/// Work on a file cannot be cut off. A pipe in the file's place is one that hangs for ever, as a dead disk does.
-#[tokio::test]
-async fn a_stop_leaves_behind_what_hangs() {
-    let installation = Installation::new().await;
-    let process = installation.start().await;
-    let session =
-        process.post("/api/v1/auth/signup").json(&signup("ada@example.com")).await.expect(201).json();
-    let token = session["access_token"].as_str().unwrap();
-    let bytes = png(12, 9);
-    let upload = uploaded(&process, token, &bytes).await;
-    let redirect = process.get(&format!("{upload}/download")).bearer(token).await.expect(302);
-    let url = Url::parse(redirect.header("location").unwrap()).unwrap();
-
-    let stored = files_with(&installation.folder().join("data/objects"), &bytes);
-    let [stored] = stored.as_slice() else { panic!("{stored:?}") };
-    std::fs::remove_file(stored).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(stored).status().unwrap().success());
-    let address = url.socket_addrs(|| None).unwrap()[0];
-    let mut raw = Raw::connect(address).await;
-    let target = &url[url::Position::BeforePath..];
-    raw.send(format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n")).await;
-    let log = process.stop().await;
-    assert!(log.contains("the object store cuts requests off to stop in time"), "{log}");
-}
-
 #[tokio::test]
 async fn after_a_stop_and_a_start_everything_is_there() {
     let installation = Installation::new().await;
@@ -185,17 +108,10 @@ async fn after_a_stop_and_a_start_everything_is_there() {
     let session =
         process.post("/api/v1/auth/signup").json(&signup("ada@example.com")).await.expect(201).json();
     let token = session["access_token"].as_str().unwrap();
-    let bytes = png(12, 9);
-    let upload = uploaded(&process, token, &bytes).await;
-    let complete = process.get(&upload).bearer(token).await.expect(200).json();
     process.stop().await;
 
     let process = installation.start().await;
     assert_eq!(process.get("/api/v1/users/me").bearer(token).await.expect(200).json(), session["user"]);
-    assert_eq!(process.get(&upload).bearer(token).await.expect(200).json(), complete);
-    let redirect = process.get(&format!("{upload}/download")).bearer(token).await.expect(302);
-    let file = process.get(redirect.header("location").unwrap()).unchecked().await.expect(200);
-    assert_eq!(file.body, bytes);
     let body = json!({"refresh_token": session["refresh_token"]});
     process.post("/api/v1/auth/refresh").json(&body).await.expect(200);
     process.stop().await;
@@ -325,28 +241,11 @@ async fn no_secret_gets_into_the_log() {
     let cookie = cookie.header("set-cookie").unwrap().split([';', '=']).nth(1).unwrap().to_owned();
     let request = process.post("/api/v1/auth/refresh").header("origin", "http://ashlar.test");
     request.header("cookie", &format!("__Host-ashlar_refresh={cookie}")).await.expect(200);
-    let bytes = png(2, 2);
-    let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
-    let created = process.post("/api/v1/uploads").bearer(token).json(&body).await.expect(201).json();
-    let url = created["request"]["url"].as_str().unwrap();
-    let mut put = process.request(Method::PUT, url).unchecked();
-    for (name, value) in created["request"]["headers"].as_object().unwrap() {
-        if name != "content-length" {
-            put = put.header(name, value.as_str().unwrap());
-        }
-    }
-    put.bytes(bytes).await.expect(200);
-    let upload = format!("/api/v1/uploads/{}", created["upload"]["id"].as_str().unwrap());
-    process.post(&format!("{upload}/complete")).bearer(token).await.expect(200);
-    let redirect = process.get(&format!("{upload}/download")).bearer(token).await.expect(302);
-    let download = redirect.header("location").unwrap().to_owned();
-    process.get(&download).unchecked().await.expect(200);
     process.get("/api/v1/users/me").bearer(token).await.expect(200);
     process.get("/api/v1/users/me?access_token=canary-in-a-query").bearer(token).await.expect(422);
     process.get("/health").header("x-request-id", "the-last-request").await.expect(200);
     let log = process.stop().await;
     assert!(log.contains("the-last-request"), "the log is complete");
-    let signature = |url: &str| url.split("X-Amz-Signature=").nth(1).unwrap().to_owned();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     for (what, secret) in [
         ("the password", password.to_owned()),
@@ -358,8 +257,6 @@ async fn no_secret_gets_into_the_log() {
         ("a refresh token", text(&next["refresh_token"])),
         ("a refresh token", text(&granted["refresh_token"])),
         ("the cookie", cookie),
-        ("a signature of a PUT", signature(url)),
-        ("a signature of a GET", signature(&download)),
         ("the secret key", tests::server::SECRET_KEY.to_owned()),
         ("a query", "canary-in-a-query".to_owned()),
     ] {
@@ -392,25 +289,4 @@ async fn the_log_tells_what_was_asked_and_answered() {
     assert!(event["duration_ms"].is_number() && event.to_string().contains("\"method\":\"GET\""), "{event}");
     assert!(event["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(of("of-nothing")["status"], 404);
-}
-
-#[tokio::test]
-async fn production_is_warned_that_no_browser_reaches_its_embedded_store() {
-    let mut installation = Installation::new().await;
-    installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", "true");
-    let warned = async |installation: &Installation| {
-        let log = installation.start().await.stop().await;
-        let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut warnings = events.filter(|event| event["level"] == "WARN");
-        warnings.any(|event| event["message"].as_str().unwrap().contains("ASHLAR_STORAGE__PUBLIC_ENDPOINT"))
-    };
-    assert!(!warned(&installation).await, "in development the browser is on the same machine");
-    for name in ["ASHLAR_AUTH__ARGON2_MEMORY_KIB", "ASHLAR_AUTH__ARGON2_ITERATIONS"] {
-        installation.unset(name);
-    }
-    installation.set("ASHLAR_ENVIRONMENT", "production");
-    installation.set("ASHLAR_SERVER__PUBLIC_URL", "https://api.example.com");
-    assert!(warned(&installation).await);
-    installation.set("ASHLAR_STORAGE__PUBLIC_ENDPOINT", "https://files.example.com");
-    assert!(!warned(&installation).await, "it is reached there");
 }

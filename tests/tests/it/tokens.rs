@@ -159,7 +159,7 @@ async fn a_token_stands_in_one_header_and_nowhere_else() {
     }
     server.get(ME).bearer(&ada.token).bearer(&ada.token).await.problem(401, "invalid_token");
     server.get(ME).bearer(&ada.token).header("authorization", &basic).await.problem(401, "invalid_token");
-    for path in [ME.to_owned(), "/api/v1/uploads".to_owned()] {
+    for path in [ME.to_owned(), format!("/api/v1/users/{}", ada.id)] {
         for name in ["access_token", "token", "authorization"] {
             server.get(&format!("{path}?{name}={}", ada.token)).await.problem(401, "invalid_token");
             let answer = server.get_as(&ada, &format!("{path}?{name}={}", ada.token)).await;

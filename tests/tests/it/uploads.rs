@@ -1,6 +1,12 @@
 //! Files: announced here, sent to the store, and never through the API.
 
+mod commands;
+mod contract;
+mod disk_full;
 mod flow;
+mod hostile;
+mod identity;
+mod operations;
 mod people;
 mod refusals;
 mod rights;

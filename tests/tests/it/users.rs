@@ -48,7 +48,7 @@ async fn others_are_not_there_and_an_admin_sees_them() {
 async fn an_id_that_cannot_be_one_is_not_found() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
-    for id in ["x", "1", "usr_x", "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "00000000-0000-0000-0000-000000000000"] {
+    for id in ["x", "1", "usr_x", "abc_01J9ZC3V8T5Q4X2M7N6P0R1S2T", "00000000-0000-0000-0000-000000000000"] {
         server.get_as(&ada, &format!("/api/v1/users/{id}")).await.problem(404, "not_found");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 
 use super::cargo_toml;
+use super::hand_written::HandWritten;
 use super::manifest;
 use super::plan::Plan;
 use super::view::{self, House};
@@ -37,8 +38,12 @@ pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &House) ->
             let (route, prefix) = (view::route(spec), &spec.prefix);
             format!("| [{name}]({name}.md) | {what} | `{route}` | `{prefix}_…` | by `new-domain` |\n")
         } else {
-            let by_tool = plan.read(manifest::path(name))?.is_some();
-            let made = if by_tool { "by `new-domain`" } else { "by hand" };
+            let record = plan.read(manifest::path(name))?;
+            let by_hand = match &record {
+                Some(text) => HandWritten::parse(text)?.is_some(),
+                None => true,
+            };
+            let made = if by_hand { "by hand" } else { "by `new-domain`" };
             format!("| [{name}](../../crates/{name}/src/lib.rs) | {what} | | | {made} |\n")
         };
         page.push_str(&row);
@@ -64,6 +69,7 @@ mod tests {
         let mut plan = Plan::new(folder.path());
         plan.create("crates/auth/Cargo.toml", "[package]\ndescription = \"Who signs in.\"\n").unwrap();
         plan.create("crates/blog_post/Cargo.toml", "[package]\ndescription = \"Posts | more.\"\n").unwrap();
+        plan.create("crates/auth/domain.toml", "made = \"by hand\"\nname = \"auth\"\n").unwrap();
         let spec = Spec {
             name: "blog_post".into(),
             plural: "blog_posts".into(),

@@ -2,7 +2,8 @@
 //!
 //! The way of a command: `grammar` reads the fields, `survey` looks at what is there, `rules` say what is allowed beside it,
 //! `render` makes the files, `lists` and `cargo_toml` edit the few files that others keep too, and `plan` writes all of it or
-//! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed.
+//! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed. What was written by hand is
+//! removed by its record, `hand_written`, and by `regions`, comments that mark lines of other files.
 
 mod by_hand;
 pub(crate) mod canon;
@@ -12,6 +13,7 @@ pub(crate) mod commands;
 mod composition;
 pub(crate) mod contract;
 mod grammar;
+pub(crate) mod hand_written;
 mod imports;
 mod lists;
 mod manifest;
@@ -22,6 +24,7 @@ pub(crate) mod plan;
 mod plural;
 mod prefix;
 pub(crate) mod refusal;
+pub(crate) mod regions;
 mod render;
 pub(crate) mod rules;
 mod samples;

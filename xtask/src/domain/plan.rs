@@ -75,6 +75,13 @@ impl Plan {
         self.write(path, edited)
     }
 
+    /// The files that were there and will be, with another text.
+    pub(crate) fn edited(&self) -> impl Iterator<Item = &Path> {
+        let edited =
+            self.changes.iter().filter(|(_, change)| change.before.is_some() && change.after.is_some());
+        edited.map(|(path, _)| path.as_path())
+    }
+
     /// There will be no such file.
     pub(crate) fn delete(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.set(path.as_ref(), None)

@@ -74,7 +74,7 @@ const TAKEN: &[&str] = &[
 ];
 
 /// The crate by which domains have files, where there are uploads.
-const UPLOADS: &str = "upload-port";
+pub(crate) const UPLOADS: &str = "upload-port";
 
 /// What a table or a route can't be called, whether or not it is seen from here.
 const TAKEN_PLURALS: &[&str] = &[

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::composition::Composition;
+use super::hand_written::HandWritten;
 use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
@@ -24,6 +25,8 @@ pub(crate) struct Survey {
     pub(crate) generated: BTreeMap<String, Manifest>,
     /// Those that were generated without a table.
     pub(crate) compositions: BTreeMap<String, Composition>,
+    /// Those that were written by hand and say what belongs to them.
+    pub(crate) hand_written: BTreeMap<String, HandWritten>,
     /// The folders in `crates/` with something in them.
     pub(crate) crates: BTreeSet<String>,
     /// What any package in the lock file is called, with `_` for `-`.
@@ -50,7 +53,7 @@ impl Survey {
         let document = document(root)?;
         let listed = lists::names(&read(&root.join(MIGRATIONS))?, "migrations")
             .with_context(|| format!("in {MIGRATIONS}"))?;
-        let (generated, compositions) = generated(root, &crates)?;
+        let Records { generated, compositions, hand_written } = records(root, &crates)?;
         let mut prefixes = prefixes(root, &crates)?;
         prefixes.extend(generated.values().map(|manifest| manifest.spec.prefix.clone()));
         let mut modules = modules(root)?;
@@ -58,6 +61,7 @@ impl Survey {
         Ok(Self {
             generated,
             compositions,
+            hand_written,
             packages: packages(root),
             modules,
             tables: tables(root)?,
@@ -123,11 +127,16 @@ fn crates(root: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// With a table, and without.
-type Generated = (BTreeMap<String, Manifest>, BTreeMap<String, Composition>);
+/// What the domains remember of how they were made.
+#[derive(Default)]
+struct Records {
+    generated: BTreeMap<String, Manifest>,
+    compositions: BTreeMap<String, Composition>,
+    hand_written: BTreeMap<String, HandWritten>,
+}
 
-fn generated(root: &Path, crates: &BTreeSet<String>) -> Result<Generated> {
-    let (mut found, mut compositions) = Generated::default();
+fn records(root: &Path, crates: &BTreeSet<String>) -> Result<Records> {
+    let mut found = Records::default();
     for name in crates {
         let path = manifest::path(name);
         if !root.join(&path).is_file() {
@@ -136,12 +145,14 @@ fn generated(root: &Path, crates: &BTreeSet<String>) -> Result<Generated> {
         let text = read(&root.join(&path))?;
         let unusable = || format!("{path} can't be used");
         if let Some(composition) = Composition::parse(&text).with_context(unusable)? {
-            compositions.insert(name.clone(), composition);
+            found.compositions.insert(name.clone(), composition);
+        } else if let Some(hand_written) = HandWritten::parse(&text).with_context(unusable)? {
+            found.hand_written.insert(name.clone(), hand_written);
         } else {
-            found.insert(name.clone(), Manifest::parse(&text).with_context(unusable)?);
+            found.generated.insert(name.clone(), Manifest::parse(&text).with_context(unusable)?);
         }
     }
-    Ok((found, compositions))
+    Ok(found)
 }
 
 /// The lock file is written by cargo alone, one `name = "…"` on a line.

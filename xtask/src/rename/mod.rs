@@ -174,8 +174,8 @@ impl Draft {
         format!(
             "`{}` is `{}` now, and people read {}: {} file(s) changed, {} moved.\n\
              The old name stays in {stay}: see there what must not change once there is data.{confused}\n\n\
-             If there is data already, say where it is: by default the database is <data_dir>/{new_name}.sqlite, the bucket\n\
-             `{new_name}`, the audience of access tokens `{new_name}` (`database.url`, `storage.bucket`, `auth.audience`). Variables begin with \
+             If there is data already, say where it is: by default the database is <data_dir>/{new_name}.sqlite, and the\n\
+             audience of access tokens `{new_name}` (`database.url`, `auth.audience`); docs/make-it-yours.md has the rest. Variables begin with \
              {prefix}_, and who signed in by cookie signs in again.\n\n\
              Next:\n  cargo xtask ci\n  git add --all && git commit\n  (`git stash --include-untracked` takes it back)",
             old.name,

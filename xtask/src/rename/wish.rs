@@ -159,7 +159,7 @@ mod tests {
             ("serde-json", "a package in Cargo.lock"),
             ("user", "a package in Cargo.lock"),
             ("server", "a part of the house"),
-            ("object-store", "a part of the house"),
+            ("shared-kernel", "a part of the house"),
             ("deps", "a part of the house"),
             ("cargo", "begin with `CARGO_`"),
             ("secret", "begin with `SECRET_`"),

@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 
 use super::Outcome;
 use crate::domain::canon;
+use crate::domain::regions;
 use crate::workspace::Workspace;
 
 /// Checks every rule and prints one sentence for each place where one is broken.
@@ -28,6 +29,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     broken.extend(rules::features(&house));
     broken.extend(bodies::violations(workspace, house.domains().map(|member| member.name.as_str()))?);
     broken.extend(policy.violations(&house.packages));
+    broken.extend(regions::broken(workspace)?);
     broken.extend(canon::drift(&workspace.root, house.domains().map(|member| member.name.as_str()))?);
     for sentence in &broken {
         crate::output::say!("- {sentence}");

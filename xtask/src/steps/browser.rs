@@ -28,7 +28,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .args(["docs.test.mjs", "accounts.test.mjs"])
         .env("ASHLAR_TEST_BROWSER", browser)
         .env("ASHLAR_TEST_URL", server.url())
-        .env("ASHLAR_TEST_STORE_URLS", server.store_urls().join(","))
+        .env("ASHLAR_TEST_ORIGINS", server.origins()?.join(","))
         .env("ASHLAR_TEST_EMAIL", &account.email)
         .env("ASHLAR_TEST_PASSWORD", account.password)
         .env("ASHLAR_TEST_FOLDER", server.folder())

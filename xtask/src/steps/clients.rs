@@ -1,5 +1,5 @@
-//! What the tools of frontend teams make of the API: linters read its document, generators make clients of it, and those, libraries
-//! for tokens and an S3 client call the running server.
+//! What the tools of frontend teams make of the API: linters read its document, generators make clients of it, and those and
+//! libraries for tokens call the running server.
 //!
 //! The programs are in `tests/clients`; they run in a copy below the target folder, beside what is generated.
 
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, missing};
 use crate::process::Invocation;
-use crate::server::{Account, STORE_KEYS, Server};
+use crate::server::STORE_KEYS; // domain: upload
+use crate::server::{Account, Server};
 use crate::workspace::Workspace;
 use crate::{node, python};
 
@@ -69,7 +70,8 @@ impl Clients<'_> {
         self.lint(&document)?;
         self.typescript(&document)?;
         self.python(&document)?;
-        self.called(Invocation::new(self.python.join("python"))).arg("store_calls.py").run()
+        self.store()?; // domain: upload
+        Ok(())
     }
 
     fn lint(&self, document: &Path) -> Result<()> {
@@ -91,7 +93,11 @@ impl Clients<'_> {
         let filled = self.tool("node").arg("filled.mjs").arg(document).capture()?;
         fs::write(self.folder.join("filled.ts"), filled).context("can't write the filled bodies")?;
         self.npm_tool("tsc").arg("--project").arg(".").run()?;
-        let tests = ["built/calls.test.js", "built/tokens.test.js"];
+        let tests = [
+            "built/calls.test.js",
+            "built/tokens.test.js",
+            "built/uploads.test.js", // domain: upload
+        ];
         self.called(Invocation::new("node")).args(["--test", "--test-reporter=spec"]).args(tests).run()
     }
 
@@ -108,11 +114,30 @@ impl Clients<'_> {
             .args(["--output-path", "python/ashlar_client", "--path"])
             .arg(document)
             .run()?;
+        let programs = [
+            "typed_calls.py",
+            "upload_calls.py", // domain: upload
+        ];
+        programs.into_iter().try_for_each(|program| {
+            self.called(Invocation::new(self.python.join("python")))
+                .arg(program)
+                .env("PYTHONPATH", self.folder.join("python"))
+                .run()
+        })
+    }
+
+    // domain: upload
+    /// An S3 client calls the embedded object store.
+    fn store(&self) -> Result<()> {
+        let (access_key, secret_key) = STORE_KEYS;
         self.called(Invocation::new(self.python.join("python")))
-            .arg("typed_calls.py")
-            .env("PYTHONPATH", self.folder.join("python"))
+            .arg("store_calls.py")
+            .env("ASHLAR_TEST_STORE_URL", self.server.url_of("Objects")?)
+            .env("ASHLAR_TEST_STORE_ACCESS_KEY", access_key)
+            .env("ASHLAR_TEST_STORE_SECRET_KEY", secret_key)
             .run()
     }
+    // end: upload
 
     fn tool(&self, program: impl AsRef<std::ffi::OsStr>) -> Invocation {
         Invocation::new(program).current_dir(&self.folder)
@@ -124,15 +149,10 @@ impl Clients<'_> {
 
     /// A program that calls the server, told where everything is.
     fn called(&self, program: Invocation) -> Invocation {
-        let (access_key, secret_key) = STORE_KEYS;
-        let [store, _] = self.server.store_urls();
         program
             .env("ASHLAR_TEST_URL", self.server.url())
             .env("ASHLAR_TEST_EMAIL", &self.account.email)
             .env("ASHLAR_TEST_PASSWORD", self.account.password)
-            .env("ASHLAR_TEST_STORE_URL", store)
-            .env("ASHLAR_TEST_STORE_ACCESS_KEY", access_key)
-            .env("ASHLAR_TEST_STORE_SECRET_KEY", secret_key)
             .env("ASHLAR_TEST_FOLDER", self.server.folder())
             .current_dir(&self.folder)
     }

@@ -14,6 +14,7 @@ mod links;
 pub(crate) mod load;
 pub(crate) mod openapi;
 mod postgres;
+mod removed;
 mod renamed;
 mod walkthrough;
 
@@ -78,7 +79,11 @@ pub(crate) const STEPS: [Step; 18] = [
         "a domain works, on both engines: a generated one, which goes without a trace, and those made by hand as the pages say",
         generator::sample,
     ),
-    step("rename", "a renamed copy compiles, and has the old name only where it is frozen", renamed::check),
+    step(
+        "rename",
+        "a copy with another name and without the domains that can go compiles, and names neither where it may not",
+        renamed::check,
+    ),
     step("coverage", "enough lines are run by the tests", coverage::run),
     Step {
         name: "domains",
@@ -88,7 +93,7 @@ pub(crate) const STEPS: [Step; 18] = [
     },
     Step {
         name: "renamed",
-        about: "a renamed copy passes its tests, and what else a house has to pass whatever it is called",
+        about: "a renamed copy, one without the domains that can go, and one that is both pass what every house has to",
         when: When::Full,
         run: renamed::full,
     },

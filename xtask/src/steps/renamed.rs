@@ -1,4 +1,5 @@
-//! A product under another name, in a copy of the workspace: it compiles, and the old name is left only where it has to be.
+//! A product under another name, in a copy of the workspace: it compiles, and the old name is left only where it has to be. The same
+//! copy is without the domains that can go, so that one more check is all that both cost.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +9,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Outcome;
 use super::generator::copy::{Build, Copy, program};
+use super::removed;
+use crate::domain::commands::remove_by_hand;
+use crate::domain::hand_written::HandWritten;
 use crate::domain::survey;
 use crate::output::say;
 use crate::process::Invocation;
@@ -31,8 +35,13 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
     Invocation::new("git").args(["init", "--quiet"]).current_dir(&fresh.root).run()?;
     // All of the copy is new to its git.
     let program = program(workspace, &workspace.kept("renamed-program")?)?;
-    Invocation::new(program).args(["rename", another(&old), "--force"]).current_dir(&fresh.root).run()?;
+    let tool = || Invocation::new(&program).current_dir(&fresh.root);
+    tool().args(["rename", another(&old), "--force"]).run()?;
     expect_gone(&fresh, &old)?;
+    for record in remove_by_hand::removable(workspace)? {
+        tool().args(["remove-domain", &record.name, "--force", "--no-openapi"]).run()?;
+        removed::expect_gone(&fresh, &record, false)?;
+    }
     let kept = workspace.kept("renamed")?;
     mirror(&fresh, &kept)?;
     Invocation::new("cargo")
@@ -46,13 +55,33 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Runs the tests of a renamed copy, and what else a house has to pass whatever it is called.
+/// Runs the tests of a renamed copy, of one without the domains that can go, and of one that is both, and what else a house has to
+/// pass whatever it is called and has.
 pub(super) fn full(workspace: &Workspace) -> Result<Outcome> {
-    let copy = Copy::make(workspace, "renamed-tests", Build::Own, &[])?;
-    copy.xtask(&format!("rename {}", another(&product(workspace)?)))?;
-    copy.xtask(&format!("ci --fail-fast --only {STEPS}"))?;
-    copy.thrown_away()?;
+    let name = another(&product(workspace)?);
+    let records = remove_by_hand::removable(workspace)?;
+    passes(workspace, Some(name), &[])?;
+    if !records.is_empty() {
+        passes(workspace, None, &records)?;
+        passes(workspace, Some(name), &records)?;
+    }
     Ok(Outcome::Passed)
+}
+
+fn passes(workspace: &Workspace, name: Option<&str>, gone: &[HandWritten]) -> Result<()> {
+    let copy = Copy::make(workspace, "renamed-tests", Build::Own, &[])?;
+    if let Some(name) = name {
+        copy.xtask(&format!("rename {name}"))?;
+        copy.commit("renamed")?;
+    }
+    for record in gone {
+        copy.xtask(&format!("remove-domain {}", record.name))?;
+        let left = Workspace { root: copy.root.clone(), target: workspace.target.clone() };
+        removed::expect_gone(&left, record, true)?;
+        copy.commit("removed")?;
+    }
+    copy.xtask(&format!("ci --fail-fast --only {STEPS}"))?;
+    copy.thrown_away()
 }
 
 fn product(workspace: &Workspace) -> Result<Product> {

@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail};
 use super::Outcome;
 use crate::markdown;
 use crate::process::Invocation;
-use crate::server::{self, DEFAULT_PORTS, Server};
+use crate::server::{self, DEFAULT_PORT, Server};
 use crate::workspace::Workspace;
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let script = script(&workspace.read("README.md")?)?;
-    DEFAULT_PORTS.expect_free()?;
+    server::expect_default_ports_free()?;
     let binary = server::build(workspace)?;
     let folder = workspace.scratch("walkthrough")?;
     let copy = folder.join("ashlar");
@@ -30,7 +30,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .env("ASHLAR_DATA_DIR", copy.join("data"))
         .current_dir(&copy)
         .start(&folder.join("server.log"))?;
-    let server = Server::ready(process, DEFAULT_PORTS, binary, folder)?;
+    let server = Server::ready(process, DEFAULT_PORT, binary, folder)?;
     crate::output::say!("the server printed:\n{}", server.tail());
     let walked = Invocation::new("bash")
         .args(["-euo", "pipefail", "-x"])

@@ -57,7 +57,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     type Aggregate: IdKind;
 
     /// What happened, in the past tense: `completed`. Together with the name of the kind it is the event's name:
-    /// `upload.completed`.
+    /// `order.completed`.
     const ACTION: &'static str;
 
     /// The version of the payload's schema, from 1. It is raised by a change that code for the version before cannot read.
@@ -69,7 +69,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The version of the aggregate's row after the change; `None` where rows have no version.
     fn aggregate_version(&self) -> Option<i64>;
 
-    /// The event's name: `upload.completed`.
+    /// The event's name: `order.completed`.
     #[must_use]
     fn name() -> String {
         format!("{}.{}", Self::Aggregate::NAME, Self::ACTION)
@@ -110,7 +110,7 @@ pub enum UnreadableEvent {
 pub struct Envelope {
     /// The id of this occurrence. Ids of one aggregate are in the order of what happened.
     pub id: EventId,
-    /// The event's name: `upload.completed`.
+    /// The event's name: `order.completed`.
     pub name: String,
     /// The version of the payload's schema: [`DomainEvent::VERSION`].
     pub version: i32,

@@ -9,7 +9,7 @@
 //! A session that saw an error does not commit: PostgreSQL answers `COMMIT` after a failed statement with success,
 //! although it rolled back. [`savepoint`](WriteSession::savepoint) is for failures that are expected.
 //!
-//! **Nothing but the database is awaited while a transaction is open.** Hash, fetch and ask the object store first.
+//! **Nothing but the database is awaited while a transaction is open.** Hash, fetch and ask other services first.
 
 mod connect;
 mod error;

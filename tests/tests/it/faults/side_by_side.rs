@@ -54,15 +54,24 @@ async fn a_second_server_on_a_data_folder_is_refused_and_a_command_is_not() {
     third.stop().await;
 }
 
+/// What is elsewhere, besides the database, so that nothing is kept in the data folder.
+const ELSEWHERE: &[(&str, &str)] = &[
+    // domain: upload
+    ("ASHLAR_STORAGE__ENDPOINT", "http://127.0.0.1:9"),
+    ("ASHLAR_STORAGE__ACCESS_KEY", "tests"),
+    ("ASHLAR_STORAGE__SECRET_KEY", "a-secret-that-only-tests-have"),
+    // end: upload
+];
+
 #[tokio::test]
 async fn servers_with_nothing_of_their_own_in_a_data_folder_share_it() {
     let mut installation = Installation::new().await;
     if !installation.is_on_postgres() {
         return;
     }
-    installation.set("ASHLAR_STORAGE__ENDPOINT", "http://127.0.0.1:9");
-    installation.set("ASHLAR_STORAGE__ACCESS_KEY", "tests");
-    installation.set("ASHLAR_STORAGE__SECRET_KEY", "a-secret-that-only-tests-have");
+    for (name, value) in ELSEWHERE {
+        installation.set(name, value);
+    }
     let (first, second) = (installation.start().await, installation.start().await);
     first.stop().await;
     second.stop().await;

@@ -88,10 +88,7 @@ impl Operation<'_> {
 
     /// The path with ids that nobody has.
     fn concrete(&self) -> String {
-        self.with(|parameter| match parameter {
-            "{upload_id}" => "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
-            _ => "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
-        })
+        tests::contract::concrete(self.document, self.path)
     }
 
     /// In the path, in each parameter.

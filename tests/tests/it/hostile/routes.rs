@@ -109,7 +109,6 @@ async fn a_path_that_is_not_there_is_404_for_everyone() {
         "/api/v1/users/me/",
         "/api/v1/users",
         "/api/v1/users/",
-        "/api/v1/uploads/",
         "/api/v1/admin",
         "/api/v1/admin/users/",
         "/api/v1/admin/nothing",
@@ -150,7 +149,7 @@ async fn what_no_path_may_have_is_not_found_or_malformed() {
         "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2TT",
         "usr_81J9ZC3V8T5Q4X2M7N6P0R1S2T",
         "usr_01J9ZC3V8T5Q4X2M7N6P0R1SUU",
-        "upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
+        "abc_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
         "USR_01J9ZC3V8T5Q4X2M7N6P0R1S2T",
         "%00",
         "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T%00",
@@ -164,19 +163,8 @@ async fn what_no_path_may_have_is_not_found_or_malformed() {
         "'%20OR%20'1'='1",
         &"x".repeat(5_000),
     ] {
-        for (method, path) in [
-            (Method::GET, format!("/api/v1/users/{id}")),
-            (Method::GET, format!("/api/v1/uploads/{id}")),
-            (Method::DELETE, format!("/api/v1/uploads/{id}")),
-            (Method::GET, format!("/api/v1/uploads/{id}/download")),
-            (Method::POST, format!("/api/v1/uploads/{id}/complete")),
-        ] {
-            if id.starts_with("upl_") && path.contains("/uploads/") {
-                continue;
-            }
-            let answer = server.request(method, &path).bearer(&admin.token).await;
-            assert_eq!(answer.status, 404, "{answer:?}");
-        }
+        let answer = server.get_as(&admin, &format!("/api/v1/users/{id}")).await;
+        assert_eq!(answer.status, 404, "{answer:?}");
         let answer = server.patch(&format!("/api/v1/admin/users/{id}")).bearer(&admin.token);
         let answer = answer.json(&serde_json::json!({"name": "Ada"})).await;
         assert_eq!(answer.status, 404, "{answer:?}");
@@ -188,7 +176,11 @@ async fn what_no_path_may_have_is_not_found_or_malformed() {
 async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_refused() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
-    for path in ["/api/v1/admin/users", "/api/v1/uploads"] {
+    let lists = [
+        "/api/v1/admin/users",
+        "/api/v1/uploads", // domain: upload
+    ];
+    for path in lists {
         for query in ["limit=%ff", "%ff=1", "content_type=%c0%80", "cursor=%ed%a0%80"] {
             server.get_as(&admin, &format!("{path}?{query}")).await.problem(400, "malformed_request");
         }
@@ -212,7 +204,6 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
         (Method::GET, "/api/v1/users/me?expand=all".to_owned()),
         (Method::PATCH, "/api/v1/users/me?is_admin=true".to_owned()),
         (Method::GET, format!("/api/v1/users/{}?x=1", admin.id)),
-        (Method::POST, "/api/v1/uploads?x=1".to_owned()),
         (Method::POST, "/api/v1/auth/signup?x=1".to_owned()),
         (Method::POST, "/api/v1/auth/token?x=1".to_owned()),
         (Method::POST, "/api/v1/auth/logout?x=1".to_owned()),
@@ -225,7 +216,7 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
     }
     let many = (0..200).map(|index| format!("p{index}=1")).collect::<Vec<_>>().join("&");
     let problem =
-        server.get_as(&admin, &format!("/api/v1/uploads?{many}")).await.problem(422, "validation_failed");
+        server.get_as(&admin, &format!("/api/v1/admin/users?{many}")).await.problem(422, "validation_failed");
     assert!(problem["errors"].as_array().unwrap().len() <= 20, "{problem}");
 }
 
@@ -233,18 +224,18 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
 #[tokio::test]
 async fn a_url_that_is_too_long_is_refused_as_such() {
     let server = TestServer::with(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
-    let ada = server.signup().await;
+    let ada = server.admin().await;
     let of_length = |path: &str, length: usize| format!("{path}{}", "0".repeat(length - path.len()));
-    for path in ["/api/v1/uploads?cursor=", "/api/v1/users/me?x=", "/api/v1/uploads/", "/nothing/"] {
+    for path in ["/api/v1/admin/users?cursor=", "/api/v1/users/me?x=", "/api/v1/users/", "/nothing/"] {
         for length in [20_001, 65_000] {
             server.get(&of_length(path, length)).await.problem(414, "uri_too_long");
             server.get_as(&ada, &of_length(path, length)).await.problem(414, "uri_too_long");
         }
     }
-    let fits = server.get_as(&ada, &of_length("/api/v1/uploads?cursor=", 20_000)).await;
+    let fits = server.get_as(&ada, &of_length("/api/v1/admin/users?cursor=", 20_000)).await;
     fits.invalid(&[("/cursor", "too_long")]);
     server
-        .get_as(&ada, &of_length("/api/v1/uploads?cursor=", 12_000))
+        .get_as(&ada, &of_length("/api/v1/admin/users?cursor=", 12_000))
         .await
         .invalid(&[("/cursor", "cursor")]);
     server.get(&of_length("/nothing/", 20_000)).await.problem(404, "not_found");
@@ -267,7 +258,7 @@ async fn a_cursor_is_of_a_known_form() {
             }
         }
     }
-    assert!(cursors >= 2, "{cursors}");
+    assert!(cursors >= 1, "{cursors}");
 }
 
 #[tokio::test]

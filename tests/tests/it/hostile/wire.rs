@@ -12,18 +12,20 @@ async fn connect(server: &TestServer) -> Raw {
     Raw::connect(server.addresses().api).await
 }
 
-const SECURED: [(&str, &str); 5] = [
+const SECURED: &[(&str, &str)] = &[
     ("PATCH", "/api/v1/users/me"),
+    // domain: upload
     ("POST", "/api/v1/uploads"),
     ("POST", "/api/v1/uploads/upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T/complete"),
     ("DELETE", "/api/v1/uploads/upl_01J9ZC3V8T5Q4X2M7N6P0R1S2T"),
+    // end: upload
     ("PATCH", "/api/v1/admin/users/usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"),
 ];
 
 #[tokio::test]
 async fn nobody_unauthenticated_gets_a_body_read() {
     let server = TestServer::start().await;
-    for (method, path) in SECURED {
+    for &(method, path) in SECURED {
         // A gigabyte is announced, a few bytes come, and the answer is there.
         let mut raw = connect(&server).await;
         raw.send(head(method, path, &["content-type: application/json", "content-length: 1073741824"])).await;
@@ -43,7 +45,7 @@ async fn a_body_that_nobody_reads_is_not_taken_in_for_ever() {
     let server = TestServer::start().await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     for (method, path, status) in [
-        ("POST", "/api/v1/uploads", 401),
+        ("PATCH", "/api/v1/users/me", 401),
         ("POST", "/api/v1/auth/login", 415),
         ("POST", "/nothing", 404),
         ("PUT", "/health", 405),
@@ -134,9 +136,9 @@ async fn a_refused_request_smuggles_no_second_one() {
         format!("GET /api/v1/users/me HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", ada.token);
     let mut raw = connect(&server).await;
     let length = format!("content-length: {}", inner.len());
-    raw.send(head("POST", "/api/v1/uploads", &["content-type: application/json", &length])).await;
+    raw.send(head("PATCH", "/api/v1/users/me", &["content-type: application/json", &length])).await;
     raw.send(&inner).await;
-    raw.answer("POST", "/api/v1/uploads").await.problem(401, "invalid_token");
+    raw.answer("PATCH", "/api/v1/users/me").await.problem(401, "invalid_token");
     raw.try_send(head("GET", "/health", &["connection: close"]).as_bytes()).await;
     let rest = raw.until_closed().await;
     let rest = String::from_utf8_lossy(&rest);

@@ -9,6 +9,7 @@ use super::remove_domain::edited;
 use super::write_catalogue;
 use crate::domain::catalogue;
 use crate::domain::grammar;
+use crate::domain::hand_written::HandWritten;
 use crate::domain::manifest::Manifest;
 use crate::domain::plan::Plan;
 use crate::domain::survey::Survey;
@@ -60,12 +61,25 @@ fn generated(plan: &Plan, manifest: &Manifest) -> Result<String> {
 }
 
 fn without_table(plan: &Plan, survey: &Survey, name: &str) -> Result<String> {
+    if let Some(record) = survey.hand_written.get(name) {
+        return Ok(hand_written(record));
+    }
     let Some(composition) = survey.compositions.get(name) else {
-        return Ok(format!("{name}: written by hand\n"));
+        return Ok(format!("{name}: written by hand, without a record\n"));
     };
     let edited = listed(&edited(plan, &composition.files)?);
     let (line, route) = (composition.command_line(), view::route(&composition.spec()));
     Ok(format!("{name}: generated\n  {line}\n  routes      {route}\n  edited      {edited}\n"))
+}
+
+/// Whether it was edited, git knows.
+fn hand_written(record: &HandWritten) -> String {
+    let HandWritten { name, crates, migrations, .. } = record;
+    format!(
+        "{name}: written by hand\n  crates      {}\n  migrations  {}\n",
+        listed(crates),
+        listed(migrations)
+    )
 }
 
 fn listed(paths: &[String]) -> String {

@@ -6,6 +6,8 @@ mod entry;
 pub(crate) mod list;
 pub(crate) mod new_domain;
 pub(crate) mod new_migration;
+mod removal;
+pub(crate) mod remove_by_hand;
 pub(crate) mod remove_domain;
 #[cfg(test)]
 mod tests;
@@ -48,7 +50,7 @@ Types:
   float, date, timestamp, uuid, json, email, url
   enum=news,essay  one of these
   ref=DOMAIN       a row of another domain, as in ref=user, or of the domain itself
-  upload           a file of whoever sets it
+  upload           a file of whoever sets it, where there are uploads
 
 Modifiers:
   optional         may be absent

@@ -26,7 +26,7 @@ Examples:
   cargo xtask new-domain note title:string:1..100 body:text:optional author:ref=user:owner --dry-run
   cargo xtask new-domain post title:string:1..200:unique content:text published:bool=false \\
       category:enum=news,essay,note:filter rating:int:0..5:optional:sort price:decimal=10,2:optional \\
-      cover:upload:optional author:ref=user:owner --public-read
+      author:ref=user:owner --public-read
   cargo xtask new-domain checkout --on order,product
 
 Who may do what: with an owner, each user has rows of their own. --shared lets everyone who is signed in do everything

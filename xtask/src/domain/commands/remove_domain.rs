@@ -1,20 +1,23 @@
 //! `cargo xtask remove-domain`: the way back from `new-domain`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::add_field::{module, refers};
+use super::removal::{Draft, databases, refuse_depended, refuse_migrated, refuse_released, released};
+use super::remove_by_hand::{self, refuse_needed};
 use super::{How, ROOT_MANIFEST, SERVER_MANIFEST, carry_out, write_catalogue};
 use crate::domain::cargo_toml;
 use crate::domain::composition::Composition;
 use crate::domain::lists;
 use crate::domain::manifest::{self, Manifest, hash};
-use crate::domain::migrations::{self, RELEASED};
 use crate::domain::plan::Plan;
 use crate::domain::survey::{MIGRATIONS, Survey, files};
+use crate::rustfmt;
+use crate::steps::configuration;
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -24,6 +27,9 @@ Examples:
 
 Afterwards the tree is what it was before `new-domain`: files, lists, manifests, Cargo.lock and docs/openapi.json. What
 was edited, and what was added in the crate's folder, is only deleted with --force. A domain that others refer to stays.
+One that was written by hand goes if its domain.toml says `made = \"by hand\"` and what belongs to it; lines of other files
+that comments mark as its own, as in `// domain: shop`, go with it. There it is what git has not that is only deleted with
+--force.
 A database in which the migration ran keeps the table: take it back before, or start with an empty one. Migrations that
 were released stay even with --force, for there are databases that have them.";
 
@@ -40,18 +46,13 @@ pub(crate) struct Options {
     how: How,
 }
 
-/// The plan, the migrations that stay, and what is to be done with databases in which the others ran.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) plan: Plan,
-    pub(super) released: Vec<String>,
-    pub(super) databases: String,
-}
-
 /// Removes the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = draft(workspace, options)?;
     if carry_out(workspace, &draft.plan, options.how)? {
+        if draft.is_by_hand {
+            mend(workspace, &draft.plan, options.how)?;
+        }
         crate::output::say!(
             "\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit{}",
             options.domain,
@@ -67,6 +68,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     Ok(true)
 }
 
+/// What lines that went leave to other tools: the form of the sources, and the reference of the settings.
+fn mend(workspace: &Workspace, plan: &Plan, how: How) -> Result<()> {
+    let sources: Vec<_> = plan.edited().filter(|path| rustfmt::is_source(path)).map(Path::to_owned).collect();
+    rustfmt::run(workspace, &sources, &[])?;
+    if how.no_openapi { Ok(()) } else { configuration::write(workspace) }
+}
+
 /// What removing it will do.
 pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let survey = Survey::of(&workspace.root)?;
@@ -74,16 +82,21 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     if let Some(composition) = survey.compositions.get(name) {
         return without_table(workspace, options, &survey, composition);
     }
+    refuse_needed(name)?;
+    if let Some(record) = survey.hand_written.get(name) {
+        return remove_by_hand::draft(workspace, options.force, &survey, record);
+    }
     let Some(manifest) = survey.generated.get(name) else {
         bail!(
-            "`{name}` is no domain that was generated, so nobody but you knows what belongs to it: `cargo xtask domains` lists those that were"
+            "`{name}` is no domain that was generated and has no record, so nobody but you knows what belongs to it: `cargo xtask domains` lists those that have one"
         );
     };
     let mut plan = Plan::new(&workspace.root);
+    let migrations: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
     refuse_used(&plan, &survey, name)?;
-    refuse_migrated(&plan, &survey, manifest)?;
+    refuse_migrated(&plan, &survey, &manifest.spec.plural, &[])?;
     let extra = extra_files(workspace, name, &manifest.files)?;
-    let released = released(&plan, &survey, manifest)?;
+    let released = released(&plan, &survey, &migrations)?;
     if !options.force {
         refuse_released(&released)?;
         refuse_edited(&plan, &manifest.files, &extra)?;
@@ -97,8 +110,8 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let mut generated = survey.specs();
     generated.remove(name);
     write_catalogue(&mut plan, &survey, &generated)?;
-    let databases = databases(manifest, &survey.migrations, &released);
-    Ok(Draft { plan, released, databases })
+    let databases = databases(&migrations, &survey.migrations, &released);
+    Ok(Draft { plan, released, databases, is_by_hand: false })
 }
 
 /// What removing a domain without a table will do.
@@ -125,24 +138,7 @@ fn without_table(
         ..Survey::default()
     };
     write_catalogue(&mut plan, &others, &survey.specs())?;
-    Ok(Draft { plan, released: Vec::new(), databases: String::new() })
-}
-
-/// What whoever has run the server since the domain was made has to do: the server does not start on a database that has more
-/// than its code knows.
-fn databases(manifest: &Manifest, listed: &[String], released: &[String]) -> String {
-    let goes = |name: &&String| {
-        manifest.migrations.iter().any(|migration| migration.name == **name) && !released.contains(name)
-    };
-    let Some(first) = listed.iter().find(goes) else { return String::new() };
-    let steps = listed.iter().skip_while(|name| *name != first).count();
-    format!(
-        "\n\nA database in which `{first}` ran has the table still, and the server refuses to start on it. If that is so:\n  \
-         delete the folder `data` (or drop the database), where nothing in it matters\n  \
-         or bring the domain back (`git stash --include-untracked`), run `cargo run -- migrate down --steps {steps}`, and remove it \
-         again (`git stash pop`)\n  \
-         or leave the table where it is: `cargo run -- migrate repair`"
-    )
+    Ok(Draft { plan, released: Vec::new(), databases: String::new(), is_by_hand: false })
 }
 
 /// Nothing may be left that names it.
@@ -155,37 +151,7 @@ fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
     if !users.is_empty() {
         bail!("{} refer(s) to `{name}`: remove first what refers, then what it refers to", users.join(", "));
     }
-    let members = survey
-        .crates
-        .iter()
-        .map(|member| format!("crates/{member}"))
-        .chain(["migration", "tests", "xtask"].map(str::to_owned));
-    for folder in members.filter(|folder| folder != "crates/server") {
-        let path = format!("{folder}/Cargo.toml");
-        let Some(text) = plan.read(&path)? else { continue };
-        if cargo_toml::depends_on(&text, name).with_context(|| format!("in {path}"))? {
-            bail!("{path} depends on `{name}`: take that out first, with the code that needs it");
-        }
-    }
-    Ok(())
-}
-
-/// A migration that was written by hand and names the table would fail on every new database. Of the generated ones only those
-/// of domains that refer to it do, and they are refused before.
-fn refuse_migrated(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<()> {
-    let table = &manifest.spec.plural;
-    let calls = ["table", "to", "from", "resource"].map(|call| format!("{call}(\"{table}\""));
-    let is_generated = |name: &String| {
-        let mut migrations = survey.generated.values().flat_map(|domain| &domain.migrations);
-        migrations.any(|migration| migration.name == *name)
-    };
-    for name in survey.migrations.iter().filter(|name| !is_generated(name)) {
-        let text = plan.expect(module(name))?;
-        if calls.iter().any(|call| text.contains(call)) {
-            bail!("{} names the table `{table}`: take that out first", module(name));
-        }
-    }
-    Ok(())
+    refuse_depended(plan, survey, &[&name.to_owned()])
 }
 
 /// What lies in its folder and was not generated.
@@ -198,20 +164,6 @@ fn extra_files(
     let relative = |path: PathBuf| path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
     let known = |path: &String| generated.contains_key(path) || *path == manifest::path(name);
     Ok(found.into_iter().map(relative).filter(|path| !known(path)).collect())
-}
-
-/// Those of its migrations that databases have already.
-fn released(plan: &Plan, survey: &Survey, manifest: &Manifest) -> Result<Vec<String>> {
-    let names: Vec<&str> = manifest.migrations.iter().map(|migration| migration.name.as_str()).collect();
-    let released = migrations::released(&plan.expect(RELEASED)?, &survey.migrations, &names)?;
-    Ok(released.into_iter().map(str::to_owned).collect())
-}
-
-fn refuse_released(released: &[String]) -> Result<()> {
-    let Some(first) = released.first() else { return Ok(()) };
-    bail!(
-        "the migration `{first}` was released ({RELEASED} says so), so there are databases with the table: use --force, which takes everything away but that migration, and drop the table in a new one"
-    )
 }
 
 fn refuse_edited(plan: &Plan, generated: &BTreeMap<String, String>, extra: &[String]) -> Result<()> {

@@ -721,7 +721,7 @@ fn work_is_not_removed_without_force() {
 fn what_was_released_stays() {
     let house = Place::new();
     let (told_unknown, refused) = told(house.remove_domain(&["user"]));
-    assert!(told_unknown.starts_with("`user` is no domain that was generated") && !refused);
+    assert!(told_unknown.starts_with("`user` stays: auth builds on it") && !refused);
     house.new_domain(&POST).unwrap();
     house.write("migration/RELEASED", &format!("{CREATED}\n"));
     let (told, _) = told(house.remove_domain(&["post"]));
@@ -735,6 +735,180 @@ fn what_was_released_stays() {
     assert!(!house.path("crates/post").exists());
     house.new_domain(&["note", "a:int", "--shared"]).unwrap();
     house.remove_domain(&["note"]).unwrap();
+}
+
+/// A domain that was written by hand, with all that can belong to one.
+const SHOP: &[(&str, &str)] = &[
+    (
+        "crates/shop/domain.toml",
+        "made = \"by hand\"\nname = \"shop\"\ncrates = [\"shop-port\"]\npaths = [\"docs/shop\", \"tests/shop.rs\"]\ntables = [\"shops\"]\n\
+         migrations = [\"m20261120_000002_create_shops\"]\n",
+    ),
+    (
+        "crates/shop/Cargo.toml",
+        "[package]\nname = \"shop\"\ndescription = \"Shops.\"\nedition = \"2024\"\n\n[dependencies]\nshop-port.workspace = true\n",
+    ),
+    ("crates/shop/src/lib.rs", "//! Shops.\n"),
+    ("crates/shop-port/Cargo.toml", "[package]\nname = \"shop-port\"\nedition = \"2024\"\n"),
+    ("crates/shop-port/src/lib.rs", "//! Ids.\n"),
+    ("docs/shop/page.md", "# Shops\n"),
+    ("tests/shop.rs", "//! Tests.\n"),
+    ("migration/src/m20261120_000002_create_shops.rs", "fn up() { resource(\"shops\") }\n"),
+];
+
+impl Place {
+    /// Makes the domain, commits everything, and says what there was before it.
+    fn with_shop() -> (Self, BTreeMap<PathBuf, Option<String>>) {
+        let house = Self::new();
+        house.write("README.md", "# House\n\n```text\ncrates/\n  user/   accounts\n```\n");
+        house.write("docs/list.md", "| a |\n|---|\n| b |\n");
+        house.write("tests/all.rs", "fn a() {}\n");
+        let before = house.tree();
+        for (path, text) in SHOP {
+            house.write(path, text);
+        }
+        house.edit("README.md", "```text", "<!-- domain: shop -->\nShops.\n<!-- end: shop -->\n\n```text");
+        house.edit("README.md", "accounts\n", "accounts\n  shop/   shops\n  shop-port/  ids\n");
+        house.edit("docs/list.md", "| b |\n", "| b |\n| shop | <!-- domain: shop -->\n");
+        house.edit("tests/all.rs", "fn a", "// domain: shop\nmod shop;\n// end: shop\n\nfn a");
+        house.edit("Cargo.toml", "# Others.", "# Others.\nx = \"1\" # domain: shop");
+        let member = |name: &str| format!("{name} = {{ path = \"crates/{name}\" }}\n");
+        house.edit(
+            "Cargo.toml",
+            "server = {",
+            &format!("{}{}server = {{", member("shop"), member("shop-port")),
+        );
+        house.edit("crates/server/Cargo.toml", "user.", "shop.workspace = true\nuser.");
+        house.edit("crates/server/src/routers/mod.rs", "auth, user", "auth, shop, user");
+        let shops = "create_users,\n    m20261120_000002_create_shops,";
+        house.edit("migration/src/lib.rs", "create_users,", shops);
+        lock(&house.workspace).unwrap();
+        house.list_write();
+        house.git("init --quiet");
+        house.commit();
+        (house, before)
+    }
+
+    fn git(&self, words: &str) {
+        let someone = ["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "commit.gpgsign=false"];
+        let git = Invocation::new("git").args(someone).args(words.split(' '));
+        git.current_dir(&self.workspace.root).capture().unwrap();
+    }
+
+    fn commit(&self) {
+        self.git("add --all");
+        self.git("commit --quiet --message x");
+    }
+
+    /// Every file and folder but git's own.
+    fn tree_beside_git(&self) -> BTreeMap<PathBuf, Option<String>> {
+        let git = self.path(".git");
+        fs::rename(&git, self.workspace.root.with_extension("git")).unwrap();
+        let tree = self.tree();
+        fs::rename(self.workspace.root.with_extension("git"), git).unwrap();
+        tree
+    }
+}
+
+#[test]
+fn a_domain_written_by_hand_goes_with_all_that_is_its_own() {
+    let (house, before) = Place::with_shop();
+    let survey = Survey::of(&house.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    assert!(listing.contains("shop: written by hand\n  crates      shop-port\n"), "{listing}");
+    assert!(listing.contains("user: written by hand, without a record\n"), "{listing}");
+    let draft = remove_domain::draft(&house.workspace, &parsed(&["shop"])).unwrap();
+    assert!(draft.databases.contains("A database in which `m20261120_000002_create_shops` ran"));
+    assert!(draft.is_by_hand && draft.released.is_empty());
+    house.carry_out(&draft.plan);
+    assert_eq!(house.tree_beside_git(), before);
+}
+
+#[test]
+fn what_git_has_not_is_not_removed_without_force() {
+    let (house, before) = Place::with_shop();
+    house.write("crates/shop/src/more.rs", "//! More.\n");
+    house.edit("docs/shop/page.md", "Shops", "Our shops");
+    house.edit("README.md", "Shops.", "Our shops.");
+    // What is not the domain's may be edited.
+    house.edit("tests/all.rs", "fn a", "fn b");
+    let (lost, refused) = told(house.remove_domain(&["shop"]));
+    assert_eq!(
+        lost,
+        "work would be lost:\n- crates/shop/src/more.rs is not in git\n- docs/shop/page.md was edited since the last commit\n\
+         - README.md has marked lines that were edited since the last commit\nCommit it, or use --force if it may be"
+    );
+    assert!(!refused);
+    house.remove_domain(&["shop", "--force"]).unwrap();
+    house.edit("tests/all.rs", "fn b", "fn a");
+    assert_eq!(house.tree_beside_git(), before);
+}
+
+#[test]
+fn where_git_has_nothing_it_can_give_nothing_back() {
+    let (house, before) = Place::with_shop();
+    fs::remove_dir_all(house.path(".git")).unwrap();
+    house.git("init --quiet");
+    let (lost, _) = told(house.remove_domain(&["shop"]));
+    assert!(lost.starts_with("git has no commit here"), "{lost}");
+    house.remove_domain(&["shop", "--force"]).unwrap();
+    assert_eq!(house.tree_beside_git(), before);
+}
+
+#[test]
+fn a_domain_that_others_need_or_that_was_released_stays() {
+    let (house, _) = Place::with_shop();
+    let user = "crates/user/Cargo.toml";
+    let alone = house.read(user);
+    house.write(user, &format!("{alone}\n[dev-dependencies]\nshop-port.workspace = true\n"));
+    let (needed, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert!(needed.starts_with("crates/user/Cargo.toml depends on `shop-port`"), "{needed}");
+    assert_eq!(remove_by_hand::removable(&house.workspace).unwrap(), []);
+    house.write(user, &alone);
+    assert_eq!(remove_by_hand::removable(&house.workspace).unwrap().len(), 1);
+    house.write("migration/src/m20261120_000001_create_users.rs", "fn up() { to(\"shops\") }\n");
+    let (named, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert!(named.contains("create_users.rs names the table `shops`"), "{named}");
+    house.git("checkout --quiet .");
+    house.write("migration/RELEASED", "m20261120_000002_create_shops\n");
+    let (released, _) = told(house.remove_domain(&["shop"]));
+    assert!(released.contains("`m20261120_000002_create_shops` was released"), "{released}");
+    house.remove_domain(&["shop", "--force"]).unwrap();
+    assert!(house.path("migration/src/m20261120_000002_create_shops.rs").is_file(), "databases have it");
+    assert!(house.read("migration/src/lib.rs").contains("create_shops"));
+    assert!(!house.path("crates/shop").exists());
+}
+
+#[test]
+fn fields_that_are_files_need_the_domain_that_has_them() {
+    let (house, _) = Place::with_shop();
+    house.new_domain(&["post", "cover:upload", "--shared"]).unwrap();
+    house.edit("crates/shop/domain.toml", "\"shop-port\"", "\"upload-port\"");
+    let (needed, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert_eq!(needed, "fields of post are files: remove first what has files, then `shop`");
+}
+
+#[test]
+fn a_record_that_is_not_true_and_marks_that_are_not_closed_are_told() {
+    let (house, _) = Place::with_shop();
+    house.edit("crates/shop/domain.toml", "docs/shop", "docs/shops");
+    let (missing, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert!(missing.starts_with("there is no docs/shops, which the record of `shop` names"), "{missing}");
+    house.git("checkout --quiet .");
+    house.edit("README.md", "<!-- end: shop -->\n", "");
+    let (open, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert_eq!(open, "README.md:3: lines of `shop` begin here and end nowhere");
+}
+
+#[test]
+fn no_house_is_without_users_and_their_sign_in() {
+    let house = Place::new();
+    for name in ["auth", "user"] {
+        let (stays, _) = told(house.remove_domain(&[name, "--force"]));
+        assert!(stays.starts_with(&format!("`{name}` stays: ")), "{stays}");
+    }
+    let (unknown, _) = told(house.remove_domain(&["nothing"]));
+    assert!(unknown.starts_with("`nothing` is no domain that was generated and has no record"), "{unknown}");
 }
 
 #[test]
@@ -763,7 +937,7 @@ fn domains_are_listed() {
     assert_eq!(
         listing,
         format!(
-            "post: generated\n  cargo xtask new-domain post title:string:1..200 author:ref=user:owner\n  routes      /api/v1/posts\n  migrations  {CREATED}\n  edited      {CODE}\nuser: written by hand\n"
+            "post: generated\n  cargo xtask new-domain post title:string:1..200 author:ref=user:owner\n  routes      /api/v1/posts\n  migrations  {CREATED}\n  edited      {CODE}\nuser: written by hand, without a record\n"
         )
     );
 }
@@ -786,7 +960,7 @@ fn the_lists_of_this_house_are_found() {
     );
     assert!(
         survey.tables.contains("users")
-            && survey.routes.contains("uploads")
+            && survey.routes.contains("users")
             && survey.schemas.contains("Problem")
     );
     assert!(

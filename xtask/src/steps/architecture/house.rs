@@ -156,8 +156,8 @@ mod tests {
     fn what_a_domain_builds_on_stands_in_its_manifest() {
         let declared = |text: &str| builds_on(&format!("[package]\nname = \"x\"\n{text}"));
         assert!(declared("").unwrap().is_empty());
-        let found = declared("[package.metadata.domain]\nbuilds-on = [\"user\", \"upload\"]\n").unwrap();
-        assert_eq!(found, ["upload", "user"].map(str::to_owned).into());
+        let found = declared("[package.metadata.domain]\nbuilds-on = [\"user\", \"shelf\"]\n").unwrap();
+        assert_eq!(found, ["shelf", "user"].map(str::to_owned).into());
         for wrong in ["\"user\"", "[1]"] {
             assert!(
                 declared(&format!("[package.metadata.domain]\nbuilds-on = {wrong}\n")).is_err(),

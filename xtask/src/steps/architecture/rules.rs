@@ -277,15 +277,12 @@ mod tests {
                 builds_on: set(&["user"]),
                 ..domain("auth", &["configuration", "shared-kernel", "user"])
             },
-            domain("upload", &["configuration", "shared-kernel"]),
+            domain("shelf", &["configuration", "shared-kernel"]),
             member("transport", &[]),
             member("http-kit", &["shared-kernel", "transport"]),
             member("app-config", &["configuration", "shared-kernel"]),
             member("app-kit", &["app-config", "http-kit", "messaging"]),
-            member(
-                "server",
-                &["app-kit", "auth", "upload", "user", "migration", "configuration", "http-kit"],
-            ),
+            member("server", &["app-kit", "auth", "shelf", "user", "migration", "configuration", "http-kit"]),
             member("tests", &["app-kit", "server", "user", "http-kit"]),
         ])
     }
@@ -301,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_domain_must_not_use_another() {
-        for (name, used) in [("upload", "user"), ("user", "auth"), ("messaging", "user")] {
+        for (name, used) in [("shelf", "user"), ("user", "auth"), ("messaging", "user")] {
             let mut house = sound();
             house.members.push(domain(name, &[used]));
             let broken = arrows(&house);
@@ -315,13 +312,13 @@ mod tests {
     #[test]
     fn a_domain_may_use_those_that_it_declares() {
         let mut house = sound();
-        house.members.push(Member { builds_on: set(&["upload", "user"]), ..domain("post", &["user"]) });
+        house.members.push(Member { builds_on: set(&["shelf", "user"]), ..domain("post", &["user"]) });
         let broken = arrows(&house);
         assert!(
-            broken.len() == 1 && broken[0].starts_with("post declares that it builds on upload and does not"),
+            broken.len() == 1 && broken[0].starts_with("post declares that it builds on shelf and does not"),
             "{broken:?}"
         );
-        assert_eq!(domain_arrows(&house), ["auth -> user", "post -> upload", "post -> user"]);
+        assert_eq!(domain_arrows(&house), ["auth -> user", "post -> shelf", "post -> user"]);
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Copy {
     }
 
     /// Keeps what was done until here; the way back to it.
-    pub(super) fn commit(&self, what: &str) -> Result<String> {
+    pub(in crate::steps) fn commit(&self, what: &str) -> Result<String> {
         self.git("add --all")?;
         self.git(&format!("commit --quiet --message {what}"))?;
         self.git("rev-parse HEAD")

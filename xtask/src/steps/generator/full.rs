@@ -62,6 +62,10 @@ async fn a_route_below_another_domains_works() {
 }
 "#;
 
+/// What a workspace without uploads refuses besides.
+const NO_UPLOADS: &str =
+    "post cover:upload author:ref=user:owner => the field `cover` is a file, and this house has no uploads";
+
 /// What is added to a domain that others refer to: a default, a check, an index, a shadow column, a foreign key, each with its way
 /// back.
 const ADDED: [&str; 10] = [
@@ -78,10 +82,17 @@ const ADDED: [&str; 10] = [
 ];
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let domains = super::lines(workspace, DOMAINS)?;
+    let domains = super::domains(workspace, DOMAINS)?;
     let copy = Copy::make(workspace, "domains", Build::Own, &domains)?;
+    let has_uploads = super::has_uploads(workspace);
     for line in super::lines(workspace, REFUSALS)? {
-        refuses(&copy, &line)?;
+        // What can be wrong with a file beside other fields is not come to where there can be none.
+        if has_uploads || !line.contains("upload") {
+            refuses(&copy, &line)?;
+        }
+    }
+    if !has_uploads {
+        refuses(&copy, NO_UPLOADS)?;
     }
     for (index, line) in domains.iter().enumerate() {
         let words = format!("new-domain {} --no-openapi", copy.renamed(line));
@@ -91,7 +102,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     copy.commit("generated")?;
     passes_every_step(&copy)?;
     let on_postgres = postgres::with_server(workspace, |url| {
-        adds_fields(&copy, url)?;
+        adds_fields(&copy, url, has_uploads)?;
         Ok(Outcome::Passed)
     })?;
     copy.remove_domains(&copy.made(&domains))?;
@@ -128,7 +139,7 @@ fn refuses(copy: &Copy, line: &str) -> Result<()> {
 
 /// Fields of many kinds are added: to a domain that somebody worked on, where what was written by hand stays, and to one that
 /// others refer to. Among what was written by hand is a route below another domain's.
-fn adds_fields(copy: &Copy, url: &str) -> Result<()> {
+fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     let post = copy.name("post");
     let service = format!("crates/{post}/src/service.rs");
     copy.edit(&service, |text| text.replacen("/// Makes a ", "/// Said by hand: makes a ", 1) + BY_HAND)?;
@@ -139,7 +150,8 @@ fn adds_fields(copy: &Copy, url: &str) -> Result<()> {
         bail!("add-field lost what was written by hand in {service}");
     }
     let category = copy.name("category");
-    copy.xtask(&format!("add-field {category} {} --no-openapi", ADDED.join(" ")))?;
+    let added = if has_uploads { ADDED.join(" ") } else { super::without_files(&ADDED.join(" ")) };
+    copy.xtask(&format!("add-field {category} {added} --no-openapi"))?;
     copy.xtask("openapi")?;
     copy.xtask("ci --fail-fast --only fmt,links,architecture,clippy,openapi")?;
     let touched = [post, category, copy.name("torture"), copy.name("remark")];

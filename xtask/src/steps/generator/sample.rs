@@ -18,7 +18,7 @@ const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
 
 /// All domains are made before anything is built, so that the server and its tests are built once.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let domains = super::lines(workspace, DOMAINS)?;
+    let domains = super::domains(workspace, DOMAINS)?;
     let copy = Copy::make(workspace, "generator", Build::Lent, &domains)?;
     for line in &domains {
         copy.xtask(&format!("new-domain {} --no-openapi", copy.renamed(line)))?;

@@ -7,6 +7,8 @@
     reason = "a helper of a test fails as loudly as the test itself"
 )]
 
+mod uploads; // domain: upload
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,26 +18,13 @@ use app_config::{AllowedOrigin, Config, Loaded};
 use auth::settings::AuthSettings;
 use configuration::{Environment, Sources};
 use server::PRODUCT;
-use server::routers::upload::embedded_store::with_keys;
-use shared_kernel::crypto::SecretKey;
 use shared_kernel::secrecy::ExposeSecret as _;
 use tempfile::TempDir;
-use upload::settings::{StorageSettings, UploadSettings};
 
 const STRONG: &str = "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU";
 
 fn auth(config: &Config) -> &AuthSettings {
     config.section().unwrap()
-}
-
-fn uploads(config: &Config) -> &UploadSettings {
-    config.section().unwrap()
-}
-
-/// With the keys of the embedded store, where it is used.
-fn storage(config: &Config) -> StorageSettings {
-    let secret = SecretKey::new(&config.secret_key).unwrap();
-    with_keys(config.section::<StorageSettings>().unwrap().clone(), &secret)
 }
 
 /// A working directory of its own with the files that a test wants.
@@ -133,7 +122,7 @@ fn nothing_has_to_be_configured_in_development() {
     assert_eq!(config.data_dir, setup.path().join("data"));
     let database = format!("sqlite://{}/data/ashlar.sqlite", setup.path().display());
     assert_eq!(config.database.url.expose_secret(), database);
-    assert!(config.database.auto_migrate && config.limits.enabled && storage(&config).path_style);
+    assert!(config.database.auto_migrate && config.limits.enabled);
     for page in [
         "http://localhost:5173",
         "https://localhost:5173",
@@ -144,10 +133,6 @@ fn nothing_has_to_be_configured_in_development() {
         assert!(config.cors.origins.iter().any(|origin| origin.allows(page)), "{page}");
     }
     assert!(config.cors.origins.iter().all(AllowedOrigin::is_local) && config.cors.headers.is_empty());
-    assert_eq!(storage(&config).endpoint, None);
-    assert_eq!(uploads(&config).allowed_types.len(), 12);
-    assert_eq!(uploads(&config).max_size, 64 * 1024 * 1024);
-    assert_eq!(uploads(&config).quota, 10 * 1024 * 1024 * 1024);
 }
 
 #[test]
@@ -244,15 +229,11 @@ fn text_of_digits_stays_text_and_numbers_are_read_from_text() {
     let setup = setup()
         .var("SECRET_KEY", digits)
         .var("PROJECT_NAME", "007")
-        .var("ASHLAR_STORAGE__ACCESS_KEY", "0001")
-        .var("ASHLAR_STORAGE__SECRET_KEY", "true")
         .var("ASHLAR_DATABASE__AUTO_MIGRATE", "false")
         .var("ASHLAR_SERVER__WORKERS", "3");
     let config = setup.config();
     assert_eq!(config.secret_key.expose_secret(), digits);
     assert_eq!(config.project_name, "007");
-    assert_eq!(storage(&config).access_key.expose_secret(), "0001");
-    assert_eq!(storage(&config).secret_key.expose_secret(), "true");
     assert!(!config.database.auto_migrate);
     assert_eq!(config.server.workers, 3);
 }
@@ -449,14 +430,10 @@ fn more_impossible_values_are_refused() {
         ("LOG_LEVEL", "verbose"),
         ("LOG_LEVEL", ""),
         ("ASHLAR_SERVER__TRUSTED_PROXIES", "10.0.0.0/33"),
-        ("ASHLAR_STORAGE__BUCKET", "Ashlar"),
-        ("ASHLAR_STORAGE__ENDPOINT", "s3.example.com"),
         ("ASHLAR_MAIL__FROM", "nobody"),
         ("ASHLAR_MAIL__SMTP_URL", "smtp://mail"),
         ("ASHLAR_METRICS__BIND", "127.0.0.1:9100"),
         ("ASHLAR_KAFKA__BROKERS", "kafka:9092"),
-        ("ASHLAR_UPLOADS__ALLOWED_TYPES", "image/png; charset=utf-8"),
-        ("ASHLAR_UPLOADS__MAX_SIZE", "67108865"),
         ("ASHLAR_DATABASE__REPLICA_URLS", "postgres://replica/db"),
         ("ASHLAR_AUTH__AUDIENCE", ""),
     ] {
@@ -473,8 +450,8 @@ fn all_faults_are_told_at_once() {
         .var("PORT", "80000")
         .var("REDIS_URL", "redis://cache")
         .var("ASHLAR_SERVER__PUBLIC_URL", "localhost")
-        .var("ASHLAR_UPLOADS__MAX_SIZE", "many")
-        .var("ASHLAR_STORAGE__BUCKET", "A")
+        .var("ASHLAR_AUTH__SESSION_DAYS", "many")
+        .var("ASHLAR_AUTH__AUDIENCE", "")
         .var("DATABASE_URL", "mysql://app:canary@db/ashlar");
     let sentences = setup.refusals();
     let text = sentences.join("\n");
@@ -486,9 +463,9 @@ fn all_faults_are_told_at_once() {
         "`redis.url` is set",
         "`server.public_url` must be",
         "`server.keep_alive` must be",
-        "`uploads.max_size` must be",
+        "`auth.session_days` must be",
         "`log_level` must be",
-        "`storage.bucket` must be",
+        "`auth.audience` must be",
         "`database.url` must be",
     ] {
         assert_eq!(text.matches(fault).count(), 1, "{fault}: {text}");
@@ -663,41 +640,6 @@ fn production_refuses_what_is_unsafe_there() {
         sentence.ends_with("set ASHLAR_SERVER__PUBLIC_URL (the default is `http://localhost:8000`)"),
         "{sentence}"
     );
-    let store = production()
-        .var("ASHLAR_STORAGE__ACCESS_KEY", "minioadmin")
-        .var("ASHLAR_STORAGE__SECRET_KEY", "minioadmin");
-    let sentences = store.refusals();
-    for (sentence, beginning) in sentences.iter().zip([
-        "`storage.access_key` from environment variable ASHLAR_STORAGE__ACCESS_KEY looks",
-        "`storage.secret_key` from environment variable ASHLAR_STORAGE__SECRET_KEY has only 10 of at least 16",
-    ]) {
-        assert!(sentence.starts_with(beginning), "{sentence}");
-    }
-    assert_eq!(sentences.len(), 2, "{sentences:?}");
-}
-
-#[test]
-fn a_store_of_ones_own_needs_both_keys() {
-    assert_eq!(
-        setup().var("ASHLAR_STORAGE__ACCESS_KEY", "alone").refusal(),
-        "`storage.secret_key` is missing, but the other key of the store is set: set ASHLAR_STORAGE__SECRET_KEY"
-    );
-    let setup = setup().var("ASHLAR_STORAGE__ENDPOINT", "https://s3.example.com");
-    assert_eq!(
-        setup.refusal(),
-        "`storage.access_key` is missing, but `storage.endpoint` is set: set ASHLAR_STORAGE__ACCESS_KEY"
-    );
-    let setup = setup.var("ASHLAR_STORAGE__ACCESS_KEY", "name").var("ASHLAR_STORAGE__SECRET_KEY", "secret");
-    assert_eq!(storage(&setup.config()).access_key.expose_secret(), "name");
-}
-
-/// Else a file of the largest size would be told to come back for ever.
-#[test]
-fn the_embedded_store_has_room_for_the_largest_file() {
-    let small = |setup: Setup| setup.var("ASHLAR_STORAGE__EMBEDDED_UNFINISHED_BYTES", "1048576");
-    let sentence = small(setup()).refusal();
-    assert!(sentence.contains("be 67108864 at least, which is `uploads.max_size`"), "{sentence}");
-    small(setup().var("ASHLAR_UPLOADS__MAX_SIZE", "1048576")).loaded();
 }
 
 #[test]
@@ -709,9 +651,7 @@ fn no_secret_is_shown() {
         .var(
             "ASHLAR_DATABASE__REPLICA_URLS",
             &format!("postgres://app:{canary}@a/db,postgres://app:{canary}@b/db"),
-        )
-        .var("ASHLAR_STORAGE__ACCESS_KEY", canary)
-        .var("ASHLAR_STORAGE__SECRET_KEY", canary);
+        );
     let loaded = setup.loaded();
     let shown = loaded.effective();
     assert!(!shown.contains(canary), "{shown}");
@@ -766,10 +706,6 @@ fn the_secret_is_made_once_and_for_its_owner_only() {
     assert_eq!(secret.len(), 43);
     for config in &configs {
         assert_eq!(config.secret_key.expose_secret(), secret);
-        assert_eq!(
-            storage(config).secret_key.expose_secret(),
-            storage(&configs[0]).secret_key.expose_secret()
-        );
     }
     let files: Vec<_> =
         fs::read_dir(setup.path().join("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -795,18 +731,6 @@ fn a_secret_that_was_cut_off_is_refused() {
             .ends_with("has only 5 of at least 32 characters: restore the file, or remove it to start anew"),
         "{sentence}"
     );
-}
-
-#[test]
-fn the_embedded_stores_keys_follow_from_the_secret() {
-    let keys = |secret: &str| {
-        let storage = storage(&setup().var("SECRET_KEY", secret).config());
-        (storage.access_key.expose_secret().to_owned(), storage.secret_key.expose_secret().to_owned())
-    };
-    let (access_key, secret_key) = keys(STRONG);
-    assert_eq!((access_key.len(), secret_key.len()), (20, 43));
-    assert_eq!(keys(STRONG), (access_key.clone(), secret_key));
-    assert_ne!(keys(&STRONG.to_lowercase()).0, access_key);
 }
 
 #[test]
