@@ -84,7 +84,7 @@ pub enum UploadError {
     /// The object store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.
+    /// A field breaks a rule, the client has another version of the row, or the database failed.
     #[error(transparent)]
     #[problem(kernel)]
     Kernel(KernelError),

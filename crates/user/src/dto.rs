@@ -1,4 +1,4 @@
-//! What goes in and out.
+//! Requests and responses about accounts, with the rules of their fields.
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Every way in which something about accounts can fail.
+//! Errors of operations on accounts.
 
 use shared_kernel::error::DomainError;
 use shared_kernel::kernel_error::KernelError;
@@ -57,7 +57,7 @@ pub enum UserError {
         help = "After this change no active user would be an admin. Make another active user an admin first."
     )]
     LastAdmin,
-    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.
+    /// A field breaks a rule, the client has another version of the row, or the database failed.
     #[error(transparent)]
     #[problem(kernel)]
     Kernel(KernelError),

@@ -1,4 +1,4 @@
-//! What others may want to know about accounts: that there is one, that it was changed, and that it was deleted.
+//! Events of accounts: created, changed, deleted.
 
 use shared_kernel::event::{Created, Updated};
 use shared_kernel::id::UserKind;

@@ -1,4 +1,4 @@
-//! The rules of accounts.
+//! Operations on accounts and their rules.
 
 use sea_orm::ActiveValue::Set;
 use shared_kernel::id::UserId;
@@ -15,19 +15,19 @@ use crate::error::UserError;
 use crate::model::{ActiveModel, Status};
 use crate::repository::UserRows;
 
-/// What other domains may know of accounts: that there is one, and whether it is in use.
+/// Contract with other domains: an account exists, and whether it is in use.
 pub static RESOURCES: &[Resource] = &[Resource {
     referable: UserRows::referable_by,
     active: UserRows::active,
     ..Resource::visible_to_all("users")
 }];
 
-/// Operations on accounts. The session comes first, then who asks.
+/// Operations on accounts. Parameters start with the session and the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Users;
 
 impl Users {
-    /// Makes an account. Two at once with one address: the database's constraint lets one in.
+    /// Creates an account. Two at once with one address: the database's constraint lets one in.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Users {
         row.map(User::from).ok_or(UserError::NotFound)
     }
 
-    /// Changes one's own account.
+    /// Changes the caller's own account.
     ///
     /// # Errors
     ///

@@ -513,7 +513,8 @@ fn edits_in_the_way_are_marked_where_that_is_wanted() {
 /// The templates of the house: where people add a variant, a new unique field does not add its own.
 #[test]
 fn a_variant_by_hand_and_a_unique_field_go_together() {
-    const KERNEL: &str = "    /// A field breaks a rule, the row is in another state than the client believes, or the database failed.\n";
+    const KERNEL: &str =
+        "    /// A field breaks a rule, the client has another version of the row, or the database failed.\n";
     const MINE: &str = "    /// The post is locked.\n    #[error(\"the post is locked\")]\n    #[problem(\n        kind = Conflict,\n        code = \"post_locked\",\n        title = \"The post is locked\",\n        help = \"Nobody may change it.\"\n    )]\n    Locked,\n";
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let rendered = |fields: &[&str], file: &str| {

@@ -9,22 +9,22 @@ use crate::domain::names::capitalized;
 use crate::domain::spec::{Field, Spec};
 
 pub(crate) fn access(spec: &Spec) -> String {
-    let writer = if spec.admin_only { "an admin" } else { "whoever is signed in" };
+    let writer = if spec.admin_only { "an admin" } else { "a signed-in user" };
     let whose = spec.owner().map(|owner| words(&owner.column().replace("_id", "")));
     match (&whose, spec.public_read) {
         (Some(whose), true) => format!(
-            "Everyone may read them; {writer} may make one, and only its {whose} may change or delete it."
+            "Everyone may read them; {writer} may create one, and only its {whose} may change or delete it."
         ),
-        (Some(whose), false) => format!(
-            "Each belongs to its {whose}: {writer} may make one, and for anybody else it is not there."
-        ),
-        (None, true) => format!("Everyone may read them; {writer} may make, change and delete them."),
-        (None, false) => format!("{} may read, make, change and delete them.", capitalized(writer)),
+        (Some(whose), false) => {
+            format!("Each belongs to its {whose}: {writer} may create one, and nobody else sees it.")
+        }
+        (None, true) => format!("Everyone may read them; {writer} may create, change and delete them."),
+        (None, false) => format!("{} may read, create, change and delete them.", capitalized(writer)),
     }
 }
 
 pub(super) fn who_writes(spec: &Spec) -> &'static str {
-    if spec.admin_only { "admins" } else { "who is signed in" }
+    if spec.admin_only { "admins" } else { "signed-in users" }
 }
 
 pub(super) fn who_reads(spec: &Spec) -> String {
@@ -56,14 +56,14 @@ pub(super) fn scope(spec: &Spec) -> Scope {
         format!("Condition::all().add(owned_by(principal, Column::{}))", type_of(&owner.column()))
     };
     let (visible_words, visible_parameter, visible_condition) = match spec.owner() {
-        _ if spec.public_read => ("All of them, for everyone.", "_", "Condition::all()".into()),
-        Some(owner) => ("One's own.", "principal", own(owner)),
+        _ if spec.public_read => ("All rows, for everyone.", "_", "Condition::all()".into()),
+        Some(owner) => ("The caller's own rows.", "principal", own(owner)),
         None if spec.admin_only => (
-            "All of them for an admin, and none for others.",
+            "All rows for admins, none for others.",
             "principal",
             "Condition::all().add(Expr::val(principal.is_some_and(Principal::is_admin)))".into(),
         ),
-        None => ("All of them, for whoever is signed in.", "_", "Condition::all()".into()),
+        None => ("All rows, for every signed-in user.", "_", "Condition::all()".into()),
     };
     // Where everyone sees them, who changes them is another rule.
     let changeable_condition = match spec.owner() {

@@ -103,11 +103,12 @@ fn doc(field: &Field) -> String {
     let absent = if field.optional { ", if there is one" } else { "" };
     match &field.kind {
         Kind::Bool => format!("Whether it is {words}."),
-        Kind::Ref(_) if field.owner => "Whose it is.".to_owned(),
+        Kind::Ref(_) if field.owner => "Id of the owner.".to_owned(),
         Kind::Ref(domain) if self::words(domain) != words => {
-            format!("The {words}: {} {}{absent}.", article(&self::words(domain)), self::words(domain))
+            format!("Id of the {words}, {} {}{absent}.", article(&self::words(domain)), self::words(domain))
         }
-        Kind::Upload => format!("The {words}: a completed upload of one's own{absent}."),
+        Kind::Ref(_) => format!("Id of the {words}{absent}."),
+        Kind::Upload => format!("Id of the {words}, a completed upload of your own{absent}."),
         Kind::Decimal { scale, .. } => format!("The {words}{absent}: exact, with up to {scale} decimals."),
         _ => format!("The {words}{absent}."),
     }
@@ -117,7 +118,7 @@ fn shown_doc(field: &Field) -> String {
     match &field.kind {
         Kind::Upload => {
             let none = if field.optional { "; `null` without one" } else { "" };
-            format!("Where the {} can be downloaded for a short time{none}.", words(&field.name))
+            format!("URL of the {}, valid for a short time{none}.", words(&field.name))
         }
         _ => doc(field),
     }

@@ -23,7 +23,7 @@ const BY_HAND: &str = "\n/// By hand.\npub const BY_HAND: bool = true;\n";
 const NESTED: &str = r#"
 /// Read an item of an order
 ///
-/// One of one's own items, if it is that order's.
+/// One of your own items, if it is that order's.
 #[utoipa::path(tag = "TAG", operation_id = "getNested",
     params(
         ("order_id" = order_item::dto::OrderId, Path, description = "The order."),
@@ -142,7 +142,7 @@ fn refuses(copy: &Copy, line: &str) -> Result<()> {
 fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     let post = copy.name("post");
     let service = format!("crates/{post}/src/service.rs");
-    copy.edit(&service, |text| text.replacen("/// Makes a ", "/// Said by hand: makes a ", 1) + BY_HAND)?;
+    copy.edit(&service, |text| text.replacen("/// Creates a ", "/// Said by hand: creates a ", 1) + BY_HAND)?;
     nests(copy)?;
     copy.xtask(&format!("add-field {post} subtitle:string:1..80:optional:sort:search --no-openapi"))?;
     let merged = fs::read_to_string(copy.root.join(&service))?;
