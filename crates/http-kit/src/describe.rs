@@ -19,7 +19,7 @@
 //! ```
 //!
 //! utoipa collects the schemas of types that are written into the attribute and knows nothing of those behind such a type. So an
-//! answer carries its schemas, and [`take_schemas`] moves them to the components.
+//! answer carries its schemas, and `take_schemas` moves them to the components.
 
 use std::collections::BTreeMap;
 
