@@ -21,7 +21,7 @@
 //!
 //! # Adding a reference
 //!
-//! A [`Reference`](crate::resource::Reference) in the list `REFERENCES` of the repository whose table has the column, and an index on the
+//! A [`Reference`] in the list `REFERENCES` of the repository whose table has the column, and an index on the
 //! column. [`Scoped::create`](crate::repository::Scoped::create) and [`Scoped::change`](crate::repository::Scoped::change) check it; a
 //! service that writes rows otherwise calls [`check_references`] before.
 //!
