@@ -52,10 +52,10 @@ pub(crate) struct Parts {
 /// Registers a `web::Data` of handlers.
 pub(crate) type Registration = Box<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
-/// What a start comes to.
+/// The outcome of a start.
 pub type Started = LocalBoxFuture<'static, Result<(), CommandError>>;
 
-/// Makes a state out of another module's.
+/// Builds a state from another module's.
 type Waiting = Box<dyn FnOnce(&mut Wiring<'_>) -> Result<(), CommandError>>;
 
 /// A background task, which runs until the token is cancelled.
@@ -77,7 +77,7 @@ impl Wiring<'_> {
         }));
     }
 
-    /// Gives handlers a state that needs another module's, whichever of the two starts first:
+    /// Registers a state that needs another module's, whichever of the two starts first:
     /// `wiring.state_with(|files: Arc<dyn Files>| Posts { files })`.
     pub fn state_with<S, T>(&mut self, build: impl FnOnce(Arc<S>) -> T + 'static)
     where
@@ -99,7 +99,7 @@ impl Wiring<'_> {
         }));
     }
 
-    /// The whole [start](crate::module::Module::start) of a module that gives handlers a [state](Self::state) and nothing else.
+    /// The whole [start](crate::module::Module::start) of a module that registers a [state](Self::state) and nothing else.
     pub fn starts<T: Send + Sync + 'static>(&mut self, state: T) -> Started {
         self.state(Arc::new(state));
         Box::pin(ready(Ok(())))

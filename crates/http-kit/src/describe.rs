@@ -1,5 +1,4 @@
-//! What operations say of themselves in the OpenAPI document by the types that their handlers take and return: parameters and
-//! answers, each with its headers, described once.
+//! Parameters and answers in the OpenAPI document, described once by the types that handlers take and return.
 //!
 //! ```
 //! use actix_web::get;
@@ -20,7 +19,7 @@
 //! ```
 //!
 //! utoipa collects the schemas of types that are written into the attribute and knows nothing of those behind such a type. So an
-//! answer brings its schemas along, and `take_schemas` puts them where they belong.
+//! answer carries its schemas, and `take_schemas` moves them to the components.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +42,7 @@ use crate::media;
 use crate::respond::{Paged, Resource};
 use crate::write::{Created, NoContent, Updated};
 
-/// The member of a response that brings schemas along.
+/// Member of a response that carries schemas.
 const SCHEMAS: &str = "x-schemas";
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -75,7 +74,7 @@ fn header_parameter(name: &str, description: &str) -> Parameter {
         .build()
 }
 
-/// The parameter is called as the kind of the id is: `{post_id}` for posts. Its schema is among those of what has the id.
+/// The parameter is called after the kind of the id: `{post_id}` for posts. Its schema comes with those of the resource.
 impl<K: IdKind> IntoParams for PathId<K> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let parameter = ParameterBuilder::new()
@@ -130,7 +129,7 @@ impl<T: ToSchema> IntoResponses for Paged<T> {
     }
 }
 
-/// Tells one state of a resource from another.
+/// The header with the version of a resource.
 const ETAG: (&str, &str) = ("ETag", "Version of the resource.");
 
 fn one(status: &str, response: RefOr<Response>) -> Responses {
@@ -182,7 +181,7 @@ fn words<T: ToSchema>() -> String {
     words
 }
 
-/// Moves the schemas that answers brought along to where they are referred to.
+/// Moves the schemas of answers to the components, where they are referred to.
 pub(crate) fn take_schemas(document: &mut OpenApi) {
     let mut found = BTreeMap::new();
     for item in document.paths.paths.values_mut() {
