@@ -6,7 +6,7 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./api.js";
 import { email, password, url } from "./setting.js";
 
-type Session = components["schemas"]["SessionAnswer"];
+type Session = components["schemas"]["SessionResponse"];
 
 const api = createClient<paths>({ baseUrl: url });
 const bearer = (session: Session) => ({ headers: { Authorization: `Bearer ${session.access_token}` } });

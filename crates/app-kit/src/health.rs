@@ -30,19 +30,25 @@ pub fn configure(routes: &mut Routes<'_, '_>) {
 /// The server is running.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// Always `ok`.
-    #[schema(value_type = String, examples("ok"))]
-    status: &'static str,
+    /// Status of the process.
+    status: HealthStatus,
     /// Current time of the server.
     timestamp: Timestamp,
+}
+
+/// Statuses of a process that answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HealthStatus {
+    /// The process works.
+    Ok,
 }
 
 /// The server is ready, with the state of each dependency.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// Always `ok`.
-    #[schema(value_type = String, examples("ok"))]
-    status: &'static str,
+    /// Status of the server.
+    status: HealthStatus,
     /// State of each dependency.
     dependencies: Dependencies,
 }
@@ -105,7 +111,7 @@ pub(crate) enum State {
     responses((status = 200, description = "The server is running.", body = Health)))]
 #[get("/health")]
 async fn health(http: web::Data<HttpState>) -> Json<Health> {
-    Json(Health { status: "ok", timestamp: http.databases.clock().now() })
+    Json(Health { status: HealthStatus::Ok, timestamp: http.databases.clock().now() })
 }
 
 /// Liveness probe
@@ -115,7 +121,7 @@ async fn health(http: web::Data<HttpState>) -> Json<Health> {
     responses((status = 200, description = "The server is running.", body = Health)))]
 #[get("/health/live")]
 async fn live(http: web::Data<HttpState>) -> Json<Health> {
-    Json(Health { status: "ok", timestamp: http.databases.clock().now() })
+    Json(Health { status: HealthStatus::Ok, timestamp: http.databases.clock().now() })
 }
 
 /// Readiness probe
@@ -140,7 +146,7 @@ async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<
     let is_ready = [database, schema].iter().chain(others.values()).all(|state| *state == State::Ok);
     let dependencies = Dependencies { database, schema, replicas, others };
     if is_ready {
-        return Ok(Json(Readiness { status: "ok", dependencies }));
+        return Ok(Json(Readiness { status: HealthStatus::Ok, dependencies }));
     }
     let states = serde_json::json!({ "dependencies": dependencies });
     Err(ApiError::new(

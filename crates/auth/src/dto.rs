@@ -225,14 +225,20 @@ pub struct Refresh {
     pub refresh_token: Option<RefreshToken>,
 }
 
+/// Types of access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub enum TokenType {
+    /// A token for the header `Authorization: Bearer …`.
+    Bearer,
+}
+
 /// A session after sign-in or refresh.
 #[derive(Clone, Serialize, ToSchema)]
-pub struct SessionAnswer {
+pub struct SessionResponse {
     /// Access token: a JWT for the header `Authorization: Bearer …`.
     pub access_token: String,
-    /// Always `Bearer`.
-    #[schema(value_type = String, examples("Bearer"))]
-    pub token_type: &'static str,
+    /// Type of the access token (RFC 6750).
+    pub token_type: TokenType,
     /// Seconds until the access token expires.
     #[schema(examples(900))]
     pub expires_in: u64,
@@ -246,9 +252,9 @@ pub struct SessionAnswer {
     pub user: User,
 }
 
-impl fmt::Debug for SessionAnswer {
+impl fmt::Debug for SessionResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionAnswer").field("session_id", &self.session_id).finish_non_exhaustive()
+        f.debug_struct("SessionResponse").field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
 
@@ -288,12 +294,11 @@ enum GrantType {
 
 /// Tokens from the token endpoint (RFC 6749, section 5.1).
 #[derive(Clone, Serialize, ToSchema)]
-pub struct TokenAnswer {
+pub struct TokenResponse {
     /// Access token: a JWT for the header `Authorization: Bearer …`.
     pub access_token: String,
-    /// Always `Bearer`.
-    #[schema(value_type = String, examples("Bearer"))]
-    pub token_type: &'static str,
+    /// Type of the access token (RFC 6750).
+    pub token_type: TokenType,
     /// Seconds until the access token expires.
     #[schema(examples(900))]
     pub expires_in: u64,
@@ -301,9 +306,9 @@ pub struct TokenAnswer {
     pub refresh_token: String,
 }
 
-impl fmt::Debug for TokenAnswer {
+impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenAnswer").finish_non_exhaustive()
+        f.debug_struct("TokenResponse").finish_non_exhaustive()
     }
 }
 

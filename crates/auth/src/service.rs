@@ -22,7 +22,7 @@ use user::dto::{User, UserStatus};
 pub use self::admin::{AdminAccount, create_admin, first_sign_in};
 pub use self::refresh::Refreshed;
 pub use self::sessions::purge;
-use crate::dto::{Device, SessionAnswer};
+use crate::dto::{Device, SessionResponse, TokenType};
 use crate::error::AuthError;
 use crate::model::session;
 use crate::password::PasswordHasher;
@@ -142,13 +142,13 @@ impl Auth {
         key: &SigningKey,
         session: &session::Model,
         user: User,
-    ) -> Result<SessionAnswer, AuthError> {
+    ) -> Result<SessionResponse, AuthError> {
         let session_id = session.id;
         let generation = u32::try_from(session.generation).unwrap_or(u32::MAX);
         let access_token = self.access.issue(key, user.id, session_id, self.now())?;
-        Ok(SessionAnswer {
+        Ok(SessionResponse {
             access_token,
-            token_type: "Bearer",
+            token_type: TokenType::Bearer,
             expires_in: self.access.lifetime().as_secs(),
             refresh_token: Some(self.refresh.issue(RefreshClaim { session_id, generation })),
             session_id,

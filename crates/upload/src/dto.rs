@@ -199,7 +199,7 @@ impl Representation for CreatedUpload {
 })))]
 pub struct PresignedRequest {
     /// HTTP method.
-    #[schema(examples("PUT"))]
+    #[schema(value_type = UploadMethod)]
     pub method: String,
     /// URL of the request.
     #[schema(
@@ -209,6 +209,15 @@ pub struct PresignedRequest {
     pub url: String,
     /// Headers, all of which must be sent with exactly these values. (Browsers set `content-length` themselves.)
     pub headers: BTreeMap<String, String>,
+}
+
+/// HTTP methods of requests that send a file.
+#[derive(ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "only its shape is used, by the document")]
+enum UploadMethod {
+    /// The whole file is the body.
+    Put,
 }
 
 impl std::fmt::Debug for PresignedRequest {

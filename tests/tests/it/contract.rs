@@ -296,7 +296,7 @@ async fn a_choice_is_one_type_that_something_meets() {
     assert_eq!(form["properties"]["grant_type"]["$ref"], "#/components/schemas/GrantType");
     assert_eq!(schemas["GrantType"]["enum"], json!(["password", "refresh_token"]));
     // Absent, and never null.
-    assert_eq!(schemas["SessionAnswer"]["properties"]["refresh_token"]["type"], "string");
+    assert_eq!(schemas["SessionResponse"]["properties"]["refresh_token"]["type"], "string");
 }
 
 #[tokio::test]

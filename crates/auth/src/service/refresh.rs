@@ -4,7 +4,7 @@ use shared_kernel::session::{Reader, WriteSession};
 use user::service::Users;
 
 use super::{Auth, active};
-use crate::dto::{RefreshToken, SessionAnswer};
+use crate::dto::{RefreshToken, SessionResponse};
 use crate::error::AuthError;
 use crate::event::RefreshTokenReused;
 use crate::model::session::{self, EndReason};
@@ -15,7 +15,7 @@ use crate::token::refresh::RefreshClaim;
 #[derive(Debug)]
 pub enum Refreshed {
     /// The session continues.
-    Session(Box<SessionAnswer>),
+    Session(Box<SessionResponse>),
     /// The token was used before: the session has been ended, and the answer is [`AuthError::RefreshTokenReused`].
     Reused,
 }

@@ -6,7 +6,7 @@ use user::dto::NewUser;
 use user::service::Users;
 
 use super::{Auth, active};
-use crate::dto::{Device, Login, SessionAnswer, Signup};
+use crate::dto::{Device, Login, SessionResponse, Signup};
 use crate::error::AuthError;
 use crate::password::Verified;
 use crate::repository::Passwords;
@@ -25,7 +25,7 @@ impl Auth {
         db: &WriteSession,
         device: Device,
         signup: Signup,
-    ) -> Result<SessionAnswer, AuthError> {
+    ) -> Result<SessionResponse, AuthError> {
         let new = NewUser {
             email: signup.email,
             name: signup.name,
@@ -54,7 +54,7 @@ impl Auth {
         db: &mut WriteSession,
         device: Device,
         login: Login,
-    ) -> Result<SessionAnswer, AuthError> {
+    ) -> Result<SessionResponse, AuthError> {
         for _ in 0..LOGIN_ATTEMPTS {
             let (user, stored, rehashed) = self.verify_login(reader, &login).await?;
             let key = self.keys.current().await?;

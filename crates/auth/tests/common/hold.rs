@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use auth::dto::SessionAnswer;
+use auth::dto::SessionResponse;
 use auth::error::AuthError;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -73,7 +73,7 @@ pub(crate) async fn held_login(
     instance: &Instance,
     identifier: &'static str,
     password: &'static str,
-) -> (Hold, JoinHandle<Result<SessionAnswer, AuthError>>) {
+) -> (Hold, JoinHandle<Result<SessionResponse, AuthError>>) {
     // A hash that is done before its future waits for it wakes nobody: then once more.
     loop {
         let shared = Arc::new(Shared::default());

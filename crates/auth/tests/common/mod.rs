@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::dto::{Device, Login, NewPassword, RefreshToken, SessionAnswer, Signup};
+use auth::dto::{Device, Login, NewPassword, RefreshToken, SessionResponse, Signup};
 use auth::error::AuthError;
 use auth::password::PasswordHasher;
 use auth::service::{AdminAccount, Refreshed};
@@ -145,7 +145,7 @@ impl Instance {
         Self { databases, auth: Arc::new(auth) }
     }
 
-    pub(crate) async fn signup(&self, body: &Value) -> Result<SessionAnswer, AuthError> {
+    pub(crate) async fn signup(&self, body: &Value) -> Result<SessionResponse, AuthError> {
         let signup = read::<Signup>(body).unwrap();
         let db = self.databases.write();
         let answer = self.auth.signup(&db, Device::default(), signup).await?;
@@ -153,18 +153,18 @@ impl Instance {
     }
 
     /// Signs `name@example.com` up.
-    pub(crate) async fn sign_up(&self, name: &str) -> SessionAnswer {
+    pub(crate) async fn sign_up(&self, name: &str) -> SessionResponse {
         self.signup(&person(name)).await.unwrap()
     }
 
-    pub(crate) async fn login(&self, identifier: &str, password: &str) -> Result<SessionAnswer, AuthError> {
+    pub(crate) async fn login(&self, identifier: &str, password: &str) -> Result<SessionResponse, AuthError> {
         let login = read::<Login>(&json!({"identifier": identifier, "password": password})).unwrap();
         let (reader, mut db) = (self.databases.read_primary(), self.databases.write());
         let answer = self.auth.login(&reader, &mut db, Device::default(), login).await?;
         committed(db, answer).await
     }
 
-    pub(crate) async fn refresh(&self, token: &str) -> Result<SessionAnswer, AuthError> {
+    pub(crate) async fn refresh(&self, token: &str) -> Result<SessionResponse, AuthError> {
         let token = RefreshToken::new(token.to_owned());
         let db = self.databases.write();
         let outcome = match self.auth.refresh(&db, &token).await? {
@@ -294,7 +294,7 @@ pub(crate) fn pointers(fields: &[FieldError]) -> Vec<(String, String)> {
     fields.iter().map(|field| (field.pointer.clone(), field.code.to_string())).collect()
 }
 
-pub(crate) fn refresh_token(answer: &SessionAnswer) -> &str {
+pub(crate) fn refresh_token(answer: &SessionResponse) -> &str {
     answer.refresh_token.as_deref().unwrap()
 }
 

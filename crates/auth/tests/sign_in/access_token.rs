@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use auth::dto::SessionAnswer;
+use auth::dto::SessionResponse;
 use auth::error::AuthError;
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -273,7 +273,7 @@ async fn a_huge_token_is_refused_unread() {
 #[test]
 fn no_text_is_a_token_and_none_panics() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (world, ada): (World, SessionAnswer) = runtime.block_on(async {
+    let (world, ada): (World, SessionResponse) = runtime.block_on(async {
         let world = World::new().await;
         let ada = world.sign_up("ada").await;
         (world, ada)

@@ -125,7 +125,7 @@ async fn of_many_sign_ins_with_an_outdated_hash_none_is_refused() {
 }
 
 /// Takes the only place in the queue: of two sign-ins that come at once, one waits and the other is told to come again.
-async fn fill(instance: &Instance) -> JoinSet<Result<auth::dto::SessionAnswer, AuthError>> {
+async fn fill(instance: &Instance) -> JoinSet<Result<auth::dto::SessionResponse, AuthError>> {
     let mut logins = JoinSet::new();
     for _ in 0..2 {
         let instance = instance.clone();

@@ -1,6 +1,6 @@
 //! What is printed for debugging tells no secret.
 
-use auth::dto::{Login, Password, Refresh, RefreshToken, Signup, TokenAnswer, TokenForm};
+use auth::dto::{Login, Password, Refresh, RefreshToken, Signup, TokenForm, TokenResponse, TokenType};
 use auth::password::PasswordHasher;
 use serde_json::json;
 use shared_kernel::field::TextField as _;
@@ -30,9 +30,9 @@ fn no_body_shows_its_secret() {
     let form =
         json!({"grant_type": "password", "username": "ada", "password": CANARY, "refresh_token": CANARY});
     assert_silent(&serde_json::from_value::<TokenForm>(form).unwrap(), &[CANARY]);
-    let answer = TokenAnswer {
+    let answer = TokenResponse {
         access_token: CANARY.to_owned(),
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: 900,
         refresh_token: CANARY.to_owned(),
     };

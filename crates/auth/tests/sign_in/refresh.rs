@@ -1,6 +1,6 @@
 //! Refresh tokens: rotation, the grace period, and what happens when a used one comes back.
 
-use auth::dto::SessionAnswer;
+use auth::dto::SessionResponse;
 use auth::error::AuthError;
 use auth::token::refresh::{RefreshClaim, RefreshTokens};
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn assert_reused(instance: &Instance, token: &str) {
 }
 
 /// The session is over: nothing that was ever given out for it is worth anything.
-async fn assert_over(world: &World, given_out: &[&SessionAnswer]) {
+async fn assert_over(world: &World, given_out: &[&SessionResponse]) {
     for answer in given_out {
         assert_worthless(world, refresh_token(answer)).await;
         let outcome = world.authenticate(&answer.access_token).await;

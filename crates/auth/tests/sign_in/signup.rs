@@ -1,6 +1,6 @@
 //! Making an account.
 
-use auth::dto::{Refresh, Signup};
+use auth::dto::{Refresh, Signup, TokenType};
 use auth::error::AuthError;
 use serde_json::json;
 use shared_kernel::error::{DomainError as _, Kind};
@@ -35,7 +35,7 @@ async fn whoever_signs_up_is_signed_in() {
     assert_eq!(answer.user.status, UserStatus::Active);
     assert!(!answer.user.is_admin);
     assert!(!answer.user.email_verified);
-    assert_eq!((answer.token_type, answer.expires_in), ("Bearer", 900));
+    assert_eq!((answer.token_type, answer.expires_in), (TokenType::Bearer, 900));
     let principal = world.authenticate(&answer.access_token).await.unwrap();
     assert_eq!(
         (principal.user(), principal.session_id(), principal.is_admin()),

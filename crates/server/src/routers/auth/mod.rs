@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::Auth;
 use auth::dto::{
-    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionAnswer, Signup, TokenAnswer,
+    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionResponse, Signup, TokenResponse,
     TokenForm, Transport,
 };
 use auth::error::AuthError;
@@ -85,9 +85,10 @@ fn configure(routes: &mut Routes<'_, '_>) {
         UserError::PHONE_TAKEN,
     ]))),
     responses(
-        (status = 201, description = "The account is created and signed in.", body = SessionAnswer, headers(
+        (status = 201, description = "The account is created and signed in.", body = SessionResponse, headers(
             ("Location" = String, description = "The account."),
             ("ETag" = String, description = "Version of the account."),
+            ("Set-Cookie" = String, description = "The refresh token, if the client keeps it in the cookie."),
         )),
     ))]
 #[post("/api/v1/auth/signup")]
@@ -113,7 +114,9 @@ async fn signup(
         AuthError::INVALID_CREDENTIALS,
     ]))),
     responses(
-        (status = 200, description = "Signed in.", body = SessionAnswer),
+        (status = 200, description = "Signed in.", body = SessionResponse, headers(
+            ("Set-Cookie" = String, description = "The refresh token, if the client keeps it in the cookie."),
+        )),
     ))]
 #[post("/api/v1/auth/login")]
 async fn login(
@@ -140,7 +143,9 @@ async fn login(
         AuthError::REFRESH_TOKEN_REUSED,
     ]))),
     responses(
-        (status = 200, description = "A new refresh token and a new access token.", body = SessionAnswer),
+        (status = 200, description = "A new refresh token and a new access token.", body = SessionResponse, headers(
+            ("Set-Cookie" = String, description = "The refresh token, if the client keeps it in the cookie."),
+        )),
     ))]
 #[post("/api/v1/auth/refresh")]
 async fn refresh(
@@ -191,7 +196,9 @@ fn without_cookie(headers: &HeaderMap, error: AuthError) -> ApiError {
         AuthError::INVALID_TOKEN,
     ]))),
     responses(
-        (status = 204, description = "The session has ended."),
+        (status = 204, description = "The session has ended.", headers(
+            ("Set-Cookie" = String, description = "Removes the cookie with the refresh token, if the client sent it."),
+        )),
     ))]
 #[post("/api/v1/auth/logout")]
 async fn logout(
@@ -243,7 +250,7 @@ async fn sessions_named(
         "grant_type": "password", "username": "ada@example.com", "password": "correct horse battery staple"
     })),
     responses(
-        (status = 200, description = "The tokens (RFC 6749, section 5.1).", body = TokenAnswer),
+        (status = 200, description = "The tokens (RFC 6749, section 5.1).", body = TokenResponse),
         (status = 400, description = "The request or the grant is invalid (RFC 6749, section 5.2).", body = OAuthError),
         (status = 401, description = "The client sent Basic credentials, and clients have no secrets here (RFC 6749, section 5.2).",
             body = OAuthError),
@@ -289,7 +296,7 @@ async fn get_token(
         (None, ..) => return Err(OAuthFailure::new("invalid_request", "grant_type is missing".into()).into()),
     };
     let granted = granted.map_err(refused_grant)?;
-    let tokens = TokenAnswer {
+    let tokens = TokenResponse {
         access_token: granted.access_token,
         token_type: granted.token_type,
         expires_in: granted.expires_in,
@@ -376,7 +383,7 @@ async fn signed_in(
     auth: &Auth,
     status: StatusCode,
     transport: Transport,
-    mut session: SessionAnswer,
+    mut session: SessionResponse,
 ) -> Result<Finished, ApiError> {
     let cookie = match transport {
         Transport::Body => None,
