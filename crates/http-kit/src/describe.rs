@@ -20,7 +20,7 @@
 //! ```
 //!
 //! utoipa collects the schemas of types that are written into the attribute and knows nothing of those behind such a type. So an
-//! answer brings its schemas along, and [`take_schemas`] puts them where they belong.
+//! answer brings its schemas along, and the document puts them where they belong.
 
 use std::collections::BTreeMap;
 
