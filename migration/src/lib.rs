@@ -1,23 +1,23 @@
-//! The schema, one file per change, each with its way back.
+//! The database schema as migrations: one reversible migration per file.
 //!
-//! A migration imports no domain crate: it says what the schema was on its day, whatever the models have become since. A
+//! A migration imports no domain crate: it describes the schema of its day, independent of later changes of the models. A
 //! migration that was released is never edited; the next change is a new file.
 //!
 //! # Adding one
 //!
 //! `cargo xtask new-migration what_it_does`, or by hand: a module `mYYYYMMDD_HHMMSS_what_it_does` with a struct `Migration` (the
-//! name comes from the file; date and time of day keep it from being given twice), and its name as the last line of
+//! name comes from the file; date and time make it unique), and its name as the last line of
 //! `migrations!` below.
 //! `cargo test -p migration` then goes up, down and up again on it and compares the schemas.
 //!
 //! # What ran
 //!
-//! Whoever applies them records the [source](SOURCES) of each beside its name, so that a name that has come to mean something else
-//! is noticed at the start.
+//! The [source](SOURCES) of each applied migration is recorded with its name, so that a changed migration is detected at the
+//! start.
 //!
 //! # Names
 //!
-//! Tables are plural. A unique index is named after its columns, `<table>_<column>_…_key`: SQLite tells the columns of a
+//! Tables are plural. A unique index is named after its columns, `<table>_<column>_…_key`: SQLite reports the columns of a
 //! violation and PostgreSQL the name, and errors are mapped by name. Others: `<table>_<column>_idx`, `_fkey`, `_check`.
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, async_trait};
@@ -25,7 +25,7 @@ pub use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
 
 mod columns;
 
-/// A migration that leaves nothing half done where it fails: on SQLite, too, it runs in a transaction.
+/// A migration that runs in a transaction, on SQLite too, so that a failure leaves no partial change.
 struct Whole<M>(M);
 
 impl<M: MigrationTrait> MigrationName for Whole<M> {

@@ -1,5 +1,5 @@
-//! Requests as a frontend sends them. Whatever the test is about, every answer is held against what the contract promises
-//! of all answers: the security headers, the request id, no banner, and a complete problem document for every error.
+//! An HTTP client for tests. It checks the general rules of the contract in every
+//! response: the security headers, the request id, no banner, and a complete problem document for every error.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,7 +22,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// For the server at `base` (`http://127.0.0.1:1234`). It follows no redirects and keeps no cookies.
+    /// A client of the server at `base` (`http://127.0.0.1:1234`). It follows no redirects and keeps no cookies.
     pub fn new(base: impl Into<String>) -> Self {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -62,7 +62,7 @@ impl Client {
     }
 }
 
-/// A request in the making; awaiting it sends it.
+/// A request builder; awaiting it sends the request.
 #[derive(Debug)]
 #[must_use = "a request is sent by awaiting it"]
 pub struct Request {
@@ -74,13 +74,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// The path that it goes to.
+    /// The path of the request.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// With this header, beside any other of its name.
+    /// Adds a header, beside any other of its name.
     pub fn header(self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();
         Self {
@@ -89,32 +89,32 @@ impl Request {
         }
     }
 
-    /// With this access token.
+    /// Sets the access token.
     pub fn bearer(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", &format!("Bearer {}", token.as_ref()))
     }
 
-    /// With this JSON body.
+    /// Sets a JSON body.
     pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
-    /// With these bytes.
+    /// Sets a body with a content type.
     pub fn body(self, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.header("content-type", content_type).bytes(bytes)
     }
 
-    /// With these bytes, of no declared type.
+    /// Sets a body without a content type.
     pub fn bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { builder: self.builder.body(bytes.into()), ..self }
     }
 
-    /// With this form as its body.
+    /// Sets a form as the body.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
         Self { builder: self.builder.form(fields), ..self }
     }
 
-    /// To something that is not the API, so that its rules do not hold.
+    /// Disables the checks of the response, for servers other than the API.
     pub fn unchecked(self) -> Self {
         Self { checked: false, ..self }
     }
@@ -146,7 +146,7 @@ impl IntoFuture for Request {
     }
 }
 
-/// An answer, whole.
+/// A response with its whole body.
 #[derive(Clone)]
 pub struct Answer {
     /// The method of the request.
@@ -170,7 +170,7 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// A header, if it is there once.
+    /// A header, if the response has it exactly once.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let (value, rest) = (values.next()?, values.next());
@@ -188,7 +188,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The same, if it has this status.
+    /// Asserts the status.
     #[track_caller]
     #[expect(clippy::return_self_not_must_use, reason = "often the status is all that a test asks for")]
     pub fn expect(self, status: u16) -> Self {
@@ -196,7 +196,7 @@ impl Answer {
         self
     }
 
-    /// The problem document of this status and code. That it is complete was checked when it came.
+    /// Asserts the status and the code, and returns the problem document.
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -205,7 +205,7 @@ impl Answer {
         body
     }
 
-    /// The problem of a broken rule: exactly these pointers with these codes, in any order.
+    /// Asserts a failed validation with exactly these pointers and codes, in any order.
     #[track_caller]
     pub fn invalid(self, expected: &[(&str, &str)]) -> Value {
         let text = format!("{self:?}");
@@ -222,7 +222,7 @@ impl Answer {
         body
     }
 
-    /// What the contract promises of every answer of the API.
+    /// Checks the general rules of the contract.
     #[track_caller]
     pub fn check(&self) {
         assert_ne!(self.status, 500, "{self:?}");
@@ -235,7 +235,7 @@ impl Answer {
         }
     }
 
-    /// The headers that every answer has.
+    /// Checks the headers that every response has.
     #[track_caller]
     pub fn check_headers(&self) {
         for (name, value) in [
@@ -277,7 +277,7 @@ impl Answer {
         }
     }
 
-    /// The document that every error has.
+    /// Checks the problem document of an error.
     #[track_caller]
     pub fn check_error(&self) {
         let body = self.json();
@@ -321,7 +321,7 @@ impl Answer {
         self.check_silence();
     }
 
-    /// RFC 6749, section 5.2.
+    /// Checks an error of the token endpoint (RFC 6749, section 5.2).
     #[track_caller]
     fn check_oauth_error(&self, body: &Value) {
         assert!(matches!(self.status, 400 | 401), "{self:?}");
@@ -330,7 +330,7 @@ impl Answer {
         self.check_silence();
     }
 
-    /// Nothing of the inside gets out.
+    /// Checks that no internal details are disclosed.
     #[track_caller]
     fn check_silence(&self) {
         let text = String::from_utf8_lossy(&self.body).to_lowercase();
@@ -350,7 +350,7 @@ impl Answer {
         }
     }
 
-    /// The page behind `type` is there; each code is looked at once.
+    /// Checks that the page behind `type` exists, once for each code.
     async fn check_problem_page(&self, client: &Client) {
         static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
         let Ok(body) = serde_json::from_slice::<Value>(&self.body) else { return };

@@ -1,5 +1,5 @@
-//! The OpenAPI document as a source of requests: what a test of every operation asks, whatever operations there are. And as a
-//! promise: the codes that each operation may answer with.
+//! The OpenAPI document, as a source of requests for tests of all operations, and as the list of error codes of
+//! each operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use configuration::Sources;
 use serde_json::Value;
 use server::PRODUCT;
 
-/// What a `$ref` of the document stands for, and anything else itself.
+/// The target of a `$ref` of the document; any other value unchanged.
 pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value["$ref"].as_str() {
         Some(reference) => {
@@ -20,12 +20,12 @@ pub fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     }
 }
 
-/// A path of the document with values in place of its parameters, out of their schemas: ids that nobody has.
+/// A path of the document with example values of the schemas for its parameters: unknown ids.
 pub fn concrete(document: &Value, template: &str) -> String {
     filled(document, template, &[])
 }
 
-/// The same with these values for the parameters of these names.
+/// The same with own values for some parameters, by name.
 pub fn filled(document: &Value, template: &str, own: &[(&str, &str)]) -> String {
     let operations = document["paths"][template].as_object().unwrap_or_else(|| panic!("no path {template}"));
     let parameters = operations.values().filter_map(|operation| operation["parameters"].as_array()).flatten();
@@ -40,7 +40,7 @@ pub fn filled(document: &Value, template: &str, own: &[(&str, &str)]) -> String 
     path
 }
 
-/// A value that fits the schema of a parameter of the path.
+/// The example in the schema of a path parameter.
 fn example<'d>(document: &'d Value, parameter: &'d Value) -> &'d str {
     let schema = resolve(document, &parameter["schema"]);
     let places = [&parameter["example"], &schema["examples"][0], &schema["example"], &schema["enum"][0]];
@@ -57,7 +57,7 @@ pub struct Codes {
     listed: Vec<(String, String, BTreeMap<u16, BTreeSet<String>>)>,
 }
 
-/// What the server of this build lists. It does not depend on the configuration.
+/// The codes in the document of this build. They do not depend on the configuration.
 pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
     let sources = Sources { file: None, environment: Vec::new(), working_dir: std::env::temp_dir() };
     let config = PRODUCT.config_schema().load(&sources).unwrap();
@@ -85,7 +85,7 @@ impl Codes {
         Self { known, listed }
     }
 
-    /// Whether the operation that was asked for may answer so. What is no operation may: `not_found`, for one.
+    /// Whether the operation may return this error. Requests to unknown operations may return any, such as `not_found`.
     pub fn allow(&self, method: &str, path: &str, status: u16, code: &str) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
         let operations = self.listed.iter().filter(|(of, template, _)| of == method && fits(template, path));

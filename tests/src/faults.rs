@@ -1,6 +1,6 @@
-//! What happens while something that the server needs is broken. Each situation is made on an installation of its own, with
-//! the limits that an operator has who sets none, and told as a [`Finding`], which a test holds against what is promised
-//! and `cargo xtask faults` writes down.
+//! Fault injection: how the server behaves while a dependency is broken. Each situation runs on an installation of its own,
+//! with default limits, and results in a [`Finding`], which a test checks against the documented guarantees
+//! and `cargo xtask faults` writes into a table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,30 +19,30 @@ use crate::process::{Installation, Process};
 use crate::proxy::{Proxy, Way};
 use crate::{Account, Answer, PASSWORD, Request, eventually, unique};
 
-/// The longest that an ordinary request may take, and a little for a machine that does many things at once.
+/// Maximum time of an ordinary request, with a margin for a busy machine.
 pub const DEADLINE: Duration = Duration::from_millis(5_500);
 
-/// What came of one situation.
+/// The result of one situation.
 #[derive(Debug)]
 pub struct Finding {
-    /// What was broken, and what was asked.
+    /// The fault, and the requests.
     pub situation: &'static str,
-    /// What was asked of the broken part.
+    /// Responses to requests that need the broken dependency.
     pub asked: Answers,
-    /// What had nothing to do with it, meanwhile.
+    /// Responses to other requests meanwhile.
     pub others: Answers,
-    /// How long after the end of the fault the same request succeeded.
+    /// Time from the end of the fault until the same request succeeded.
     pub recovered: Duration,
 }
 
-/// The answers to several requests.
+/// The responses to several requests.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// How long the slowest took.
+    /// Time of the slowest response.
     pub slowest: Duration,
-    /// How many of each status there were.
+    /// Number of responses by status.
     pub statuses: BTreeMap<u16, usize>,
-    /// Whether each 503 said when to come again.
+    /// Whether each 503 had `Retry-After`.
     pub all_say_when: bool,
 }
 
@@ -89,20 +89,20 @@ async fn timed(request: Request) -> (Answer, Duration) {
     (answer, stopwatch.elapsed())
 }
 
-/// An installation whose ways can be broken.
+/// An installation whose connections can be broken.
 pub struct Site {
     /// The running server.
     pub server: Process,
     /// Its database, reached directly.
     pub database: TestDatabase,
-    /// The server's way to it.
+    /// The proxy between the server and the database.
     pub way: Proxy,
     ada: Account,
     bob: Account,
 }
 
 impl Site {
-    /// One that runs, with two users. `None` on SQLite, to which there is no way that could break.
+    /// Starts a server with two users. `None` on SQLite, which has no connection that could break.
     pub async fn on_postgres(change: impl AsyncFnOnce(&mut Installation, &TestDatabase)) -> Option<Self> {
         let database = TestDatabase::empty().await;
         if database.backend() != sea_orm::DbBackend::Postgres {

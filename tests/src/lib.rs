@@ -1,17 +1,17 @@
-//! The product from outside: what the tests in `tests/` are made with.
+//! Support for black-box tests: everything that the tests in `tests/` use.
 //!
-//! | module | what it gives |
+//! | module | contents |
 //! |---|---|
 //! | [`server`] | the application in this process, on free ports, with a database of its own |
 //! | [`contract`] | the OpenAPI document, as a source of requests |
-//! | [`faults`] | what happens while something that the server needs is broken |
-//! | [`load`] | what many clients at once cost |
-//! | [`client`] | requests, and what holds for every answer whatever the test is about |
+//! | [`faults`] | faults of dependencies, and how the server behaves meanwhile |
+//! | [`load`] | load by many concurrent clients |
+//! | [`client`] | an HTTP client that checks the general rules of every response |
 //! | [`raw`] | HTTP by hand, for requests that no client would send |
-//! | [`proxy`] | a way to a server that can break |
-//! | [`process`] | the binary, to be stopped and killed |
-//! | [`resource`] | what every resource promises, asked of any |
-//! | [`token`] | access tokens made by hand |
+//! | [`proxy`] | a TCP proxy that can simulate faults |
+//! | [`process`] | the binary as a process, which can be stopped and killed |
+//! | [`resource`] | tests that apply to every resource |
+//! | [`token`] | forged access tokens |
 //!
 //! SQLite, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server for each test.
 
@@ -43,10 +43,10 @@ pub use server::{Account, PASSWORD, TestServer};
 
 use std::time::Duration;
 
-/// How long anything may take before a test gives it up.
+/// Timeout of everything that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits for what another process or thread does: asks again and again, for so long and no longer.
+/// Polls until `ask` returns a value, for at most [`PATIENCE`]: for effects of other processes and threads.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     const PAUSE: Duration = Duration::from_millis(20);
     let asking = async {
@@ -60,14 +60,14 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never happened: {what}"))
 }
 
-/// A name that no other test has.
+/// A unique name.
 pub fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("{prefix}{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Of several values the one with that number, from 1; behind the last the first comes again.
+/// The value with a number, from 1; after the last value the first follows.
 pub fn pick<T: Clone + Into<serde_json::Value>>(values: &[T], number: i64) -> serde_json::Value {
     let index = usize::try_from(number - 1).unwrap() % values.len();
     values[index].clone().into()

@@ -1,6 +1,6 @@
-//! What many clients at once cost the server: memory, and the time of somebody else's login. Each situation is made on an
-//! installation of its own, with the limits that an operator has who sets none, and told as a [`Cost`], which
-//! `cargo xtask load` writes down.
+//! Load by many concurrent clients: memory of the server, and the time of another user's login. Each situation runs on an
+//! installation of its own, with default limits, and results in a [`Cost`], which
+//! `cargo xtask load` writes into a table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,10 +33,10 @@ const REST: Duration = Duration::from_secs(5);
 /// How many sign-ins are measured, one after the other.
 const LOGINS: usize = 3;
 
-/// What came of one situation.
+/// The result of one situation.
 #[derive(Debug)]
 pub struct Cost {
-    /// Who did what.
+    /// The situation in words.
     situation: &'static str,
     /// How many of those requests were answered how, by status. Empty where nobody reads.
     answers: BTreeMap<u16, usize>,

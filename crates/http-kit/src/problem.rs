@@ -287,7 +287,7 @@ pub struct ProblemDocument {
     #[schema(examples("/problems/validation_failed"))]
     r#type: String,
     /// Summary of the problem, the same for every occurrence.
-    #[schema(examples("The request breaks a rule"))]
+    #[schema(examples("Validation failed"))]
     title: String,
     /// HTTP status code.
     #[schema(minimum = 400, maximum = 599, examples(422))]

@@ -9,7 +9,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, Fields, Ident, ItemEnum, LitInt, LitStr, Member, Path, Result};
 
-/// What is written for an enum.
+/// Generates the code for an enum.
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let item: ItemEnum = syn::parse2(item).map_err(|error| {
         Error::new(
@@ -59,7 +59,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// A method that has something to say of some variants, and of all others the same; none when that goes for all.
+/// A method with arms for some variants and a default for all others; none if the default applies to all.
 fn method(
     variants: &[Variant],
     arm: fn(&Variant) -> Option<TokenStream>,
@@ -71,7 +71,7 @@ fn method(
     (!arms.is_empty()).then(|| quote!(#signature { match self { #(#arms)* #rest } }))
 }
 
-/// The conversions from what fails in the kernel, if there is a variant that takes it.
+/// The conversions from errors of the kernel, if there is a variant for them.
 fn conversions(name: &Ident, variants: &[Variant]) -> Result<Option<TokenStream>> {
     let mut takers = variants.iter().filter(|variant| matches!(variant.says, Says::Kernel(_)));
     let uniques: Vec<(&Variant, &LitStr)> =
@@ -126,7 +126,7 @@ fn conversions(name: &Ident, variants: &[Variant]) -> Result<Option<TokenStream>
     }))
 }
 
-/// A variant, and what it says.
+/// A variant with its attributes.
 struct Variant {
     name: Ident,
     fields: Fields,
@@ -134,19 +134,19 @@ struct Variant {
     retry_after: Option<LitInt>,
 }
 
-/// Where its problem is.
+/// The source of the problem of a variant.
 enum Says {
-    /// Here.
+    /// Declared at the variant.
     Own(Box<Own>),
-    /// In a constant or a static.
+    /// A constant or a static.
     Is(Path),
-    /// With the error in its one field.
+    /// The error in its only field.
     Delegates(Member),
-    /// The same, and that is the kernel's.
+    /// The error in its only field, which is the kernel's.
     Kernel(Member),
 }
 
-/// A problem that is declared here.
+/// A problem that is declared at a variant.
 struct Own {
     kind: Ident,
     code: LitStr,
@@ -173,7 +173,7 @@ impl Variant {
         }
     }
 
-    /// An arm that asks the inner error.
+    /// An arm that delegates to the inner error.
     fn asks(&self, what: &TokenStream) -> Option<TokenStream> {
         let (name, member) = (&self.name, self.inner()?);
         Some(quote!(Self::#name { #member: inner } => ::shared_kernel::error::DomainError::#what(inner),))
@@ -211,7 +211,7 @@ impl Variant {
 }
 
 impl Own {
-    /// The pointer and the code of the field that it refuses.
+    /// The pointer and the code of the field error.
     fn refuses(&self) -> Option<(&LitStr, LitStr)> {
         let taken = |unique: &LitStr| LitStr::new("taken", unique.span());
         Some((self.field.as_ref()?, self.unique.as_ref().map_or_else(|| self.code.clone(), taken)))
@@ -220,7 +220,7 @@ impl Own {
     fn constant(&self, variant: &Variant, visibility: &syn::Visibility) -> TokenStream {
         let Self { kind, code, title, help, example, .. } = self;
         let name = variant.constant();
-        // As `///` is read.
+        // With a space, as the text after `///` has.
         let doc = format!(" {}", title.value());
         let field = if let Some((pointer, code)) = self.refuses() {
             quote!(::core::option::Option::Some((#pointer, #code)))
@@ -253,7 +253,7 @@ fn screaming(name: &str) -> String {
     constant
 }
 
-/// All variants, or all that is wrong with them.
+/// All variants, or all errors in them.
 fn variants(item: &ItemEnum) -> Result<Vec<Variant>> {
     let mut refused: Option<Error> = None;
     let mut refuse = |error: Error| match &mut refused {
@@ -322,7 +322,7 @@ impl Variant {
     }
 }
 
-/// What `#[problem(…)]` has in it.
+/// The contents of `#[problem(…)]`.
 #[derive(Default)]
 struct Said {
     kind: Option<Ident>,
@@ -434,7 +434,7 @@ impl Said {
     }
 }
 
-/// The field that knows.
+/// The only field of a variant, to which the error delegates.
 fn only_field(variant: &syn::Variant) -> Result<Member> {
     let mut members = variant.fields.members();
     match (members.next(), members.next()) {
@@ -446,20 +446,20 @@ fn only_field(variant: &syn::Variant) -> Result<Member> {
     }
 }
 
-/// What `#[error(…)]` says.
+/// The contents of `#[error(…)]`.
 enum Message {
-    /// Nothing that is known here.
+    /// No known contents.
     None,
-    /// What the inner error says.
+    /// The message of the inner error.
     Transparent,
-    /// The same each time.
+    /// A fixed text.
     Fixed(LitStr),
     /// A text with values in it.
     Varies,
 }
 
 impl Message {
-    /// The same with a capital letter, where it is the same each time.
+    /// The message with a capital letter, if it is a fixed text.
     fn capitalized(&self) -> Option<LitStr> {
         let Self::Fixed(text) = self else { return None };
         let value = text.value();
@@ -478,7 +478,7 @@ fn message(attribute: &Attribute) -> Result<Message> {
         } else {
             Message::None
         };
-        // The rest is thiserror's.
+        // The rest is for thiserror.
         input.parse::<TokenStream>()?;
         Ok(message)
     })

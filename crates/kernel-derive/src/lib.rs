@@ -1,7 +1,7 @@
 //! The derives of the shared kernel, which re-exports each beside the trait that it implements.
 //!
-//! A derive is here when every domain would write the same lines by hand, and when one can say on half a page what it writes.
-//! What that is stands below as plain code, and a test keeps it true.
+//! A derive is here if every domain would write the same lines by hand, and if half a page can document the generated code.
+//! The generated code is shown below, and a test checks that it is up to date.
 
 use proc_macro::TokenStream;
 
@@ -11,9 +11,9 @@ mod representation;
 mod shown;
 mod soft_delete;
 
-/// Implements `shared_kernel::error::DomainError` for an enum of errors, and makes its catalogue.
+/// Implements `shared_kernel::error::DomainError` for an enum of errors, and its list of problems.
 ///
-/// Everything about a way to fail stands at its variant, so a new error is one edit:
+/// Everything about an error is declared at its variant, so a new error is one edit:
 ///
 /// ```ignore
 /// #[derive(Debug, thiserror::Error, DomainError)]

@@ -1,7 +1,7 @@
-//! Who may speak, and which signatures count.
+//! Access control, and checks of signatures beyond those of s3s.
 //!
-//! s3s verifies the signature itself. It leaves holes that matter for presigned URLs, where the *holder* of the
-//! URL is not the one who signed it; they are closed here, the way AWS closes them.
+//! s3s verifies the signature itself. It has gaps that matter for presigned URLs, where the *holder* of the
+//! URL is not the signer; they are closed here as on AWS.
 
 use http::{HeaderMap, Uri};
 use s3s::access::{S3Access, S3AccessContext};
@@ -12,16 +12,16 @@ use url::form_urlencoded;
 
 use crate::error::reply;
 
-/// The limit of AWS: a URL lives seven days at most.
+/// Maximum lifetime of a presigned URL, as on AWS: seven days.
 const MAX_EXPIRES: u32 = 7 * 24 * 60 * 60;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// Headers of the family that change nothing: the first is a banner, the second is verified against the body.
+/// `x-amz-*` headers without an effect on the operation: the first is a banner, the second is verified against the body.
 const HARMLESS: [&str; 2] = ["x-amz-user-agent", "x-amz-content-sha256"];
 
 /// Headers that S3 stores with an object and serves with it. Browsers add none of them unasked.
 const LABELS: [&str; 4] = ["content-disposition", "content-encoding", "content-language", "expires"];
 
-/// The one key there is.
+/// The only access key.
 pub(crate) struct OneKey {
     access_key: String,
     secret_key: SecretString,
@@ -43,7 +43,7 @@ impl S3Auth for OneKey {
     }
 }
 
-/// Lets through what is signed, and signed completely.
+/// Accepts requests whose signature covers all relevant headers.
 pub(crate) struct SignedOnly;
 
 #[async_trait::async_trait]
@@ -57,7 +57,7 @@ impl S3Access for SignedOnly {
     }
 }
 
-/// The names under the signature. Signature version 2 (SHA-1, no bound on expiry) has none and is refused.
+/// The names of the signed headers. Signature version 2 (SHA-1, no bound on expiry) has none and is refused.
 pub(crate) fn signed_headers(uri: &Uri, headers: &HeaderMap) -> S3Result<Vec<String>> {
     let query = |name: &str| {
         let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());

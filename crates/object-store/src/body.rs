@@ -1,4 +1,4 @@
-//! Request bodies from clients that may be slow, hostile or gone.
+//! Request bodies with timeouts and a minimum rate.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use transport::Line;
 
-/// What must arrive per timeout. One byte now and then is no progress: it would keep a connection for days.
+/// Minimum number of bytes per timeout. Single bytes must not count as progress: they would keep a connection for days.
 const PACE: u64 = 16 * 1024;
 
 /// The client sent too little for too long.
@@ -35,7 +35,7 @@ impl fmt::Display for TooSlow {
 
 impl std::error::Error for TooSlow {}
 
-/// A request body that keeps a minimum pace. Dropped before its end it goes back to the front, which decides
+/// A request body with a minimum rate. Dropped before its end it goes back to the front, which decides
 /// what becomes of the rest.
 pub(crate) struct PacedBody {
     inner: Option<Incoming>,

@@ -1,4 +1,4 @@
-//! What the operator decides about the store.
+//! Settings of the store.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use transport::Limits;
 /// Everything [`ObjectStore::bind`](crate::ObjectStore::bind) needs to know.
 #[derive(Clone, Debug)]
 pub struct ObjectStoreConfig {
-    /// Where objects live. Created when missing; several processes may share it.
+    /// Directory of the objects. Created if missing; several processes may share it.
     pub directory: PathBuf,
-    /// The one bucket there is. It exists from the start.
+    /// Name of the only bucket. It exists from the start.
     pub bucket: String,
-    /// How each file ends, by which the store knows its own: with another one it reads none of those that are there.
+    /// Last bytes of each file, by which the store recognises its own: with another value it cannot read existing files.
     pub seal: [u8; 8],
     /// The region requests must be signed for.
     pub region: String,
@@ -27,20 +27,20 @@ pub struct ObjectStoreConfig {
     pub cors_origins: CorsOrigins,
     /// The largest object, in bytes; also the limit of a single part.
     pub max_object_size: u64,
-    /// How much of everything there is at once.
+    /// Limits of the store.
     pub limits: ObjectStoreLimits,
-    /// Whether a refused signature is answered with what came under it: for developers.
+    /// Whether the response to a wrong signature shows the signed request: for developers.
     pub explain: bool,
-    /// How long the store waits for a client.
+    /// Timeouts of the store.
     pub timeouts: ObjectStoreTimeouts,
 }
 
-/// How much of everything there is at once.
+/// Limits of the store.
 #[derive(Clone, Debug)]
 pub struct ObjectStoreLimits {
     /// Connections of clients. The server that the store is embedded in has others.
     pub connections: Limits,
-    /// What unfinished uploads may take on the disk, in bytes. Further ones are told to come back.
+    /// Maximum size of all unfinished uploads on the disk, in bytes. Further ones get a 503.
     pub unfinished: u64,
 }
 
@@ -53,19 +53,19 @@ impl Default for ObjectStoreLimits {
     }
 }
 
-/// How long the store waits for a client before it gives the connection up.
+/// Timeouts of the store for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectStoreTimeouts {
-    /// For a whole request head; also how long an idle connection is kept.
+    /// For a whole request head; also for an idle connection.
     pub header: Duration,
-    /// For the next 16 KiB of a body (or its end): a trickle does not keep a connection alive.
+    /// For the next 16 KiB of a body (or its end), so that a slow trickle does not keep a connection alive.
     pub body: Duration,
-    /// What a whole body has to bring on average, in bytes per second, beyond one `body` for a start. Without it a client
-    /// that does just enough keeps a connection and a file for hours.
+    /// Minimum average rate of a whole body, in bytes per second, after a first period of `body`. Without it a client
+    /// that is just fast enough could keep a connection and a file for hours.
     pub rate: u64,
-    /// For a client that reads nothing of its answer.
+    /// For writing, while the client reads nothing.
     pub write: Duration,
-    /// For running requests when the store is told to stop.
+    /// For running requests at shutdown.
     pub drain: Duration,
 }
 

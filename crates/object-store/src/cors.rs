@@ -1,4 +1,4 @@
-//! What browsers may do. s3s knows nothing of CORS, so this answers in front of it.
+//! CORS. s3s does not support it, so it is handled before s3s.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -28,7 +28,7 @@ pub(crate) enum Grant {
     Read,
     /// Writing from this very origin.
     Write(HeaderValue),
-    /// Nothing: the browser keeps the answer from the page.
+    /// Nothing: the browser hides the response from the page.
     None,
 }
 

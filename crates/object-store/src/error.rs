@@ -1,4 +1,4 @@
-//! What can go wrong, inside and towards the client.
+//! Errors of the store, and their S3 error codes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,25 +16,25 @@ pub enum ObjectStoreError {
          starting and ending with a letter or digit"
     )]
     InvalidBucketName(String),
-    /// The directory can't be used.
+    /// The directory cannot be used.
     #[error("the object store's directory {} can't be used", directory.display())]
     Directory {
-        /// The directory that was asked for.
+        /// The configured directory.
         directory: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The address can't be listened on.
     #[error("the object store can't listen on {address}")]
     Listen {
-        /// The address that was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// What the filesystem layer answers when it does not answer with what was asked for.
+/// Errors of the filesystem layer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("no such object")]
@@ -98,7 +98,7 @@ impl From<StoreError> for S3Error {
     }
 }
 
-/// A refusal the client may read.
+/// An S3 error with a message for the client.
 pub(crate) fn reply(code: S3ErrorCode, message: &'static str) -> S3Error {
     S3Error::with_message(code, message)
 }
@@ -107,7 +107,7 @@ pub(crate) fn too_large() -> S3Error {
     reply(S3ErrorCode::EntityTooLarge, "Your proposed upload exceeds the maximum allowed size.")
 }
 
-/// The log gets the reason, the client only that there is one: paths are nobody's business.
+/// Logs the cause. The client gets no details, which could contain paths.
 fn internal(error: &StoreError) -> S3Error {
     if let StoreError::Io(io) = error
         && matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -1,4 +1,4 @@
-//! What stands between the socket and s3s: CORS, security headers, and what must not reach s3s at all.
+//! The HTTP service in front of s3s: CORS, security headers, and requests that must not reach s3s.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,18 +1,18 @@
 //! The S3 endpoint that runs inside the server's process, so that `cargo run` needs no other service.
 //!
-//! It speaks real S3 to the AWS SDK and to browsers holding presigned URLs, over one directory and for one bucket
-//! and one key. An external S3 takes its place by configuration, without a change in the API.
+//! It implements S3 for the AWS SDK and for browsers with presigned URLs, on one directory, for one bucket
+//! and one access key. An external S3 can replace it by configuration, without a change in the API.
 //!
 //! # Design
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
 //! | `server` | the listeners, one for clients and one for the server itself, over [`transport`] |
-//! | `front` | in front of s3s: CORS, security headers, what must not reach s3s at all |
-//! | `cors` | what browsers may do |
+//! | `front` | in front of s3s: CORS, security headers, and requests that must not reach s3s |
+//! | `cors` | CORS |
 //! | `access` | the key, and the rules on signatures that s3s leaves open |
 //! | `s3` | `impl s3s::S3`: from S3 requests to the filesystem layer and back |
-//! | `digest`, `body` | checksums, and request bodies that must keep a pace |
+//! | `digest`, `body` | checksums, and request bodies with a minimum rate |
 //! | `store` | the filesystem layer: atomic, durable, safe for several processes on one directory |
 //!
 //! The crate s3s brings the protocol: routing, XML, signature version 4 in header and query, expiry, chunked

@@ -1,4 +1,4 @@
-//! Time, from one place. Whoever needs the time is given a [`Clock`]; a test gives one that stands still.
+//! The only source of time. Code that needs the current time takes a [`Clock`]; tests pass one that stands still.
 
 mod date;
 
@@ -18,16 +18,16 @@ use utoipa::ToSchema;
 pub use self::date::{Date, InvalidDate};
 use crate::field::{self, TextField, ValidationError};
 
-/// A moment in UTC, to the microsecond: what PostgreSQL stores, so that a value survives the database unchanged.
+/// A timestamp in UTC with microsecond precision. PostgreSQL stores the same precision, so a value is read back unchanged.
 ///
-/// In JSON it is RFC 3339, written with `Z` and read with any offset.
+/// In JSON it is a string in RFC 3339 format: written with `Z`, accepted with any offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = DateTime, examples("2026-01-31T12:34:56.789012Z"))]
 pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
 
 impl Timestamp {
-    /// `moment` in UTC, cut to whole microseconds.
+    /// `moment` in UTC, truncated to whole microseconds.
     #[must_use]
     pub fn new(moment: OffsetDateTime) -> Self {
         let moment = moment.to_offset(UtcOffset::UTC);
@@ -35,32 +35,32 @@ impl Timestamp {
         Self(moment - time::Duration::nanoseconds(cut))
     }
 
-    /// The moment so many milliseconds after 1970; `None` outside the years that RFC 3339 can write.
+    /// The timestamp of a Unix time in milliseconds; `None` outside the years of RFC 3339 (0001 to 9999).
     #[must_use]
     pub fn from_unix_millis(millis: u64) -> Option<Self> {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()?;
         Some(Self(moment))
     }
 
-    /// Milliseconds since 1970, 0 for anything before.
+    /// Unix time in milliseconds; 0 for anything before 1970.
     #[must_use]
     pub fn unix_millis(self) -> u64 {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
 
-    /// Seconds since 1970, 0 for anything before: what a JWT calls `NumericDate` (RFC 7519, section 2).
+    /// Unix time in seconds, the `NumericDate` of JWTs (RFC 7519, section 2); 0 for anything before 1970.
     #[must_use]
     pub fn unix_seconds(self) -> u64 {
         u64::try_from(self.0.unix_timestamp()).unwrap_or(0)
     }
 
-    /// How long ago `earlier` was; zero when it lies ahead.
+    /// Duration from `earlier` to this timestamp; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
     }
 
-    /// The same moment for a calendar.
+    /// The same timestamp as a type of the crate `time`, for calculations.
     #[must_use]
     pub fn to_datetime(self) -> OffsetDateTime {
         self.0
@@ -70,9 +70,9 @@ impl Timestamp {
 impl TextField for Timestamp {
     fn parse(text: &str) -> Result<Self, ValidationError> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-            ValidationError::new("invalid", "must be a moment as in 2026-01-31T12:00:00Z (RFC 3339)")
+            ValidationError::new("invalid", "must be a date and time as in 2026-01-31T12:00:00Z (RFC 3339)")
         })?;
-        // The offset can carry a moment out of the years that can be written.
+        // The conversion to UTC can move a timestamp out of the supported years.
         let utc = moment.checked_to_offset(UtcOffset::UTC).filter(|utc| (1..=9_999).contains(&utc.year()));
         utc.map(Self::new)
             .ok_or_else(|| ValidationError::new("invalid", "must be in the years 0001 to 9999 in UTC"))
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-// In the database. SQLite compares timestamps as text, and RFC 3339 as `time` writes it leaves trailing zeros out, so that
+// In the database. SQLite compares timestamps as text, and `time` writes RFC 3339 without trailing zeros, so that
 // `12:00:00.5Z` sorts before `12:00:00Z`. One nanosecond more makes every text nine digits long; reading rounds it off.
 // PostgreSQL's driver cuts to microseconds towards its epoch, hence one less before that: the value arrives unchanged.
 impl From<Timestamp> for Value {
@@ -102,7 +102,7 @@ impl From<Timestamp> for Value {
 }
 
 impl Timestamp {
-    /// What a [`Value`] of a timestamp stands for.
+    /// The timestamp of a stored [`Value`].
     pub(crate) fn from_stored(moment: OffsetDateTime) -> Self {
         Self::new(moment + time::Duration::nanoseconds(500))
     }
@@ -158,21 +158,21 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// A clock that many share.
+/// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clock.
+/// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The machine's clock, ready to share.
+    /// A shared clock of the operating system.
     #[must_use]
     pub fn shared() -> SharedClock {
         Arc::new(Self)
@@ -186,7 +186,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Measures how long something takes, unmoved by changes of the machine's clock. For logs and metrics, never for rules.
+/// Measures durations with a monotonic clock. For logs and metrics, never for business rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
 

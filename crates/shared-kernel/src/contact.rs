@@ -1,6 +1,5 @@
-//! How somebody or something is reached: e-mail addresses and web addresses. What is compared is normalised where it comes
-//! in, so that one person's spelling is one value: `Ａda@Example.com` and `ada@example.com` are one address, and so are
-//! `ada@münchen.de` and `ada@xn--mnchen-3ya.de`.
+//! E-mail addresses and web addresses. They are normalised on input, so that different spellings of an address are equal:
+//! `Ａda@Example.com` and `ada@example.com`, `ada@münchen.de` and `ada@xn--mnchen-3ya.de`.
 //!
 //! Both are [types of fields](crate::field).
 
@@ -18,7 +17,7 @@ use crate::field::{FieldSchema, TextField, ValidationError, too_long};
 use crate::text::{comparable, control_characters};
 use crate::text_field;
 
-/// An e-mail address of at most `MAX` characters in ASCII: as it is written to, and as it is compared.
+/// An e-mail address of at most `MAX` characters in ASCII, with the form in which addresses are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EmailAddress<const MAX: usize> {
     address: String,
@@ -29,10 +28,10 @@ pub struct EmailAddress<const MAX: usize> {
 pub type Email = EmailAddress<254>;
 
 impl Email {
-    /// The longest address, in characters.
+    /// Maximum length, in characters.
     pub const MAX_LENGTH: usize = 254;
 
-    /// `address` as it travels: its domain in ASCII.
+    /// `address` as it is sent over SMTP: with its domain in ASCII.
     #[must_use]
     pub fn in_ascii(address: &str) -> String {
         match address.rsplit_once('@') {
@@ -42,7 +41,7 @@ impl Email {
     }
 
     /// The form in which the address in `text` is compared: in lower case, the domain as mail servers know it (UTS #46, not
-    /// transitional). Of a text that is no address it is something that no address has.
+    /// transitional). The result for an invalid address equals that of no valid one.
     #[must_use]
     pub fn comparable(text: &str) -> String {
         let written = written(text);
@@ -53,32 +52,32 @@ impl Email {
     }
 }
 
-/// `text` as an address is kept: full-width letters and signs become those that mail knows (NFKC, UAX #15).
+/// The stored form of the address in `text`: full-width letters and signs become ASCII (NFKC, UAX #15).
 fn written(text: &str) -> String {
     text.trim().nfkc().collect()
 }
 
 impl<const MAX: usize> EmailAddress<MAX> {
-    /// The address as it is written to.
+    /// The address to which mail is sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
     }
 
-    /// The address as it is written to.
+    /// The address to which mail is sent.
     #[must_use]
     pub fn into_string(self) -> String {
         self.address
     }
 
-    /// The form in which addresses are compared: that of [`comparable`](Email::comparable).
+    /// The [form in which addresses are compared](Email::comparable).
     #[must_use]
     pub fn normalized(&self) -> &str {
         &self.normalized
     }
 }
 
-/// `domain` with its labels in ASCII (`xn--…`), as it is if it has none but those, or cannot be written so.
+/// `domain` with its labels in ASCII (`xn--…`); unchanged if all labels are ASCII already or one cannot be converted.
 fn ascii_domain(domain: &str) -> Cow<'_, str> {
     if domain.is_ascii() {
         return domain.into();
@@ -89,7 +88,7 @@ fn ascii_domain(domain: &str) -> Cow<'_, str> {
     }
 }
 
-/// Another way to write `text` in which a column may have it: the labels of a domain in ASCII.
+/// `text` with the labels of a domain in ASCII: the other form in which a column may have it.
 pub(crate) fn in_ascii_labels(text: &str) -> Option<String> {
     let (before, domain) = match text.rsplit_once('@') {
         Some((local, domain)) => (format!("{local}@"), domain),
@@ -107,19 +106,19 @@ impl<const MAX: usize> TextField for EmailAddress<MAX> {
             return Err(control_characters());
         }
         let refused = || ValidationError::new("email", "must be an e-mail address that mail can be sent to");
-        // What normalisation leaves is not much shorter; what is far too long is not even normalised.
+        // Normalisation does not shorten a text much, so a text that is far too long is refused before it.
         if text.len() > 16 * MAX {
             return Err(too_long(MAX));
         }
         let address = written(text);
         let (local, domain) = address.rsplit_once('@').unwrap_or_default();
         let sent = Email::in_ascii(&address);
-        // On the wire the domain is ASCII, which is longer.
+        // SMTP sends the domain in ASCII, which is longer.
         if address.len().max(sent.len()) > MAX {
             return Err(too_long(MAX));
         }
-        // What parses and no mail server takes: empty words before the @, an IP address in whatever form for a domain, and
-        // Punycode that is none.
+        // Addresses that can be parsed and no mail server accepts: an empty part before the @, an IP address in any form instead of a
+        // domain, and invalid Punycode.
         let is_name = matches!(Host::parse(domain), Ok(Host::Domain(_)));
         if local.split('.').any(str::is_empty) || !is_name || parse_email(&sent).is_err() {
             return Err(refused());
@@ -157,14 +156,14 @@ impl<const MAX: usize> FieldSchema for EmailAddress<MAX> {
 
 text_field!(EmailAddress<const MAX: usize>);
 
-/// The address of a page or a service on the web: an absolute `http` or `https` URL of at most `MAX` characters, without a user
-/// name and a password, which a link would show to everyone. It is kept as browsers write it (WHATWG URL): what they mend is
-/// mended, letters beyond ASCII are encoded.
+/// A web address: an absolute `http` or `https` URL of at most `MAX` characters, without a user name and a password, which a
+/// link would disclose. It is normalised as in browsers (WHATWG URL): their corrections are applied, and letters beyond ASCII are
+/// encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct WebAddress<const MAX: usize>(String);
 
-/// A web address of at most 2,048 characters: longer ones break on their way through browsers, mail and proxies.
+/// A web address of at most 2,048 characters: longer ones fail in some browsers, mail programs and proxies.
 pub type WebUrl = WebAddress<2048>;
 
 impl<const MAX: usize> WebAddress<MAX> {
@@ -195,7 +194,7 @@ impl<const MAX: usize> TextField for WebAddress<MAX> {
             return Err(control_characters());
         }
         let text = text.trim();
-        // A character becomes twelve at most (four bytes, percent-encoded); no address becomes much shorter.
+        // A character becomes at most twelve (four bytes, percent-encoded); normalisation does not shorten an address much.
         if text.len() > 16 * MAX {
             return Err(too_long(MAX));
         }
@@ -235,8 +234,8 @@ impl<const MAX: usize> FieldSchema for WebAddress<MAX> {
     }
 }
 
-/// The rule as a pattern of JSON Schema: what matches is taken, unless it is too long or claims to be Punycode and is none. The
-/// parser takes more, and mends it: a host that is an IPv6 address, letters beyond ASCII.
+/// The rule as a pattern of JSON Schema: a match is accepted, unless it is too long or has invalid Punycode. The
+/// parser accepts and normalises more: IPv6 addresses as hosts, letters beyond ASCII.
 const URL_PATTERN: &str = concat!(
     "^[Hh][Tt][Tt][Pp][Ss]?://",
     r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",

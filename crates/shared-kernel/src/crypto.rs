@@ -1,7 +1,7 @@
-//! Everything that rests on the one secret key of an installation.
+//! Cryptography with the one secret key of an installation.
 //!
-//! Each use has a key of its own, derived from the [`SecretKey`] by HKDF-SHA-256 (RFC 5869) under a label, so that what is
-//! signed for one purpose is worthless for another; the labels are in [`frozen`](crate::frozen). All of it is aws-lc: the workspace has one crypto backend.
+//! Each use has a key of its own, derived from the [`SecretKey`] by HKDF-SHA-256 (RFC 5869) under a label, so that a
+//! signature for one purpose is invalid for another; the labels are in [`frozen`](crate::frozen). All of it uses aws-lc, the one crypto backend of the workspace.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::frozen::KEY_SALT;
 
-/// The installation's secret: whoever has it can sign cursors and refresh tokens and read sealed columns.
+/// The secret key of an installation. Anyone who has it can sign cursors and refresh tokens and read sealed columns.
 #[derive(Clone)]
 pub struct SecretKey(hkdf::Prk);
 
@@ -21,21 +21,21 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// The secret key is too short to be one.
+/// The secret key is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the secret key must have at least {} characters", SecretKey::MIN_LENGTH)]
 pub struct SecretTooShort;
 
-/// A sealed value cannot be read: it was sealed under another key, for another row, or it was changed.
+/// A sealed value cannot be opened: it was sealed with another key or for another row, or it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a sealed value cannot be opened with this secret key")]
 pub struct CannotOpen;
 
 impl SecretKey {
-    /// Shorter secrets are refused: 32 characters of base64 are 192 bits (ASVS 5.0, 11.2.3 asks for 128).
+    /// Minimum length of the secret: 32 characters of base64 are 192 bits (ASVS 5.0, 11.2.3 asks for 128).
     pub const MIN_LENGTH: usize = 32;
 
-    /// The key of an installation, out of its configured secret.
+    /// The key of an installation, from its configured secret.
     ///
     /// # Errors
     ///
@@ -48,17 +48,17 @@ impl SecretKey {
         Ok(Self(hkdf::Salt::new(hkdf::HKDF_SHA256, KEY_SALT).extract(secret)))
     }
 
-    /// The key for signing what `purpose` names.
+    /// The signing key for `purpose`.
     #[must_use]
     pub fn mac_key(&self, purpose: &str) -> MacKey {
         MacKey(hmac::Key::new(hmac::HMAC_SHA256, &self.derive(purpose)))
     }
 
-    /// The key for sealing what `purpose` names.
+    /// The sealing key for `purpose`.
     ///
     /// # Panics
     ///
-    /// Never: the derived key has the length that the algorithm wants.
+    /// Never: the derived key has the length that the algorithm needs.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the derived key has the length that the algorithm wants")]
     pub fn sealing_key(&self, purpose: &str) -> SealingKey {
@@ -84,7 +84,7 @@ impl SecretKey {
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
-    /// The length of a tag.
+    /// Length of a tag in bytes.
     pub const TAG_LENGTH: usize = 32;
 
     /// The tag of `message`.
@@ -95,19 +95,19 @@ impl MacKey {
         tag
     }
 
-    /// Whether `tag` is the tag of `message`; takes the same time wherever they differ.
+    /// Whether `tag` is the tag of `message`, compared in constant time.
     #[must_use]
     pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.0, message, tag).is_ok()
     }
 }
 
-/// Seals with AES-256-GCM under a random nonce (NIST SP 800-38D).
+/// Authenticated encryption with AES-256-GCM and a random nonce (NIST SP 800-38D).
 #[derive(Debug)]
 pub struct SealingKey(RandomizedNonceKey);
 
 impl SealingKey {
-    /// `plaintext`, sealed. `context` (the row's id) is bound to it: moved to another row, it does not open.
+    /// Encrypts `plaintext`. `context` (the row's id) is authenticated with it: copied to another row, it cannot be opened.
     ///
     /// # Panics
     ///
@@ -122,11 +122,11 @@ impl SealingKey {
         sealed
     }
 
-    /// What [`seal`](Self::seal) sealed under the same context.
+    /// Decrypts the result of [`seal`](Self::seal) with the same context.
     ///
     /// # Errors
     ///
-    /// [`CannotOpen`] if anything differs.
+    /// [`CannotOpen`] if the key, the context or the bytes differ.
     pub fn open(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>, CannotOpen> {
         let (nonce, ciphertext) = sealed.split_at_checked(aws_lc_rs::aead::NONCE_LEN).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;

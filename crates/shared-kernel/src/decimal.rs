@@ -1,14 +1,14 @@
 //! Exact decimals: prices, rates, quantities.
 //!
-//! In JSON a [`Decimal`] is a string, `"12.50"`: most clients read a JSON number as a binary float, which has no `0.10`. It
-//! comes in with so many digits or fewer, is never rounded, and goes out with all its decimals.
+//! In JSON a [`Decimal`] is a string, `"12.50"`: most clients read a JSON number as a binary float, which cannot represent `0.10`.
+//! Input may have fewer decimals and is never rounded; output has all of them.
 //!
-//! In the database its column is a `ColumnDef::decimal_len(PRECISION, SCALE)`. SQLite keeps a decimal as a double, which has
-//! 15 digits, so a [`Decimal`] has no more; what a model holds is a [`Decimal`] too, because a [`rust_decimal::Decimal`] that sea-orm reads from
-//! SQLite has a false sixteenth digit now and then.
+//! In the database its column is a `ColumnDef::decimal_len(PRECISION, SCALE)`. SQLite stores a decimal as a double with
+//! 15 exact digits, so a [`Decimal`] has at most 15. Models use [`Decimal`] too, because a [`rust_decimal::Decimal`] that sea-orm
+//! reads from SQLite sometimes has a wrong sixteenth digit.
 //!
-//! A condition on the column itself compares numbers on both engines. One on an expression (`SUM(price) > ?`) does not:
-//! SQLite is given the decimal as text, and no number is greater than a text unless a column says that both are numbers.
+//! A condition on the column itself compares numbers on both engines. A condition on an expression (`SUM(price) > ?`) does not:
+//! the decimal is bound as text, and SQLite sorts every text after every number unless the column has a numeric type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,8 +26,8 @@ use crate::field::{self, TextField, ValidationError, too_large, too_small};
 /// A decimal with at most `PRECISION` digits (1 to 15), `SCALE` of them after the point, so that `PRECISION - SCALE` are
 /// left before it.
 ///
-/// Its text is an optional `-`, digits without leading zeros, and at most `SCALE` decimals behind a point if there are any;
-/// nothing else: no `+`, no exponent, no spaces. `-0` is zero.
+/// Its text is an optional `-`, digits without leading zeros, and optionally a point and at most `SCALE` decimals.
+/// `+`, an exponent and spaces are not allowed. `-0` is zero.
 ///
 /// More than 15 digits do not compile:
 ///
@@ -39,38 +39,38 @@ use crate::field::{self, TextField, ValidationError, too_large, too_small};
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal<const PRECISION: u32, const SCALE: u32>(i64);
 
-/// Why something is no [`Decimal`] of the type that is wanted.
+/// Why a value is not a valid [`Decimal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDecimal {
-    /// It is no decimal number, or not written as one.
+    /// Not a decimal number, or not in the required format.
     #[error("must be a decimal number without leading zeros, as in 12.50")]
     Form,
-    /// It has more digits than there is room for.
+    /// Too many digits.
     #[error("must have at most {whole} digits before the point and {decimals} after it")]
     Digits {
-        /// How many there may be before the point.
+        /// Maximum number of digits before the point.
         whole: u32,
-        /// How many there may be after it.
+        /// Maximum number of digits after the point.
         decimals: u32,
     },
 }
 
 impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
-    /// How many digits there may be before the point.
+    /// Maximum number of digits before the point.
     const WHOLE: u32 = {
         assert!(matches!(PRECISION, 1..=15), "a double, which is how SQLite keeps it, has 15 digits");
         assert!(SCALE <= PRECISION, "there are no more decimals than digits");
         PRECISION - SCALE
     };
-    /// The first number of units that is too large.
+    /// The smallest number of units that is too large.
     const LIMIT: i64 = 10_i64.pow(Self::WHOLE + SCALE);
     const TOO_MANY_DIGITS: InvalidDecimal = InvalidDecimal::Digits { whole: Self::WHOLE, decimals: SCALE };
 
-    /// The value of a text that stands in the code: `const { Decimal::from_valid("12.50") }` compiles only if it is one.
+    /// A decimal from a literal: `const { Decimal::from_valid("12.50") }` compiles only if the text is valid.
     ///
     /// # Panics
     ///
-    /// If it is none; outside of constants that shows at run time only.
+    /// If the text is invalid; outside of constants, at run time.
     #[must_use]
     #[expect(clippy::panic, reason = "in a constant this is an error of the compiler")]
     pub const fn from_valid(text: &'static str) -> Self {
@@ -80,21 +80,20 @@ impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
         }
     }
 
-    /// The value that was read from a column of that precision and scale. What such a column cannot hold becomes the nearest
-    /// that it can: SQLite holds whatever it is told to, and gives one value in some thousands back with a sixteenth digit
-    /// that it never had.
+    /// The value of a column of this precision and scale. Other values become the nearest that fits: SQLite does not enforce precision
+    /// and scale, and reads about one value in some thousands back with a wrong sixteenth digit.
     #[must_use]
     pub fn from_stored(stored: rust_decimal::Decimal) -> Self {
         let most = Self::LIMIT - 1;
         let mut scaled = stored;
         scaled.rescale(SCALE);
-        // A value that is far too large has no room for so many decimals.
+        // A value that is far too large cannot be scaled to that many decimals.
         let units = if scaled.scale() == SCALE { scaled.mantissa().try_into().ok() } else { None };
         let beyond = if stored.is_sign_negative() { -most } else { most };
         Self(units.unwrap_or(beyond).clamp(-most, most))
     }
 
-    /// The value to calculate with, and to write into a column.
+    /// The value for calculations and for columns.
     #[must_use]
     pub fn value(self) -> rust_decimal::Decimal {
         rust_decimal::Decimal::new(self.0, SCALE)
@@ -113,7 +112,7 @@ impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
         if !are_digits(whole) || !are_digits(decimals) {
             return Err(InvalidDecimal::Form);
         }
-        // A zero before the point takes no room.
+        // A zero before the point does not count as a digit.
         let fits = matches!(whole, [b'0']) || whole.len() <= Self::WHOLE as usize;
         if !fits || decimals.len() > SCALE as usize {
             return Err(Self::TOO_MANY_DIGITS);
@@ -122,7 +121,7 @@ impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
         Ok(Self(if negative { -units } else { units }))
     }
 
-    /// What is read, and nothing else.
+    /// Pattern of the accepted texts.
     fn pattern() -> String {
         let whole = match Self::WHOLE {
             0 => "0".to_owned(),
@@ -136,7 +135,7 @@ impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
     }
 }
 
-/// What stands before the point and, if there is one, after it.
+/// The digits before the point and, if there is one, after it.
 const fn split(number: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut before = 0;
     while before < number.len() {
@@ -158,7 +157,7 @@ const fn are_digits(mut text: &[u8]) -> bool {
     true
 }
 
-/// `number` with so many digits behind it: `digits`, and zeros after those.
+/// `number` with `count` digits appended: `digits`, padded with zeros.
 const fn append(mut number: i64, digits: &[u8], count: usize) -> i64 {
     let mut index = 0;
     while index < count {
@@ -177,7 +176,7 @@ impl<const PRECISION: u32, const SCALE: u32> FromStr for Decimal<PRECISION, SCAL
     }
 }
 
-/// For what was calculated: a value that would have to be rounded is refused, so round it first.
+/// For calculated values: a value that would have to be rounded is refused, so round it first.
 impl<const PRECISION: u32, const SCALE: u32> TryFrom<rust_decimal::Decimal> for Decimal<PRECISION, SCALE> {
     type Error = InvalidDecimal;
 
@@ -228,7 +227,7 @@ impl<const PRECISION: u32, const SCALE: u32> TextField for Decimal<PRECISION, SC
         })
     }
 
-    /// 12.5 with all decimals, without the digits for which there is no room.
+    /// 12.5 with all decimals, without the digits that do not fit.
     fn example() -> Cow<'static, str> {
         Self(125 * 10_i64.pow(SCALE) / 10 % Self::LIMIT).to_string().into()
     }
@@ -304,15 +303,15 @@ impl<const PRECISION: u32, const SCALE: u32> ToSchema for Decimal<PRECISION, SCA
     }
 }
 
-/// `number`, and zero without a sign: some columns keep it and others do not, and nobody wants to read it.
+/// `number`, with zero for negative zero: some column types keep the sign and others do not.
 #[must_use]
 pub fn plain_zero(number: f64) -> f64 {
     // IEEE 754, section 6.3: the sum of zeros of different signs is the positive one.
     number + 0.0
 }
 
-/// A garde rule: `#[garde(custom(decimal::within(Some("0.01"), None)))]`. Both ends are within, and `None` is no bound. A
-/// bound that is no number refuses every value, which no test of the field survives.
+/// A garde rule: `#[garde(custom(decimal::within(Some("0.01"), None)))]`. The bounds are inclusive, and `None` is no bound. An
+/// invalid bound refuses every value, so that any test of the field fails.
 pub fn within<const PRECISION: u32, const SCALE: u32>(
     min: Option<&'static str>,
     max: Option<&'static str>,

@@ -1,8 +1,8 @@
-//! Domain errors: what went wrong, in words that a client can act on, without a status code.
+//! Domain errors: what went wrong and what the client can do about it, without an HTTP status code.
 //!
 //! Each domain has one error enum. Each way to fail is a [`Problem`]: a kind, a stable code, a title, and what to do about it;
 //! the server turns it into `application/problem+json` (RFC 9457), serves a page for each code, and lists the codes of each
-//! operation in the OpenAPI document. What the operator reads is the error itself with its sources, in the log.
+//! operation in the OpenAPI document. The log has the error itself with its sources, for the operator.
 //!
 //! # Adding an error
 //!
@@ -12,7 +12,7 @@
 //! use shared_kernel::error::DomainError;
 //! use shared_kernel::kernel_error::KernelError;
 //!
-//! /// What can fail about notes.
+//! /// Errors of operations on notes.
 //! #[derive(Debug, thiserror::Error, DomainError)]
 //! pub enum NoteError {
 //!     /// Another note has this title.
@@ -37,11 +37,11 @@
 //! assert_eq!(NoteError::TitleTaken.fields()[0].code, "taken");
 //! ```
 //!
-//! [The derive](derive@DomainError) says what else there is, and what it writes. Operations name the constant in the OpenAPI
+//! [The derive](derive@DomainError) documents all attributes and the generated code. Operations refer to the constant in the OpenAPI
 //! document. An error whose problem depends on more than the variant implements the trait by hand, as
 //! [`SessionError`](crate::session::SessionError) does.
 //!
-//! What is missing or wrong is told by the compiler, at the variant:
+//! The compiler reports what is missing or wrong, at the variant:
 //!
 //! ```compile_fail
 //! use shared_kernel::error::DomainError;
@@ -68,7 +68,7 @@
 //! #[derive(Debug, thiserror::Error, DomainError)]
 //! pub enum NoteError {
 //!     #[error(transparent)]
-//!     Io(std::io::Error), // which is no `DomainError`
+//!     Io(std::io::Error), // does not implement `DomainError`
 //! }
 //! ```
 
@@ -83,20 +83,20 @@ use utoipa::ToSchema;
 
 use crate::validation::{Params, ValidationError};
 
-/// The category of a failure. The server alone knows the HTTP status of each.
+/// Category of an error. Only the server maps it to an HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The request cannot be parsed.
     Malformed,
-    /// The request can be parsed and breaks a rule.
+    /// The request can be parsed, but its validation failed.
     Invalid,
     /// No credentials were sent, or they are not valid.
     Unauthenticated,
-    /// The caller is known and has no permission.
+    /// The caller is authenticated and has no permission.
     Forbidden,
-    /// The resource does not exist, or the caller may not know of it.
+    /// The resource does not exist, or the caller may not see it.
     NotFound,
-    /// The resource does not have this method.
+    /// The resource does not support this HTTP method.
     MethodNotAllowed,
     /// The request did not arrive in time.
     RequestTimeout,
@@ -116,24 +116,24 @@ pub enum Kind {
     TooManyRequests,
     /// A dependency is unreachable or overloaded; the same request may work later.
     Unavailable,
-    /// An unexpected failure of the server. The client is told the request id and nothing else.
+    /// An unexpected failure of the server. The client gets the request id and no details.
     Internal,
 }
 
-/// One way to fail, as the catalogue of problems and the OpenAPI document show it. In JSON it is its code.
+/// A kind of error, as the catalogue of problems and the OpenAPI document list it. Serialised as its code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The category of the failure.
+    /// Category of the error.
     pub kind: Kind,
-    /// The stable name that clients match on, in `snake_case`.
+    /// Stable code that clients match on, in `snake_case`.
     pub code: &'static str,
-    /// A short summary that is the same for every occurrence.
+    /// Short summary, the same for every occurrence.
     pub title: &'static str,
-    /// What it means and what to do, for the page behind `type`.
+    /// Explanation and remedy, for the page behind `type`.
     pub help: &'static str,
-    /// What `detail` may say, for the examples in the OpenAPI document.
+    /// Example of a `detail`, for the OpenAPI document.
     pub example: &'static str,
-    /// The field that is always refused with it: its JSON pointer and the code of the refusal.
+    /// The field that always causes it: its JSON pointer and the code of the field error.
     pub field: Option<(&'static str, &'static str)>,
 }
 
@@ -143,30 +143,31 @@ impl Serialize for Problem {
     }
 }
 
-/// A field that was refused.
+/// An error in one field of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter; empty for the whole.
+    /// JSON pointer (RFC 6901) to the field in the body, or `/name` of a query parameter; empty if it is about the whole request.
     #[schema(examples("/email"))]
     pub pointer: String,
-    /// The rule that it breaks: a stable name, the same for one rule wherever it is broken.
+    /// Stable code of the validation rule, the same in every operation.
     #[schema(value_type = String, examples("email"))]
     pub code: Cow<'static, str>,
-    /// The rule in words.
+    /// Description of the error, without the sent value.
     #[schema(examples("is not an e-mail address"))]
     pub message: String,
-    /// The rule's parameters, such as a bound.
+    /// Parameters of the rule, such as a minimum.
     #[serde(skip_serializing_if = "Params::is_empty")]
     #[schema(required = false, schema_with = crate::validation::params_schema)]
     pub params: Params,
 }
 
-/// The longest pointer and message, in characters: names in them are the client's, and no answer grows with its body.
+/// Maximum length of a pointer and a message, in characters. Both may contain names from the request, and a response must not
+/// grow with the request.
 const MAX_POINTER: usize = 200;
 const MAX_MESSAGE: usize = 400;
 
 impl FieldError {
-    /// A refusal of the field at `pointer`. A pointer or a message that is very long is cut and ends in `…`.
+    /// An error in the field at `pointer`. A very long pointer or message is truncated and ends in `…`.
     pub fn new(
         pointer: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
@@ -180,50 +181,50 @@ impl FieldError {
         }
     }
 
-    /// As much of `pointer` as a refusal keeps, and a little more, so that it is seen to be cut.
+    /// The part of `pointer` that an error keeps, and one character more, so that it is recognised as truncated.
     pub(crate) fn kept(pointer: &str) -> &str {
         pointer.char_indices().nth(MAX_POINTER + 1).map_or(pointer, |(end, _)| &pointer[..end])
     }
 }
 
 impl ValidationError {
-    /// The error of the field at `pointer`.
+    /// This error, in the field at `pointer`.
     #[must_use]
     pub fn at(self, pointer: impl Into<String>) -> FieldError {
         FieldError { params: self.params, ..FieldError::new(pointer, self.code, self.message) }
     }
 }
 
-/// `text`, of which at most so many characters are kept.
+/// `text`, truncated to at most `length` characters.
 fn shortened(mut text: String, length: usize) -> String {
     if text.char_indices().nth(length).is_some() {
         let end = text.char_indices().nth(length - 1).map_or(0, |(end, _)| end);
         text.truncate(end);
         text.push('…');
-        // The room that the whole text took.
+        // Frees the memory of the whole text.
         text.shrink_to_fit();
     }
     text
 }
 
-/// An error of a domain. Its `Display` is what the client reads as `detail`, unless the kind is
-/// [`Internal`](Kind::Internal); its sources are for the log alone.
+/// An error of a domain. Its `Display` becomes the `detail` of the response, unless the kind is
+/// [`Internal`](Kind::Internal); its sources go to the log only.
 pub trait DomainError: Error + Send + Sync + 'static {
-    /// The problem that this is an occurrence of.
+    /// The problem of which this error is an occurrence.
     fn problem(&self) -> &'static Problem;
 
-    /// The refused fields, if it is about fields.
+    /// Errors of single fields; empty if the error is not about fields.
     fn fields(&self) -> Vec<FieldError> {
         Vec::new()
     }
 
-    /// How long to wait before the next try, if another try makes sense.
+    /// Time to wait before a retry, if a retry makes sense.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 }
 
-/// What several callers share is what each of them was told.
+/// For an error that several callers of one operation share.
 impl<E: DomainError> DomainError for Arc<E> {
     fn problem(&self) -> &'static Problem {
         E::problem(self)
@@ -238,13 +239,13 @@ impl<E: DomainError> DomainError for Arc<E> {
     }
 }
 
-/// The request breaks rules, field by field.
+/// A failed validation: the errors of all fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", summary(.0))]
 pub struct Invalid(pub Vec<FieldError>);
 
 impl Invalid {
-    /// A single refused field.
+    /// An error in a single field.
     pub fn field(
         pointer: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
@@ -258,7 +259,7 @@ fn summary(fields: &[FieldError]) -> String {
     match fields {
         [only] if only.pointer.is_empty() => only.message.clone(),
         [only] => format!("{}: {}", only.pointer, only.message),
-        several => format!("{} fields break a rule", several.len()),
+        several => format!("{} fields are invalid", several.len()),
     }
 }
 
@@ -272,15 +273,15 @@ impl DomainError for Invalid {
     }
 }
 
-/// A field or a parameter breaks a rule; `errors` says which.
+/// Validation of a field or a query parameter failed; `errors` lists them.
 pub static VALIDATION_FAILED: Problem = Problem {
     kind: Kind::Invalid,
     code: "validation_failed",
-    title: "The request breaks a rule",
-    help: "The request could be read, but a field or a query parameter breaks a rule: `errors` has one entry for each, with a \
-           JSON pointer to it, a stable code and a sentence. Unknown fields and parameters are refused too. Fix the fields and \
+    title: "Validation failed",
+    help: "The request could be read, but a field or a query parameter is invalid: `errors` has one entry for each, with a \
+           JSON pointer to it, a stable code and a message. Unknown fields and parameters are refused too. Fix the fields and \
            send the request again.",
-    example: "2 fields break a rule",
+    example: "2 fields are invalid",
     field: None,
 };
 
@@ -295,37 +296,37 @@ pub static PRECONDITION_FAILED: Problem = Problem {
     field: None,
 };
 
-/// Other resources refer to what was to be deleted.
+/// Other resources refer to the resource that was to be deleted.
 pub static STILL_REFERENCED: Problem = Problem {
     kind: Kind::Conflict,
     code: "still_referenced",
-    title: "Other resources still refer to this",
-    help: "What you want to delete, or something that would be deleted with it, is still in use by another resource that cannot \
-           exist without it. Nothing was deleted. Delete that resource first, or make it refer to something else; you may need \
-           somebody who has access to it.",
+    title: "Other resources still refer to this one",
+    help: "The resource, or another one that would be deleted with it, is still in use by a resource that cannot \
+           exist without it. Nothing was deleted. Delete that resource first, or change its reference; you may need \
+           help from somebody who has access to it.",
     example: "orders still refer to this, or to something that would be deleted with it",
     field: None,
 };
 
-/// The credentials are a program's, and only a user can do this.
+/// The operation needs a user, and the credentials are those of a program.
 pub static USER_REQUIRED: Problem = Problem {
     kind: Kind::Forbidden,
     code: "user_required",
     title: "Only a user can do this",
-    help: "The operation is about what belongs to a user, and the credentials are those of a service account, which has nothing \
+    help: "The operation is about resources of a user, and the credentials are those of a service account, which has none \
            of its own. Sign in as a user, or use an API key of a user.",
     example: "only a user can do this, and the credentials are not a user's",
     field: None,
 };
 
-/// The row is somebody else's, who lets it be seen.
+/// The caller may see the resource, and only its owner may change it.
 pub static NOT_OWNER: Problem = Problem {
     kind: Kind::Forbidden,
     code: "not_owner",
-    title: "Somebody else's",
-    help: "You may see this and not change it, because it is somebody else's. Do not offer the change: compare the owner with who is \
-           signed in.",
-    example: "this is somebody else's: you may see it and not change it",
+    title: "Only the owner may change this",
+    help: "You may see this resource but not change or delete it, because it belongs to another user. Offer the change only to \
+           its owner: compare the owner with the user who is signed in.",
+    example: "only the owner may change this",
     field: None,
 };
 
@@ -334,7 +335,7 @@ pub static INTERNAL: Problem = Problem {
     kind: Kind::Internal,
     code: "internal_error",
     title: "Unexpected server error",
-    help: "The server failed in a way that it did not expect, and nothing was changed. The cause is in the server's log under \
+    help: "The server failed unexpectedly, and nothing was changed. The cause is in the server's log under \
            the `request_id`: quote it when you report the error.",
     example: "The log has the cause under the request id.",
     field: None,
@@ -345,13 +346,13 @@ pub static UNAVAILABLE: Problem = Problem {
     kind: Kind::Unavailable,
     code: "service_unavailable",
     title: "The service is temporarily unavailable",
-    help: "Something that the server depends on (the database, for one) is unreachable or overloaded. Try again after \
+    help: "A dependency of the server, such as the database, is unreachable or overloaded. Try again after \
            the number of seconds in the header `Retry-After`.",
     example: "the database failed",
     field: None,
 };
 
-/// The problems that the kernel itself can answer with.
+/// The problems of the kernel itself.
 pub static PROBLEMS: &[&Problem] = &[
     &VALIDATION_FAILED,
     &PRECONDITION_FAILED,

@@ -1,6 +1,6 @@
-//! Types of fields. Each keeps its own rule, and brings what goes with the rule: how it is read from JSON, what the OpenAPI
-//! document says of it, and the refusal, with a stable code and its parameters. A request body is a struct of them, so that
-//! no limit is written twice and no value is checked as one type and then read again as another.
+//! Types of fields. Each enforces its own validation rule and has everything that belongs to it: deserialization from JSON, the
+//! OpenAPI schema, and the validation error with a stable code and its parameters. A request body is a struct of them, so that
+//! no limit is written twice and no value is validated as one type and then parsed as another.
 //!
 //! | type | rule |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`Email`](crate::contact::Email), [`WebUrl`](crate::contact::WebUrl) | an address |
 //! | [`Int<MIN, MAX>`](crate::integer::Int), [`BigInt<MIN, MAX>`](crate::integer::BigInt) | an integer within bounds |
 //! | [`Decimal<PRECISION, SCALE>`](crate::decimal::Decimal) | an exact decimal |
-//! | [`Id<K>`](crate::id::Id), [`Timestamp`](crate::clock::Timestamp), [`Date`](crate::clock::Date) | text of one form |
+//! | [`Id<K>`](crate::id::Id), [`Timestamp`](crate::clock::Timestamp), [`Date`](crate::clock::Date) | text in one format |
 //!
 //! # Codes
 //!
@@ -17,20 +17,20 @@
 //! | `required` | | the field is missing |
 //! | `type` | `expected` | the value is of another JSON type |
 //! | `unknown_field`, `unknown_parameter` | | the request has no such field |
-//! | `duplicate_field`, `duplicate_parameter` | | the field is there twice |
+//! | `duplicate_field`, `duplicate_parameter` | | the field is given twice |
 //! | `too_short`, `too_small` | `min` | fewer characters; a smaller number |
 //! | `too_long`, `too_large` | `max` | more characters; a larger number |
 //! | `blank` | | no visible character |
-//! | `control_characters` | | control characters that no text may have |
-//! | `choice` | `choices` | none of these |
-//! | `invalid` | | another form than the type has |
+//! | `control_characters` | | control characters that are not allowed in texts |
+//! | `choice` | `choices` | not one of the choices |
+//! | `invalid` | | not in the format of the type |
 //!
 //! Types of domains add their own, such as `email` and `phone`.
 //!
 //! # Adding a type of field
 //!
-//! A type whose only constructor keeps the rule, [`TextField`] for it, and [`text_field!`](crate::text_field). One that a single
-//! domain uses lives there.
+//! A type whose only constructor enforces the rule, [`TextField`] for it, and [`text_field!`](crate::text_field). A type that only
+//! one domain uses belongs into that domain.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -43,7 +43,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 pub use crate::validation::{Param, Params, ValidationError};
 
-/// The rule of a length in characters.
+/// Checks the length in characters.
 ///
 /// # Errors
 ///
@@ -75,7 +75,7 @@ fn characters(number: usize) -> String {
     if number == 1 { "1 character".to_owned() } else { format!("{number} characters") }
 }
 
-/// The rule of a number's bounds, for the ends that there are.
+/// Checks the bounds of a number; `None` is no bound.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub(crate) fn wrong_type(expected: &str, found: Option<&str>) -> ValidationError
     ValidationError::new("type", format!("must be {expected}{found}")).with("expected", name)
 }
 
-/// The error of a value that is none of the `choices`, which are separated by commas.
+/// The error of a value that is not one of the `choices`, which are separated by commas.
 #[must_use]
 pub fn no_choice(choices: &str) -> ValidationError {
     ValidationError::new("choice", format!("must be one of {choices}")).with("choices", choices.to_owned())
@@ -127,19 +127,19 @@ pub fn no_choice(choices: &str) -> ValidationError {
 
 /// A type of field that is a string in JSON.
 pub trait TextField: Sized {
-    /// The value in `text`, which is brought into its normal form.
+    /// Parses and normalises `text`.
     ///
     /// # Errors
     ///
     /// The rule that `text` breaks.
     fn parse(text: &str) -> Result<Self, ValidationError>;
 
-    /// A text that keeps the rule: an example for the OpenAPI document, and what stands in for a refused value while the
-    /// other fields of its body are read.
+    /// A valid text: the example in the OpenAPI document, and the replacement of an invalid value while the
+    /// other fields of the body are read.
     fn example() -> Cow<'static, str>;
 }
 
-/// The value of a text that stands in the code, such as a default.
+/// A value from a literal, such as a default.
 ///
 /// # Panics
 ///
@@ -153,20 +153,20 @@ pub fn from_valid<T: TextField>(text: &'static str) -> T {
     }
 }
 
-/// The rule of a type in the words of JSON Schema, besides `type` and the example.
+/// The rule of a type as JSON Schema, besides `type` and the example.
 pub trait FieldSchema {
-    /// The name that the schema has until it is written into the fields of that type.
+    /// Name of the schema until it is inlined into the fields of that type.
     fn name() -> Cow<'static, str>;
 
     /// Bounds, pattern and format.
     fn rules(schema: ObjectBuilder) -> ObjectBuilder;
 }
 
-/// The extension of a schema that is written into each field of its type: a reader of the document finds the rule at the
-/// field, and clients that are made of it have no type for each pair of bounds.
+/// The extension of a schema that is inlined into each field of its type: readers of the document find the rule at the
+/// field, and generated clients do not have a type for each pair of bounds.
 pub const INLINE: &str = "x-inline";
 
-/// The schema of a field type, marked to be [written in place](INLINE).
+/// The schema of a field type, marked to be [inlined](INLINE).
 #[must_use]
 pub fn schema_of<T: FieldSchema>(of: Type, example: impl Into<serde_json::Value>) -> RefOr<Schema> {
     let schema = ObjectBuilder::new().schema_type(of).examples([example.into()]);
@@ -174,15 +174,15 @@ pub fn schema_of<T: FieldSchema>(of: Type, example: impl Into<serde_json::Value>
     T::rules(schema).extensions(Some(inline)).into()
 }
 
-/// The name of the newtype that every field type is to serde. A deserializer that knows it may answer with `visit_none`,
-/// which asks for the type's example; no value that was sent leads there.
+/// The name of the newtype as which every field type is deserialized. A deserializer that knows it may call `visit_none`,
+/// which results in the example of the type; no value of a request leads there.
 pub(crate) const FIELD: &str = "$shared_kernel::Field";
 
 /// For `Deserialize` of a [`TextField`].
 ///
 /// # Errors
 ///
-/// The rule that the text breaks, and whatever is no string.
+/// The rule that the text breaks, or `type` if the value is not a string.
 pub fn deserialize_text<'de, T: TextField, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_newtype_struct(FIELD, Outer(PhantomData))
 }
@@ -224,8 +224,8 @@ impl<T: TextField> Visitor<'_> for Text<T> {
 
 /// `Deserialize`, garde's `Validate` and utoipa's `ToSchema` for a type that is a [`TextField`] and a [`FieldSchema`].
 ///
-/// `Validate` finds nothing: a value of the type keeps the rule from its construction on. It is what `#[garde(dive)]` asks for,
-/// so that a field whose type has no rule has to say so (`#[garde(skip)]`).
+/// `Validate` never fails: a value of the type is valid from its construction on. `#[garde(dive)]` needs it,
+/// so that a field whose type has no rule must be marked `#[garde(skip)]`.
 #[macro_export]
 macro_rules! text_field {
     ($type:ident $(<$(const $name:ident: $of:ty),+>)?) => {
@@ -243,7 +243,7 @@ macro_rules! text_field {
     };
 }
 
-/// garde's `Validate` and utoipa's `ToSchema` for a [`FieldSchema`] of that JSON type, with that example.
+/// garde's `Validate` and utoipa's `ToSchema` for a [`FieldSchema`], with its JSON type and an example.
 #[macro_export]
 macro_rules! field_schema {
     ($type:ident $(<$(const $name:ident: $of:ty),+>)?, $json:ident, $example:expr) => {
@@ -273,7 +273,7 @@ macro_rules! field_schema {
     };
 }
 
-/// What [`text_field!`](crate::text_field) names.
+/// Names that [`text_field!`](crate::text_field) uses.
 #[doc(hidden)]
 pub mod reexport {
     pub use garde::error::Path;

@@ -1,7 +1,7 @@
 //! Typed, prefixed, time-ordered identifiers: `usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T`.
 //!
 //! An [`Id`] is a ULID (<https://github.com/ulid/spec>: 48 bits of milliseconds, 80 random bits) with a type. The type
-//! gives the prefix, and keeps a user's id from being passed where a session's is wanted:
+//! determines the prefix, and the compiler refuses the id of a user where that of a session is expected:
 //!
 //! ```compile_fail,E0308
 //! use shared_kernel::id::{Id, IdKind, UserId};
@@ -11,11 +11,11 @@
 //! fn wrong(user: UserId) { publish(user) }
 //! ```
 //!
-//! There is no `From<String>`: text becomes an id by [`parse`](str::parse), at the edge, or not at all.
+//! There is no `From<String>`: text is converted with [`parse`](str::parse), which validates it.
 //!
 //! # Adding a kind of id
 //!
-//! An empty enum, [`IdKind`] with a prefix and a name of its own, and a type alias; kinds that several domains name live here.
+//! An empty enum, [`IdKind`] with a prefix and a name of its own, and a type alias; kinds that several domains use are in this module.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -37,12 +37,12 @@ use crate::clock::Timestamp;
 use crate::field::{self, TextField, ValidationError};
 use crate::random;
 
-/// A kind of thing that has ids.
+/// A kind of resource that has ids.
 pub trait IdKind: 'static {
-    /// What its ids start with, before the underscore: three lower-case letters, unique in the workspace.
+    /// Prefix of the ids, before the underscore: three lower-case letters, unique in the workspace.
     const PREFIX: &'static str;
-    /// Its name, in the singular and in snake case, unique in the workspace: what the names of its events and of the schema of its
-    /// ids in the OpenAPI document start with.
+    /// Name in the singular and in snake case, unique in the workspace. The names of its events and of the schema of its
+    /// ids in the OpenAPI document start with it.
     const NAME: &'static str;
 }
 
@@ -55,7 +55,7 @@ impl IdKind for UserKind {
     const NAME: &'static str = "user";
 }
 
-/// A user. It lives here, so that a domain which only needs an owner depends on no other domain.
+/// Id of a user. It is in the kernel so that a domain that only needs an owner depends on no other domain.
 pub type UserId = Id<UserKind>;
 
 /// The kind of [`SessionId`].
@@ -67,7 +67,7 @@ impl IdKind for SessionKind {
     const NAME: &'static str = "session";
 }
 
-/// A signed-in device.
+/// Id of a sign-in session: a signed-in device.
 pub type SessionId = Id<SessionKind>;
 
 /// The kind of [`ApiKeyId`].
@@ -79,7 +79,7 @@ impl IdKind for ApiKeyKind {
     const NAME: &'static str = "api_key";
 }
 
-/// A key with which a program acts for a user.
+/// Id of an API key, with which a program acts for a user.
 pub type ApiKeyId = Id<ApiKeyKind>;
 
 /// The kind of [`ServiceAccountId`].
@@ -91,13 +91,13 @@ impl IdKind for ServiceAccountKind {
     const NAME: &'static str = "service_account";
 }
 
-/// An account of a program.
+/// Id of a service account: the account of a program.
 pub type ServiceAccountId = Id<ServiceAccountKind>;
 
 /// The identifier of a `K`.
 pub struct Id<K>(Ulid, PhantomData<fn() -> K>);
 
-/// What an id says of itself, where code has the type of the id and not its kind.
+/// Access to the kind of an id, for code that has the type of the id and not its kind.
 pub trait Typed {
     /// The kind of the id.
     type Kind: IdKind;
@@ -112,38 +112,38 @@ impl<K> Id<K> {
         Self(ulid, PhantomData)
     }
 
-    /// A new id of that moment. Ids that this process makes of one millisecond are in the order of their making.
+    /// A new id with the time `at`. Ids that this process generates in one millisecond are in the order of their generation.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
         Self::of(next_ulid(at.unix_millis()))
     }
 
-    /// The sixteen bytes without the prefix: big-endian, so they sort as the text does.
+    /// The sixteen bytes without the prefix: big-endian, so they sort like the text.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_bytes()
     }
 
-    /// The id that [`to_bytes`](Self::to_bytes) took apart.
+    /// The id with these bytes, the inverse of [`to_bytes`](Self::to_bytes).
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::of(Ulid::from_bytes(bytes))
     }
 }
 
-/// The random part of the last id of each millisecond, for the latest of those in which this process made any.
+/// The random part of the last id of each millisecond, for the most recent milliseconds in which this process generated ids.
 static LAST: Mutex<BTreeMap<u64, u128>> = Mutex::new(BTreeMap::new());
 
-/// How many milliseconds are remembered: ten seconds at least, which outlasts any session, in less than a megabyte.
+/// Number of milliseconds that are remembered: at least ten seconds, longer than any session, in less than a megabyte.
 const REMEMBERED: usize = 10_000;
 
-/// A ULID after all others that this process made of the same millisecond, whatever it made in between: sessions keep
-/// their instant while others come and go. The step is random, so that an id does not give its successor away.
+/// A ULID after all others that this process generated for the same millisecond, even if it generated later ones in between: a session
+/// keeps its time while others begin and end. The step is random, so that an id does not reveal its successor.
 fn next_ulid(millis: u64) -> Ulid {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let step = u128::from(u32::from_be_bytes(random::bytes())) + 1;
     let after = last.get(&millis).map(|random| random + step).filter(|random| *random < 1 << 80);
-    // Half of the range, so that successors have room.
+    // Half of the range, to leave space for successors.
     let random = after.unwrap_or_else(|| u128::from_be_bytes(random::bytes()) >> 49);
     last.insert(millis, random);
     if last.len() > REMEMBERED {
@@ -203,7 +203,7 @@ pub struct InvalidId {
 impl<K: IdKind> FromStr for Id<K> {
     type Err = InvalidId;
 
-    /// Only the canonical form is taken: what does not print as it was read could name one row in two ways.
+    /// Only the canonical form is accepted, so that an id has one spelling.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId { prefix: K::PREFIX };
         let encoded = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')).ok_or(invalid)?;
@@ -257,7 +257,7 @@ fn upper_camel_case(name: &str) -> String {
     words.map(|(first, rest)| first.to_ascii_uppercase() + rest).collect()
 }
 
-// In the database an id is the text that everyone sees: a log line, a row and a URL can be held against each other.
+// In the database an id is the same text as everywhere: a log line, a row and a URL can be compared.
 impl<K: IdKind> From<Id<K>> for Value {
     fn from(id: Id<K>) -> Self {
         Self::String(Some(id.to_string()))

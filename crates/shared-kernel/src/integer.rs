@@ -22,10 +22,10 @@ pub struct BigInt<const MIN: i64, const MAX: i64>(i64);
 /// Any integer of 32 bits.
 pub type AnyInt = Int<{ i32::MIN }, { i32::MAX }>;
 
-/// The largest integer that a JavaScript client keeps exactly (RFC 8259, section 6).
+/// The largest integer that JavaScript represents exactly (RFC 8259, section 6).
 pub const SAFE: i64 = 9_007_199_254_740_991;
 
-/// Any integer that a JavaScript client keeps exactly.
+/// Any integer that JavaScript represents exactly.
 pub type SafeInt = BigInt<{ -SAFE }, { SAFE }>;
 
 /// An integer with bounds.
@@ -35,7 +35,7 @@ trait Bounded: Sized {
 
     fn new(number: i64) -> Result<Self, ValidationError>;
 
-    /// The number that is nearest to zero.
+    /// The allowed number that is nearest to zero.
     fn example() -> i64 {
         1.clamp(Self::lowest(), Self::highest())
     }
@@ -53,11 +53,11 @@ macro_rules! integer {
                 <Self as Bounded>::new(number.into())
             }
 
-            /// The value of a number that stands in the code: `const { Int::from_valid(5) }` compiles only if it is one.
+            /// A value from a literal: `const { Int::from_valid(5) }` compiles only if the number is within the bounds.
             ///
             /// # Panics
             ///
-            /// If it is not within the bounds; outside of constants that shows at run time only.
+            /// If the number is not within the bounds; outside of constants, at run time.
             #[must_use]
             pub const fn from_valid(number: $number) -> Self {
                 assert!(MIN <= number && number <= MAX, "it has to be within the bounds of its type");
@@ -171,7 +171,7 @@ impl<T: Bounded> Visitor<'_> for Number<T> {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
-        // Which integer it is cannot be told for sure, unless it is none of any type.
+        // The exact integer is unknown, unless the number fits into no integer type.
         if number.fract() != 0.0 || number.abs() < BEYOND {
             Err(E::invalid_type(de::Unexpected::Float(number), &self))
         } else if number < 0.0 {

@@ -1,9 +1,9 @@
-//! Strict JSON in. Every refusal names the place (a JSON pointer), has a stable code and the parameters of the rule, and all
-//! refusals of a request are told at once.
+//! Strict JSON parsing. Every error has a JSON pointer, a stable code and the parameters of the rule, and all
+//! errors of a request are reported at once.
 //!
-//! serde alone would take the last of two equal keys, let NUL into a string, take no integer that is written `5.0`, and name no
-//! place. A body that is right is read by serde all the same, straight into its type; only one that is refused is
-//! read again (`json/reader.rs`), for the rest of what is wrong with it.
+//! serde alone would use the last of two equal keys, accept NUL in a string, refuse the integer `5.0`, and report no
+//! pointer. A valid body is deserialized by serde straight into its type; only an invalid one is
+//! read again (`json/reader.rs`), to find all errors.
 
 mod object;
 mod reader;
@@ -26,22 +26,22 @@ use crate::error::{FieldError, Invalid};
 use crate::field::{ValidationError, wrong_type};
 use crate::text;
 
-/// Why a body was refused.
+/// Why a body is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// It is not JSON, or not UTF-8 (RFC 8259).
+    /// Not JSON, or not UTF-8 (RFC 8259).
     #[error("{0}")]
     Malformed(String),
-    /// It is JSON of the wrong shape, or breaks a rule.
+    /// JSON that does not match the type, or fails validation.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
-/// The value in `body`, if it is a JSON object, of the right shape, and within its own rules.
+/// Parses and validates a body, which must be a JSON object.
 ///
 /// # Errors
 ///
-/// [`JsonError::Malformed`] if it is not JSON in UTF-8, [`JsonError::Invalid`] with all that is wrong otherwise.
+/// [`JsonError::Malformed`] if it is not JSON in UTF-8, else [`JsonError::Invalid`] with all field errors.
 pub fn parse<T>(body: &[u8]) -> Result<T, JsonError>
 where
     T: DeserializeOwned + Validate<Context = ()>,
@@ -53,7 +53,7 @@ where
         return Err(Invalid(vec![wrong_type("an object", None).at("")]).into());
     }
     if refused.is_empty() {
-        // `serde_json` says what is wrong with the value in it, so its words are dropped.
+        // The message of `serde_json` contains the value, so it is dropped.
         let mut deserializer = serde_json::Deserializer::from_str(text);
         if let Ok(value) = T::deserialize(Whole(&mut deserializer)) {
             validate(&value)?;
@@ -63,7 +63,7 @@ where
     Err(all_refusals::<T>(text, refused).into())
 }
 
-/// All that is wrong with `text`, which is JSON and no `T`, after what was found already.
+/// All errors of `text`, which is JSON but not a valid `T`, after those already found.
 fn all_refusals<T: DeserializeOwned + Validate<Context = ()>>(
     text: &str,
     refused: Vec<FieldError>,
@@ -78,11 +78,11 @@ fn all_refusals<T: DeserializeOwned + Validate<Context = ()>>(
     read_all::<T>(Source::Json(&value), text.len(), marks, refused)
 }
 
-/// The query parameters as a `T`, if they are of the right shape and within its rules.
+/// Parses and validates query parameters.
 ///
 /// # Errors
 ///
-/// All that is wrong with them.
+/// All errors of the parameters.
 pub fn parse_query<T>(pairs: &[(String, String)]) -> Result<T, Invalid>
 where
     T: DeserializeOwned + Validate<Context = ()>,
@@ -107,7 +107,7 @@ fn read_all<T: DeserializeOwned + Validate<Context = ()>>(
     }
 }
 
-/// What was refused, and which rules of garde are broken besides by what was not.
+/// The errors found so far, and those of garde in the other fields.
 fn with_broken_rules<T: Validate<Context = ()>>(value: &T, mut refused: Vec<FieldError>) -> Invalid {
     if let Err(Invalid(broken)) = validate(value) {
         let is_new =
@@ -117,13 +117,13 @@ fn with_broken_rules<T: Validate<Context = ()>>(value: &T, mut refused: Vec<Fiel
         refused.truncate(MAX_REFUSALS);
     }
     if refused.is_empty() {
-        // What `serde_json` refused and is right all the same; it should not be.
+        // `serde_json` refused the body, and no error was found; this should not happen.
         refused.push(FieldError::new("", "invalid", "is not of the form that this takes"));
     }
     Invalid(refused)
 }
 
-/// The keys of a JSON pointer, if it leads to something in `value`.
+/// The keys of a JSON pointer, if it points to a value in `value`.
 fn path_to(value: &Value, pointer: &str) -> Option<Vec<Key>> {
     let mut here = value;
     let keys = pointer.split('/').skip(1).map(|segment| {
@@ -144,11 +144,11 @@ fn path_to(value: &Value, pointer: &str) -> Option<Vec<Key>> {
     keys.collect()
 }
 
-/// The rules of `value`, all of them at once.
+/// Validates `value`.
 ///
 /// # Errors
 ///
-/// One field error for each broken rule, twenty at most.
+/// One field error for each broken rule, at most [`MAX_REFUSALS`].
 pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<(), Invalid> {
     value.validate().map_err(|report| {
         let broken = report.iter().take(MAX_REFUSALS).map(|(path, error)| {
@@ -161,8 +161,8 @@ pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<(), Invalid> {
     })
 }
 
-/// `lines[0].mail` as a JSON pointer. A field that is called like a keyword of Rust has an underscore at its end there,
-/// `type_`, and none in JSON.
+/// `lines[0].mail` as a JSON pointer. A field named like a keyword of Rust ends in an underscore in Rust,
+/// `type_`, and does not in JSON.
 fn pointer_of_dotted(path: &str) -> String {
     let mut pointer = String::new();
     for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
@@ -171,7 +171,7 @@ fn pointer_of_dotted(path: &str) -> String {
     pointer
 }
 
-/// Adds a name to a JSON pointer (RFC 6901, section 3). No answer has control characters.
+/// Adds a name to a JSON pointer (RFC 6901, section 3). Responses contain no control characters.
 fn push_segment(pointer: &mut String, name: &str) {
     pointer.push('/');
     for character in name.chars() {
@@ -184,8 +184,8 @@ fn push_segment(pointer: &mut String, name: &str) {
     }
 }
 
-/// Reads the whole text once, keeping nothing: syntax, nesting (128 levels, `serde_json`'s own bound), equal keys, control
-/// characters. What it finds of the latter two is returned.
+/// Checks the whole text without building a value: syntax, nesting (128 levels, the limit of `serde_json`), equal keys, control
+/// characters. Returns the errors of the last two kinds.
 fn scan(text: &str) -> Result<Vec<FieldError>, JsonError> {
     let mut scan = Scan { pointer: String::new(), refused: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -200,12 +200,12 @@ fn scan(text: &str) -> Result<Vec<FieldError>, JsonError> {
     Ok(scan.refused)
 }
 
-/// A number such as 1e400 is JSON, which sets no limit (RFC 8259, section 6); `serde_json` reads none that is no double.
+/// A number such as 1e400 is JSON, which sets no limit (RFC 8259, section 6); `serde_json` refuses numbers outside the range of a double.
 fn is_out_of_range(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-/// Where the text stops being JSON. Why it does, `serde_json` knows, but it may quote it.
+/// The position of the syntax error. The message of `serde_json` is not used, because it may quote the text.
 fn malformed(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => "the body is not JSON: it ends too early".to_owned(),
@@ -215,7 +215,7 @@ fn malformed(error: &serde_json::Error) -> String {
     }
 }
 
-/// How many refusals are listed: enough for any form, and no answer grows with a hostile body.
+/// Maximum number of listed errors: enough for any form, and a hostile body cannot inflate the response.
 pub const MAX_REFUSALS: usize = 20;
 
 struct Scan {
@@ -237,7 +237,7 @@ impl Scan {
     }
 }
 
-/// Any JSON value, looked at and dropped.
+/// Any JSON value, checked and dropped.
 struct Node<'s>(&'s mut Scan);
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {

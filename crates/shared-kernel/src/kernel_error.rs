@@ -1,4 +1,4 @@
-//! What a domain does not have to tell apart.
+//! Errors that domains do not have to distinguish.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,41 +10,41 @@ use crate::error::{
 use crate::principal::UserRequired;
 use crate::session::SessionError;
 
-/// A failure that every domain can have and none looks into: its error has one variant for all of them, marked `#[problem(kernel)]`. A
-/// violated unique constraint seldom gets there: the [derive](derive@DomainError) makes a variant of those that it is told of.
+/// An error that any domain can have and none inspects: its error type has one variant for all of them, marked `#[problem(kernel)]`.
+/// Violated unique constraints are the exception: the [derive](derive@DomainError) turns declared ones into variants.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    /// Fields of the request break a rule.
+    /// Validation of the request failed.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The database failed.
     #[error(transparent)]
     Session(#[from] SessionError),
     /// The cursor was not made by this installation for this list and order.
-    #[error("the cursor is not one that this list gave out")]
+    #[error("the cursor is not valid for this list and order")]
     Cursor,
-    /// The row has another version than the client believes.
+    /// The row has another version than the one in the client's precondition.
     #[error("the resource was changed since you read it")]
     Stale,
-    /// Living rows refer to what was to be deleted and keep it from that; nothing is committed.
+    /// Existing rows refer to the row that was to be deleted and prevent the deletion; nothing is committed.
     #[error("{by} still refer to this, or to something that would be deleted with it")]
     Referenced {
-        /// The table of those rows.
+        /// The table of the referring rows.
         by: &'static str,
     },
-    /// The principal may see the row and not change it.
-    #[error("this is somebody else's: you may see it and not change it")]
+    /// The principal may see the row but not change it.
+    #[error("only the owner may change this")]
     NotOwner,
     /// The principal acts for no user, and only a user has rows of their own.
     #[error(transparent)]
     UserRequired(#[from] UserRequired),
-    /// What another domain was asked for, by a port that it implements, cannot be had.
+    /// Another domain, called through a port that it implements, failed.
     #[error(transparent)]
     Port(Box<dyn Error + Send + Sync>),
 }
 
 impl KernelError {
-    /// The name of the constraint that a row would have broken, if that is what went wrong.
+    /// Name of the violated unique constraint, if that is the cause.
     #[must_use]
     pub fn violated_unique(&self) -> Option<String> {
         let Self::Session(error) = self else { return None };

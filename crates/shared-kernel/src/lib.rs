@@ -1,31 +1,31 @@
-//! The shared kernel: what every domain stands on. It knows no domain and no web framework.
+//! The shared kernel: the types and traits that every domain uses. It knows no domain and no web framework.
 //!
-//! | module | what it gives |
+//! | module | contents |
 //! |---|---|
 //! | [`id`] | [`Id<K>`](id::Id): typed, prefixed, time-ordered identifiers (`usr_01J…`) |
 //! | [`clock`] | the only source of time; [`Timestamp`](clock::Timestamp), [`Date`](clock::Date) |
 //! | [`random`] | the only source of randomness |
-//! | [`crypto`] | keys derived from the one secret key; sealing and signing |
+//! | [`crypto`] | keys derived from the one secret key; encryption (sealing) and signing |
 //! | [`frozen`] | what must not change once there is data |
-//! | [`principal`] | on whose authority something is done, and what it may |
+//! | [`principal`] | the authenticated caller, and its scopes |
 //! | [`session`] | [`ReadSession`](session::ReadSession), [`WriteSession`](session::WriteSession), [`Committed`](session::Committed) |
-//! | [`soft_delete`] | what is known of every resource's table: its id, its version, and when it was deleted |
-//! | [`repository`] | soft delete, versions: every query starts at [`live`](repository::live) |
-//! | [`resource`] | what domains may know of each other's tables |
-//! | [`reference`](mod@reference) | rows that refer to rows of other domains: who may, and what a deletion does to them |
+//! | [`soft_delete`] | the columns of every resource's table: id, version, times of creation, change and deletion |
+//! | [`repository`] | queries with soft delete, versions and scopes; all start at [`live`](repository::live) |
+//! | [`resource`] | descriptions of tables for other domains |
+//! | [`reference`](mod@reference) | references to rows of other domains: permission checks, and cascading deletion |
 //! | [`page`] | keyset pages with signed, opaque cursors |
-//! | [`sort`] | [`Sort<K>`](sort::Sort): the order that a client wants a list in |
+//! | [`sort`] | [`Sort<K>`](sort::Sort): the requested order of a list |
 //! | [`error`] | [`DomainError`](trait@error::DomainError), a trait and a derive: kind, stable code, field errors |
-//! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): what every domain's operations can fail with |
+//! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): errors that the operations of every domain have in common |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
-//! | [`json`] | strict JSON in: every refusal has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
-//! | [`validation`] | [`ValidationError`](validation::ValidationError): a broken rule with its code and parameters |
+//! | [`json`] | strict JSON parsing: every error has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
+//! | [`validation`] | [`ValidationError`](validation::ValidationError): a validation error with its code and parameters |
 //! | [`field`] | types of fields: each has its rule, its schema and its errors |
-//! | [`text`] | strings as people type them: trimmed, normalised, without control characters |
-//! | [`contact`] | e-mail addresses and web addresses, checked where they come in |
+//! | [`text`] | text input: trimmed, normalised, without control characters |
+//! | [`contact`] | e-mail addresses and web addresses, validated and normalised |
 //! | [`integer`] | integers within bounds |
 //! | [`decimal`] | [`Decimal<PRECISION, SCALE>`](decimal::Decimal): exact decimals, strings in JSON |
-//! | [`patch`] | [`Patch<T>`](patch::Patch): absent is not `null` (RFC 7396) |
+//! | [`patch`] | [`Patch<T>`](patch::Patch): a field of a merge patch, absent, `null` or a value (RFC 7396) |
 //! | [`prelude`] | the names that nearly every domain uses |
 //! | `testing` | (feature) a real database per test, a clock that stands still |
 //!
@@ -46,8 +46,8 @@
 //!
 //! # A forgotten commit does not compile
 //!
-//! What a write answers with is built from a [`Committed`](session::Committed), and only
-//! [`WriteSession::commit`](session::WriteSession::commit) makes one:
+//! The response to a write is built from a [`Committed`](session::Committed), and only
+//! [`WriteSession::commit`](session::WriteSession::commit) returns one:
 //!
 //! ```compile_fail,E0308
 //! use shared_kernel::session::{Committed, WriteSession};
@@ -75,10 +75,10 @@
 //!
 //! # Adding to the kernel
 //!
-//! A thing belongs here when two domains need it and it names no domain. Ports (a trait that one domain implements and
+//! Code belongs here if two domains need it and it names no domain. Ports (a trait that one domain implements and
 //! another uses) belong here too, or into a small crate beside the domain that implements it; the server wires them.
 
-// The derives name this crate as a domain does; only its tests derive.
+// The derives refer to this crate by its name, as in a domain; only its tests derive.
 #[cfg(test)]
 extern crate self as shared_kernel;
 

@@ -1,16 +1,16 @@
-//! Pages of a list, by key and not by number: a page costs the same wherever it lies, and rows that come or go between
-//! two pages shift nothing.
+//! Keyset pagination: every page of a list takes the same time, however far back it is, and rows that are added or deleted between
+//! two requests do not shift the pages.
 //!
-//! ULIDs are in time order, so the default order is the id alone. Any other order compares rows, `(name, id) > (?, ?)`,
-//! which an index on both columns answers; sea-orm's `cursor_by` on two columns writes a condition that no index can
+//! ULIDs are ordered by time, so the default order is the id alone. Any other order compares rows, `(name, id) > (?, ?)`,
+//! for which an index on both columns is used; sea-orm's `cursor_by` on two columns writes a condition that cannot use an index
 //! (see `docs/adr/`).
 //!
-//! A cursor is opaque to clients: signed, so that it cannot be made up, versioned, so that its form can change.
+//! A cursor is opaque to clients: signed, so that it cannot be forged, and versioned, so that its format can change.
 //!
 //! # Adding an order to a list
 //!
-//! An [`Order`] with a name of its own over a column in the list `ORDERS` of the repository, and an index on that column and the id. Texts, integers, doubles,
-//! decimals of up to 15 digits, booleans, moments, days and UUIDs can be ordered by.
+//! An [`Order`] with a name of its own over a column in the list `ORDERS` of the repository, and an index on that column and the id.
+//! Columns of texts, integers, doubles, decimals of up to 15 digits, booleans, timestamps, dates and UUIDs can be sorted.
 
 use std::borrow::Cow;
 
@@ -37,45 +37,45 @@ use crate::session::Reader;
 use crate::soft_delete::SoftDelete;
 use crate::text_field;
 
-/// How a client asks for a page.
+/// Query parameters of a paginated list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// How many items at most, 1 to 100.
+    /// Maximum number of items, 1 to 100.
     #[garde(dive)]
-    // Not inlined here: what utoipa writes for that beside a default is refused by the lints. So the document has the type's schema.
+    // Not inlined: beside a default, the lints refuse what utoipa writes for it. So the document has the type's schema.
     #[param(default = 20)]
     pub limit: Option<Limit>,
-    /// Where the page before ended: its `next_cursor`. Not together with `offset`.
+    /// Cursor of the page: `next_cursor` of the previous page. Cannot be combined with `offset`.
     #[garde(dive)]
     #[param(inline)]
     pub cursor: Option<Cursor>,
-    /// How many items to pass over. Costs more the larger it is; follow `next_cursor` instead where you can.
+    /// Number of items to skip. Slower the larger it is; prefer `cursor`.
     #[garde(dive)]
     #[param(inline)]
     pub offset: Option<Int<0, 10_000>>,
-    /// `total` adds the number of all items, which costs as much as many pages.
+    /// `total` adds the total number of items. Counting a long list is slow.
     #[garde(skip)]
     #[param(inline)]
     pub include: Option<Include>,
 }
 
 impl PageQuery {
-    /// The names of its parameters, which no filter of a list may have.
+    /// Names of the parameters, reserved in the filters of lists.
     pub const NAMES: [&'static str; 4] = ["limit", "cursor", "offset", "include"];
 }
 
-/// How many items a page may have.
+/// Number of items on a page.
 pub type Limit = Int<1, 100>;
 
-/// A cursor as a client sends it back. Whether it was given out, its signature says later.
+/// A cursor as sent by a client. Its signature is verified later, with the list that it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
 
 impl Cursor {
-    /// The longest that an order can make: a text of 255 characters, which NFKC makes 8,400 bytes of at most (UAX #15, section
-    /// 9), is some 11,500 in Base64. What is given out must be taken back.
+    /// Length of the longest cursor of any order: a text of 255 characters, at most 8,400 bytes after NFKC (UAX #15, section
+    /// 9), is about 11,500 characters in Base64. Every issued cursor must be accepted.
     const MAX_LENGTH: usize = 12_000;
 }
 
@@ -102,15 +102,15 @@ impl FieldSchema for Cursor {
 
 text_field!(Cursor);
 
-/// What a page can carry besides its items.
+/// Optional parts of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Include {
-    /// The number of all items.
+    /// Total number of items.
     Total,
 }
 
-/// A page as a service asks for it: the rules hold.
+/// A validated request for a page, as services use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     limit: u64,
@@ -126,22 +126,22 @@ enum Start {
 }
 
 impl PageRequest {
-    /// How many items a page has when the client does not say.
+    /// Number of items on a page if the client does not set `limit`.
     pub const DEFAULT_LIMIT: u64 = 20;
 
-    /// The first page, of that many items.
+    /// The first page, of at most `limit` items.
     #[must_use]
     pub fn first(limit: u64) -> Self {
         Self { limit, start: Start::First, with_total: false }
     }
 
-    /// The page after the one that ended with this cursor.
+    /// The page after `cursor`.
     #[must_use]
     pub fn after(limit: u64, cursor: impl Into<String>) -> Self {
         Self { limit, start: Start::After(cursor.into()), with_total: false }
     }
 
-    /// The same with the number of all items.
+    /// The same page with the total number of items.
     #[must_use]
     pub fn with_total(self) -> Self {
         Self { with_total: true, ..self }
@@ -170,22 +170,22 @@ fn unsigned(number: i32) -> u64 {
     number.unsigned_abs().into()
 }
 
-/// A page of a list, as the API answers it.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
-    /// The items, in the order asked for.
+    /// Items of the page, in the requested order.
     pub items: Vec<T>,
-    /// What to send as `cursor` for the next page; `null` on the last.
+    /// Value of `cursor` for the next page; `null` on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
-    /// The number of all items, with `include=total`.
+    /// Total number of items; only with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub total: Option<u64>,
 }
 
 impl<T> Page<T> {
-    /// The same page of something made from each item.
+    /// The same page with `f` applied to each item.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(f).collect(),
@@ -195,7 +195,7 @@ impl<T> Page<T> {
     }
 }
 
-/// Which way a list runs.
+/// Direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Smallest or oldest first.
@@ -214,7 +214,7 @@ pub struct Order<E: EntityTrait> {
 }
 
 impl<E: SoftDelete> Order<E> {
-    /// By id, which is by time of creation. `name` is what the client calls it; a cursor is good for its own order only.
+    /// By id, which is by time of creation. `name` is the value of the query parameter; a cursor is valid for its own order only.
     #[must_use]
     pub const fn by_id(name: &'static str, direction: Direction) -> Self {
         Self { name, column: None, nullable: false, direction }
@@ -245,13 +245,13 @@ impl<E: SoftDelete> Order<E> {
             .chain(more.iter().map(|order| Self { ..*order }))
     }
 
-    /// What the client calls it.
+    /// Name of the order in the query parameter.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What a cursor of this order is good for: the table and the order.
+    /// Scope in which a cursor of this order is valid: the table and the order.
     fn list(&self) -> String {
         format!("{} {}", E::default().table_name(), self.name)
     }
@@ -266,8 +266,8 @@ impl<E: SoftDelete> Order<E> {
     }
 
     /// The rows after `key`, or all, in one or two ranges of the index: where the column may be null, those with a value and
-    /// then those without. No index answers both at once: the engines keep nulls at different ends, and a condition with
-    /// an `OR` is none that a search can start at.
+    /// then those without. No single index range has both: the engines sort nulls to different ends, and a condition with
+    /// `OR` cannot be the start of an index scan.
     fn ranges(&self, select: Select<E>, key: Option<Vec<Key>>) -> Vec<Select<E>> {
         let Some(column) = self.nullable() else {
             return vec![self.range(select, key)];
@@ -334,7 +334,7 @@ enum Key {
     Day(Date),
     #[serde(rename = "n")]
     Number(#[serde(with = "rust_decimal::serde::str")] Decimal),
-    /// The bits of a double: what is read from its digits may be another one.
+    /// The bits of a double: parsing its decimal digits may result in another double.
     #[serde(rename = "f")]
     Double(u64),
     #[serde(rename = "u")]
@@ -354,7 +354,7 @@ impl Key {
             Value::Bool(Some(boolean)) => Some(Self::Boolean(boolean)),
             Value::TimeDateTimeWithTimeZone(Some(moment)) => Some(Self::Time(Timestamp::from_stored(moment))),
             Value::TimeDate(Some(day)) => Date::new(day).map(Self::Day),
-            // A decimal from SQLite can have a sixteenth digit that the row has not (see `decimal`).
+            // A decimal read from SQLite can have a wrong sixteenth digit (see `decimal`).
             Value::Decimal(Some(number)) => number.round_sf(15).map(Self::Number),
             Value::Double(Some(number)) => Some(Self::Double(number.to_bits())),
             Value::Uuid(Some(uuid)) => Some(Self::Uuid(uuid)),
@@ -380,9 +380,9 @@ impl From<Key> for Value {
     }
 }
 
-/// The first byte of every cursor of this form.
+/// The first byte of every cursor of this format.
 const VERSION: u8 = 1;
-/// 128 bits of the tag: nobody guesses that, and the cursor stays short.
+/// 128 bits of the tag: enough against guessing, and the cursor stays short.
 const TAG_LENGTH: usize = 16;
 
 fn encode(mac: &MacKey, list: &str, key: &[Key]) -> Result<String, KernelError> {
@@ -396,7 +396,7 @@ fn encode(mac: &MacKey, list: &str, key: &[Key]) -> Result<String, KernelError> 
 fn decode(mac: &MacKey, list: &str, length: usize, cursor: &str) -> Option<Vec<Key>> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_LENGTH)?)?;
-    // Both sides are signed once more: tags are compared in whole, in constant time, by the library.
+    // Both sides are signed once more, so that the library compares whole tags in constant time.
     if !mac.verify(&mac.sign(signed)[..TAG_LENGTH], &mac.sign(tag)) {
         return None;
     }
@@ -405,12 +405,12 @@ fn decode(mac: &MacKey, list: &str, length: usize, cursor: &str) -> Option<Vec<K
     (*version == VERSION && name == list && key.len() == length).then_some(key)
 }
 
-/// The page of `select` that `request` asks for. One statement, or two where the order's column may be null, and one more
-/// for the total. Between two of them rows may come or go, as between two pages.
+/// The requested page of `select`. One statement, or two where the order's column may be null, and one more for the total. Rows may
+/// be added or deleted between these statements, as between two pages.
 ///
 /// # Errors
 ///
-/// [`KernelError::Cursor`], and the session's.
+/// [`KernelError::Cursor`], and errors of the session.
 pub async fn fetch<E, R>(
     session: &R,
     select: Select<E>,
@@ -427,7 +427,7 @@ where
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let mut items = Vec::new();
     for range in ranges(mac, select, request, &order)? {
-        // One more than asked for tells whether there is a next page.
+        // One row more than requested shows whether there is a next page.
         let missing = request.limit.saturating_add(1) - items.len() as u64;
         if missing > 0 {
             items.extend(session.all(range.limit(missing)).await?);
@@ -444,7 +444,7 @@ where
     Ok(Page { items, next_cursor, total })
 }
 
-/// The rows from where the page starts, in one or two parts.
+/// The rows from the start of the page on, in one or two queries.
 fn ranges<E: SoftDelete>(
     mac: &MacKey,
     select: Select<E>,
@@ -453,7 +453,7 @@ fn ranges<E: SoftDelete>(
 ) -> Result<Vec<Select<E>>, KernelError> {
     let key = match &request.start {
         Start::First => None,
-        // How many of those that are passed over have a value is not known, so these are not taken apart.
+        // It is unknown how many of the skipped rows have a value, so the two ranges cannot be queried apart.
         Start::Offset(offset) => return Ok(vec![order.whole(select).offset(*offset)]),
         Start::After(cursor) => {
             let length = order.columns().count();

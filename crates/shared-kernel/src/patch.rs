@@ -1,4 +1,4 @@
-//! A field of a JSON merge patch (RFC 7396): absent is not `null`.
+//! Fields of a JSON merge patch (RFC 7396), which distinguishes an absent field from `null`.
 
 use garde::error::{NoKey, Path};
 use garde::rules::inner::Inner;
@@ -10,23 +10,23 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
-/// What a `PATCH` says of a field that may be empty. The field needs `#[serde(default)]`.
+/// A nullable field of a `PATCH`. The field needs `#[serde(default)]`.
 ///
-/// A field that may not be empty is an `Option<T>` with `#[serde(default, deserialize_with = "patch::required")]`:
-/// `null` is refused there. A [derive](derive@MergePatch) writes such a struct.
+/// A field that is not nullable is an `Option<T>` with `#[serde(default, deserialize_with = "patch::required")]`:
+/// `null` is refused there. [The derive](derive@MergePatch) generates such a struct.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// Absent: leave it as it is.
+    /// Absent: the field is left unchanged.
     #[default]
     Keep,
-    /// `null`: empty it.
+    /// `null`: the field is cleared.
     Clear,
-    /// Set it to this.
+    /// The field is set to this value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// The value that is to be set, if there is one.
+    /// The new value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -34,7 +34,7 @@ impl<T> Patch<T> {
         }
     }
 
-    /// The same with `f` applied to a value that is to be set.
+    /// The same with `f` applied to the new value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Patch<U> {
         match self {
             Self::Keep => Patch::Keep,
@@ -43,7 +43,7 @@ impl<T> Patch<T> {
         }
     }
 
-    /// What sea-orm writes: nothing, `NULL`, or the value.
+    /// The value for sea-orm: not set, `NULL`, or the new value.
     pub fn into_active(self) -> ActiveValue<Option<T>>
     where
         Option<T>: Into<sea_orm::Value>,
@@ -56,14 +56,14 @@ impl<T> Patch<T> {
     }
 }
 
-/// Sets the value, or clears the field where there is none.
+/// Sets the value; `None` clears the field.
 impl<T> From<Option<T>> for Patch<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Clear, Self::Set)
     }
 }
 
-/// The value of a field that a patch may leave out but not empty, as sea-orm writes it.
+/// The value for sea-orm of a field that a patch may omit but not clear.
 pub fn set_if_some<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> {
     value.map_or(ActiveValue::NotSet, ActiveValue::Set)
 }
@@ -72,7 +72,7 @@ pub fn set_if_some<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> 
 ///
 /// # Errors
 ///
-/// What `T` refuses.
+/// Errors of deserializing `T`, and `null`.
 pub fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -85,7 +85,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
-/// A value that is to be set keeps its own rules.
+/// Validates the new value, if there is one.
 impl<T: Validate> Validate for Patch<T> {
     type Context = T::Context;
 

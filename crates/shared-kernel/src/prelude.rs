@@ -1,6 +1,6 @@
 //! The names that nearly every domain uses: `use shared_kernel::prelude::*;`.
 //!
-//! What only some domains need is imported by its own name, so that a reader sees what a file is about.
+//! Names that only some domains need are imported one by one, so that a reader sees what a file is about.
 
 pub use crate::clock::{Date, Timestamp};
 pub use crate::error::DomainError;

@@ -1,7 +1,7 @@
 //! On whose authority something is done: a user, an API key, a service account, or the system itself.
 //!
-//! Whoever lets a request in makes a [`Principal`] of its credentials; services take it by reference and decide by it. It is
-//! never read from a body or a path. Jobs and commands, behind which there is no request, use [`Principal::system`].
+//! Authentication creates a [`Principal`] from the credentials of a request; services take it by reference and authorise by it. It is
+//! never read from a body or a path. Jobs and commands, which have no request, use [`Principal::system`].
 //!
 //! # Adding a scope
 //!
@@ -51,7 +51,7 @@ impl Principal {
         Self { subject, on_behalf_of: None, authentication: Some(authentication), scopes }
     }
 
-    /// A key that acts for the user whose it is.
+    /// An API key, which acts for its owner.
     #[must_use]
     pub fn api_key(key: ApiKeyId, owner: UserId, scopes: Scopes) -> Self {
         let subject = Subject::ApiKey(key);
@@ -65,7 +65,7 @@ impl Principal {
         Self { subject, on_behalf_of: None, authentication: None, scopes }
     }
 
-    /// The product itself, doing what `name` says: `admin create`. It may do everything.
+    /// The product itself, running the command or job `name`: `admin create`. It may do everything.
     #[must_use]
     pub fn system(name: &'static str) -> Self {
         let subject =
@@ -73,7 +73,7 @@ impl Principal {
         Self { subject, on_behalf_of: None, authentication: None, scopes: Scopes::of_user(true) }
     }
 
-    /// The same acting for another user (RFC 8693, section 1.1: impersonation).
+    /// The same principal acting for another user (RFC 8693, section 1.1: impersonation).
     #[must_use]
     pub fn on_behalf_of(self, user: UserId) -> Self {
         Self { on_behalf_of: Some(user), ..self }
@@ -103,7 +103,7 @@ impl Principal {
         &self.scopes
     }
 
-    /// The user whose rows are "one's own": the user who signed in, or the one that it acts for.
+    /// The user whose rows are "one's own": the user who signed in, or the user for whom the principal acts.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         match self.subject {
@@ -112,7 +112,7 @@ impl Principal {
         }
     }
 
-    /// The same, for what cannot be done without one: a new row needs its owner.
+    /// The [user](Self::user), for operations that need one: a new row needs an owner.
     ///
     /// # Errors
     ///
@@ -121,32 +121,32 @@ impl Principal {
         self.user().ok_or(UserRequired)
     }
 
-    /// Whether what belongs to `owner` is its own.
+    /// Whether rows of `owner` are the principal's own.
     #[must_use]
     pub fn owns(&self, owner: UserId) -> bool {
         self.user() == Some(owner)
     }
 
-    /// Whether its scopes cover `scope`.
+    /// Whether the principal has `scope`.
     #[must_use]
     pub fn may(&self, scope: &Scope) -> bool {
         self.scopes.allow(scope)
     }
 
-    /// Whether it may administer: [`Scope::ADMIN`].
+    /// Whether the principal has the scope [`Scope::ADMIN`].
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.may(&Scope::ADMIN)
     }
 
-    /// Whether a person proved who they are no longer than `within` before `now`. A key never does.
+    /// Whether the last authentication of a person was at most `within` before `now`. Always `false` for keys.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp, within: Duration) -> bool {
         self.authentication.as_ref().is_some_and(|proof| now.since(proof.at) <= within)
     }
 }
 
-/// The acting identity as a short, stable text, for events and audits: `usr_…`, `key_…`, `svc_…`, `system:admin-create`.
+/// The subject as a short, stable text, for events and audit logs: `usr_…`, `key_…`, `svc_…`, `system:admin-create`.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
@@ -158,18 +158,18 @@ impl fmt::Display for Principal {
     }
 }
 
-/// How a person proved who they are.
+/// The authentication of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authentication {
-    /// The session that the proof opened.
+    /// The session that was started.
     pub session_id: SessionId,
-    /// The time of the last proof: the sign-in, or a later one in the same session.
+    /// Time of the last authentication: the sign-in, or a later one in the same session.
     pub at: Timestamp,
-    /// The methods of the proof.
+    /// Methods of the last authentication.
     pub methods: Vec<Method>,
 }
 
-/// A way to prove who one is.
+/// A method of authentication.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
     /// A password.
@@ -199,7 +199,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// A permission: `admin`, or `<tag>:read` and `<tag>:write` for the operations of a tag of the API. Every tag is `*`.
+/// A permission: `admin`, or `<tag>:read` and `<tag>:write` for the operations of a tag of the API. `*` means every tag.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope(Cow<'static, str>);
 
@@ -259,14 +259,14 @@ impl FromStr for Scope {
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
-    /// All that a user may who has signed in: everything of their own, and what admins may if they are one.
+    /// The scopes of a signed-in user: reading and writing under every tag, and [`Scope::ADMIN`] for admins.
     #[must_use]
     pub fn of_user(is_admin: bool) -> Self {
         let admin = is_admin.then_some(Scope::ADMIN);
         Self([Scope::READ_ALL, Scope::WRITE_ALL].into_iter().chain(admin).collect())
     }
 
-    /// Whether `scope`, or the same under every tag, is in it.
+    /// Whether the set contains `scope`, or the scope that covers it under every tag.
     #[must_use]
     pub fn allow(&self, scope: &Scope) -> bool {
         self.0.contains(scope) || scope.of_every_tag().is_some_and(|wider| self.0.contains(&wider))

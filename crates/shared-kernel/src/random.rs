@@ -1,6 +1,6 @@
 //! The only source of randomness outside tests: the operating system's generator, through aws-lc.
 
-/// `N` bytes that nobody can guess.
+/// `N` unpredictable bytes.
 ///
 /// # Panics
 ///

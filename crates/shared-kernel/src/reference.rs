@@ -1,23 +1,23 @@
-//! Rows that refer to rows of other domains: `post_id`, `author_id`. Domains do not know each other, so what they
+//! Rows that refer to rows of other domains: `post_id`, `author_id`. Domains do not depend on each other, so what they
 //! need of each other's tables is data: a [`Resource`] for each table, which its domain lists in `service::RESOURCES` and
-//! the server gives to the [`Databases`](crate::session::Databases) as [`Resources`](crate::resource::Resources).
+//! the server passes to the [`Databases`](crate::session::Databases) as [`Resources`](crate::resource::Resources).
 //!
-//! Two things are kept, on both engines and whatever happens at once: **no living row refers to a deleted one**, and nobody
-//! refers to what they may not see.
+//! Two rules hold on both engines, whatever happens concurrently: **no living row refers to a deleted one**, and nobody
+//! refers to a row that they may not see.
 //!
-//! - [`check_references`], before a row is written, asks whether what it points at lives and is visible to the principal, and
-//!   keeps it from being deleted until the session ends. PostgreSQL holds the row `FOR SHARE`, which whoever deletes it
-//!   waits for; SQLite has one writer.
-//! - [`Repository::soft_delete`](crate::repository::Repository::soft_delete) does to the living rows that refer to a
-//!   deleted one what their [`OnDelete`] says, in the same transaction. First everything goes that goes with it
-//!   ([`Cascade`]), as far as that leads; then what still lives either keeps the deletion from happening ([`Restrict`]) or
-//!   forgets what it referred to ([`SetNull`]). So the outcome does not depend on the order of references, and circles
-//!   end. Deleted rows keep what they referred to.
+//! - [`check_references`], before a row is written, checks whether the referenced row is living and visible to the principal, and
+//!   keeps it from being deleted until the session ends. PostgreSQL locks the row `FOR SHARE`, and a
+//!   deletion waits for that lock; SQLite has one writer.
+//! - [`Repository::soft_delete`](crate::repository::Repository::soft_delete) applies the [`OnDelete`] rule to the living rows that refer to
+//!   a deleted one, in the same transaction. First all rows are deleted to which the deletion cascades
+//!   ([`Cascade`]), directly or by others; then the remaining rows either prevent the deletion ([`Restrict`]) or
+//!   have their column set to null ([`SetNull`]). So the result does not depend on the order of references, and circles
+//!   end. Deleted rows keep their references.
 //!
-//! Foreign keys of the database stay useful beside this: they hold for rows that are removed for good.
+//! Foreign keys of the database are still useful: they apply to rows that are removed for good.
 //!
-//! Deletions that meet each other half-way, or that meet a session which already holds something further down, can wait in a
-//! circle. PostgreSQL ends one of them then, whose client is told to try again ([`SessionError::is_transient`]).
+//! Concurrent deletions of related rows can deadlock, with each other or with another session that has locked one of the rows.
+//! PostgreSQL aborts one of them then, and its client gets an error that asks for a retry ([`SessionError::is_transient`]).
 //!
 //! # Adding a reference
 //!
@@ -26,7 +26,7 @@
 //! service that writes rows otherwise calls [`check_references`] before.
 //!
 //! Rows that refer to rows of their own table form trees: one that would belong to itself, directly or by others, is refused with the
-//! code `circular_reference`, unless the repository says `ALLOWS_CIRCLES`.
+//! code `circular_reference`, unless the repository sets `ALLOWS_CIRCLES`.
 //!
 //! [`Cascade`]: OnDelete::Cascade
 //! [`Restrict`]: OnDelete::Restrict
@@ -45,7 +45,7 @@ use crate::principal::Principal;
 use crate::resource::{OnDelete, Reference, Resource};
 use crate::session::{Reader as _, SessionError, WriteSession};
 
-/// A field of a request that points at a row.
+/// A field of a request with a reference to a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferenceField {
     pointer: Cow<'static, str>,
@@ -54,24 +54,24 @@ pub struct ReferenceField {
 }
 
 impl ReferenceField {
-    /// The field at `pointer` (RFC 6901) points at that row of `table`; `None`: at nothing, which is always right.
+    /// The field at `pointer` (RFC 6901) with a reference to a row of `table`; `None` is no reference, which is always valid.
     #[must_use]
     pub fn new<K: IdKind>(pointer: &'static str, table: &'static str, id: Option<Id<K>>) -> Self {
         Self { pointer: pointer.into(), table, id: id.map(|id| id.to_string()) }
     }
 }
 
-/// The field that the column of a reference is in a request, and where it points.
+/// The field of a request for the column of a reference.
 pub(crate) fn field_of(reference: &Reference, id: Option<String>) -> ReferenceField {
     ReferenceField { pointer: format!("/{}", reference.column).into(), table: reference.to, id }
 }
 
-/// Refuses a row of `reference.to` that would belong to itself if it referred to `target` in that column. The rows above are kept from
-/// being changed until the session ends, so that two sessions do not close a circle together.
+/// Refuses a reference to `target` with which a row would belong to itself. The rows above are locked until the session ends, so
+/// that two sessions cannot close a circle together.
 ///
 /// # Errors
 ///
-/// [`KernelError::Invalid`] with the code `circular_reference`, and the session's.
+/// [`KernelError::Invalid`] with the code `circular_reference`, and errors of the session.
 pub(crate) async fn check_no_circle(
     session: &WriteSession,
     reference: &Reference,
@@ -87,7 +87,7 @@ pub(crate) async fn check_no_circle(
                 Invalid::field(format!("/{}", reference.column), "circular_reference", message).into()
             );
         }
-        // What is a circle already, because it was written otherwise, ends here.
+        // A circle that already exists, because it was written by other code, ends here.
         if !seen.insert(at.clone()) {
             break;
         }
@@ -104,13 +104,13 @@ pub(crate) async fn check_no_circle(
     Ok(())
 }
 
-/// Refuses fields that point at what is not there, was deleted, or is not visible to the principal: all of them at once, each
-/// with the code `reference`, and without telling which of the three it is. What they point at otherwise stays until the
-/// session ends. To be called before the rows are written that refer to it.
+/// Refuses fields with a reference to a row that does not exist, was deleted, or is not visible to the principal: all of them at
+/// once, each with the code `reference`, which does not reveal the reason. Valid references are locked against deletion until the
+/// session ends. Must be called before the referring rows are written.
 ///
 /// # Errors
 ///
-/// [`KernelError::Invalid`], and the session's.
+/// [`KernelError::Invalid`], and errors of the session.
 pub async fn check_references(
     session: &WriteSession,
     principal: &Principal,
@@ -144,7 +144,7 @@ async fn invalid_references(
     Ok(refused.into_iter().map(refusal).collect())
 }
 
-/// Whether the row lives and is visible to the principal; then nobody deletes it until the session ends.
+/// Whether the row is living and visible to the principal. If so, it is locked against deletion until the session ends.
 async fn lock_for_share(
     session: &WriteSession,
     principal: &Principal,
@@ -169,12 +169,12 @@ async fn lock_for_share(
     Ok(session.query_one(&select).await?.is_some())
 }
 
-/// What follows from the deletion of rows for those that refer to them, in the session that deleted them. For code that
-/// deletes many at once; [`Repository::soft_delete`](crate::repository::Repository::soft_delete) calls it by itself.
+/// Applies the `OnDelete` rules to the rows that refer to deleted rows, in the session of the deletion. For code that
+/// deletes many rows at once; [`Repository::soft_delete`](crate::repository::Repository::soft_delete) calls it.
 ///
 /// # Errors
 ///
-/// [`KernelError::Referenced`], and the database's. The session does not commit then.
+/// [`KernelError::Referenced`], and errors of the database. The session cannot be committed then.
 pub async fn apply_on_delete<K: IdKind>(
     session: &WriteSession,
     table: &'static str,
@@ -183,14 +183,14 @@ pub async fn apply_on_delete<K: IdKind>(
     apply_on_delete_of(session, table, deleted.iter().map(Id::to_string).collect()).await
 }
 
-/// The same where the kind of the ids is not known.
+/// [`apply_on_delete`] for ids of any kind.
 pub(crate) async fn apply_on_delete_of(
     session: &WriteSession,
     table: &'static str,
     ids: Vec<String>,
 ) -> Result<(), KernelError> {
     let deleted = DeletedRows { table, ids };
-    // On the heap: it is large, and every handler that deletes has it inside.
+    // On the heap: the future is large, and every handler that deletes contains it.
     session.record_failure(Box::pin(session.atomically(apply_rules(session, deleted))).await)
 }
 
@@ -201,7 +201,7 @@ struct DeletedRows {
 }
 
 impl DeletedRows {
-    /// Their ids, as many at a time as a statement takes.
+    /// The ids, in chunks of as many as a statement can have.
     fn some(&self) -> impl Iterator<Item = &[String]> {
         self.ids.chunks(IDS_AT_ONCE)
     }
@@ -225,7 +225,7 @@ async fn apply_rules(session: &WriteSession, deleted: DeletedRows) -> Result<(),
     Ok(())
 }
 
-/// Deletes what goes with the deleted, and what goes with that: all of it, and the deleted themselves.
+/// Deletes all rows to which the deletion cascades, directly or by others. Returns them with the rows deleted first.
 async fn cascade(session: &WriteSession, deleted: DeletedRows) -> Result<Vec<DeletedRows>, SessionError> {
     let mut all = vec![deleted];
     let mut done = 0;
@@ -295,7 +295,7 @@ async fn set_null(
     Ok(())
 }
 
-/// An `UPDATE` of the living rows that refer to one of these, which counts their versions up.
+/// An `UPDATE` of the living rows that refer to one of these ids. It increments their versions.
 fn change_of_referring(
     session: &WriteSession,
     table: &'static str,
@@ -310,7 +310,7 @@ fn change_of_referring(
         .to_owned()
 }
 
-/// The living rows that refer to one of these.
+/// The living rows that refer to one of these ids.
 fn referring(column: &'static str, ids: &[String]) -> Condition {
     Condition::all().add(Expr::col(column).is_in(ids)).add(Expr::col("deleted_at").is_null())
 }

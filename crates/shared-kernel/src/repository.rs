@@ -1,10 +1,10 @@
-//! Soft delete and versions, once for all domains.
+//! Queries with soft delete and versions, the same for all domains.
 //!
-//! A resource's table has `id`, `version`, `updated_at` and `deleted_at`. A deleted row stays for its grace period and
-//! is seen by no query that starts at [`Repository::unscoped`]; every change counts the version up. Id and version together
+//! A resource's table has `id`, `version`, `updated_at` and `deleted_at`. A deleted row is kept for its grace period and
+//! excluded from all queries that start at [`Repository::unscoped`]; every change increments the version. Id and version together
 //! are a [`Revision`], which is the resource's `ETag`.
 //!
-//! sea-orm's own `find` and `ActiveModel::update` know nothing of this, so repositories use neither.
+//! sea-orm's own `find` and `ActiveModel::update` bypass this, so repositories use neither.
 
 use std::fmt;
 use std::iter;
@@ -31,17 +31,18 @@ pub use crate::soft_delete::{SoftDelete, live};
 use crate::sort::Sort;
 use crate::text;
 
-/// Rows whose owner, in this column, is the user of `principal`: none where nobody is signed in, or it acts for no user.
+/// Condition that the user of `principal` owns the row, by the column `owner`. Holds for no row if nobody is signed in or the
+/// principal acts for no user.
 #[must_use]
 pub fn owned_by<'a>(principal: impl Into<Option<&'a Principal>>, owner: impl ColumnTrait) -> Expr {
     let user = principal.into().and_then(Principal::user);
-    // Not `eq` of an `Option`: without a user that would be `IS NULL`, which rows that belong to nobody fulfil.
+    // Not `eq` of an `Option`: without a user that would be `IS NULL`, which is true for rows without an owner.
     user.map_or_else(|| Expr::val(false), |user| owner.eq(user))
 }
 
-/// Rows in which one of the `columns` contains `text`, whatever its spelling. The columns hold the
-/// [`folded`](text::folded) form of texts, or addresses as they are [compared](crate::contact::Email::comparable): of those
-/// `text` may be the domain in letters beyond ASCII.
+/// Condition that one of the `columns` contains `text`, whatever its spelling. The columns have the
+/// [`folded`](text::folded) form of texts, or the [normal form](crate::contact::Email::comparable) of addresses, whose domain may
+/// also be searched in letters beyond ASCII.
 #[must_use]
 pub fn contains<C: ColumnTrait>(columns: impl IntoIterator<Item = C>, text: &str) -> Condition {
     let spellings = iter::once(text.to_owned()).chain(contact::in_ascii_labels(text));
@@ -52,8 +53,8 @@ pub fn contains<C: ColumnTrait>(columns: impl IntoIterator<Item = C>, text: &str
     })
 }
 
-/// One state of one resource: which it is, and how often it was changed, from 1. Ids are never used twice, so no two states
-/// that ever were have the same revision, not even where all data was deleted in between.
+/// Id and version of a resource. Ids are never reused, so a revision identifies one state for ever, even if all data was deleted in
+/// between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     id: String,
@@ -61,27 +62,27 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// The state of the resource of that id after so many changes.
+    /// The revision of a resource by its id and version.
     #[must_use]
     pub fn new<K: IdKind>(id: Id<K>, version: i64) -> Self {
         Self { id: id.to_string(), version }
     }
 
-    /// How often the resource was changed, from 1.
+    /// The version: 1 at first, incremented by each change.
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version
     }
 }
 
-/// The id and the version, with a full stop between them: neither has one.
+/// The id and the version, separated by a full stop, which neither contains.
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.id, self.version)
     }
 }
 
-/// Not the text of a [`Revision`].
+/// The text is not a valid [`Revision`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the id and the version of a resource")]
 pub struct NotARevision;
@@ -92,34 +93,34 @@ impl FromStr for Revision {
     fn from_str(text: &str) -> Result<Self, NotARevision> {
         let (id, version) = text.split_once('.').ok_or(NotARevision)?;
         let revision = Self { id: id.to_owned(), version: version.parse().map_err(|_| NotARevision)? };
-        // What is read is what was written: `+3` and `03` are no versions.
+        // Only the canonical form is accepted: `+3` and `03` are not versions.
         if revision.to_string() == text { Ok(revision) } else { Err(NotARevision) }
     }
 }
 
-/// What the API shows of one resource. [Derived](derive@Representation) where there is a field `version` beside the `id`. Nothing is answered with an `ETag` that does not say here which resource it is, so
-/// the tag of one can't be taken for another's.
+/// The representation of a resource in the API. [Derived](derive@Representation) for structs with the fields `id` and `version`.
+/// The `ETag` of a response is its revision, which contains the id, so tags of different resources are never equal.
 pub trait Representation {
-    /// Whether it holds URLs that open something to whoever has them. No cache may keep such a body, and it is always sent
-    /// anew, because the URLs in it expire.
+    /// Whether it contains signed URLs, which grant access to anyone who has them. No cache may store such a body, and it is always
+    /// sent in full, because the URLs expire.
     const HOLDS_SIGNED_URLS: bool;
 
-    /// The state that it shows.
+    /// The revision that it represents.
     fn revision(&self) -> Revision;
 }
 
-/// What the client believes of the row that it changes: the header `If-Match` (RFC 9110, section 13.1.1).
+/// The version that the client expects of the row that it changes: the header `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
     /// No header: the last write wins.
     #[default]
     None,
-    /// The row is in one of these states. Empty when the header names nothing that we ever gave out, which never holds.
+    /// The row has one of these revisions. Empty if the header has no valid tag; then the precondition always fails.
     OneOf(Vec<Revision>),
 }
 
 impl Precondition {
-    /// The versions that the row of that id may have; `None`: any. A state of another resource is none of this one's.
+    /// The expected versions of the row; `None`: any. Revisions of other resources are ignored.
     fn versions<K: IdKind>(&self, id: Id<K>) -> Option<Vec<i64>> {
         let Self::OneOf(revisions) = self else { return None };
         let id = id.to_string();
@@ -127,38 +128,38 @@ impl Precondition {
         Some(of_this.map(|revision| revision.version).collect())
     }
 
-    /// The rows of `E` that are in one of its states.
+    /// The condition that the row has one of the expected versions.
     fn holds_for<E: SoftDelete>(&self, id: Id<E::Kind>) -> Condition {
         Condition::all().add_option(self.versions(id).map(|versions| E::VERSION.is_in(versions)))
     }
 }
 
-/// The queries that every repository has. A domain's own stand beside them as plain methods; all start at
-/// [`unscoped`](Self::unscoped) or, where a principal asks, at [`Scoped::visible`].
+/// The queries of every repository. A domain adds its own as plain methods, which start at
+/// [`unscoped`](Self::unscoped) or, for a principal, at [`Scoped::visible`].
 pub trait Repository {
-    /// The entity whose rows it keeps.
+    /// The entity of the table.
     type Entity: SoftDelete<Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Sync>;
-    /// Its active model.
+    /// The active model of the entity.
     type Row: ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
 
     /// Whether each [`insert`](Self::insert), [`update`](Self::update) and [`soft_delete`](Self::soft_delete) emits its event:
     /// [`Created`](event::Created), [`Updated`](event::Updated), [`Deleted`](event::Deleted).
     const EMITS_EVENTS: bool = false;
 
-    /// The column of the user whose row it is, a [`UserId`], for the events. `None` where rows have no owner.
+    /// The column with the owner's [`UserId`], for the events. `None` where rows have no owner.
     const OWNER_ID: Option<<Self::Entity as EntityTrait>::Column> = None;
 
-    /// The columns that refer to other rows, for [`Resource::references`] and for the checks of [`Scoped`]. In requests they have the
-    /// same names.
+    /// The columns that refer to other rows, for [`Resource::references`] and for the checks of [`Scoped`]. The fields of requests have
+    /// the same names.
     const REFERENCES: &'static [Reference] = &[];
 
-    /// Whether rows may refer to each other in a circle, where they refer to rows of their own table.
+    /// Whether rows that refer to rows of their own table may form circles.
     const ALLOWS_CIRCLES: bool = false;
 
-    /// The orders of a list besides those by time of creation.
+    /// Orders of lists besides those by time of creation.
     const ORDERS: &'static [Order<Self::Entity>] = &[];
 
-    /// The order of that name; the newest first when nothing is said.
+    /// The requested order; newest first by default.
     #[must_use]
     fn order(sort: Option<&Sort<<Self::Entity as SoftDelete>::Kind>>) -> Order<Self::Entity> {
         let named = |sort: &Sort<_>| Order::all(Self::ORDERS).find(|order| order.name() == sort.name());
@@ -171,13 +172,13 @@ pub trait Repository {
         Order::all(Self::ORDERS).map(|order| order.name()).collect()
     }
 
-    /// The rows that are not deleted, whoever asks.
+    /// The rows that are not deleted, regardless of the principal.
     #[must_use]
     fn unscoped() -> Select<Self::Entity> {
         live()
     }
 
-    /// The living row of that id, whoever asks.
+    /// The living row of that id, regardless of the principal.
     fn find_unscoped<R: Reader>(
         session: &R,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
@@ -195,7 +196,7 @@ pub trait Repository {
         page::fetch(session, select, request, order)
     }
 
-    /// Adds a row. Its id, its version and its times are set here, as far as `row` leaves them open.
+    /// Inserts a row. Its id, version and timestamps are set here unless `row` has them.
     fn insert(
         session: &WriteSession,
         mut row: Self::Row,
@@ -208,12 +209,12 @@ pub trait Repository {
         }
     }
 
-    /// Writes what is set in `changes` into the living row of that id; the row as it is then. `None`: there is none. A row in
-    /// which all of it is so already, or of which nothing is set, is left alone: it stays at its version, and there is no event.
+    /// Writes the set values of `changes` into the living row of that id. Returns the changed row; `None` if there is none. A row
+    /// that would not change is left alone: it keeps its version, and no event is emitted.
     ///
-    /// The precondition is part of the one `UPDATE`, so two clients that read the same version cannot both win;
-    /// [`KernelError::Stale`] tells the second. So is whether anything would be another than it is, which costs no query where
-    /// something is; the engine has to be able to compare the columns (PostgreSQL can't with `json`, but with `jsonb`).
+    /// The precondition is part of the one `UPDATE`, so of two clients that read the same version the second gets
+    /// [`KernelError::Stale`]. The comparison with the current values is part of it too, so it needs no further query where something
+    /// changes; the engine must be able to compare the columns (PostgreSQL cannot compare `json`, but `jsonb`).
     fn update(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
@@ -237,9 +238,9 @@ pub trait Repository {
         }
     }
 
-    /// Deletes the living row of that id; its last state. `None`: there is none. What the living rows that refer to it
-    /// said for this case happens to them in the same transaction (see [`crate::reference`]);
-    /// [`KernelError::Referenced`] if one of them keeps it.
+    /// Deletes the living row of that id. Returns its last state; `None` if there is none. The `OnDelete` rules of the living rows
+    /// that refer to it are applied in the same transaction (see [`crate::reference`]);
+    /// [`KernelError::Referenced`] if one of them prevents the deletion.
     fn soft_delete(
         session: &WriteSession,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
@@ -260,10 +261,10 @@ pub trait Repository {
     }
 }
 
-/// Which rows a principal may see, change and refer to: the one rule that lists, reads, changes, deletions and references of other
-/// domains take their scope from.
+/// The scope of rows: which rows a principal may see, change and refer to. Lists, reads, changes, deletions and references of other
+/// domains all use this one rule.
 ///
-/// The conditions are on the columns of the repository's own table. They may say anything that a condition can: that a row is the
+/// The conditions are on the columns of the repository's own table. Any condition is possible: that a row is the
 /// principal's own ([`owned_by`]), that it is published, that its organisation is one of the principal's.
 ///
 /// ```
@@ -315,23 +316,23 @@ pub trait Repository {
 /// }
 /// ```
 pub trait Scoped: Repository {
-    /// The rows that `principal` may see; `None`: that everyone may see, signed in or not.
+    /// The rows that `principal` may see. `None` is a caller who is not signed in.
     fn visible_to(principal: Option<&Principal>) -> Condition;
 
-    /// The rows that `principal` may change and delete, of those that it sees: all of them, if nothing else is said.
+    /// The rows that `principal` may change and delete, of those that it may see: all of them by default.
     #[must_use]
     fn changeable_by(_principal: &Principal) -> Condition {
         Condition::all()
     }
 
-    /// The rows that rows of other domains may refer to, when `principal` writes these: what it sees, if nothing else is said. For
+    /// The rows to which rows of other domains may refer if `principal` writes them: those that it may see, by default. For
     /// [`Resource::referable`](crate::resource::Resource::referable).
     #[must_use]
     fn referable_by(principal: &Principal) -> Condition {
         Self::visible_to(Some(principal))
     }
 
-    /// The living rows that `principal` may see, for queries of one's own.
+    /// The living rows that `principal` may see, for the domain's own queries.
     #[must_use]
     fn visible<'a>(principal: impl Into<Option<&'a Principal>>) -> Select<Self::Entity> {
         Self::unscoped().filter(Self::visible_to(principal.into()))
@@ -346,19 +347,19 @@ pub trait Scoped: Repository {
         session.one(Self::visible(principal).filter(Self::Entity::ID.eq(id)))
     }
 
-    /// The living row of that id for a change: nobody else changes it until the session ends, so that what is decided by its state
-    /// still holds when it is written. `None`: there is none that `principal` may see.
+    /// The living row of that id, locked until the session ends, so that decisions by its state still hold when it is
+    /// written. `None` if there is none that `principal` may see.
     ///
     /// # Errors
     ///
-    /// [`KernelError::NotOwner`] where `principal` may see it and not change it.
+    /// [`KernelError::NotOwner`] if `principal` may see the row but not change it.
     fn find_for_change(
         session: &WriteSession,
         principal: &Principal,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, KernelError>> + Send {
         let visible = Self::visible(principal).filter(Self::Entity::ID.eq(id));
-        // As an `UPDATE` locks it: foreign keys are still checked, and `check_references` waits.
+        // The same lock as of an `UPDATE`: checks of foreign keys do not wait for it, `check_references` does.
         let changeable = visible.clone().filter(Self::changeable_by(principal)).lock(LockType::NoKeyUpdate);
         async move {
             let row = session.one(changeable).await?;
@@ -380,11 +381,11 @@ pub trait Scoped: Repository {
         Self::page(session, Self::visible(principal).filter(condition), request, Self::order(sort))
     }
 
-    /// Adds a row that `principal` writes: all that it refers to is there, and `principal` may refer to it.
+    /// Inserts a row for `principal`, after checking that the referenced rows exist and that `principal` may refer to them.
     ///
     /// # Errors
     ///
-    /// [`KernelError::Invalid`] with the code `reference`, and the session's.
+    /// [`KernelError::Invalid`] with the code `reference`, and errors of the session.
     fn create(
         session: &WriteSession,
         principal: &Principal,
@@ -399,12 +400,12 @@ pub trait Scoped: Repository {
         }
     }
 
-    /// [Changes](Repository::update) the living row of that id, if `principal` may. `None`: there is none that `principal` may see.
+    /// [Changes](Repository::update) the living row of that id, if `principal` may. `None` if there is none that `principal` may see.
     ///
     /// # Errors
     ///
     /// [`KernelError::NotOwner`], [`KernelError::Stale`]; [`KernelError::Invalid`] with the code `reference` or
-    /// `circular_reference`; the session's.
+    /// `circular_reference`; errors of the session.
     fn change(
         session: &WriteSession,
         principal: &Principal,
@@ -418,7 +419,7 @@ pub trait Scoped: Repository {
         Self::change_with(session, principal, id, precondition, changes, |_, _| Ok(()))
     }
 
-    /// The same where some of the changes follow from the row as it is: `complete` writes them into those that are known.
+    /// [`change`](Self::change) where some changes depend on the current row: `complete` adds them to the others.
     fn change_with(
         session: &WriteSession,
         principal: &Principal,
@@ -432,7 +433,7 @@ pub trait Scoped: Repository {
         Self::Row: Sync,
     {
         async move {
-            // Before its own row, in the order in which a deletion of what it refers to locks the two.
+            // Before its own row: a deletion of the referenced row locks the two in the same order.
             check_pointed::<Self>(session, principal, &changes).await?;
             let Some(row) = Self::find_for_change(session, principal, id).await? else { return Ok(None) };
             check_circles::<Self>(session, id, &changes).await?;
@@ -441,12 +442,12 @@ pub trait Scoped: Repository {
         }
     }
 
-    /// [Deletes](Repository::soft_delete) the living row of that id, if `principal` may. `None`: there is none that `principal` may
-    /// see.
+    /// [Deletes](Repository::soft_delete) the living row of that id, if `principal` may. `None` if there is none that `principal`
+    /// may see.
     ///
     /// # Errors
     ///
-    /// [`KernelError::NotOwner`], [`KernelError::Stale`], [`KernelError::Referenced`], and the session's.
+    /// [`KernelError::NotOwner`], [`KernelError::Stale`], [`KernelError::Referenced`], and errors of the session.
     fn delete(
         session: &WriteSession,
         principal: &Principal,
@@ -462,7 +463,7 @@ pub trait Scoped: Repository {
     }
 }
 
-/// What the columns of `row` point at that refer to other rows and are set. Not the owner: that is whoever asks.
+/// The references to other rows that are set in `row`, without the owner, who is the principal.
 fn pointed<R: Repository + ?Sized>(row: &R::Row) -> Result<Vec<(&'static Reference, Option<String>)>, DbErr> {
     let mut found = Vec::new();
     for reference in R::REFERENCES {
@@ -507,7 +508,7 @@ async fn check_circles<R: Repository + ?Sized>(
     Ok(())
 }
 
-/// Sets what every new row has, where nothing else is set.
+/// Sets the columns of every resource in a new row, unless they are set already.
 fn stamp<R: Repository + ?Sized>(session: &WriteSession, row: &mut R::Row) {
     let now = session.now();
     let id = session.new_id::<<R::Entity as SoftDelete>::Kind>();
@@ -523,7 +524,7 @@ fn stamp<R: Repository + ?Sized>(session: &WriteSession, row: &mut R::Row) {
     }
 }
 
-/// What other domains may know of the table of a repository, for the list `RESOURCES` of its service.
+/// The description of the table of a repository, for the list `RESOURCES` of its service.
 #[must_use]
 pub const fn resource<R: Scoped>() -> Resource {
     Resource {
@@ -535,11 +536,12 @@ pub const fn resource<R: Scoped>() -> Resource {
     }
 }
 
-/// Emits the event of that step, if the repository emits events. Changes of many rows by a query of one's own call it for each.
+/// Emits the lifecycle event of a row, if the repository emits events. Code that changes many rows by its own query calls it for
+/// each row.
 ///
 /// # Errors
 ///
-/// The session's.
+/// Errors of the session.
 pub async fn emit<R, S>(
     session: &WriteSession,
     row: &<R::Entity as EntityTrait>::Model,
@@ -558,14 +560,14 @@ where
 ///
 /// # Errors
 ///
-/// The row is not one of the repository's entity.
+/// The row is not of the repository's entity.
 pub fn deletion<R: Repository>(row: &QueryResult) -> Result<PendingEvent, DbErr> {
     let row = <R::Entity as EntityTrait>::Model::from_query_result(row, "")?;
     let event = lifecycle::<R, Deletion>(&row)?;
     PendingEvent::of(&event).map_err(|error| DbErr::Json(error.to_string()))
 }
 
-/// The event of a step in the life of `row`, as the row is after it.
+/// The lifecycle event of `row`, which is in the state after the step.
 fn lifecycle<R, S>(
     row: &<R::Entity as EntityTrait>::Model,
 ) -> Result<Lifecycle<<R::Entity as SoftDelete>::Kind, S>, DbErr>
@@ -588,9 +590,9 @@ where
     T::try_from(row.get(column)).map_err(of_another_type)
 }
 
-/// Whether a row would be another with what is set in `changes`; `None`: nothing is set.
+/// The condition that `changes` would change the row; `None` if nothing is set.
 fn differs<E: EntityTrait>(changes: &impl ActiveModelTrait<Entity = E>) -> Option<Condition> {
-    // Both engines know it, and it compares nulls too (SQL:1999, feature T151).
+    // Both engines support it, and it compares nulls too (SQL:1999, feature T151).
     let is_another = BinOper::Custom("IS DISTINCT FROM");
     let set = E::Column::iter().filter_map(|column| match changes.get(column) {
         ActiveValue::Set(value) => {
@@ -601,7 +603,7 @@ fn differs<E: EntityTrait>(changes: &impl ActiveModelTrait<Entity = E>) -> Optio
     set.fold(None, |any, differs| Some(any.unwrap_or_else(Condition::any).add(differs)))
 }
 
-/// An `UPDATE` of one living row that counts its version up, if the precondition holds.
+/// An `UPDATE` of one living row that increments its version, if the precondition holds.
 fn guarded<E: SoftDelete>(
     session: &WriteSession,
     id: Id<E::Kind>,
@@ -615,7 +617,7 @@ fn guarded<E: SoftDelete>(
         .col_expr(E::UPDATED_AT, Expr::val(session.now()))
 }
 
-/// No row was changed although a precondition was given: tells a changed row from a missing one.
+/// Distinguishes a failed precondition from a missing row, after an `UPDATE` with a precondition changed no row.
 async fn refuse_stale<R: Repository + ?Sized>(
     session: &WriteSession,
     id: Id<<R::Entity as SoftDelete>::Kind>,

@@ -1,5 +1,5 @@
-//! What domains may know of each other's tables: data that each domain lists in `service::RESOURCES`, and that the server gives to the
-//! [`Databases`](crate::session::Databases). What is done by it stands in [`reference`](mod@crate::reference).
+//! Descriptions of tables for other domains: each domain lists its own in `service::RESOURCES`, and the server passes them to the
+//! [`Databases`](crate::session::Databases). [`reference`](mod@crate::reference) checks references and deletions by them.
 
 use std::sync::Arc;
 
@@ -9,27 +9,27 @@ use sea_orm::{Condition, DbErr, QueryResult};
 use crate::event::PendingEvent;
 use crate::principal::Principal;
 
-/// What other domains may know of a table. It has the columns of every resource: `id`, `version`, `updated_at` and
+/// Description of a table for other domains. The table has the columns of every resource: `id`, `version`, `updated_at` and
 /// `deleted_at`.
 #[derive(Clone, Copy, Debug)]
 pub struct Resource {
-    /// Its name.
+    /// Name of the table.
     pub table: &'static str,
-    /// Which of its living rows a principal may refer to: a condition on its columns.
+    /// Condition on the columns: the living rows to which a principal may refer.
     pub referable: fn(&Principal) -> Condition,
-    /// Which of its living rows are in use: a condition on its columns. What belongs to one that is not, such as a suspended
-    /// account, is no longer shown to everyone: [`Resources::in_use`].
+    /// Condition on the columns: the living rows that are in use. Rows that belong to one that is not in use, such as a suspended
+    /// account, are no longer public: [`Resources::in_use`].
     pub active: fn() -> Condition,
-    /// What its rows refer to.
+    /// References to other tables.
     pub references: &'static [Reference],
-    /// The event of the deletion of a row, from the row as it is then: [`repository::deletion`](crate::repository::deletion). It
-    /// is emitted when the row goes with another; where the domain deletes the row itself, its repository emits it.
+    /// Makes the event of the deletion of a row from its last state: [`repository::deletion`](crate::repository::deletion). Used
+    /// when the row is deleted by a cascade; where the domain deletes the row itself, its repository emits the event.
     pub deletion_event: Option<DeletionEvent>,
 }
 
 impl Resource {
-    /// A table whose living rows are all in use and everybody may see, whose rows refer to nothing, and whose deletions nobody
-    /// wants to know of.
+    /// A table whose living rows are all in use and visible to everyone, whose rows refer to nothing, and whose deletions emit no
+    /// event.
     #[must_use]
     pub const fn visible_to_all(table: &'static str) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Resource {
     }
 }
 
-/// Makes the event of the deletion of a row, from the row as it is then.
+/// Makes the event of the deletion of a row from its last state.
 pub type DeletionEvent = fn(&QueryResult) -> Result<PendingEvent, DbErr>;
 
 /// A column that holds the ids of rows of a table.
@@ -50,37 +50,37 @@ pub type DeletionEvent = fn(&QueryResult) -> Result<PendingEvent, DbErr>;
 pub struct Reference {
     /// The column.
     pub column: &'static str,
-    /// The table that it refers to.
+    /// The referenced table.
     pub to: &'static str,
-    /// What happens to a row when what it refers to is deleted.
+    /// What happens to a row when the referenced row is deleted.
     pub on_delete: OnDelete,
 }
 
-/// What happens to a living row when what it refers to is deleted.
+/// What happens to a living row when the row that it refers to is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDelete {
-    /// It is deleted too.
+    /// The row is deleted too.
     Cascade,
-    /// The deletion is refused with [`KernelError::Referenced`](crate::kernel_error::KernelError::Referenced), unless the row goes with it for another reason.
+    /// The deletion is refused with [`KernelError::Referenced`](crate::kernel_error::KernelError::Referenced), unless the row is deleted too for another reason.
     Restrict,
-    /// It forgets what it referred to. The column can be null.
+    /// The column is set to null. It must be nullable.
     SetNull,
 }
 
-/// The tables of an installation that may be known to others. Cheap to clone.
+/// The tables of an installation that other domains may refer to. Cheap to clone.
 ///
-/// What is not in it is visible to nobody, and nothing happens to it when another row is deleted.
+/// Rows of other tables cannot be referred to, and deletions do not cascade to them.
 #[derive(Clone, Debug, Default)]
 pub struct Resources(Arc<[Resource]>);
 
 impl Resources {
-    /// What may be known of a table.
+    /// The description of a table.
     #[must_use]
     pub fn find(&self, table: &str) -> Option<&Resource> {
         self.iter().find(|resource| resource.table == table)
     }
 
-    /// The row of `table` whose id stands in `column` lives and is in use. A table that is not in here has no such rows.
+    /// Condition that the row of `table` with the id in `column` is living and in use. It holds for no row of an unknown table.
     ///
     /// ```
     /// # use sea_orm::sea_query::Expr;
@@ -102,12 +102,12 @@ impl Resources {
         Condition::all().add(Expr::exists(row))
     }
 
-    /// All of them: each after those that its rows refer to, as far as there is such an order.
+    /// All tables: each after those that it refers to, except in circles.
     pub fn iter(&self) -> impl Iterator<Item = &Resource> {
         self.0.iter()
     }
 
-    /// The columns that refer to a table in this way, with their own tables.
+    /// The columns that refer to a table with this rule, with their own tables.
     pub(crate) fn referring(
         &self,
         table: &str,
@@ -119,8 +119,8 @@ impl Resources {
         })
     }
 
-    /// The place of a table in the order in which rows are locked. It is that of deletions, which go from a row to those
-    /// that refer to it, so that two sessions seldom wait for each other.
+    /// The position of a table in the locking order. It is the order of deletions, which go from a row to those
+    /// that refer to it, so that deadlocks are rare.
     pub(crate) fn place(&self, table: &str) -> usize {
         self.iter().position(|resource| resource.table == table).unwrap_or(usize::MAX)
     }
@@ -137,7 +137,7 @@ impl<'a> FromIterator<&'a Resource> for Resources {
                     |it: &Reference| it.to != resource.table && rest.iter().any(|other| other.table == it.to);
                 !resource.references.iter().any(awaited)
             };
-            // A circle has no first table, so its first name is taken.
+            // A circle has no first table, so the first in the list is taken.
             let next = rest.iter().position(is_free).unwrap_or(0);
             sorted.push(rest.remove(next));
         }

@@ -1,26 +1,26 @@
-//! Rows that are deleted softly and versioned: what is known of every resource's table.
+//! Soft-deleted and versioned rows: the columns that the table of every resource has.
 
 pub use kernel_derive::SoftDelete;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, Select};
 
 use crate::id::IdKind;
 
-/// An entity whose rows are deleted softly and versioned. [Derived](derive@SoftDelete) on the model, whose fields have the names of
+/// An entity with soft-deleted and versioned rows. [Derived](derive@SoftDelete) on the model, whose fields have the names of
 /// the columns.
 pub trait SoftDelete: EntityTrait {
-    /// What its ids are ids of.
+    /// The kind of its ids.
     type Kind: IdKind;
     /// The name of the table.
     const TABLE: &'static str;
     /// The primary key: an [`Id`](crate::id::Id).
     const ID: Self::Column;
-    /// Counts the changes of the row, from 1.
+    /// Version of the row: 1 at first, incremented by each change.
     const VERSION: Self::Column;
-    /// When the row was made.
+    /// Time of creation.
     const CREATED_AT: Self::Column;
-    /// When the row was last changed.
+    /// Time of the last change.
     const UPDATED_AT: Self::Column;
-    /// When the row was deleted; null while it lives.
+    /// Time of deletion; null in living rows.
     const DELETED_AT: Self::Column;
 }
 

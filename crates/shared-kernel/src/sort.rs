@@ -1,4 +1,4 @@
-//! The order that a client wants a list in.
+//! The order of a list, as requested by a client.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::field::{FieldSchema, TextField, ValidationError, deserialize_text, no_choice, schema_of};
 use crate::id::IdKind;
 
-/// Rows of which clients choose the order.
+/// Rows whose order in lists clients can choose.
 pub trait Sortable: IdKind {
     /// The names of the orders, as clients send them, the default first.
     #[must_use]
@@ -21,7 +21,7 @@ pub trait Sortable: IdKind {
     }
 }
 
-/// The order that a client wants a list of `K` in: the name of one of [its orders](Sortable::orders).
+/// The requested order of a list of `K`: the name of one of [its orders](Sortable::orders).
 pub struct Sort<K> {
     name: &'static str,
     of: PhantomData<fn() -> K>,

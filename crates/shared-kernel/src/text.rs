@@ -1,7 +1,7 @@
-//! Strings as people type them.
+//! Text input.
 //!
-//! [`SingleLine`] is what a one-line field holds, [`MultiLine`] what a text area holds: both are trimmed before their characters
-//! are counted, so that a length rule counts what is kept.
+//! [`SingleLine`] is the type of a one-line input, [`MultiLine`] that of a text area. Both are trimmed before their characters
+//! are counted, so that a length limit applies to the stored text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,7 +55,7 @@ impl<const MIN: usize, const MAX: usize> TextField for MultiLine<MIN, MAX> {
     }
 }
 
-/// `text` as it is kept, if it has so many characters.
+/// The normal form of `text`, if it has `min` to `max` characters.
 fn kept(text: &str, min: usize, max: usize) -> Result<String, ValidationError> {
     let kept: String = text.trim().nfc().collect();
     check_length(&kept, min, max)?;
@@ -65,7 +65,7 @@ fn kept(text: &str, min: usize, max: usize) -> Result<String, ValidationError> {
     Ok(kept)
 }
 
-/// A word that is repeated or cut to fit.
+/// A word that is repeated or truncated to fit.
 fn example(min: usize, max: usize) -> Cow<'static, str> {
     const WORD: &str = "Text";
     if (min..=max).contains(&WORD.len()) {
@@ -74,14 +74,14 @@ fn example(min: usize, max: usize) -> Cow<'static, str> {
     WORD.chars().cycle().take(WORD.len().clamp(min, max)).collect::<String>().into()
 }
 
-/// Characters that no line has, as a class of a regular expression (ECMA-262).
+/// Characters that are not allowed in a line, as a class of a regular expression (ECMA-262).
 const NOT_IN_LINE: &str = r"\x00-\x1f\x7f-\x9f\u2028\u2029";
-/// Characters that no text has.
+/// Characters that are not allowed in any text.
 const NOT_IN_TEXT: &str = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f";
-/// Characters that nobody sees, of the Basic Multilingual Plane: what is beyond is not written alike in every dialect.
+/// Invisible characters of the Basic Multilingual Plane; those beyond are written differently in the dialects of regular expressions.
 const INVISIBLE: &str = r"\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8";
 
-/// What a text of at least `min` characters looks like, trimmed and without those of the class `refused`.
+/// Pattern of a trimmed text of at least `min` characters, without those of the class `refused`.
 fn pattern(min: usize, refused: &str) -> String {
     match min {
         0 => format!("^[^{refused}]*$"),
@@ -121,7 +121,7 @@ pub fn control_characters() -> ValidationError {
     ValidationError::new("control_characters", "must not contain control characters")
 }
 
-/// Whether something of a character is seen: it is no white space, no control character, none that is made to be ignored
+/// Whether a character is visible: not white space, not a control character, not ignorable
 /// (`Default_Ignorable_Code_Point`, UAX #44: joiners, direction marks, fillers) and not the empty Braille pattern.
 fn is_visible(character: char) -> bool {
     const EMPTY_BRAILLE: char = '\u{2800}';
@@ -131,8 +131,8 @@ fn is_visible(character: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character))
 }
 
-/// Control characters that no text of ours may have: all but line breaks and tabs. (ASVS 5.0, 2.2.1; PostgreSQL stores
-/// no NUL.)
+/// Whether a character is a control character that is refused in all texts: any but line breaks and tabs. (ASVS 5.0, 2.2.1;
+/// PostgreSQL cannot store NUL.)
 #[must_use]
 pub fn is_refused(character: char) -> bool {
     character.is_control() && !matches!(character, '\n' | '\r' | '\t')
@@ -142,9 +142,9 @@ fn is_refused_in_line(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// The form in which names that must be unique whatever their spelling are compared: Unicode compatibility
-/// normalisation (NFKC, UAX #15) and lower case. `Ａnna` and `anna` are one. What is looked for and put in order is
-/// [`folded`], which goes further: two names that are one there may be two people's.
+/// The form in which names are compared that must be unique whatever their spelling: Unicode compatibility
+/// normalisation (NFKC, UAX #15) and lower case. `Ａnna` and `anna` are equal. Search and sorting use
+/// [`folded`], which goes further: names of different users may be equal there.
 #[must_use]
 pub fn comparable(text: &str) -> String {
     // Lower case can denormalise and normalisation can bring capitals: twice settles both (Unicode 3.13, toNFKC_Casefold).
@@ -152,8 +152,8 @@ pub fn comparable(text: &str) -> String {
     folded.nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// The form in which texts are searched and put in order: full case folding with compatibility normalisation, and without
-/// characters that nobody sees (The Unicode Standard, section 3.13, `toNFKC_Casefold`). `ΟΔΥΣΣΕΎΣ` and `Οδυσσεύς` are one, and
+/// The form in which texts are searched and sorted: full case folding with compatibility normalisation, and without
+/// invisible characters (The Unicode Standard, section 3.13, `toNFKC_Casefold`). `ΟΔΥΣΣΕΎΣ` and `Οδυσσεύς` are equal, and
 /// so are `Straße` and `STRASSE`.
 #[must_use]
 pub fn folded(text: &str) -> String {
@@ -171,8 +171,8 @@ fn fold(text: &str) -> String {
     UniCase::unicode(text).to_folded_case()
 }
 
-/// The pattern of `LIKE … ESCAPE '\'` for columns that hold the [`folded`] form of texts: those that contain `text`,
-/// whatever its spelling, and in which `%` and `_` mean themselves.
+/// The pattern of `LIKE … ESCAPE '\'` that finds `text`, whatever its spelling, in columns with the [`folded`] form of texts. `%`
+/// and `_` in `text` are escaped.
 #[must_use]
 pub fn contains_pattern(text: &str) -> String {
     let text = folded(text);

@@ -1,5 +1,5 @@
-//! What a broken rule says: a code, a sentence and parameters. It stands below [`error`](crate::error), which says of which field
-//! it is said, and below [`field`](crate::field), whose types say it.
+//! Validation errors: a code, a message and parameters. This module is below [`error`](crate::error), which adds the field, and
+//! below [`field`](crate::field), whose types return these errors.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
 
-/// A parameter of a broken rule: a number or a string.
+/// A parameter of a validation rule: a number or a string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Param {
@@ -31,7 +31,7 @@ macro_rules! param_of_number {
 param_of_number!(i32 i64 u32 u64 usize);
 
 impl From<f64> for Param {
-    /// JSON has no other number than a finite one.
+    /// JSON has finite numbers only.
     fn from(number: f64) -> Self {
         serde_json::Number::from_f64(number)
             .map_or_else(|| Self::Text(number.to_string().into()), Self::Number)
@@ -50,7 +50,7 @@ impl From<String> for Param {
     }
 }
 
-/// The parameters of a broken rule by name, for clients that write the sentence in their own language.
+/// The parameters of a validation rule by name, for clients that translate the message.
 pub type Params = BTreeMap<Cow<'static, str>, Param>;
 
 /// The schema of [`Params`].
@@ -66,7 +66,7 @@ pub(crate) fn params_schema() -> RefOr<Schema> {
         .into()
 }
 
-/// A broken rule: a stable code, a sentence, and the parameters of the rule. It has no place for the value that broke it.
+/// A validation error: a stable code, a message, and the parameters of the rule. It never contains the invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct ValidationError {
@@ -77,14 +77,14 @@ pub struct ValidationError {
 }
 
 impl ValidationError {
-    /// An error with this stable code, in `snake_case`, and this sentence, which goes on after the field's name and must
+    /// An error with a stable code, in `snake_case`, and a message, which continues a sentence after the name of the field and must
     /// not repeat the value.
     #[must_use]
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code: code.into(), message: message.into(), params: Params::new() }
     }
 
-    /// The same with a parameter.
+    /// Adds a parameter.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Param>) -> Self {
         self.params.insert(name.into(), value.into());
@@ -97,24 +97,24 @@ impl ValidationError {
         &self.code
     }
 
-    /// The error as serde and garde carry it, which know only texts: a mark that no request has, and JSON.
+    /// The error as a text, because errors of serde and garde carry nothing else: a mark that no request can contain, and JSON.
     fn marked(&self) -> String {
         format!("{MARK}{}", serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The error in a text that serde or garde carried; `None` for words of their own.
+    /// The error in the text of an error of serde or garde; `None` for their own messages.
     pub(crate) fn unmarked(text: &str) -> Option<Self> {
         serde_json::from_str(text.strip_prefix(MARK)?).ok()
     }
 
-    /// As an error of a deserializer.
+    /// Converts the error into an error of a deserializer.
     #[must_use]
     pub fn into_serde<E: de::Error>(self) -> E {
         E::custom(self.marked())
     }
 }
 
-/// Stands before a [`ValidationError`] in the words of serde and garde. Control characters are refused in requests, so no
+/// Start of a [`ValidationError`] in the text of an error of serde or garde. Control characters are refused in requests, so no
 /// request can forge one.
 const MARK: char = '\u{1}';
 

@@ -1,4 +1,4 @@
-//! The socket between the operating system and an HTTP parser.
+//! The connection: a socket with timeouts, between the operating system and an HTTP parser.
 
 use std::io;
 use std::pin::Pin;
@@ -16,17 +16,17 @@ use crate::head::HeadEnd;
 use crate::line::{Line, Wanted};
 use crate::places::{Patience, Place};
 
-/// Most heads are smaller.
+/// Size of a read of a head, in bytes; most heads are smaller.
 const READ_HEAD: usize = 8 * 1024;
 const READ_BODY: usize = 64 * 1024;
-/// How long a stop waits for a client that reads nothing.
+/// Timeout of a shutdown for a client that reads nothing.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(2);
 
 /// A connection with a client.
 ///
-/// - A write fails when the client takes nothing for [`Patience::write`]: neither actix-http nor hyper has a deadline for
-///   that, and a client that stops reading would hold its connection, and its answer, for ever.
-/// - Nothing is read while a write waits, or beyond the request that is under way.
+/// - A write fails if the client reads nothing for [`Patience::write`]: neither actix-http nor hyper has a deadline for
+///   that, and a client that stops reading would keep its connection, and its response, for ever.
+/// - Nothing is read while a write waits, or beyond the current request.
 /// - A read ends (as if the client had closed) when the client is silent for too long, when its place is needed, or when
 ///   the server stops and a last look found nothing.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Connection {
     stream: TcpStream,
     place: Place,
     patience: Patience,
-    /// Read and not yet handed over.
+    /// Bytes that were read and not yet passed on.
     held: BytesMut,
     head: HeadEnd,
     /// A head may have been handed over among pieces: look whether an application has taken it first.
@@ -47,7 +47,7 @@ pub struct Connection {
 struct Stall {
     since: Instant,
     timer: Timer,
-    /// A read was put off meanwhile.
+    /// A read was postponed meanwhile.
     owes_read: bool,
 }
 
@@ -65,13 +65,13 @@ impl Connection {
         }
     }
 
-    /// What the application tells of this connection.
+    /// The state of this connection, for the application.
     #[must_use]
     pub fn line(&self) -> Arc<Line> {
         Arc::clone(&self.place.line)
     }
 
-    /// Waits for bytes, or for the end of patience: `false`.
+    /// Waits for bytes; `false` after a timeout.
     fn poll_fill(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<io::Result<bool>> {
         if !self.held.is_empty() {
             return Poll::Ready(Ok(true));
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Done when nothing more is waited for.
+    /// Ready after a timeout.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match self.place.line.deadline(&self.patience) {
             Some(deadline) => self.reading.poll(context, deadline),
@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    /// Passes the result of a write on, unless nothing was taken for too long.
+    /// Passes the result of a write on, or an error if the client read nothing for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             if let Some(stall) = self.stalled.take() {

@@ -1,4 +1,4 @@
-//! Where the head of a request ends.
+//! Search for the end of the head of a request.
 
 /// Finds the empty line behind a head (RFC 9112, section 2.2: a line may end with LF alone, and empty lines before
 /// the request line count for nothing).
@@ -6,14 +6,14 @@
 /// It need not be right about everything that a parser may take for a head: what it cuts off comes next.
 #[derive(Debug, Default)]
 pub(crate) struct HeadEnd {
-    /// A line with something in it has come.
+    /// A line that is not empty was read.
     begun: bool,
-    /// Something of the current line has come.
+    /// A part of the current line was read.
     in_line: bool,
 }
 
 impl HeadEnd {
-    /// How many of the bytes belong to the head, if it ends among them.
+    /// Number of bytes that belong to the head, if it ends within `bytes`.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (index, byte) in bytes.iter().enumerate() {
             match byte {

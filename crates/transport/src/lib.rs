@@ -1,21 +1,21 @@
-//! Connections from anywhere: taken within bounds, guarded against silence, and ended in order.
+//! Connections: limits on their number, timeouts, and graceful shutdown.
 //!
-//! Every listener of the product, the API's for one, stands on this crate. It knows the bytes
-//! of HTTP/1.1 no further than that a head ends with an empty line.
+//! Every listener of the product, such as the API's, uses this crate. All it knows of HTTP/1.1
+//! is that a head ends with an empty line.
 //!
-//! | type | what it is for |
+//! | type | purpose |
 //! |---|---|
-//! | [`Listener`] | takes connections, so many in all and so many of one address; who has been idle longest makes room |
-//! | [`Connection`] | the socket: fails when the other side reads nothing, and hands over one request at a time |
-//! | [`Line`], [`Turn`] | what the application tells of a connection: a request begins, its body is read, its answer is over |
-//! | [`Stop`] | the orderly end: "no more after this one", then closing whoever is silent after a last look |
+//! | [`Listener`] | accepts connections, with limits in total and per address; the longest idle one is closed to make room |
+//! | [`Connection`] | the socket: writes time out if the client reads nothing, and one request is passed on at a time |
+//! | [`Line`], [`Turn`] | reports of the application about a connection: a request begins, its body was read, its response is complete |
+//! | [`Stop`] | graceful shutdown: announced with `Connection: close`; then idle connections are closed after a last read |
 //!
 //! # Why one request at a time
 //!
-//! An HTTP/1.1 client may send its next requests before it has read an answer. A server that takes them all in keeps
-//! their heads, and their answers, in memory for as long as the client likes; `actix-http` does. Here a head is handed
-//! over when the answer before it is out of the application's hands, and nothing is read at all while the client does
-//! not read. The operating system's buffers, which are bounded, tell the client to wait.
+//! An HTTP/1.1 client may send its next requests before it has read a response (pipelining). A server that reads them all keeps
+//! their heads, and their responses, in memory for as long as the client wants; `actix-http` does. Here a head is passed on
+//! after the application has finished the previous response, and nothing is read while the client does
+//! not read. The bounded buffers of the operating system make the client wait (backpressure).
 #![forbid(unsafe_code)]
 
 mod connection;

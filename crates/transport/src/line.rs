@@ -1,4 +1,4 @@
-//! What is known of a connection, shared by its socket and the application.
+//! The state of a connection, shared by its socket and the application.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -7,22 +7,22 @@ use tokio::time::Instant;
 
 use crate::places::{Patience, Registry};
 
-/// How much is read and thrown away after an answer that came before the end of the request's body, in bytes. A client
-/// that is still sending when the connection closes reports a broken connection in place of the answer.
+/// Maximum number of bytes that are read and discarded after a response that was sent before the end of the request's body. A
+/// client that is still sending when the connection closes reports a broken connection instead of the response.
 const MAX_DISCARD: u64 = 4 * 1024 * 1024;
 /// A connection that was in use this recently may have a request on its way when the server stops.
 const RECENTLY: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// How long the body of a request is.
+/// Length of the body of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// So many bytes; often none.
+    /// A number of bytes, often 0.
     Known(u64),
     /// Its end is in the body itself (chunked transfer coding).
     Chunked,
 }
 
-/// One connection, as the application sees it.
+/// The state of one connection, as the application sees it.
 #[derive(Debug)]
 pub struct Line {
     pub(crate) registry: Arc<Registry>,
@@ -36,7 +36,7 @@ struct State {
     idle_since: Instant,
     /// When the first byte of a head came, or its last one and no application took it.
     head_since: Option<Instant>,
-    /// Somebody else needs the place.
+    /// Another connection needs the place.
     evicted: bool,
     /// A write waits for the client to read.
     stalled: bool,
@@ -91,7 +91,7 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has come. What is returned is kept until its answer is over.
+    /// A request has begun. The returned value must be kept until its response is complete.
     #[must_use]
     pub fn begin(self: &Arc<Self>, body: BodyLength) -> Turn {
         let phase = match body {
@@ -103,13 +103,13 @@ impl Line {
         Turn(Arc::clone(self))
     }
 
-    /// Whether the answer must say that it is the last one (`Connection: close`): the server is about to stop, or somebody
-    /// else needs the place.
+    /// Whether the response must be the last one (`Connection: close`): the server is about to stop, or another
+    /// connection needs the place.
     fn is_closing(&self) -> bool {
         self.registry.is_draining() || self.state().evicted
     }
 
-    /// The reader of the body has seen its end.
+    /// Reports that the body was read to its end.
     pub fn body_ended(&self) {
         self.change(|state| {
             if matches!(state.phase, Phase::Body(_) | Phase::Chunks) {
@@ -118,8 +118,8 @@ impl Line {
         });
     }
 
-    /// Since when nothing has been asked here, if nothing is under way. A head that does not get on is nothing, and neither is
-    /// what may be left of a body. While an answer waits for its reader something is under way, whatever came behind it.
+    /// Time since which the connection is idle; `None` if a request is in progress. An incomplete head does not count as a request,
+    /// and neither does the rest of a body. A response that the client has not read yet does.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         let is_idle = matches!(state.phase, Phase::Waiting | Phase::Handed | Phase::Discarding(_));
@@ -136,7 +136,7 @@ impl Line {
         self.change(|state| state.evicted = true);
     }
 
-    /// Makes the socket look again.
+    /// Wakes the socket.
     pub(crate) fn wake(&self) {
         self.change(|_| {});
     }
@@ -182,7 +182,7 @@ impl Line {
         }
     }
 
-    /// When a connection on which nothing comes is given up.
+    /// Time at which a silent connection is closed.
     pub(crate) fn deadline(&self, patience: &Patience) -> Option<Instant> {
         let state = self.state();
         match (state.phase, state.head_since) {
@@ -201,17 +201,17 @@ impl Line {
     }
 }
 
-/// A request under way. Dropped when nothing of its answer is to come any more.
+/// A request in progress. Dropped when its response is complete.
 #[derive(Debug)]
 pub struct Turn(Arc<Line>);
 
 impl Turn {
-    /// The reader of the body has seen its end.
+    /// Reports that the body was read to its end.
     pub fn body_ended(&self) {
         self.0.body_ended();
     }
 
-    /// Whether the answer must say that it is the last one.
+    /// Whether the response must be the last one on this connection.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.0.is_closing()

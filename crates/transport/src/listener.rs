@@ -1,4 +1,4 @@
-//! The listening socket, and its end.
+//! The listening socket, and its shutdown.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 
 use crate::places::{Accepted, Limits, Registry};
 
-/// Accepting fails when the process runs out of file descriptors; trying at once would only burn the processor.
+/// Pause after a failed accept: it fails if the process runs out of file descriptors, and an immediate retry would only use CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes connections.
+/// Accepts connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -20,26 +20,26 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the connections of a socket that listens already.
+    /// Accepts the connections of a listening socket.
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// Errors of the operating system.
     pub fn new(socket: std::net::TcpListener, limits: Limits) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self { socket: TcpListener::from_std(socket)?, registry: Arc::new(Registry::new(limits)) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// Errors of the operating system.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// The next connection that there is a place for.
+    /// Accepts the next connection for which there is a place.
     pub async fn accept(&self) -> Accepted {
         loop {
             self.registry.room().await;
@@ -59,13 +59,13 @@ impl Listener {
         }
     }
 
-    /// What stops it, for whoever must know that it is about to.
+    /// The handle that stops its connections.
     #[must_use]
     pub fn stop(&self) -> Stop {
         Stop(Arc::clone(&self.registry))
     }
 
-    /// Listens no longer. What is returned are the connections that had been made by then and nobody had accepted:
+    /// Stops listening. Returns the established connections that were not accepted yet:
     /// their requests may have arrived.
     #[must_use]
     pub fn close(self) -> Vec<Accepted> {
@@ -94,7 +94,7 @@ impl Listener {
 pub struct Stop(Arc<Registry>);
 
 impl Stop {
-    /// From now on each answer says that it is its connection's last one. New connections are taken still.
+    /// From now on each response is the last one of its connection (`Connection: close`). New connections are still accepted.
     pub fn announce(&self) {
         self.0.drain();
     }
@@ -105,13 +105,13 @@ impl Stop {
         self.0.is_draining()
     }
 
-    /// Ends whoever asks nothing, after a last look, and whoever reads nothing. Done when no connection is left.
+    /// Closes idle connections, after a last read, and those whose client reads nothing. Returns when no connection is left.
     pub async fn finish(&self) {
         self.0.finish();
         self.0.empty().await;
     }
 
-    /// How many connections there are.
+    /// Number of connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.len()

@@ -1,4 +1,4 @@
-//! How many connections there may be, and who has to go when there are more.
+//! Limits on the number of connections, and eviction of idle ones.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,26 +14,26 @@ use tokio::sync::Notify;
 use crate::connection::Connection;
 use crate::line::Line;
 
-/// How many connections a listener has at once.
+/// Limits on the number of concurrent connections of a listener.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// In all. The next one waits in the operating system's queue until the longest idle one is closed.
+    /// Maximum in total. The next one waits in the operating system's queue until the longest idle one is closed.
     pub in_all: usize,
-    /// Of one address (IPv6: of one /64, which is what one customer has). The next one takes the place of this address's
-    /// longest idle one, or is closed at once.
+    /// Maximum per address (IPv6: per /64, which one customer has). The next one replaces the longest idle one of this address,
+    /// or is closed at once.
     pub per_address: usize,
-    /// Addresses that stand for many people: proxies. For these only [`in_all`](Self::in_all) holds.
+    /// Addresses of proxies, which many clients share. Only [`in_all`](Self::in_all) applies to them.
     pub exempt: Vec<IpNet>,
 }
 
-/// How long a connection may be silent.
+/// Timeouts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For a whole head, from its first byte.
+    /// For receiving a whole head, from its first byte.
     pub head: Duration,
-    /// Without a request.
+    /// Between requests.
     pub idle: Duration,
-    /// For a client that reads nothing of its answer.
+    /// For writing, while the client reads nothing.
     pub write: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Places {
     }
 }
 
-/// A full listener looks this often whether somebody has become idle.
+/// Interval at which a full listener looks for an idle connection.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Registry {
@@ -85,7 +85,7 @@ impl Registry {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Done when there is a place, which it makes if it can.
+    /// Waits for a free place, and evicts an idle connection if it can.
     pub(crate) async fn room(&self) {
         loop {
             let freed = self.freed.notified();
@@ -100,7 +100,7 @@ impl Registry {
         }
     }
 
-    /// A place for a connection from here, unless this address has too many.
+    /// A place for a connection from `peer`, unless this address has too many.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let address = customer(peer);
         let mut places = self.places();
@@ -154,7 +154,7 @@ impl Registry {
         }
     }
 
-    /// Done when there is no connection.
+    /// Waits until there is no connection.
     pub(crate) async fn empty(&self) {
         loop {
             let freed = self.freed.notified();
@@ -166,7 +166,7 @@ impl Registry {
     }
 }
 
-/// Whose an address is: a customer has a whole /64 of IPv6.
+/// The address by which a client is counted: for IPv6 its /64, which one customer has.
 fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -187,7 +187,7 @@ impl Drop for Place {
     }
 }
 
-/// A connection that was taken and is not yet used.
+/// An accepted connection that is not open yet.
 #[derive(Debug)]
 pub struct Accepted {
     pub(crate) stream: std::net::TcpStream,
@@ -196,13 +196,13 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// Who is at the other end.
+    /// The address of the client.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// The socket, at the event loop that runs here.
+    /// Registers the socket with the current event loop.
     ///
     /// # Errors
     ///

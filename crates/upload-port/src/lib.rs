@@ -1,13 +1,13 @@
-//! What other domains may know of uploads: their ids, and the URLs of their files.
+//! Uploads for other domains: ids, and URLs of files.
 //!
-//! A row keeps the [id](UploadId) of an upload, and who reads the row gets a URL that is good for a short time. Domains do not know the
-//! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`. A house without uploads has
+//! A row has the [id](UploadId) of an upload, and its representation a short-lived URL. Domains do not depend on the
+//! crate `upload`: it implements [`Files`], the server wires it, and a service takes `&dyn Files`. A product without uploads has
 //! neither crate.
 //!
-//! Whoever may see a row may have its files: nothing is asked about the principal here. That the file was one's own when the row
-//! was written is what [`check_references`](shared_kernel::reference::check_references) takes care of.
+//! A principal who may see a row may download its files: permissions are not checked here. When the row is written,
+//! [`check_references`](shared_kernel::reference::check_references) checks that the file belongs to the principal.
 //!
-//! Making a URL is a computation that waits for nobody, because it is done while a transaction may be open.
+//! Signing a URL is a computation without I/O, because a transaction may be open meanwhile.
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -31,10 +31,10 @@ impl IdKind for UploadKind {
     const NAME: &'static str = "upload";
 }
 
-/// An upload. It lives here, so that a domain whose rows have a file depends on no other domain.
+/// Id of an upload. It is in this crate so that a domain whose rows have files depends on no other domain.
 pub type UploadId = Id<UploadKind>;
 
-/// The URL of a file cannot be made.
+/// The URL of a file cannot be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the URL of a file cannot be made")]
 pub struct FilesError(#[source] pub Box<dyn Error + Send + Sync>);
@@ -45,12 +45,12 @@ impl From<FilesError> for KernelError {
     }
 }
 
-/// Knows the files of an installation and where their bytes can be had.
+/// Port to the files of an installation.
 pub trait Files: Send + Sync + Debug {
-    /// The [`StoredFile`]s among `ids`: those whose bytes are there and that are not deleted.
+    /// Query of the [`StoredFile`]s among `ids`: completed uploads that are not deleted.
     fn select(&self, ids: &[UploadId]) -> SelectStatement;
 
-    /// Where the bytes of `file` can be had for a short time, by whoever has the URL. Asks nobody.
+    /// A short-lived URL with which anyone can download `file`. Does no I/O.
     ///
     /// # Errors
     ///
@@ -58,29 +58,29 @@ pub trait Files: Send + Sync + Debug {
     fn url(&self, file: &StoredFile) -> Result<String, FilesError>;
 }
 
-/// What is known of a file.
+/// A file in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct StoredFile {
-    /// The upload that it came by.
+    /// Id of the upload.
     pub id: UploadId,
-    /// Where its bytes are in the object store.
+    /// Key of the object in the object store.
     pub object_key: String,
-    /// What it is called.
+    /// Name of the file.
     pub filename: String,
     /// Media type of the file, without parameters.
     pub content_type: String,
-    /// The charset of a text, where it is known.
+    /// Charset of a text, if it is known.
     pub charset: Option<String>,
 }
 
-/// Where files can be had for a short time. What is not in it is not there any more.
+/// Short-lived URLs of files, by upload. Deleted files are absent.
 pub type Urls = BTreeMap<UploadId, String>;
 
-/// The URLs of those files, as far as there are any, with one statement for all of them and none for none.
+/// The URLs of the existing files among `ids`, with one query for all of them and none if there are no ids.
 ///
 /// # Errors
 ///
-/// The session's, and [`KernelError::Port`].
+/// Errors of the session, and [`KernelError::Port`].
 pub async fn urls(
     files: &dyn Files,
     session: &impl Reader,
@@ -95,14 +95,13 @@ pub async fn urls(
     found.iter().map(|file| Ok((file.id, files.url(file)?))).collect()
 }
 
-/// What is shown of a row that refers to files, with a place for the URL of each.
+/// A representation that refers to files, with a field for the URL of each.
 pub trait HasFiles {
-    /// The files, each with the place of its URL.
+    /// The ids of the files, each with the field of its URL.
     fn files(&mut self) -> Vec<(Option<UploadId>, &mut Option<String>)>;
 }
 
-/// Writes the URLs of their files into what is shown, with one statement for all of them. A file that is not there any more has
-/// none.
+/// Sets the URLs of the files in representations, with one query for all of them. Deleted files have no URL.
 ///
 /// # Errors
 ///
@@ -120,7 +119,7 @@ pub async fn link<'a, T: HasFiles + 'a>(
     Ok(())
 }
 
-/// The same of one.
+/// [`link`] for one representation.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! (feature `testing`) Uploads without an object store, for the tests of what refers to them.
+//! (feature `testing`) Uploads without an object store, for tests of domains that refer to uploads.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its row fails")]
 
@@ -9,7 +9,7 @@ use shared_kernel::testing::TestDatabase;
 
 use crate::{Files, FilesError, StoredFile, UploadId};
 
-/// A completed upload of that user: its row; there is no object.
+/// Inserts the row of a completed upload of the user, without an object.
 pub async fn upload_of(database: &TestDatabase, owner: &Principal) -> UploadId {
     let now = database.clock().now();
     let upload_id = UploadId::new(now);

@@ -1,5 +1,5 @@
-//! What a user can be found by besides the e-mail address, which is the kernel's [`Email`](shared_kernel::contact::Email):
-//! user name and phone number. Each is normalised where it comes in, so that one person's spelling is one value.
+//! User names and phone numbers, which identify a user like the e-mail address (the kernel's
+//! [`Email`](shared_kernel::contact::Email)). They are normalised on input, so that different spellings are equal.
 
 use std::borrow::Cow;
 

@@ -3,8 +3,8 @@
 use shared_kernel::event::{Created, Updated};
 use shared_kernel::id::UserKind;
 
-/// Somebody has an account now.
+/// An account was created.
 pub type UserCreated = Created<UserKind>;
 
-/// An account was changed. Who changed it stands in the envelope.
+/// An account was changed. The envelope has the principal who changed it.
 pub type UserUpdated = Updated<UserKind>;

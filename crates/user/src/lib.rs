@@ -1,21 +1,21 @@
-//! Accounts: who there is, apart from how they sign in (that is `auth`).
+//! User accounts. Sign-in is in `auth`.
 //!
 //! Six rooms, the same in every domain:
 //!
-//! | room | what is in it | who sees it |
+//! | room | contents | visible to |
 //! |---|---|---|
 //! | `model` | the table as sea-orm knows it | this crate |
-//! | `repository` | the queries; every one starts at the living rows | this crate |
-//! | [`dto`] | what goes in and out, with its rules | everyone |
-//! | [`service`] | the rules: a struct whose methods take a session and who asks, and give DTOs | everyone |
-//! | [`error`] | every way to fail | everyone |
-//! | [`event`] | what others may want to know | everyone |
+//! | `repository` | the queries, all of them on living rows | this crate |
+//! | [`dto`] | requests and responses, with validation rules | everyone |
+//! | [`service`] | the business rules: a struct whose methods take a session and the principal, and return DTOs | everyone |
+//! | [`error`] | the errors of its operations | everyone |
+//! | [`event`] | the events that other domains can subscribe to | everyone |
 //!
-//! and two more here: [`contact`], the types of a user name and a phone number, and `name`, the type of the name that others see.
+//! and two more here: [`contact`], the types of user names and phone numbers, and `name`, the type of display names.
 //!
 //! # Adding a field
 //!
-//! A migration, a line in `model`, a line in the DTOs that show or take it, a line where the service writes it, and a
+//! A migration, a line in `model`, a line in the DTOs that have it, a line where the service writes it, and a
 //! test in `tests/`.
 
 pub mod contact;

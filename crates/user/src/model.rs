@@ -33,13 +33,13 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 impl ActiveModel {
-    /// The same with that name, and with the form in which names are searched and sorted.
+    /// Sets the name, and the form in which names are searched and sorted.
     pub(crate) fn named(self, name: DisplayName) -> Self {
         Self { name_normalized: Set(folded(&name)), name: Set(name.into_string()), ..self }
     }
 }
 
-/// Whether a living account may be used.
+/// Status of a living account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(20))")]
 pub enum Status {

@@ -1,4 +1,4 @@
-//! The name of an account.
+//! Display names of accounts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use utoipa::openapi::schema::ObjectBuilder;
 /// One line of 1 to 100 characters.
 type Text = SingleLine<1, 100>;
 
-/// The name of an account, which others see.
+/// The display name of an account, which others see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayName(Text);
 

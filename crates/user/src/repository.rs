@@ -27,31 +27,31 @@ impl Repository for UserRows {
 }
 
 impl Scoped for UserRows {
-    /// Oneself; admins see everybody.
+    /// Users see their own account; admins see all.
     fn visible_to(principal: Option<&Principal>) -> Condition {
         let everybody = principal.filter(|principal| principal.is_admin()).map(|_| Expr::val(true));
         Condition::any().add(owned_by(principal, Column::Id)).add_option(everybody)
     }
 
-    /// Whoever is active: others may name them.
+    /// All active accounts.
     fn referable_by(_: &Principal) -> Condition {
         Self::active()
     }
 }
 
 impl UserRows {
-    /// The accounts that are in use.
+    /// Condition of active accounts.
     pub(crate) fn active() -> Condition {
         Condition::all().add(Column::Status.eq(Status::Active))
     }
 
-    /// The account that somebody means who types an e-mail address, a user name or a phone number.
+    /// The living account with this e-mail address, user name or phone number.
     pub(crate) async fn find_by_identifier(
         db: &impl Reader,
         identifier: &str,
     ) -> Result<Option<Model>, SessionError> {
-        // The three cannot be confused: only an address has an @, only a phone number starts with +. Whether it is an address
-        // that somebody may sign up with today is not asked: whoever did once may sign in.
+        // The three cannot be confused: only an address has an @, only a phone number starts with +. The rules of sign-up
+        // are not applied to the address: they may have changed since the account was created.
         let condition = if identifier.contains(['@', '\u{ff20}', '\u{fe6b}']) {
             Column::EmailNormalized.eq(Email::comparable(identifier))
         } else if let Ok(phone) = PhoneNumber::parse(identifier) {
@@ -64,7 +64,7 @@ impl UserRows {
         db.one(Self::unscoped().filter(condition)).await
     }
 
-    /// The living account, locked until the session ends, though not against those who only refer to it.
+    /// The living account, locked until the session ends, with a lock that new references to it do not wait for.
     pub(crate) async fn hold(db: &WriteSession, id: UserId) -> Result<Option<Model>, SessionError> {
         db.one(Self::unscoped().filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate)).await
     }
@@ -103,7 +103,7 @@ fn select(filter: &UserFilter) -> Select<Entity> {
     rows.filter(conditions)
 }
 
-/// Part of any of the columns that a person is looked for by, in any spelling.
+/// Condition that one of the searched columns contains `text`, in any spelling.
 fn matches(text: &str) -> Condition {
     contains([Column::NameNormalized, Column::EmailNormalized, Column::Username, Column::Phone], text)
 }

@@ -15,7 +15,7 @@ use crate::error::UserError;
 use crate::model::{ActiveModel, Status};
 use crate::repository::UserRows;
 
-/// Contract with other domains: an account exists, and whether it is in use.
+/// Description of the table `users` for other domains: which accounts can be referred to, and which are in use.
 pub static RESOURCES: &[Resource] = &[Resource {
     referable: UserRows::referable_by,
     active: UserRows::active,
@@ -27,7 +27,7 @@ pub static RESOURCES: &[Resource] = &[Resource {
 pub struct Users;
 
 impl Users {
-    /// Creates an account. Two at once with one address: the database's constraint lets one in.
+    /// Creates an account. Of concurrent sign-ups with one address, the database's unique constraint accepts one.
     ///
     /// # Errors
     ///
@@ -46,29 +46,29 @@ impl Users {
         Ok(UserRows::insert(db, row).await?.into())
     }
 
-    /// The living account of that id, for other domains: they have their own reasons to ask.
+    /// The living account of that id, for other domains. Does not check permissions.
     ///
     /// # Errors
     ///
-    /// The session's.
+    /// Errors of the session.
     pub async fn find(&self, db: &impl Reader, id: UserId) -> Result<Option<User>, UserError> {
         Ok(UserRows::find_unscoped(db, id).await?.map(User::from))
     }
 
-    /// The same, held until the session ends: nobody changes it meanwhile, and of several that hold it one goes on at a time.
+    /// The living account of that id, locked until the session ends: other sessions wait before they change or lock it.
     ///
     /// # Errors
     ///
-    /// The session's.
+    /// Errors of the session.
     pub async fn hold(&self, db: &WriteSession, id: UserId) -> Result<Option<User>, UserError> {
         Ok(UserRows::hold(db, id).await?.map(User::from))
     }
 
-    /// The living account that somebody means who types an e-mail address, a user name or a phone number.
+    /// The living account with this e-mail address, user name or phone number.
     ///
     /// # Errors
     ///
-    /// The session's.
+    /// Errors of the session.
     pub async fn find_by_identifier(
         &self,
         db: &impl Reader,
@@ -77,7 +77,7 @@ impl Users {
         Ok(UserRows::find_by_identifier(db, identifier).await?.map(User::from))
     }
 
-    /// An account, for itself or for an admin. For anybody else it is not there.
+    /// An account, for its user or an admin. Others get [`UserError::NotFound`].
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Users {
         change(db, id, precondition, row).await
     }
 
-    /// Makes an account an admin's, if it is not one yet: for the command line.
+    /// Makes the user an admin, if they are not one yet: for the command line.
     ///
     /// # Errors
     ///
@@ -143,11 +143,11 @@ impl Users {
         change(db, id, &Precondition::None, row).await
     }
 
-    /// The accounts that an admin wants to see.
+    /// A page of the accounts, for admins.
     ///
     /// # Errors
     ///
-    /// A cursor that is none.
+    /// An invalid cursor, and errors of the session.
     pub async fn list(
         &self,
         db: &impl Reader,
@@ -168,7 +168,7 @@ async fn change(
     Ok(row.into())
 }
 
-/// The last admin keeps the right and the account.
+/// Refuses to demote or suspend the last admin.
 async fn ensure_other_admin(db: &WriteSession, id: UserId) -> Result<(), UserError> {
     if UserRows::has_other_admin(db, id).await? {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Days of the calendar.
+//! Calendar dates.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,20 +12,20 @@ use utoipa::ToSchema;
 
 use crate::field::{self, TextField, ValidationError};
 
-/// A day of the Gregorian calendar, of the years 0001 to 9999, in no time zone: a birthday, a due date.
+/// A date of the Gregorian calendar, in the years 0001 to 9999, without a time zone: a birthday, a due date.
 ///
-/// Its text is the full-date of RFC 3339, section 5.6: `2026-01-31`, and no other way to write it.
+/// Its text is a `full-date` of RFC 3339, section 5.6: `2026-01-31`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, format = Date, examples("2026-01-31"))]
 pub struct Date(time::Date);
 
-/// The text is no day, or not written as one.
+/// The text is not a valid date, or not in the required format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a day as in 2026-01-31")]
+#[error("must be a date as in 2026-01-31")]
 pub struct InvalidDate;
 
 impl Date {
-    /// That day; `None` outside the years that can be written.
+    /// A date; `None` outside the supported years.
     #[must_use]
     pub const fn new(day: time::Date) -> Option<Self> {
         match day.year() {
@@ -34,11 +34,11 @@ impl Date {
         }
     }
 
-    /// The day of a text that stands in the code: `const { Date::from_valid("2026-01-31") }` compiles only if it is one.
+    /// A date from a literal: `const { Date::from_valid("2026-01-31") }` compiles only if the text is valid.
     ///
     /// # Panics
     ///
-    /// If it is none; outside of constants that shows at run time only.
+    /// If the text is invalid; outside of constants, at run time.
     #[must_use]
     #[expect(clippy::panic, reason = "in a constant this is an error of the compiler")]
     pub const fn from_valid(text: &'static str) -> Self {
@@ -48,7 +48,7 @@ impl Date {
         }
     }
 
-    /// The same day for a calendar.
+    /// The same date as a type of the crate `time`, for calculations.
     #[must_use]
     pub const fn to_date(self) -> time::Date {
         self.0
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-// In the database. SQLite keeps the text, which sorts as the days do because every year has four digits.
+// In the database. SQLite stores the text, which sorts like the dates because every year has four digits.
 impl From<Date> for Value {
     fn from(Date(day): Date) -> Self {
         Self::TimeDate(Some(day))

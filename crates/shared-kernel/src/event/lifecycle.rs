@@ -1,4 +1,4 @@
-//! The events that every resource has.
+//! Lifecycle events, which every resource has.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ pub trait LifecycleStep: 'static {
     const ACTION: &'static str;
 }
 
-/// The row was made.
+/// The row was created.
 #[derive(Debug)]
 pub enum Creation {}
 
@@ -22,7 +22,7 @@ impl LifecycleStep for Creation {
     const ACTION: &'static str = "created";
 }
 
-/// Something in the row was changed.
+/// The row was changed.
 #[derive(Debug)]
 pub enum Update {}
 
@@ -30,7 +30,7 @@ impl LifecycleStep for Update {
     const ACTION: &'static str = "updated";
 }
 
-/// The row was deleted: by itself, or with what it belonged to.
+/// The row was deleted, by itself or by a cascade.
 #[derive(Debug)]
 pub enum Deletion {}
 
@@ -47,7 +47,7 @@ pub type Updated<K> = Lifecycle<K, Update>;
 /// A `K` was deleted: `post.deleted`.
 pub type Deleted<K> = Lifecycle<K, Deletion>;
 
-/// A step in the life of a `K`. The values of its fields are not among what it tells: who wants them looks them up.
+/// A lifecycle event of a `K`. It does not contain the values of fields; subscribers that need them query the resource.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Lifecycle<K: IdKind, S> {
@@ -55,7 +55,7 @@ pub struct Lifecycle<K: IdKind, S> {
     pub id: Id<K>,
     /// The version of the row after the step, from 1.
     pub version: i64,
-    /// The user whose row it is, where rows have an owner.
+    /// The owner, where rows have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<UserId>,
     #[serde(skip)]
@@ -63,7 +63,7 @@ pub struct Lifecycle<K: IdKind, S> {
 }
 
 impl<K: IdKind, S> Lifecycle<K, S> {
-    /// That step of the row with that id, which has that version now.
+    /// The event of a row after the step.
     #[must_use]
     pub const fn new(id: Id<K>, version: i64, owner_id: Option<UserId>) -> Self {
         Self { id, version, owner_id, step: PhantomData }

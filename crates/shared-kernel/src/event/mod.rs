@@ -1,10 +1,10 @@
-//! Domain events: what happened, published to whoever wants to know, without the publisher knowing who that is.
+//! Domain events, published to subscribers that the publisher does not know.
 //!
 //! [`WriteSession::emit`](crate::session::WriteSession::emit) writes an event into the outbox, in the transaction of the change itself: no event without
 //! its change, no change without its event. A relay (crate `messaging`) hands each event to the [`Subscriber`]s at least
 //! once, in order for each aggregate; a subscriber's work is done once for each event id.
 //!
-//! An event travels in an [`Envelope`]: which event it is, what it is about, when it happened, and who caused it. The event
+//! An event is sent in an [`Envelope`]: its id and name, its aggregate, its time, and who caused it. The event
 //! itself is the payload.
 //!
 //! # Creations, changes and deletions
@@ -17,8 +17,8 @@
 //! For anything else that happens, a struct in the domain's `event.rs` that derives `Serialize` and `Deserialize` and
 //! implements [`DomainEvent`]; `session.emit(&event)` where the change is made.
 //!
-//! A payload names people and things by their ids and holds no personal data and no secret: it stays in the outbox for days
-//! and may be copied to other systems. A handler that needs more looks it up when it handles the event.
+//! A payload has ids instead of personal data, and no secrets: it stays in the outbox for days
+//! and may be copied to other systems. A handler that needs more queries it when it handles the event.
 //!
 //! Fields may be added later, never renamed: events outlive the code that wrote them. A change that older code cannot read
 //! raises [`DomainEvent::VERSION`].
@@ -48,22 +48,22 @@ impl IdKind for EventKind {
     const NAME: &'static str = "event";
 }
 
-/// One occurrence of an event: what subscribers dedupe on.
+/// Id of one occurrence of an event, by which subscribers deduplicate.
 pub type EventId = Id<EventKind>;
 
 /// Something that happened in a domain.
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The kind of thing that it happened to.
+    /// The kind of the aggregate: the resource that the event is about.
     type Aggregate: IdKind;
 
-    /// What happened, in the past tense: `completed`. Together with the name of the kind it is the event's name:
+    /// Past participle of the action: `completed`. The name of the event is the name of the kind and the action:
     /// `order.completed`.
     const ACTION: &'static str;
 
     /// The version of the payload's schema, from 1. It is raised by a change that code for the version before cannot read.
     const VERSION: i32 = 1;
 
-    /// The id of what it happened to. Events of one aggregate are handed on in order.
+    /// Id of the aggregate. Events of one aggregate are delivered in order.
     fn aggregate_id(&self) -> Id<Self::Aggregate>;
 
     /// The version of the aggregate's row after the change; `None` where rows have no version.
@@ -75,8 +75,8 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
         format!("{}.{}", Self::Aggregate::NAME, Self::ACTION)
     }
 
-    /// The event in a payload of that schema version. An event whose [`VERSION`](Self::VERSION) was raised overrides this, to
-    /// read what was written before.
+    /// Parses a payload of a schema version. An event whose [`VERSION`](Self::VERSION) was raised overrides this, to
+    /// read older payloads.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// The payload of an event cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableEvent {
-    /// It has another schema version than this build reads: a newer instance wrote it, or one too old.
+    /// Its schema version is not supported: it was written by a newer instance, or by one too old.
     #[error("the payload has schema version {found}, and this build reads version {known}")]
     Version {
         /// The version of the payload.
@@ -100,12 +100,12 @@ pub enum UnreadableEvent {
         /// The version that this build reads.
         known: i32,
     },
-    /// It has the version that this build reads, and another shape.
-    #[error("the payload has not the shape of the event")]
+    /// It does not match the type of the event.
+    #[error("the payload does not match the event")]
     Shape(#[from] serde_json::Error),
 }
 
-/// An event on its way, with what is known about it beside the event itself.
+/// An event with its metadata.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
 pub struct Envelope {
     /// The id of this occurrence. Ids of one aggregate are in the order of what happened.
@@ -114,15 +114,15 @@ pub struct Envelope {
     pub name: String,
     /// The version of the payload's schema: [`DomainEvent::VERSION`].
     pub version: i32,
-    /// The kind of thing that it happened to: [`IdKind::NAME`].
+    /// The kind of the aggregate: [`IdKind::NAME`].
     pub aggregate_type: String,
-    /// The id of what it happened to.
+    /// Id of the aggregate.
     pub aggregate_id: String,
     /// The version of the aggregate's row after the change, where rows have one.
     pub aggregate_version: Option<i64>,
-    /// The instant of the change.
+    /// Time of the change.
     pub occurred_at: Timestamp,
-    /// Who caused it: `usr_…` for a user, `system:…` for a command or a job, `None` for somebody who is not signed in.
+    /// The principal who caused it: `usr_…` for a user, `system:…` for a command or a job, `None` if nobody was signed in.
     pub principal: Option<String>,
     /// The trace of the request that caused it (W3C Trace Context).
     pub traceparent: Option<Traceparent>,
@@ -149,7 +149,7 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// It has the name of an `E` and cannot be read as one.
+    /// It has the name of an `E` and cannot be parsed.
     pub fn read<E: DomainEvent>(&self) -> Result<Option<E>, UnreadableEvent> {
         if self.name != E::name() {
             return Ok(None);

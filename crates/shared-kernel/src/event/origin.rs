@@ -1,14 +1,14 @@
-//! Who and what caused a change.
+//! The origin of changes: principal and trace.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sea_orm::DeriveValueType;
 
-/// Who caused the changes of a session, and in which trace. Each event of the session carries it.
+/// The principal and the trace that caused the changes of a session. Each event of the session has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Who: `usr_…` for a user, `system:…` for a command or a job, `None` for somebody who is not signed in.
+    /// The principal: `usr_…` for a user, `system:…` for a command or a job, `None` if nobody was signed in.
     pub principal: Option<String>,
     /// The trace of the request.
     pub traceparent: Option<Traceparent>,

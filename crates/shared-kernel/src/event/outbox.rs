@@ -18,11 +18,11 @@ pub struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// `event`, ready for the outbox.
+    /// Converts `event`.
     ///
     /// # Errors
     ///
-    /// The event cannot be written as JSON.
+    /// The event cannot be serialized as JSON.
     pub fn of<E: DomainEvent>(event: &E) -> Result<Self, serde_json::Error> {
         use crate::id::IdKind as _;
         Ok(Self {
@@ -35,7 +35,7 @@ impl PendingEvent {
         })
     }
 
-    /// The same in an envelope.
+    /// Puts the event into an envelope.
     pub(crate) fn sealed(self, id: EventId, occurred_at: Timestamp, origin: Origin) -> Envelope {
         Envelope {
             id,

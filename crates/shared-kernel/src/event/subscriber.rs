@@ -1,4 +1,4 @@
-//! What is done when events happen.
+//! Subscribers and handlers of events.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,19 +10,19 @@ use futures_util::future::BoxFuture;
 
 use super::{DomainEvent, Envelope};
 
-/// Why a handler could not do its work; the event is handed to it again later.
+/// An error of a handler; the event is delivered again later.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
-/// Does something when an `E` happens.
+/// A handler of events of type `E`.
 pub trait Handler<E: DomainEvent>: Send + Sync + 'static {
-    /// Does its work for `event`. May be called twice for one event when the process dies in between; the envelope's id tells.
+    /// Handles `event`. May be called twice for one event if the process dies in between; the envelope's id identifies it.
     fn handle(&self, event: &E, envelope: &Envelope)
     -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
-/// Handlers under a common name: what a relay calls.
+/// A named group of event handlers, called by the relay.
 ///
-/// The name is stable: with the event's id it tells what was done already.
+/// The name must not change: with the event's id it records which events were handled already.
 #[derive(Clone)]
 pub struct Subscriber {
     name: &'static str,
@@ -36,7 +36,7 @@ impl Subscriber {
         Self { name, reactions: BTreeMap::new() }
     }
 
-    /// The same with `handler` for each `E`, in place of the handler that it had for it.
+    /// Sets the handler of `E`, instead of an earlier one.
     #[must_use]
     pub fn on<E: DomainEvent>(mut self, handler: Arc<impl Handler<E>>) -> Self {
         self.reactions.insert(E::name(), Arc::new(Typed { handler, event: PhantomData::<fn() -> E> }));
@@ -49,17 +49,17 @@ impl Subscriber {
         self.name
     }
 
-    /// Whether it has a handler for the event of that name.
+    /// Whether it has a handler for events of that name.
     #[must_use]
     pub fn wants(&self, event: &str) -> bool {
         self.reactions.contains_key(event)
     }
 
-    /// Hands the event to its handler, if it has one.
+    /// Calls the handler of the event, if there is one.
     ///
     /// # Errors
     ///
-    /// The handler's, and a payload that cannot be read.
+    /// Errors of the handler, and an unreadable payload.
     pub async fn handle(&self, envelope: &Envelope) -> Result<(), HandlerError> {
         match self.reactions.get(&envelope.name) {
             Some(reaction) => reaction.react(envelope).await,

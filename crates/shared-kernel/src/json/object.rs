@@ -1,4 +1,4 @@
-//! JSON objects whose fields no type of ours names.
+//! JSON objects with arbitrary fields.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ use crate::patch::{Patch, set_if_some};
 
 /// A JSON object with any fields: settings, metadata.
 ///
-/// In the database it is JSON, in a column of `ColumnDef::json_binary()`. PostgreSQL keeps neither the order of the fields
-/// nor how a number was written (`1.0e2` is `100`). Zero has no sign, which it would not keep either.
+/// In the database it is JSON, in a column of `ColumnDef::json_binary()`. PostgreSQL preserves neither the order of the fields
+/// nor the notation of numbers (`1.0e2` becomes `100`). Negative zero becomes zero, as it does there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(Map<String, Json>);
@@ -37,15 +37,15 @@ impl JsonObject {
         self.0
     }
 
-    /// How many bytes it may have as JSON: as many as a body. Patches add to what is there, so without a limit it would grow
+    /// Maximum size as JSON, in bytes: that of a body. Patches add fields, so without a limit it could grow
     /// for ever.
     pub const MAX_BYTES: usize = 1_048_576;
 
-    /// The same, [merged](Self::merge) with `patch`.
+    /// This object, [merged](Self::merge) with `patch`.
     ///
     /// # Errors
     ///
-    /// It would be larger than [`MAX_BYTES`](Self::MAX_BYTES): the field at `pointer` is refused with `too_long`.
+    /// `too_long` for the field at `pointer`, if the result is larger than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn patched(mut self, patch: Self, pointer: &str) -> Result<Self, Invalid> {
         self.merge(patch);
         let length = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
@@ -56,7 +56,7 @@ impl JsonObject {
         Ok(self)
     }
 
-    /// What a `PATCH` makes of a column that has this object: the object [merged](Self::patched) with what came, if anything did.
+    /// The new value of a column with this object after a `PATCH`: [merged](Self::patched) with `patch`; not set without one.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl JsonObject {
         Ok(set_if_some(patch.map(|patch| self.patched(patch, pointer)).transpose()?))
     }
 
-    /// The same of a column that may be empty: `null` clears it.
+    /// [`merged`](Self::merged) for a nullable column: `null` clears it.
     ///
     /// # Errors
     ///
@@ -82,10 +82,10 @@ impl JsonObject {
         Ok(patch.into_active())
     }
 
-    /// Changes it as a merge patch says (RFC 7396, section 2): `null` removes a field, an object is merged into what is there,
-    /// anything else takes its place.
+    /// Applies a merge patch (RFC 7396, section 2): `null` removes a field, an object is merged into the current value,
+    /// anything else replaces it.
     pub fn merge(&mut self, patch: Self) {
-        // One entry for each object that is still to be merged into: however deep they lie, the stack does not grow.
+        // One entry for each object that is still to be merged: no recursion, so depth cannot overflow the stack.
         let mut open = vec![(&mut self.0, patch.0)];
         while let Some((target, patch)) = open.pop() {
             let mut objects = Map::new();

@@ -1,9 +1,9 @@
-//! Reading a request again, to tell everything that is wrong with it and not only what serde came to first.
+//! Reads an invalid request again, to report all of its errors and not only the first that serde found.
 //!
-//! What serde derives for a struct stops at the first field that is refused. So the value is read until nothing new is found,
-//! and what was refused before is passed over: an unknown field is left out, and where a value is wrong or missing an
-//! [example](Node::Example) of whatever the type wants stands in for it. It works for any type that derives `Deserialize`, and
-//! nobody has to remember anything; a type that takes no example ends the search, and what was found until then is told.
+//! A derived `Deserialize` stops at the first invalid field. So the value is read repeatedly until no new error is found,
+//! and known errors are skipped: an unknown field is omitted, and a wrong or missing value is replaced by an
+//! [example](Node::Example) of the expected type. This works for any type that derives `Deserialize`;
+//! a type that accepts no example ends the search, and the errors found until then are reported.
 
 use std::collections::BTreeMap;
 
@@ -20,23 +20,23 @@ use super::whole::Whole;
 use crate::error::FieldError;
 use crate::field::FIELD;
 
-/// How many bytes are read again at most: a large body is not read as often as a small one.
+/// Maximum number of bytes to read again: a large body is read less often than a small one.
 const READ_AGAIN: usize = 4 * 1024 * 1024;
 
-/// What is read.
+/// A value to read.
 #[derive(Clone, Copy)]
 pub(super) enum Node<'v> {
     /// A JSON value.
     Json(&'v Value),
     /// The parameters of a query string.
     Query(&'v [(String, String)]),
-    /// The value of one of them, which is read as whatever the field wants.
+    /// The value of a query parameter, parsed as the type of the field.
     Text(&'v str),
-    /// Whatever the type takes.
+    /// An example of the expected type.
     Example,
 }
 
-/// What was refused, and where.
+/// The places of the errors found so far.
 #[derive(Default)]
 pub(super) struct Marks {
     refused: bool,
@@ -59,7 +59,7 @@ impl Marks {
         self.at(path).refused = true;
     }
 
-    /// Marks what is broken; `false` if it was marked already.
+    /// Marks the place of an error; `false` if it was marked already.
     fn mark(&mut self, path: &[Key], broken: &Broken) -> bool {
         let marks = self.at(path);
         match broken {
@@ -81,8 +81,8 @@ impl Marks {
     }
 }
 
-/// Reads a `T` from `node`, which has so many bytes, and adds all that is wrong with it to `refused`. The value has examples in
-/// place of what is marked; there is none if the search was not brought to its end.
+/// Reads a `T` from `node`, which has `bytes` bytes, and adds all errors to `refused`. The returned value has examples in
+/// the marked places; it is `None` if the search was not completed.
 pub(super) fn read<T: DeserializeOwned>(
     node: Node<'_>,
     bytes: usize,
@@ -106,7 +106,7 @@ pub(super) fn read<T: DeserializeOwned>(
     None
 }
 
-/// A value that is read with errors of ours.
+/// A deserializer with our own errors.
 struct Reader<'v, 'm> {
     node: Node<'v>,
     marks: Option<&'m Marks>,
@@ -201,7 +201,7 @@ impl<'v> Deserializer<'v> for Reader<'v, '_> {
     fn deserialize_str<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, ShapeError> {
         match self.node {
             Node::Example => visitor.visit_borrowed_str(EXAMPLE_TEXT),
-            // Some types would take their bytes.
+            // Some types would accept an array as bytes.
             Node::Json(Value::Array(_)) => Err(ShapeError::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }

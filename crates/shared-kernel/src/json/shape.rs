@@ -1,8 +1,8 @@
-//! Why a value does not have the shape that a type wants, in words of our own.
+//! Deserialization errors with our own messages.
 //!
-//! serde's messages quote what was sent ("invalid type: integer `5`"): in a log and in an answer that is somebody's password
-//! sooner or later. So the error type of whatever reads requests is [`ShapeError`], which has no place for a value: it keeps
-//! where it happened, what was expected, and the names of fields.
+//! serde's messages quote the sent value ("invalid type: integer `5`"), so that passwords would end up in logs and
+//! responses. So requests are deserialized with the error type [`ShapeError`], which never contains a value: only
+//! the place, the expected type, and names of fields.
 
 use std::fmt;
 
@@ -19,12 +19,12 @@ pub(super) enum Key {
     Index(usize),
 }
 
-/// What is wrong at a place.
+/// The error at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// A field that the type does not have.
     Unknown(String),
-    /// A field that the type wants.
+    /// A field that the type requires.
     Missing(&'static str),
     /// A field for the second time.
     Duplicate(&'static str),
@@ -32,7 +32,7 @@ pub(super) enum Broken {
     Value(ValidationError),
 }
 
-/// A value is not what a type wants.
+/// A value does not match the type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ShapeError(Box<(Vec<Key>, Broken)>);
 
@@ -45,7 +45,7 @@ impl ShapeError {
         Self::new(Broken::Value(error))
     }
 
-    /// The same, seen from the value that has this one at `key`.
+    /// The same error with its place relative to the parent value, which has this one at `key`.
     pub(super) fn below(mut self, key: Key) -> Self {
         self.0.0.push(key);
         self
@@ -60,7 +60,7 @@ impl ShapeError {
 }
 
 impl Broken {
-    /// As the refusal of what stands at `path`.
+    /// The field error at `path`.
     pub(super) fn at(self, path: &[Key]) -> FieldError {
         let here = pointer(path);
         let below = |name: &str| {
@@ -157,7 +157,7 @@ impl de::Error for ShapeError {
     }
 }
 
-/// What a type expects, for people who do not write Rust. The text comes from the code, never from the input.
+/// The expected type, in words for people who do not write Rust. The text comes from the code, never from the input.
 fn words(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
@@ -172,7 +172,7 @@ fn words(expected: &dyn Expected) -> String {
     }
 }
 
-/// What an integer type of Rust can hold.
+/// The bounds of an integer type of Rust.
 fn bounds(name: &str) -> Option<(i64, u64)> {
     const I64: u64 = i64::MAX as u64;
     Some(match name {

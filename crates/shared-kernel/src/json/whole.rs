@@ -1,7 +1,7 @@
 //! Integers as JSON has them: `5.0` and `5e0` are the integer 5 (JSON Schema 2020-12, Core, section 4.2.3), and clients whose
-//! language has one kind of number send them so. serde would take integers from digits alone.
+//! language has one kind of number send them so. serde accepts digits only.
 //!
-//! Only where a field wants an integer: everything else sees the number that was sent.
+//! This applies only to integer fields; other types get the number as sent.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-/// The largest number that is taken for an integer although it is written as a fraction or a power. `serde_json` reads such a
+/// The largest number that is accepted as an integer if it is written as a fraction or with an exponent. `serde_json` reads such a
 /// number with an error of up to three roundings, which from 2^51 on could make another integer of it.
 const EXACT: f64 = 1_125_899_906_842_623.0;
 

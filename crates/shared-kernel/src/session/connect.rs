@@ -1,4 +1,4 @@
-//! Opens the pools.
+//! Opening of the connection pools.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl DatabaseSettings {
             .idle_timeout(self.idle_timeout)
             .max_lifetime(self.max_lifetime)
             .test_before_acquire_if_idle_for(Duration::from_secs(30))
-            // Costs a third of the throughput of a cheap route.
+            // Logging costs a third of the throughput of a cheap route.
             .sqlx_logging(self.log_statements);
         options
     }
@@ -52,7 +52,7 @@ impl DatabaseSettings {
 const SCHEMA_CONNECTIONS: u32 = 4;
 const SCHEMA_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The engine that a database URL names, if it is one of ours.
+/// The database engine of a URL, if it is supported.
 #[must_use]
 pub fn engine_of(url: &str) -> Option<DbBackend> {
     match url.split_once(':')?.0 {
@@ -63,7 +63,7 @@ pub fn engine_of(url: &str) -> Option<DbBackend> {
 }
 
 impl Databases {
-    /// Opens the primary and the replicas. A replica that does not answer is left out until it does.
+    /// Opens the primary and the replicas. A replica that does not answer is not used until it does.
     ///
     /// # Errors
     ///

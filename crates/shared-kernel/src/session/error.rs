@@ -1,4 +1,4 @@
-//! What can go wrong between a session and its database.
+//! Errors of sessions and of opening a database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::error::{DomainError, INTERNAL, Problem, UNAVAILABLE};
 
 use super::postgres::is_full;
 
-/// A failure of the database, or of a session because of one before it.
+/// A failure of the database, or of a session after an earlier failure.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The database's.
+    /// An error of the database.
     #[error("the database failed")]
     Database(#[from] DbErr),
     /// The server that should be the primary is a standby, which takes no writes.
     #[error("the primary database is a standby, which takes no writes: the URL must name the primary")]
     Standby,
-    /// A statement of the session had failed, so it did not commit.
+    /// A statement of the session failed before, so nothing was committed.
     #[error("a statement of this session failed, so nothing was committed")]
     Failed,
 }
 
 impl SessionError {
-    /// The name of the constraint that a row would have broken, if that is what went wrong.
+    /// Name of the violated unique constraint, if that is the cause.
     ///
-    /// PostgreSQL tells the name. SQLite tells the columns (`UNIQUE constraint failed: users.email`), so constraints are
+    /// PostgreSQL reports the name. SQLite reports the columns (`UNIQUE constraint failed: users.email`), so constraints are
     /// named after them: `<table>_<column>_…_key`; the primary key is `<table>_pkey`.
     #[must_use]
     pub fn violated_unique(&self) -> Option<String> {
@@ -57,7 +57,7 @@ impl SessionError {
         Some(name + "_key")
     }
 
-    /// Other rows refer to a row that was to be removed for good, and a foreign key keeps it.
+    /// Whether a foreign key was violated: other rows refer to a row that was to be removed for good.
     #[must_use]
     pub fn violated_foreign_key(&self) -> bool {
         let Self::Database(error) = self else { return false };
@@ -67,14 +67,14 @@ impl SessionError {
         matches!(code.as_deref(), Some("23503" | "23001" | "787" | "1811"))
     }
 
-    /// The database's own code of what went wrong: an extended result code of SQLite, or a SQLSTATE.
+    /// Error code of the database: an extended result code of SQLite, or a SQLSTATE.
     #[must_use]
     pub fn code(&self) -> Option<String> {
         let Self::Database(error) = self else { return None };
         Some(driver_error(error)?.as_database_error()?.code()?.into_owned())
     }
 
-    /// The database was not reached, or had no connection left; the same request may work later.
+    /// Whether the database was unreachable or had no connection left; the same request may work later.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         let Self::Database(error) = self else { return false };
@@ -96,7 +96,8 @@ impl SessionError {
         }
     }
 
-    /// The same request may work later: the database was not reached, or could not go on for a reason that passes.
+    /// Whether the error is transient: the database was unreachable or failed for a temporary reason, and the same request may work
+    /// later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         if self.is_unreachable() || matches!(self, Self::Standby) {
@@ -113,7 +114,7 @@ impl SessionError {
         }
     }
 
-    /// Nothing came back in time, which tells nothing: the server is away, or busy, or there is no way to it.
+    /// Whether the query timed out without an answer: the server may be down, busy or unreachable.
     pub(super) fn is_silence(&self) -> bool {
         let Self::Database(error) = self else { return false };
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
@@ -136,7 +137,7 @@ impl SessionError {
     }
 }
 
-/// SQLSTATE of what passes (PostgreSQL manual, appendix A).
+/// SQLSTATEs of transient errors (PostgreSQL manual, appendix A).
 const POSTGRES_PASSING: [&str; 10] = [
     // Serialization failure, deadlock.
     "40001", "40P01", // Disk full, out of memory.

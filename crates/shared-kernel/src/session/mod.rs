@@ -1,15 +1,15 @@
-//! The way to the database: reads that cannot write, and writes that cannot forget to commit.
+//! Database sessions: read sessions, which cannot write, and write sessions (transactions), whose commit cannot be forgotten.
 //!
 //! - [`ReadSession`]: from a replica where one is configured, else from the primary (SQLite: from a pool of readers). It has
 //!   the methods of [`Reader`] and nothing else.
-//! - [`ReadPrimary`]: the same from the primary, for decisions that must not be a moment old.
+//! - [`ReadPrimary`]: the same from the primary, for decisions that need current data.
 //! - [`WriteSession`]: one transaction on the primary. It begins at its first statement, so a request that is refused
-//!   before has held no connection, and ends with [`commit`](WriteSession::commit) or is rolled back when dropped.
+//!   before uses no connection, and ends with [`commit`](WriteSession::commit) or is rolled back when dropped.
 //!
-//! A session that saw an error does not commit: PostgreSQL answers `COMMIT` after a failed statement with success,
+//! A session in which a statement failed does not commit: PostgreSQL answers `COMMIT` after a failed statement with success,
 //! although it rolled back. [`savepoint`](WriteSession::savepoint) is for failures that are expected.
 //!
-//! **Nothing but the database is awaited while a transaction is open.** Hash, fetch and ask other services first.
+//! **Await nothing but the database while a transaction is open.** Hash passwords and call other services first.
 
 mod connect;
 mod error;
@@ -44,7 +44,7 @@ use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox}
 use crate::id::{Id, IdKind};
 use crate::resource::Resources;
 
-/// The databases of an installation: one primary, and what reads go to. Cheap to clone; all clones are one.
+/// The databases of an installation: a primary, and replicas or a pool for reads. Cheap to clone; clones share the connections.
 #[derive(Clone)]
 pub struct Databases(Arc<Shared>);
 
@@ -93,19 +93,19 @@ impl fmt::Debug for Databases {
 }
 
 impl Databases {
-    /// A session that reads, from a replica that has seen what `seen` names.
+    /// A read session, from a replica that has replayed the position `seen`.
     #[must_use]
     pub fn read(&self, seen: Option<ConsistencyToken>) -> ReadSession {
         ReadSession { databases: self.clone(), seen, chosen: OnceCell::new(), moved: AtomicBool::new(false) }
     }
 
-    /// A session that reads from the primary.
+    /// A read session on the primary.
     #[must_use]
     pub fn read_primary(&self) -> ReadPrimary {
         ReadPrimary { databases: self.clone() }
     }
 
-    /// A session that writes. No connection is taken until its first statement.
+    /// A write session. It uses no connection before its first statement.
     #[must_use]
     pub fn write(&self) -> WriteSession {
         WriteSession {
@@ -121,7 +121,7 @@ impl Databases {
         }
     }
 
-    /// The engine.
+    /// The database engine.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.0.engine.backend()
@@ -143,7 +143,7 @@ impl Databases {
         &self.0.clock
     }
 
-    /// What domains may know of each other's tables.
+    /// The descriptions of tables for other domains.
     #[must_use]
     pub fn resources(&self) -> &Resources {
         &self.0.resources
@@ -182,7 +182,7 @@ impl Databases {
         Ok(trimmed.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error))))?)
     }
 
-    /// The state of each replica: whether it is in use.
+    /// Whether each replica is in use.
     #[must_use]
     pub fn replicas_in_use(&self) -> Vec<bool> {
         match &self.0.engine {
@@ -208,7 +208,7 @@ mod source {
 }
 use self::source::Source;
 
-/// Reads: what a [`ReadSession`], a [`ReadPrimary`] and a [`WriteSession`] have in common.
+/// Queries, for a [`ReadSession`], a [`ReadPrimary`] and a [`WriteSession`].
 pub trait Reader: Source {
     /// The first row of `select`, if any.
     fn one<E: EntityTrait>(
@@ -222,12 +222,12 @@ pub trait Reader: Source {
         }
     }
 
-    /// What domains may know of each other's tables.
+    /// The descriptions of tables for other domains.
     fn resources(&self) -> &Resources {
         self.databases().resources()
     }
 
-    /// All rows of `select`. Bound it: what can grow is read in pages.
+    /// All rows of `select`. Use a limit or pages for tables that can grow.
     fn all<E: EntityTrait>(
         &self,
         select: Select<E>,
@@ -239,7 +239,7 @@ pub trait Reader: Source {
         }
     }
 
-    /// How many rows `select` has.
+    /// Number of rows of `select`.
     fn count<E: EntityTrait>(
         &self,
         select: Select<E>,
@@ -253,7 +253,7 @@ pub trait Reader: Source {
         }
     }
 
-    /// The rows of any `SELECT`, as `T`: for what is no entity, such as sums over several tables.
+    /// The rows of any `SELECT`, as `T`: for results that are not an entity, such as sums over several tables.
     fn rows<T: FromQueryResult + Send>(
         &self,
         select: &SelectStatement,
@@ -395,29 +395,29 @@ pub struct WriteSession {
 }
 
 impl WriteSession {
-    /// The instant of this session: every row that it writes has the same.
+    /// The time of this session, the same for every row that it writes.
     pub fn now(&self) -> Timestamp {
         *self.now.get_or_init(|| self.databases.0.clock.now())
     }
 
-    /// A new id of this session's instant.
+    /// A new id with the time of this session.
     pub fn new_id<K: IdKind>(&self) -> Id<K> {
         Id::new(self.now())
     }
 
-    /// Writes `event` into the outbox; it is handed on once this session is committed. Change first, then tell: the event's
-    /// id is of the moment of telling, so that of two sessions that change one row, the second, which had to wait for the
+    /// Writes `event` into the outbox; it is delivered after this session is committed. Change the row first, then emit: the event's
+    /// id has the time of this call, so that of two sessions that change one row, the second, which had to wait for the
     /// first, has the later event even if it began earlier.
     ///
     /// # Errors
     ///
-    /// The database's, and an event that cannot be written as JSON.
+    /// Errors of the database, and an event that cannot be serialized as JSON.
     pub async fn emit<E: DomainEvent>(&self, event: &E) -> Result<EventId, SessionError> {
         let pending = PendingEvent::of(event).map_err(|error| DbErr::Json(error.to_string()));
         self.emit_raw(self.record_failure(pending)?).await
     }
 
-    /// The same for an event whose type is not known here.
+    /// [`emit`](Self::emit) for an event of any type.
     ///
     /// # Errors
     ///
@@ -468,7 +468,7 @@ impl WriteSession {
         }
     }
 
-    /// Makes what was written durable, and does what was to be done [after that](Self::after_commit). `value` is what the answer is built from.
+    /// Commits the transaction and runs the [hooks](Self::after_commit). `value` becomes the response.
     ///
     /// # Errors
     ///
@@ -505,12 +505,12 @@ impl WriteSession {
         Ok(Committed { value, consistency })
     }
 
-    /// Does `work`, which is expected to fail: what it wrote is undone if it does, and the session stays good. If this is
-    /// dropped before it ends, nothing is undone, so the session does not commit.
+    /// Runs `work`, which may fail, in a savepoint: its writes are undone if it fails, and the session can still be committed. If
+    /// the future is dropped before it ends, nothing is undone, and the session cannot be committed.
     ///
     /// # Errors
     ///
-    /// The outer one is the database's; the inner one is what `work` failed with.
+    /// The outer error is the database's; the inner one is that of `work`.
     pub async fn savepoint<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -657,7 +657,7 @@ impl Drop for NotifyOfEvents {
     }
 }
 
-/// Proof that what `value` tells of is in the database. Only [`WriteSession::commit`] makes one.
+/// Proof that the write behind `value` was committed. Only [`WriteSession::commit`] returns one.
 #[must_use = "the answer is built from it"]
 #[derive(Debug)]
 pub struct Committed<T> {
@@ -671,7 +671,7 @@ impl<T> Committed<T> {
         (self.value, self.consistency)
     }
 
-    /// A look at the value.
+    /// A reference to the value.
     pub fn value(&self) -> &T {
         &self.value
     }
@@ -681,14 +681,14 @@ impl<T> Committed<T> {
         self.value
     }
 
-    /// The same proof for something made from the value.
+    /// Applies `f` to the value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Committed<U> {
         Committed { value: f(self.value), consistency: self.consistency }
     }
 }
 
 impl<T, E> Committed<Result<T, E>> {
-    /// For what is committed and answered with an error all the same: "end the session, then refuse".
+    /// For a commit whose response is an error: "end the session, then refuse".
     ///
     /// # Errors
     ///
@@ -704,7 +704,7 @@ impl<T, E> Committed<Result<T, E>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConsistencyToken(u64);
 
-/// The text is no position.
+/// The text is not a valid position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a consistency token")]
 pub struct InvalidConsistencyToken;

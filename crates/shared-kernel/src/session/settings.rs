@@ -1,4 +1,4 @@
-//! What an installation decides about its databases.
+//! Settings of the databases.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::resource::Resources;
 
-/// Where the databases are and how many connections each gets.
+/// Settings of the databases.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     /// `sqlite:` and a path, or a `postgres://` URL.
@@ -15,25 +15,24 @@ pub struct DatabaseSettings {
     pub replica_urls: Vec<SecretString>,
     /// Connections in each pool. SQLite: of readers; there is one writer.
     pub pool_size: u32,
-    /// How long a request waits for a connection before it is answered with 503.
+    /// Timeout for getting a connection; after it, a request is answered with 503.
     pub acquire_timeout: Duration,
-    /// How long it waits for the answer to a statement, the waits for a connection and for locks included.
+    /// Timeout of a statement, including the waits for a connection and for locks.
     pub statement_timeout: Duration,
-    /// How long migrating may take.
+    /// Timeout of migrations.
     pub migration_timeout: Duration,
-    /// A connection that nobody used for so long is closed.
+    /// Idle time after which a connection is closed.
     pub idle_timeout: Duration,
-    /// A connection is closed when it is this old, so that a moved primary is found again.
+    /// Age at which a connection is closed, so that a moved primary is found again.
     pub max_lifetime: Duration,
-    /// Each statement is logged, without its values, for the target `sqlx::query`.
+    /// Whether statements are logged, without their values, with the target `sqlx::query`.
     pub log_statements: bool,
-    /// What domains may know of each other's tables. What is not in it is visible to nobody, and a deletion has no
-    /// consequences for it.
+    /// The descriptions of tables for other domains. Other tables cannot be referred to, and deletions do not cascade to them.
     pub resources: Resources,
 }
 
 impl DatabaseSettings {
-    /// Those of `url` with the defaults: 10 connections, 3 s for one of them and 4 s for an answer, 10 min for a migration,
+    /// Settings for `url` with the defaults: 10 connections, 3 s for one of them and 4 s for an answer, 10 min for a migration,
     /// 10 min idle, 30 min old, and no table that another may refer to.
     #[must_use]
     pub fn new(url: SecretString) -> Self {
