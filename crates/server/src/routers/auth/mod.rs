@@ -9,8 +9,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use auth::Auth;
 use auth::dto::{
-    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionResponse, Signup, TokenResponse,
-    TokenForm, Transport,
+    Device, Identifier, Login, Password, Refresh, RefreshToken, SessionResponse, Signup, TokenForm,
+    TokenResponse, Transport,
 };
 use auth::error::AuthError;
 use auth::service::Refreshed;
