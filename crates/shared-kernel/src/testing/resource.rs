@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::field::Presence;
 pub use super::field::{Comparison, Field, pick};
 use super::{FixedClock, TestDatabase, as_admin, events};
-use crate::error::{DomainError, Invalid};
+use crate::error::{DomainError, INTERNAL, Invalid};
 use crate::event::{Created, Deleted, Updated};
 use crate::id::{Id, IdKind};
 use crate::json::{JsonError, parse};
@@ -282,6 +282,7 @@ fn item(shown: &(impl Serialize + Representation)) -> Item {
 }
 
 fn told(error: &impl DomainError) -> Refusal {
+    assert_ne!(error.problem().code, INTERNAL.code, "{error:?}");
     let fields = error.fields().into_iter().map(|field| (field.pointer, field.code.into_owned())).collect();
     (error.problem().code, fields)
 }
