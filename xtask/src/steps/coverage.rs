@@ -61,9 +61,10 @@ pub(super) fn tests(workspace: &Workspace) -> Result<Invocation> {
     // Cargo builds everything again when the wrapper's time is another.
     if fs::read_to_string(&wrapper).ok().as_deref() != Some(WRAPPER) {
         fs::write(&wrapper, WRAPPER).context("can't write the wrapper")?;
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
-            .context("can't make the wrapper executable")?;
     }
+    // Each time: a run may have been killed between the two.
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+        .context("can't make the wrapper executable")?;
     let profiles = profiles(workspace)?.join("%p-%m.profraw");
     Ok(tests.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("LLVM_PROFILE_FILE", profiles))
 }
