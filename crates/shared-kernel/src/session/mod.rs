@@ -18,6 +18,7 @@ mod replica;
 mod settings;
 mod sqlite;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +31,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
     QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
 
 pub use self::connect::engine_of;
@@ -388,8 +390,8 @@ pub struct WriteSession {
     open_scopes: AtomicUsize,
     /// Something was written into the outbox.
     has_events: AtomicBool,
-    /// What follows from it, in order.
-    after_commit: Mutex<Vec<BoxFuture<'static, ()>>>,
+    /// The hooks, in the order of the calls.
+    after_commit: Mutex<Vec<Hook>>,
     now: OnceLock<Timestamp>,
     origin: OnceLock<Origin>,
 }
@@ -451,9 +453,12 @@ impl WriteSession {
         let _ = self.origin.set(origin);
     }
 
-    /// Does `hook` once this session is committed, before the answer is sent, in the order in which hooks were given: forgetting
-    /// what a cache believes, for one. It is dropped with a session that is rolled back. What must not be lost when the process
-    /// dies is an event.
+    /// Runs `hook` after this session is committed and before the answer is sent, in the order of the calls: to invalidate an
+    /// entry of a cache, for example. The hooks of a session that is rolled back are dropped.
+    ///
+    /// Once the commit has been sent, every hook runs: in a task of its own if the request is cut off, and also if the commit
+    /// fails, because it may have been done although its answer was lost. So a hook has to be harmless where nothing was written.
+    /// Work that must not be lost when the process ends belongs into an [event](Self::emit).
     pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(hook));
     }
@@ -486,6 +491,7 @@ impl WriteSession {
         }
         // Also where this is dropped before the answer has come: the commit may be done all the same.
         let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
+        let hooks = Hooks(self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner).into());
         let consistency = match transaction {
             // Nothing was asked for.
             None => None,
@@ -499,9 +505,7 @@ impl WriteSession {
                 self.databases.position(connection).await
             }
         };
-        for hook in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            hook.await;
-        }
+        hooks.run().await;
         Ok(Committed { value, consistency })
     }
 
@@ -654,6 +658,36 @@ struct NotifyOfEvents(Databases);
 impl Drop for NotifyOfEvents {
     fn drop(&mut self) {
         self.0.events().notify_one();
+    }
+}
+
+/// The hooks of a session whose commit was sent. Those that have not ended when this is dropped run in a task of their own.
+struct Hooks(VecDeque<Hook>);
+
+type Hook = BoxFuture<'static, ()>;
+
+impl Hooks {
+    async fn run(mut self) {
+        run_in_order(&mut self.0).await;
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        let mut rest = std::mem::take(&mut self.0);
+        if !rest.is_empty()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move { run_in_order(&mut rest).await });
+        }
+    }
+}
+
+/// Each hook stays in the queue until it has ended, so that one that was interrupted can go on.
+async fn run_in_order(hooks: &mut VecDeque<Hook>) {
+    while let Some(hook) = hooks.front_mut() {
+        hook.await;
+        hooks.pop_front();
     }
 }
 

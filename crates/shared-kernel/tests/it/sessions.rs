@@ -1,5 +1,6 @@
 //! Read and write sessions.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use shared_kernel::session::{
     ConnectError, ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError, WriteSession,
 };
 use shared_kernel::testing::{FixedClock, at_once, secret_key};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::common::{
     Count, Widgets, commit, count, database, database_with_clock, find_label, insert, labels, opened_again,
     select_that_deletes, stored, widget,
 };
+
+const DEADLINE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn what_is_committed_is_there() {
@@ -156,7 +161,7 @@ async fn a_savepoint_that_is_given_up_half_way_is_not_committed() {
     let database = database().await;
     let session = database.write();
     insert(&session, "a").await.unwrap();
-    let (written, when_written) = tokio::sync::oneshot::channel();
+    let (written, when_written) = oneshot::channel();
     let hangs = session.savepoint(async {
         insert(&session, "b").await?;
         written.send(()).unwrap();
@@ -287,7 +292,7 @@ async fn a_request_that_goes_away_leaves_nothing_behind() {
     let database = database().await;
     let one = opened_again(&database, |settings| settings.pool_size = 1).await;
     // Somebody hangs up in the middle of a session.
-    let (begun, when_begun) = tokio::sync::oneshot::channel();
+    let (begun, when_begun) = oneshot::channel();
     let hanging = tokio::spawn({
         let one = one.clone();
         async move {
@@ -452,6 +457,41 @@ async fn what_follows_a_commit_is_done_after_it_and_in_order() {
     failed.execute_unprepared("SELECT nothing FROM nowhere").await.unwrap_err();
     failed.commit(()).await.unwrap_err();
     assert_eq!(*done.lock().unwrap(), ["first", "second"], "nothing follows what did not happen");
+}
+
+#[tokio::test]
+async fn hooks_run_although_the_request_is_cut_off_during_the_commit() {
+    let database = database().await;
+    let session = database.write();
+    insert(&session, "a").await.unwrap();
+    let (ran, has_run) = oneshot::channel();
+    session.after_commit(async move { ran.send(()).unwrap() });
+    {
+        let mut commit = pin!(session.commit(()));
+        assert!(futures_util::poll!(&mut commit).is_pending(), "the commit waits for the database");
+    }
+    timeout(DEADLINE, has_run).await.expect("the hook runs").unwrap();
+}
+
+#[tokio::test]
+async fn hooks_go_on_although_the_request_is_cut_off_between_them() {
+    let database = database().await;
+    let session = database.write();
+    insert(&session, "a").await.unwrap();
+    let (enter, entered) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let (ran, has_run) = oneshot::channel();
+    session.after_commit(async move {
+        enter.send(()).unwrap();
+        may_go_on.await.unwrap();
+    });
+    session.after_commit(async move { ran.send(()).unwrap() });
+    tokio::select! {
+        committed = session.commit(()) => panic!("the first hook waits, but {committed:?}"),
+        () = entered.map(Result::unwrap) => {}
+    }
+    go_on.send(()).unwrap();
+    timeout(DEADLINE, has_run).await.expect("the second hook runs").unwrap();
 }
 
 #[tokio::test]
