@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use toml_edit::{Document, Value};
 
 use crate::process::Invocation;
 use crate::workspace::Workspace;
@@ -158,9 +159,37 @@ fn parse_built(line: &str) -> Option<Built> {
     Some(Built { name, version })
 }
 
+/// The domains that a crate says it builds on: `builds-on` below `[package.metadata.domain]` in its manifest.
+pub(crate) fn builds_on(manifest: &str) -> Result<BTreeSet<String>> {
+    let document = Document::parse(manifest)?;
+    let path = ["package", "metadata", "domain", "builds-on"];
+    let Some(list) = path.iter().try_fold(document.as_item(), |item, key| item.get(key)) else {
+        return Ok(BTreeSet::new());
+    };
+    let list = list.as_array().context("`builds-on` is no list of domains")?;
+    let name = |value: &Value| {
+        value.as_str().map(str::to_owned).context("`builds-on` has something in it that is no name")
+    };
+    list.iter().map(name).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_domain_builds_on_stands_in_its_manifest() {
+        let declared = |text: &str| builds_on(&format!("[package]\nname = \"x\"\n{text}"));
+        assert!(declared("").unwrap().is_empty());
+        let found = declared("[package.metadata.domain]\nbuilds-on = [\"user\", \"shelf\"]\n").unwrap();
+        assert_eq!(found, ["shelf", "user"].map(str::to_owned).into());
+        for wrong in ["\"user\"", "[1]"] {
+            assert!(
+                declared(&format!("[package.metadata.domain]\nbuilds-on = {wrong}\n")).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 
     #[test]
     fn a_line_of_cargo_tree_is_read() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{self, pascal};
 use super::refusal::{Refusal, refuse};
-use super::spec::{Field, Kind, Spec};
+use super::spec::{Field, Kind, Spec, USERS};
 use super::survey::Survey;
 
 /// How many fields a domain may have.
@@ -344,10 +344,10 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
                 field.name
             ));
         }
-        let is_known = target == "user" || *target == spec.name || survey.generated.contains_key(target);
+        let is_known = target == USERS || *target == spec.name || survey.generated.contains_key(target);
         if !is_known {
             let known: Vec<&str> =
-                std::iter::once("user").chain(survey.generated.keys().map(String::as_str)).collect();
+                std::iter::once(USERS).chain(survey.generated.keys().map(String::as_str)).collect();
             let first = if survey.crates.contains(target) { "" } else { ", or make that domain first" };
             return refuse(format!(
                 "the field `{}` can't refer to `{target}`: write one of {}{first}",
@@ -355,8 +355,23 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
                 known.join(", ")
             ));
         }
+        check_acyclic(spec, field, target, survey)?;
     }
     Ok(())
+}
+
+/// Two crates cannot depend on each other, so a domain may not build on one that builds on it.
+fn check_acyclic(spec: &Spec, field: &Field, target: &str, survey: &Survey) -> Result<(), Refusal> {
+    let way = (target != spec.name).then(|| survey.way(target, &spec.name)).flatten();
+    way.map_or(Ok(()), |way| {
+        refuse(format!(
+            "the field `{}` can't refer to `{target}`, which builds on `{}` ({}), and two domains can't build on each other: \
+             leave it out, and find the rows of `{target}` by its own reference",
+            field.name,
+            spec.name,
+            way.join(" -> ")
+        ))
+    })
 }
 
 /// Refuses new fields that the rows of an existing table can't have.
@@ -589,7 +604,17 @@ mod tests {
             told(check(&["parent:ref=post"])),
             "the field `parent` refers to its own domain, and the first row would have nothing to refer to: add `optional`"
         );
-        let bare = Survey { crates: set(&["user"]), ..survey() };
+        let survey = Survey {
+            builds_on: [("blog".to_owned(), set(&["shelf"])), ("shelf".to_owned(), set(&["post"]))].into(),
+            ..survey()
+        };
+        assert_eq!(
+            told(check_references(&spec("post", &["b:ref=blog"]), &survey)),
+            "the field `b` can't refer to `blog`, which builds on `post` (blog -> shelf -> post), and two domains can't build on each other: \
+             leave it out, and find the rows of `blog` by its own reference"
+        );
+        assert_eq!(check_references(&spec("news", &["b:ref=blog"]), &survey), Ok(()));
+        let bare = Survey { crates: set(&["user"]), ..self::survey() };
         assert_eq!(check(&["cover:upload"]), Ok(()));
         assert_eq!(
             told(check_references(&spec("post", &["cover:upload"]), &bare)),

@@ -1,6 +1,10 @@
 //! What a domain is: the data that the command line is parsed into, `domain.toml` keeps, and the templates are filled from.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// The domain of the accounts, which was written by hand and to which any domain may refer.
+pub(crate) const USERS: &str = "user";
 
 /// A domain, as its owner described it. The rules hold: it was made by the parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +153,15 @@ impl Spec {
     /// The field that says whose a row is.
     pub(crate) fn owner(&self) -> Option<&Field> {
         self.fields.iter().find(|field| field.owner)
+    }
+
+    /// The generated domains that it builds on: those that it refers to, because it has the ids of their rows.
+    pub(crate) fn builds_on(&self) -> BTreeSet<String> {
+        let target = |field: &Field| match &field.kind {
+            Kind::Ref(domain) if domain != USERS && *domain != self.name => Some(domain.clone()),
+            _ => None,
+        };
+        self.fields.iter().filter_map(target).collect()
     }
 
     /// Whether everyone who is signed in may change every row.

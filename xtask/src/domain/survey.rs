@@ -13,6 +13,7 @@ use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
 use super::view::House;
+use crate::graph;
 use crate::product::Product;
 
 /// Where the migrations are listed.
@@ -27,6 +28,8 @@ pub(crate) struct Survey {
     pub(crate) compositions: BTreeMap<String, Composition>,
     /// Those that were written by hand and say what belongs to them.
     pub(crate) hand_written: BTreeMap<String, HandWritten>,
+    /// The domains that each crate says it builds on.
+    pub(crate) builds_on: BTreeMap<String, BTreeSet<String>>,
     /// The folders in `crates/` with something in them.
     pub(crate) crates: BTreeSet<String>,
     /// What any package in the lock file is called, with `_` for `-`.
@@ -62,6 +65,7 @@ impl Survey {
             generated,
             compositions,
             hand_written,
+            builds_on: builds_on(root, &crates)?,
             packages: packages(root),
             modules,
             tables: tables(root)?,
@@ -72,6 +76,15 @@ impl Survey {
             domains_list: domains_list(root)?,
             crates,
         })
+    }
+
+    /// The domains on the way from one to another that it builds on, directly or not, both included.
+    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<String>> {
+        if from == to {
+            return Some(vec![to.to_owned()]);
+        }
+        let rest = self.builds_on.get(from)?.iter().find_map(|next| self.way(next, to))?;
+        Some(std::iter::once(from.to_owned()).chain(rest).collect())
     }
 
     /// What the generated domains are, by name.
@@ -122,6 +135,18 @@ fn crates(root: &Path) -> Result<BTreeSet<String>> {
     for folder in entries(&root.join("crates"))? {
         if !entries(&folder)?.is_empty() {
             found.extend(folder.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    Ok(found)
+}
+
+fn builds_on(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut found = BTreeMap::new();
+    for name in crates {
+        let path = root.join("crates").join(name).join("Cargo.toml");
+        if path.is_file() {
+            let domains = graph::builds_on(&read(&path)?);
+            found.insert(name.clone(), domains.with_context(|| format!("in {}", path.display()))?);
         }
     }
     Ok(found)

@@ -11,7 +11,7 @@ mod write;
 
 use super::names;
 use super::refusal::Refusal;
-use super::spec::{Field, Kind, OnDelete, Range, Spec};
+use super::spec::{Field, Kind, OnDelete, Range, Spec, USERS};
 use crate::process::Invocation;
 
 /// What an index and a cursor hold, however the text grows when it is normalized: see `PageQuery` in the kernel.
@@ -100,7 +100,7 @@ fn check_length(field: &Field) -> Result<(), String> {
 }
 
 fn check_owner(field: &Field) -> Result<(), String> {
-    if field.kind != Kind::Ref("user".to_owned()) {
+    if field.kind != Kind::Ref(USERS.to_owned()) {
         return Err("only a user can own a row: write `ref=user:owner`".into());
     }
     if field.optional {

@@ -14,7 +14,7 @@ mod table;
 mod typed;
 mod wording;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -75,8 +75,10 @@ pub(crate) struct View {
     references: Vec<FieldView>,
     owner: Option<FieldView>,
     choices: Vec<Choice>,
-    /// The domains, other than this and the hand-written ones, that it refers to.
+    /// The generated domains that it builds on: it has the ids of their rows.
     foreign: Vec<Foreign>,
+    /// The dependencies of the crate.
+    dependencies: BTreeSet<String>,
     dto_types: Vec<String>,
     filters: Vec<Filter>,
     orders: Vec<OrderView>,
@@ -96,7 +98,6 @@ pub(crate) struct View {
     only_json: bool,
     eq: bool,
     many_flags: bool,
-    has_uuid: bool,
     scope: Scope,
     checks: Vec<Check>,
     indexes: Vec<Index>,
@@ -122,13 +123,12 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
     let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, house)).collect();
     let settable: Vec<FieldView> = fields.iter().filter(|field| !field.owner).cloned().collect();
     let owner = fields.iter().find(|field| field.owner).cloned();
-    let foreign = foreign(spec, house);
+    let foreign = foreign(spec);
     let choices = choices(spec);
     let filters = filters(spec, &fields);
     let search_columns = search_columns(spec);
     let mut dto_types = vec![format!("{}Id", type_of(&spec.name)), format!("{}Kind", type_of(&spec.name))];
     dto_types.extend(choices.iter().map(|choice| choice.type_name.clone()));
-    dto_types.extend(foreign.iter().map(|target| format!("{}Id", target.type_name)));
     let has = |kind: &str| fields.iter().any(|field| field.kind == kind);
     let refers =
         spec.fields.iter().any(|field| matches!(field.kind, Kind::Ref(_) | Kind::Upload) && !field.owner);
@@ -182,7 +182,6 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         only_json: settable.iter().all(|field| field.kind == "json"),
         eq: !has("float"),
         many_flags: flags > 3,
-        has_uuid: has("uuid"),
         scope: scope(spec),
         checks: checks(spec, &spec.fields),
         indexes: indexes(spec, &spec.fields),
@@ -194,6 +193,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         ),
         update_example: example(&settable.iter().take(1).collect::<Vec<_>>()),
         tests: tests(spec, house, &fields),
+        dependencies: dependencies(spec),
         foreign,
         filters,
         fields,
@@ -202,6 +202,16 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         words,
         many,
     }
+}
+
+/// The dependencies of its crate.
+fn dependencies(spec: &Spec) -> BTreeSet<String> {
+    let has = |kind: &Kind| spec.fields.iter().any(|field| field.kind == *kind);
+    let mut names = spec.builds_on();
+    names.extend(["garde", "sea-orm", "serde", "shared-kernel", "thiserror", "utoipa"].map(str::to_owned));
+    names.extend(has(&Kind::Upload).then(|| "upload-port".to_owned()));
+    names.extend(has(&Kind::Uuid).then(|| "uuid".to_owned()));
+    names
 }
 
 /// The view of the fields that are added to `spec`, which has them already.

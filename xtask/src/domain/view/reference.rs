@@ -1,11 +1,9 @@
 //! What a domain refers to: the rows of others, of its own, and uploads.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::House;
-use super::wording::{capital_article, ident, route, type_of, words};
+use super::wording::{ident, route, type_of, words};
 use crate::domain::spec::{Field, Kind, OnDelete, Spec};
 
 #[derive(Clone, Serialize)]
@@ -31,15 +29,12 @@ pub(super) struct ReferenceView {
     changed: String,
 }
 
+/// A generated domain that another one builds on, because it has the ids of its rows.
 #[derive(Serialize)]
 pub(super) struct Foreign {
-    name: String,
-    prefix: String,
+    pub(super) name: String,
     #[serde(rename = "Type")]
-    pub(super) type_name: String,
-    words: String,
-    #[serde(rename = "A")]
-    a_capital: &'static str,
+    type_name: String,
 }
 
 pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<ReferenceView> {
@@ -61,7 +56,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
         kind_path: match domain.as_str() {
             "user" => "shared_kernel::id::UserKind".to_owned(),
             "upload" => "upload_port::UploadKind".to_owned(),
-            _ => format!("{}::dto::{}Kind", spec.name, type_of(&domain)),
+            _ => format!("{domain}::dto::{}Kind", type_of(&domain)),
         },
         is_self: domain == spec.name,
         private: target.is_some_and(|target| !target.public_read && target.owner().is_some()),
@@ -99,24 +94,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
     })
 }
 
-pub(super) fn foreign(spec: &Spec, house: &House) -> Vec<Foreign> {
-    let targets: BTreeSet<&String> = spec
-        .fields
-        .iter()
-        .filter_map(|field| match &field.kind {
-            Kind::Ref(domain) if domain != "user" && *domain != spec.name => Some(domain),
-            _ => None,
-        })
-        .collect();
-    let foreign = |domain: &String| {
-        let words = words(domain);
-        Foreign {
-            name: domain.clone(),
-            prefix: house.get(domain).map_or_else(String::new, |target| target.prefix.clone()),
-            type_name: type_of(domain),
-            a_capital: capital_article(&words),
-            words,
-        }
-    };
-    targets.into_iter().map(foreign).collect()
+pub(super) fn foreign(spec: &Spec) -> Vec<Foreign> {
+    let foreign = |name: String| Foreign { type_name: type_of(&name), name };
+    spec.builds_on().into_iter().map(foreign).collect()
 }

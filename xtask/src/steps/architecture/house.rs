@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use toml_edit::{DocumentMut, Value};
 
 use super::imports::Modules;
 use crate::graph::{self, Built, Featured, Metadata, Package};
@@ -114,7 +113,7 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
     Ok(Member {
         name: package.name.clone(),
         below_crates: metadata.is_below_crates(package),
-        builds_on: builds_on(&manifest).with_context(|| format!("in {}", path.display()))?,
+        builds_on: graph::builds_on(&manifest).with_context(|| format!("in {}", path.display()))?,
         manifest,
         lib_rs: fs::read_to_string(folder.join("src/lib.rs")).ok(),
         rooms: ROOMS.iter().filter(|room| has_room(folder, room)).map(|room| (*room).to_owned()).collect(),
@@ -129,40 +128,7 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
     })
 }
 
-/// What stands in `[package.metadata.domain]` as `builds-on`.
-fn builds_on(manifest: &str) -> Result<BTreeSet<String>> {
-    let document: DocumentMut = manifest.parse()?;
-    let path = ["package", "metadata", "domain", "builds-on"];
-    let Some(list) = path.iter().try_fold(document.as_item(), |item, key| item.get(key)) else {
-        return Ok(BTreeSet::new());
-    };
-    let list = list.as_array().context("`builds-on` is no list of domains")?;
-    let name = |value: &Value| {
-        value.as_str().map(str::to_owned).context("`builds-on` has something in it that is no name")
-    };
-    list.iter().map(name).collect()
-}
-
 fn has_room(folder: &Path, room: &str) -> bool {
     let source = folder.join("src");
     source.join(format!("{room}.rs")).is_file() || source.join(room).join("mod.rs").is_file()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_domain_builds_on_stands_in_its_manifest() {
-        let declared = |text: &str| builds_on(&format!("[package]\nname = \"x\"\n{text}"));
-        assert!(declared("").unwrap().is_empty());
-        let found = declared("[package.metadata.domain]\nbuilds-on = [\"user\", \"shelf\"]\n").unwrap();
-        assert_eq!(found, ["shelf", "user"].map(str::to_owned).into());
-        for wrong in ["\"user\"", "[1]"] {
-            assert!(
-                declared(&format!("[package.metadata.domain]\nbuilds-on = {wrong}\n")).is_err(),
-                "{wrong}"
-            );
-        }
-    }
 }
