@@ -3,19 +3,13 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
 use http_kit::access_control::AskedForHead;
-use http_kit::extract::{
-    Body, CurrentUser, IfMatch, ListQuery, MaybeUser, OptionalBody, PathId, Query, Read, ReadPrimary,
-};
+use http_kit::extract::{OptionalBody, Query, ReadPrimary};
 use http_kit::media;
-use http_kit::problem::ApiError;
-use http_kit::respond::{Paged, Resource};
-use http_kit::routes::Routes;
-use http_kit::write::{Created, NoContent, Updated, Write};
-use shared_kernel::error::{STILL_REFERENCED, USER_REQUIRED};
-use shared_kernel::page::{Page, PageQuery};
+use http_kit::prelude::*;
+use shared_kernel::error::STILL_REFERENCED;
 use upload::dto::{
     CompleteUpload, CreateUpload, CreatedUpload, Download, DownloadQuery, ShownUpload, Upload, UploadFilter,
-    UploadId, UploadKind,
+    UploadKind,
 };
 use upload::error::UploadError;
 use upload::service::UploadService;
@@ -71,9 +65,7 @@ async fn create_upload(
 ///
 /// Your own uploads, newest first.
 #[utoipa::path(tag = "uploads", operation_id = "listUploads",
-    params(UploadFilter, PageQuery),
-    responses((status = 200, description = "A page of uploads.", body = Page<Upload>,
-        headers(("Link" = String, description = "The next page.")))))]
+    params(UploadFilter, PageQuery), responses(Paged<Upload>))]
 #[get("/api/v1/uploads")]
 async fn list_uploads(
     uploads: web::Data<UploadService>,
@@ -89,10 +81,7 @@ async fn list_uploads(
 /// One of your own uploads, or fewer fields of a public upload of anyone, which needs no sign-in.
 #[utoipa::path(tag = "uploads", operation_id = "getUpload",
     security((), ("bearer" = []), ("oauth2" = [])),
-    params(
-        ("upload_id" = UploadId, Path, description = "The upload."),
-        ("If-None-Match" = Option<String>, Header, description = "ETag of the version that the client has."),
-    ),
+    params(PathId<UploadKind>, IfNoneMatch),
     extensions(("x-problems" = json!([
         UploadError::NOT_FOUND,
     ]))),
@@ -118,17 +107,14 @@ async fn get_upload(
 /// Tells the server that the file was sent. The server examines it in the store: size, checksum and content must match what was
 /// declared. Repeating the request returns the same answer.
 #[utoipa::path(tag = "uploads", operation_id = "completeUpload",
-    params(("upload_id" = UploadId, Path, description = "The upload.")),
+    params(PathId<UploadKind>), responses(Updated<Upload>),
     request_body(content = Option<CompleteUpload>, example = json!({})),
     extensions(("x-deadline-seconds" = json!(120)), ("x-problems" = json!([
         UploadError::NOT_FOUND,
         UploadError::INCOMPLETE,
         UploadError::EXPIRED,
         UploadError::MISMATCH,
-    ]))),
-    responses(
-        (status = 200, description = "The completed upload.", body = Upload, headers(("ETag" = String, description = "Version of the upload."))),
-    ))]
+    ]))))]
 #[post("/api/v1/uploads/{upload_id}/complete")]
 async fn complete_upload(
     uploads: web::Data<UploadService>,
@@ -149,7 +135,7 @@ async fn complete_upload(
 /// owner is suspended.
 #[utoipa::path(tag = "uploads", operation_id = "downloadUpload",
     security((), ("bearer" = []), ("oauth2" = [])),
-    params(("upload_id" = UploadId, Path, description = "The upload."), DownloadQuery),
+    params(PathId<UploadKind>, DownloadQuery),
     extensions(("x-problems" = json!([
         UploadError::NOT_FOUND,
         UploadError::INCOMPLETE,
@@ -179,17 +165,11 @@ async fn download_upload(
 ///
 /// Deletes an upload; its file is removed after a grace period. Refused while a resource that cannot exist without it refers to it.
 #[utoipa::path(tag = "uploads", operation_id = "deleteUpload",
-    params(
-        ("upload_id" = UploadId, Path, description = "The upload."),
-        ("If-Match" = Option<String>, Header, description = "Delete only this version."),
-    ),
+    params(PathId<UploadKind>, IfMatch), responses(NoContent),
     extensions(("x-problems" = json!([
         UploadError::NOT_FOUND,
         STILL_REFERENCED,
-    ]))),
-    responses(
-        (status = 204, description = "The upload is deleted."),
-    ))]
+    ]))))]
 #[delete("/api/v1/uploads/{upload_id}")]
 async fn delete_upload(
     uploads: web::Data<UploadService>,
