@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Plan {
     root: PathBuf,
     changes: BTreeMap<PathBuf, Change>,
+    /// Documents that the server prints and that are written again after the changes.
+    documents: Vec<&'static str>,
 }
 
 /// A file as it is and as it will be; none where there is no file. What is deleted need not be text.
@@ -27,7 +29,17 @@ struct Change {
 impl Plan {
     /// A plan for the workspace in this folder, that does nothing yet.
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), changes: BTreeMap::new() }
+        Self { root: root.to_owned(), changes: BTreeMap::new(), documents: Vec::new() }
+    }
+
+    /// Adds a document that the server prints and that is written again after the changes.
+    pub(crate) fn rewrites(&mut self, document: &'static str) {
+        self.documents.push(document);
+    }
+
+    /// The documents that are written again after the changes.
+    pub(crate) fn documents(&self) -> &[&'static str] {
+        &self.documents
     }
 
     /// The text that the file will have, or has; none when there will be, or is, no such file.

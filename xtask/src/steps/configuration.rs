@@ -8,7 +8,8 @@ use crate::process::Invocation;
 use crate::server;
 use crate::workspace::Workspace;
 
-const DOCUMENT: &str = "docs/configuration.md";
+/// Where the reference stands.
+pub(crate) const DOCUMENT: &str = "docs/configuration.md";
 
 /// Writes the reference again.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {

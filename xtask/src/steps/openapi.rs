@@ -10,7 +10,8 @@ use crate::python;
 use crate::server;
 use crate::workspace::Workspace;
 
-const DOCUMENT: &str = "docs/openapi.json";
+/// Where the document stands.
+pub(crate) const DOCUMENT: &str = "docs/openapi.json";
 const CAN_BE_DONE: &str = "xtask/contract/document.py";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {

@@ -131,9 +131,11 @@ fn on_site<T>(workspace: &Workspace, work: impl FnOnce(&Site<'_>) -> Result<T>) 
 fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
     if how.dry_run {
         crate::output::text(&plan);
-        let document = if how.no_openapi { "" } else { " and docs/openapi.json" };
+        let documents = plan.documents().iter().copied().chain([openapi::DOCUMENT]);
+        let documents = documents.filter(|_| !how.no_openapi);
+        let rewritten = [LOCK].into_iter().chain(documents).collect::<Vec<_>>().join(", ");
         crate::output::say!(
-            "and what follows from that in Cargo.lock{document}\nnothing was written: leave --dry-run out for that"
+            "and what follows from that in {rewritten}\nnothing was written: leave --dry-run out for that"
         );
         return Ok(false);
     }

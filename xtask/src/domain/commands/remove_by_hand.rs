@@ -18,6 +18,7 @@ use crate::domain::rules::UPLOADS;
 use crate::domain::spec::{Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey, files};
 use crate::process::Invocation;
+use crate::steps::configuration;
 use crate::workspace::Workspace;
 
 /// The page whose map has a line for each crate, which no comment can mark: it would be seen.
@@ -74,6 +75,7 @@ pub(super) fn draft(
     }
     strike(&mut plan, record, survey, &released)?;
     catalogue(&mut plan, record, survey)?;
+    plan.rewrites(configuration::DOCUMENT);
     let databases = databases(&migrations, &survey.migrations, &released);
     Ok(Draft { plan, released, databases, is_by_hand: true })
 }

@@ -821,6 +821,7 @@ fn a_domain_written_by_hand_goes_with_all_that_is_its_own() {
     let draft = remove_domain::draft(&house.workspace, &parsed(&["shop"])).unwrap();
     assert!(draft.databases.contains("A database in which `m20261120_000002_create_shops` ran"));
     assert!(draft.is_by_hand && draft.released.is_empty());
+    assert_eq!(draft.plan.documents(), ["docs/configuration.md"], "its settings leave the reference");
     house.carry_out(&draft.plan);
     assert_eq!(house.tree_beside_git(), before);
 }
