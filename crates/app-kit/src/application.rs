@@ -252,7 +252,7 @@ fn http_state(
             .map(|url| url.origin().ascii_serialization())
             .collect(),
         under_tls: config.server.public_url.scheme() == "https",
-        project_name: config.project_name.clone(),
+        project_name: config.project_name.as_str().into(),
         session_cookie: sign_in.session_cookie,
         no_store_below: sign_in.no_store_below,
         trusted_proxies: config.server.trusted_proxies.clone(),

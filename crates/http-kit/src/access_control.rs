@@ -17,7 +17,7 @@ use shared_kernel::error::{FieldError, Invalid, Kind};
 use shared_kernel::principal::{Method, Principal, Scope};
 use shared_kernel::text;
 
-use crate::contract::{Access, Credential, MatchedPath, Requirement, RouteMatch, Rule};
+use crate::contract::{Access, Credential, Requirement, RouteMatch, Rule, matched};
 use crate::cookies;
 use crate::cors::Origins;
 use crate::headers::{SEC_FETCH_SITE, bearer, quoted};
@@ -60,19 +60,17 @@ pub async fn access_control<B: MessageBody + 'static>(
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiError> {
     let state = state(request.request())?;
     refuse_long_url(request.uri(), state.limits.url_bytes)?;
-    // The path as the router decodes it: `/%61pi` is `/api` there, so it must be here, too.
-    let rule = match state.contract.find(request.method(), request.match_info().as_str()) {
+    let rule = match matched(request.request())? {
         RouteMatch::Operation(rule) => rule,
         RouteMatch::OtherMethods(allow) => return Err(method_not_allowed(&allow)),
         RouteMatch::Page => return Ok(None),
         RouteMatch::Nothing => return Err(ApiError::new(&NOT_FOUND, "there is nothing at this path")),
     };
-    request.extensions_mut().insert(MatchedPath(rule.template.clone()));
     let principal = identify(state, &rule.access, request.headers()).await?;
     if rule.credentials.contains(&Credential::Cookie) {
         refuse_foreign_page(state, request.headers())?;
     }
-    check_query(rule, request.query_string())?;
+    check_query(&rule, request.query_string())?;
     Ok(principal)
 }
 

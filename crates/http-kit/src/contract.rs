@@ -3,12 +3,17 @@
 //! `security` needs a signed-in caller.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
+use actix_web::{HttpMessage as _, HttpRequest};
+use shared_kernel::error::INTERNAL;
 use shared_kernel::principal::Scope;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr, SecurityRequirement};
+
+use crate::problem::ApiError;
 
 /// Member of an operation with the seconds that it may take: the server's deadline, and the time for which a client should wait.
 pub const DEADLINE: &str = "x-deadline-seconds";
@@ -53,10 +58,6 @@ pub enum Requirement {
     Fresh(Duration),
 }
 
-/// The path template of the operation that a request is for.
-#[derive(Clone, Debug)]
-pub struct MatchedPath(pub String);
-
 /// A request header that may identify the caller. Answers of an operation that reads it are personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
@@ -92,7 +93,7 @@ pub struct Rule {
     pub deadline: Option<Duration>,
 }
 
-type Methods = BTreeMap<&'static str, Rule>;
+type Methods = BTreeMap<&'static str, Arc<Rule>>;
 
 /// The rules of all operations.
 #[derive(Debug, Default)]
@@ -104,17 +105,39 @@ pub struct Contract {
     methods: BTreeSet<&'static str>,
 }
 
-/// Result of looking up a request in the contract.
-#[derive(Debug)]
-pub enum RouteMatch<'c> {
+/// Result of looking up a request in the contract. The outermost layer looks it up once and leaves it in the request's extensions, where
+/// [`matched`] finds it.
+#[derive(Clone, Debug)]
+pub enum RouteMatch {
     /// The operation.
-    Operation(&'c Rule),
+    Operation(Arc<Rule>),
     /// The path exists with these other methods.
     OtherMethods(String),
     /// A page of the documentation, which is not part of the API.
     Page,
     /// No such path.
     Nothing,
+}
+
+impl RouteMatch {
+    /// The rules of the operation, if it is one.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Operation(rule) => Some(rule),
+            Self::OtherMethods(_) | Self::Page | Self::Nothing => None,
+        }
+    }
+}
+
+/// What the contract says about this request.
+///
+/// # Errors
+///
+/// Nobody has looked it up, which is a bug: nothing is served then.
+pub fn matched(request: &HttpRequest) -> Result<RouteMatch, ApiError> {
+    let found = request.extensions().get::<RouteMatch>().cloned();
+    found.ok_or_else(|| ApiError::new(&INTERNAL, "the request was not looked up in the contract"))
 }
 
 /// The document has two paths that match the same requests.
@@ -132,7 +155,7 @@ impl Contract {
         let mut contract = Self::default();
         for (path, item) in &document.paths.paths {
             let methods = operations(item)
-                .map(|(method, operation)| (method, rule(path, operation)))
+                .map(|(method, operation)| (method, Arc::new(rule(path, operation))))
                 .collect::<Methods>();
             contract.methods.extend(methods.keys());
             contract.templates.push(path.clone());
@@ -151,23 +174,14 @@ impl Contract {
 
     /// Looks up a request to `path`, decoded as the router decodes it. `HEAD` is `GET` without a body (RFC 9110, section 9.3.2).
     #[must_use]
-    pub fn find(&self, method: &Method, path: &str) -> RouteMatch<'_> {
+    pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
         let Ok(matched) = self.paths.at(path) else {
             return if self.pages.at(path).is_ok() { RouteMatch::Page } else { RouteMatch::Nothing };
         };
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
         match matched.value.get(name) {
-            Some(rule) => RouteMatch::Operation(rule),
+            Some(rule) => RouteMatch::Operation(rule.clone()),
             None => RouteMatch::OtherMethods(allow(matched.value)),
-        }
-    }
-
-    /// Deadline of the operation of a request, if it declares one.
-    #[must_use]
-    pub fn deadline(&self, method: &Method, path: &str) -> Option<Duration> {
-        match self.find(method, path) {
-            RouteMatch::Operation(rule) => rule.deadline,
-            RouteMatch::OtherMethods(_) | RouteMatch::Page | RouteMatch::Nothing => None,
         }
     }
 }
@@ -182,7 +196,14 @@ impl Contract {
     /// Names of routes and ids stay; other values of parameters become the parameter's name, and everything that matches no route
     /// becomes `*`.
     #[must_use]
-    pub fn disclosed(&self, path: &str) -> String {
+    pub fn disclosed(&self, matched: &RouteMatch, path: &str) -> String {
+        match matched.rule() {
+            Some(rule) => disclosed_by(&rule.template, path),
+            None => self.disclosed_by_nearest(path),
+        }
+    }
+
+    fn disclosed_by_nearest(&self, path: &str) -> String {
         let segments: Vec<&str> = path.split('/').collect();
         let known = self.templates.iter().map(|template| template.split('/').collect::<Vec<_>>());
         // Of two that match equally many segments, the one with more literal ones.
@@ -197,6 +218,15 @@ impl Contract {
         let told = told.map(|(template, &segment)| if is_id(segment) { segment } else { template });
         told.chain((common < segments.len()).then_some("*")).collect::<Vec<_>>().join("/")
     }
+}
+
+/// `path`, which matches the template.
+fn disclosed_by(template: &str, path: &str) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
+    }
+    let shown = |(template, segment)| if is_id(segment) { segment } else { template };
+    template.split('/').zip(path.split('/')).map(shown).collect::<Vec<_>>().join("/")
 }
 
 /// Number of leading segments of a path that match the template.

@@ -19,6 +19,7 @@ use futures_util::Stream;
 use shared_kernel::error::UNAVAILABLE;
 use tokio::time::{Instant, sleep_until};
 
+use crate::contract::matched;
 use crate::problem::ApiError;
 use crate::state::state;
 
@@ -32,7 +33,7 @@ pub async fn deadline<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = state(request.request())?.clone();
-    let declared = state.contract.deadline(request.method(), request.match_info().as_str());
+    let declared = matched(request.request())?.rule().and_then(|rule| rule.deadline);
     // Operations declare longer times only.
     let time = Time::new(declared.unwrap_or_default().max(state.limits.request_timeout));
     time.stands_still_for(&mut request);

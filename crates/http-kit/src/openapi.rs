@@ -105,7 +105,7 @@ fn complete(document: &mut OpenApi, problems: &Problems) {
             take_null_out_of(operation);
             name_json(operation, &method);
             let RouteMatch::Operation(rule) = contract.find(&method, path) else { continue };
-            answers.add_to(&method, path, operation, rule);
+            answers.add_to(&method, path, operation, &rule);
         }
     }
 }

@@ -18,7 +18,7 @@ use shared_kernel::id::{Id, IdKind};
 use shared_kernel::principal::Principal;
 use tracing::Instrument as _;
 
-use crate::contract::{Credential, MatchedPath, RouteMatch};
+use crate::contract::{Credential, RouteMatch};
 use crate::cors::{self, Origins};
 use crate::docs;
 use crate::exchange::Exchange;
@@ -46,11 +46,11 @@ struct Observed {
     no_store: bool,
     is_preflight: bool,
     under_tls: bool,
-    realm: String,
+    realm: Arc<str>,
     /// Origin of the requesting page, if it is allowed: a panic skips the CORS layer.
     origin: Option<HeaderValue>,
-    /// Headers that the operation reads to identify the caller.
-    credentials: Vec<Credential>,
+    /// What the contract says about the request.
+    matched: RouteMatch,
     stopwatch: Stopwatch,
 }
 
@@ -65,18 +65,20 @@ pub async fn request_log<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<State>>().cloned();
     let state = state.as_ref().map(web::Data::get_ref);
+    let matched = state.map_or(RouteMatch::Nothing, |state| look_up(state, &request));
     let observed = Observed {
         request_id: request_id(state, request.headers()),
-        path: told_path(state, &request),
+        path: told_path(state, &matched, &request),
         no_store: state.is_some_and(|state| request.match_info().as_str().starts_with(state.no_store_below)),
         is_preflight: request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
         under_tls: state.is_some_and(|state| state.under_tls),
-        realm: state.map_or_else(String::new, |state| state.project_name.clone()),
+        realm: state.map(|state| state.project_name.clone()).unwrap_or_default(),
         origin: state.and_then(|state| allowed_origin(&state.origins, request.headers())),
-        credentials: state.map(|state| credentials(state, &request)).unwrap_or_default(),
+        matched: matched.clone(),
         stopwatch: Stopwatch::start(),
     };
+    request.extensions_mut().insert(matched);
     let exchange = Exchange::begin(&mut request);
     let method = request.method().clone();
     let span =
@@ -164,7 +166,8 @@ impl Observed {
 
     /// Headers of the OWASP Secure Headers Project. Pages of the documentation have set their own already.
     fn set_headers(&self, headers: &mut HeaderMap) {
-        vary_by(headers, &self.credentials);
+        // Errors included: a refusal is personal, too.
+        vary_by(headers, self.matched.rule().map_or(&[], |rule| &rule.credentials));
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -190,8 +193,8 @@ impl Observed {
     fn log(&self, request: &HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
         let extensions = request.extensions();
         let pattern = request.match_pattern();
-        let pattern = pattern.as_deref();
-        let route = extensions.get::<MatchedPath>().map(|path| path.0.as_str()).or(pattern).unwrap_or("-");
+        let template = self.matched.rule().map(|rule| rule.template.as_str());
+        let route = template.or(pattern.as_deref()).unwrap_or("-");
         let user_id = extensions.get::<Arc<Principal>>().and_then(|principal| principal.user());
         let user_id = user_id.map(tracing::field::display);
         let (status, duration_ms) = (status.as_u16(), self.milliseconds());
@@ -240,10 +243,10 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
 }
 
 /// The path of the request, reduced to names of routes and ids.
-fn told_path(state: Option<&State>, request: &ServiceRequest) -> String {
+fn told_path(state: Option<&State>, matched: &RouteMatch, request: &ServiceRequest) -> String {
     state.map_or_else(
         || request.path().to_owned(),
-        |state| state.contract.disclosed(request.match_info().as_str()),
+        |state| state.contract.disclosed(matched, request.match_info().as_str()),
     )
 }
 
@@ -261,12 +264,9 @@ fn request_id(state: Option<&State>, headers: &HeaderMap) -> String {
     }
 }
 
-/// Errors included: a refusal is personal, too.
-fn credentials(state: &State, request: &ServiceRequest) -> Vec<Credential> {
-    match state.contract.find(request.method(), request.match_info().as_str()) {
-        RouteMatch::Operation(rule) => rule.credentials.clone(),
-        RouteMatch::OtherMethods(_) | RouteMatch::Page | RouteMatch::Nothing => Vec::new(),
-    }
+/// The path as the router decodes it: `/%61pi` is `/api` there, so it has to be here, too.
+fn look_up(state: &State, request: &ServiceRequest) -> RouteMatch {
+    state.contract.find(request.method(), request.match_info().as_str())
 }
 
 /// Adds names to `Vary` (RFC 9110, section 12.5.5), which stays one header line.
@@ -330,7 +330,10 @@ impl ResponseError for PrebuiltResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::contract::{Access, Rule};
 
     /// The headers of the answer after a panic, to a page of this origin.
     fn after_a_panic(origin: &'static str) -> HeaderMap {
@@ -338,15 +341,22 @@ mod tests {
         let origins = Origins::new("https://api.example.com".to_owned(), allowed);
         let mut sent = HeaderMap::new();
         sent.insert(header::ORIGIN, HeaderValue::from_static(origin));
+        let rule = Rule {
+            template: "/panics".to_owned(),
+            access: Access::Requires(Vec::new()),
+            credentials: vec![Credential::Authorization],
+            query: BTreeSet::new(),
+            deadline: None,
+        };
         let observed = Observed {
             request_id: "the-panic".to_owned(),
             path: "/panics".to_owned(),
             no_store: false,
             is_preflight: false,
             under_tls: true,
-            realm: "Test".to_owned(),
+            realm: "Test".into(),
             origin: allowed_origin(&origins, &sent),
-            credentials: vec![Credential::Authorization],
+            matched: RouteMatch::Operation(Arc::new(rule)),
             stopwatch: Stopwatch::start(),
         };
         let failed = observed.fail(&HttpResponse::InternalServerError().finish(), "a handler panicked");

@@ -12,7 +12,7 @@ use actix_web::guard::{GuardContext, fn_guard};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{OpenApiFactory, scope};
 
-use crate::contract::{MatchedPath, operations};
+use crate::contract::{RouteMatch, operations};
 
 /// The registry of handlers.
 pub struct Routes<'c, 's>(&'c mut ServiceConfig<'s>);
@@ -37,7 +37,8 @@ impl<'c, 's> Routes<'c, 's> {
         let is_own = move |request: &GuardContext<'_>| {
             let method = request.head().method.as_str();
             let data = request.req_data();
-            let found = data.get::<MatchedPath>().map(|path| path.0.as_str());
+            let found =
+                data.get::<RouteMatch>().and_then(RouteMatch::rule).map(|rule| rule.template.as_str());
             own.iter().any(|(path, of)| found == Some(path) && *of == method)
         };
         self.0.service(scope("").guard(fn_guard(is_own)).service(handler));
@@ -56,7 +57,7 @@ mod tests {
     use utoipa_actix_web::AppExt as _;
 
     use super::*;
-    use crate::contract::{Contract, RouteMatch};
+    use crate::contract::Contract;
     use crate::extract::{PathId, PathIds};
 
     #[utoipa::path]
@@ -114,9 +115,8 @@ mod tests {
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<B>, actix_web::Error> {
-        if let RouteMatch::Operation(rule) = contract.find(request.method(), request.path()) {
-            request.extensions_mut().insert(MatchedPath(rule.template.clone()));
-        }
+        let matched = contract.find(request.method(), request.path());
+        request.extensions_mut().insert(matched);
         next.call(request).await
     }
 

@@ -44,7 +44,7 @@ pub struct State {
     /// Whether browsers reach the API by https.
     pub under_tls: bool,
     /// Name that people see; also the realm of challenges (RFC 9110, section 11.5).
-    pub project_name: String,
+    pub project_name: Arc<str>,
     /// Name of the cookie that authenticates operations that read cookies; accepted from allowed origins only.
     pub session_cookie: &'static str,
     /// Path below which answers are never stored by caches.
