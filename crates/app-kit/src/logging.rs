@@ -2,11 +2,18 @@
 //!
 //! `serve` logs to stdout, where container hosts collect it. The other commands answer on stdout and log to stderr, so that scripts can
 //! read the answer.
+//!
+//! The lines of a server are written by a thread of their own, many at a time: a request does not wait for the program that reads the
+//! log. If that program falls behind by more than [`BUFFERED_LINES`], further lines are dropped, and [`Writer::watch`] logs how many.
 
-use std::io::{self, IsTerminal as _};
+use std::convert::Infallible;
+use std::io::{self, BufWriter, IsTerminal as _};
+use std::time::Duration;
 
 use app_config::{Config, Loaded};
 use configuration::ConfigError;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -42,6 +49,58 @@ pub(crate) fn start(loaded: Loaded, output: Output) -> Result<Config, ConfigErro
     Ok(config)
 }
 
+/// Resolves the configuration and starts the log of a server, which ends when the writer is dropped.
+///
+/// # Errors
+///
+/// The faults of the configuration.
+pub(crate) fn start_server(loaded: Loaded) -> Result<(Config, Option<Writer>), ConfigError> {
+    let config = loaded.resolve()?;
+    if Output::Stdout.is_terminal() {
+        init(&config.log_level, Output::Stdout);
+        return Ok((config, None));
+    }
+    let (writer, lines) = Writer::new(io::stdout());
+    init_with(&config.log_level, layer(lines, false));
+    Ok((config, Some(writer)))
+}
+
+/// Number of lines that wait for the program that reads the log, which is a few MiB.
+const BUFFERED_LINES: usize = 16_384;
+
+/// Interval of reports about lines that were dropped.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The thread that writes the log. Dropped, it writes what is left, for at most about a second.
+pub(crate) struct Writer {
+    dropped: ErrorCounter,
+    _thread: WorkerGuard,
+}
+
+impl Writer {
+    fn new(output: impl io::Write + Send + 'static) -> (Self, NonBlocking) {
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(BUFFERED_LINES);
+        // It is flushed whenever no line waits.
+        let (lines, thread) = builder.thread_name("log").finish(BufWriter::new(output));
+        (Self { dropped: lines.error_counter(), _thread: thread }, lines)
+    }
+
+    /// Logs how many lines were dropped, whenever there are more of them. Never ends.
+    pub(crate) async fn watch(&self) -> Infallible {
+        let mut interval = interval(REPORT_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reported = 0;
+        loop {
+            interval.tick().await;
+            let lines = self.dropped.dropped_lines();
+            if lines > reported {
+                tracing::warn!(lines, "the log is read too slowly: lines were dropped");
+                reported = lines;
+            }
+        }
+    }
+}
+
 /// Starts the log, filtered by `level` in the syntax of [`EnvFilter`]. `false` if this process logs already, which a test
 /// does that starts a second server.
 fn init(level: &str, output: Output) -> bool {
@@ -49,6 +108,10 @@ fn init(level: &str, output: Output) -> bool {
         Output::Stdout => layer(io::stdout, output.is_terminal()),
         Output::Stderr => layer(io::stderr, output.is_terminal()),
     };
+    init_with(level, layer)
+}
+
+fn init_with(level: &str, layer: Box<dyn Layer<Registry> + Send + Sync>) -> bool {
     // A global filter, not one of the layer: a library that only asks whether an event would be logged (sqlx does, for each notice of
     // PostgreSQL) makes a layer's filter drop the next event, whichever it is.
     tracing_subscriber::registry().with(layer).with(filter(level)).try_init().is_ok()
@@ -143,6 +206,37 @@ mod tests {
         for level in ["info", "debug", "trace", "info,sql=info", "info,sqlx=warn", "auth=debug"] {
             assert!(!shows_sql(level), "{level}");
         }
+    }
+
+    /// An output that takes nothing until it is let go.
+    struct Blocked(std::sync::mpsc::Receiver<()>, Lines);
+
+    impl io::Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Its other end was dropped: go on.
+            let _ = self.0.recv();
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_drops_lines_and_counts_them() {
+        let (lines, (go_on, blocked)) = (Lines::default(), std::sync::mpsc::channel());
+        let (writer, mut sink) = Writer::new(Blocked(blocked, lines.clone()));
+        // Whatever fits into the buffers of the writer, this is more.
+        let sent = 2 * BUFFERED_LINES;
+        for _ in 0..sent {
+            io::Write::write_all(&mut sink, &[b'x'; 100]).unwrap();
+        }
+        let dropped = writer.dropped.dropped_lines();
+        assert!((1..=sent - BUFFERED_LINES).contains(&dropped), "{dropped} of {sent}");
+        drop(go_on);
+        drop(writer);
+        assert_eq!(lines.0.lock().unwrap().len(), (sent - dropped) * 100, "what was not dropped is written");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The binary, from its arguments to its exit code.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::cli::{self, Cli, Command};
 use crate::commands;
 use crate::console::{CommandError, print, print_error};
 use crate::document::document;
-use crate::logging::{Output, start};
+use crate::logging::{Output, Writer, start, start_server};
 use crate::product::Product;
 
 /// Time that blocking work, which cannot be cancelled, has to end.
@@ -35,6 +36,14 @@ fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(
     outcome
 }
 
+/// Reports lines that the log dropped, for ever.
+async fn watched(log: Option<&Writer>) -> Infallible {
+    match log {
+        Some(log) => log.watch().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn dispatch(product: &'static Product, arguments: &ArgMatches) -> Result<(), CommandError> {
     if let Some(verb) = cli::verb(product, arguments) {
         return (verb.run)(cli::invocation(product, arguments)).await;
@@ -43,8 +52,11 @@ async fn dispatch(product: &'static Product, arguments: &ArgMatches) -> Result<(
     let schema = product.config_schema();
     match command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            let config = start(schema.load_from_process(file)?, Output::Stdout)?;
-            Box::pin(commands::serve(product, config)).await
+            let (config, log) = start_server(schema.load_from_process(file)?)?;
+            tokio::select! {
+                served = Box::pin(commands::serve(product, config)) => served,
+                never = watched(log.as_ref()) => match never {},
+            }
         }
         Command::Migrate(command) => {
             let config = start(schema.load_from_process(file)?, Output::Stderr)?;
