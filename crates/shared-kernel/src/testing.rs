@@ -1,12 +1,11 @@
-//! (feature `testing`) A real database per test, and a clock that stands still.
+//! (feature `testing`) A real database for each test, and a clock that stands still.
 //!
-//! SQLite in a temporary file, or, with `TEST_DATABASE_URL`, a database of its own on that PostgreSQL server: the same tests
-//! run on both. The migrations are the real ones.
+//! The database is SQLite in a temporary file or, with `TEST_DATABASE_URL`, a new database on that PostgreSQL server: the same tests
+//! run on both, with the real migrations.
 //!
-//! What every resource promises is tried by [`resource`], from a table of its fields.
+//! [`resource`] tests what all resources have in common, from a table of their fields.
 //!
-//! A domain's tests know no other domain either, so what nearly every domain refers to is made here: a
-//! [user](TestDatabase::user).
+//! The tests of a domain cannot use other domains, so [`TestDatabase::user`] inserts what nearly every domain refers to: a user.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
 
@@ -31,24 +30,24 @@ use crate::random;
 use crate::resource::Resources;
 use crate::session::{DatabaseSettings, Databases, Reader as _};
 
-/// A clock that moves when it is told to.
+/// A clock that tests set.
 #[derive(Debug)]
 pub struct FixedClock(Mutex<Timestamp>);
 
 impl FixedClock {
-    /// Stands at `now`.
+    /// A clock that shows `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(Mutex::new(now))
     }
 
-    /// Stands at the machine's time of this moment.
+    /// A clock that shows the current time of the system and does not move.
     #[must_use]
     pub fn at_system_time() -> Self {
         Self::new(SystemClock.now())
     }
 
-    /// Moves on.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = *now + by;
@@ -61,18 +60,18 @@ impl Clock for FixedClock {
     }
 }
 
-/// The principal of a user who signed in with a password at that time, in a session of their own.
+/// Principal of a user who signed in with a password at that time, in a new session.
 #[must_use]
 pub fn principal(user: UserId, at: Timestamp) -> Principal {
     let authentication = Authentication { session_id: Id::new(at), at, methods: vec![Method::Password] };
     Principal::signed_in(user, authentication, Scopes::of_user(false))
 }
 
-/// The same principal, if its user were an admin.
+/// The principal with the scopes of an admin.
 ///
 /// # Panics
 ///
-/// Nobody signed in.
+/// The principal is not a signed-in user.
 #[must_use]
 pub fn as_admin(principal: &Principal) -> Principal {
     match (principal.user(), principal.authentication()) {
@@ -83,18 +82,18 @@ pub fn as_admin(principal: &Principal) -> Principal {
     }
 }
 
-/// The secret key of tests.
+/// Secret key for tests.
 ///
 /// # Panics
 ///
-/// Never: it is long enough.
+/// Never.
 #[must_use]
 pub fn secret_key() -> SecretKey {
     SecretKey::new(&SecretString::from("a secret that only tests may have"))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// An empty database of its own, gone when dropped.
+/// A new, empty database, removed when dropped.
 pub struct TestDatabase {
     databases: Option<Databases>,
     settings: DatabaseSettings,
@@ -107,17 +106,17 @@ enum Place {
 }
 
 impl TestDatabase {
-    /// One with all migrations of `M` applied.
+    /// A database with all migrations of `M`.
     pub async fn new<M: MigratorTrait>() -> Self {
         Self::with_clock::<M>(SystemClock::shared()).await
     }
 
-    /// The same, with sessions that take their time from `clock`.
+    /// A database with all migrations of `M`, whose sessions use `clock`.
     pub async fn with_clock<M: MigratorTrait>(clock: SharedClock) -> Self {
         Self::with_resources::<M>(clock, Resources::default()).await
     }
 
-    /// The same, with tables whose rows may be referred to.
+    /// A database with all migrations of `M` and descriptions of tables that other domains refer to.
     pub async fn with_resources<M: MigratorTrait>(clock: SharedClock, resources: Resources) -> Self {
         let database = Self::open(clock, resources).await;
         M::up(database.primary(), None)
@@ -126,7 +125,7 @@ impl TestDatabase {
         database
     }
 
-    /// One without any table.
+    /// A database without tables.
     pub async fn empty() -> Self {
         Self::open(SystemClock::shared(), Resources::default()).await
     }
@@ -139,7 +138,7 @@ impl TestDatabase {
         let settings = DatabaseSettings {
             pool_size: 4,
             resources,
-            // A machine that runs many tests is slow, which is no fault of what is tested.
+            // A machine that runs many tests is slow.
             acquire_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(40),
             ..DatabaseSettings::new(url.into())
@@ -149,7 +148,7 @@ impl TestDatabase {
         Self { databases: Some(databases), settings, place }
     }
 
-    /// A new user, signed in: an active account, no admin.
+    /// Principal of a new user: an active account that is not an admin.
     pub async fn user(&self) -> Principal {
         let now = self.clock().now();
         let user_id = UserId::new(now);
@@ -178,14 +177,14 @@ impl TestDatabase {
         principal(user_id, now)
     }
 
-    /// A living row of any table of a resource: `members` are its other columns as JSON has them. For tests of what refers
-    /// to a domain that they may not use; gives the id.
+    /// Inserts a living row into the table of any resource and returns its id; `members` are the other columns as JSON values. For tests
+    /// of references to domains that the crate cannot use.
     pub async fn row(&self, table: &str, prefix: &str, members: &serde_json::Value) -> String {
         let id =
             format!("{prefix}_{}", UserId::new(self.clock().now()).to_string().trim_start_matches("usr_"));
         let known = serde_json::json!({"id": id, "version": 1, "created_at": self.clock().now(), "updated_at": self.clock().now()});
         let columns = known.as_object().into_iter().chain(members.as_object()).flatten();
-        // Literals: PostgreSQL reads a text as whatever the column is, a date or a number, and a parameter as a text.
+        // Literals: PostgreSQL converts a text literal to the type of the column, but not a parameter.
         let literal = |value: &serde_json::Value| match value {
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
                 value.to_string()
@@ -201,13 +200,13 @@ impl TestDatabase {
         id
     }
 
-    /// Its URL, for a program that opens it by itself.
+    /// URL of the database, for another process.
     #[must_use]
     pub fn url(&self) -> &str {
         self.settings.url.expose_secret()
     }
 
-    /// The engine that it is on.
+    /// The database engine.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.primary().get_database_backend()
@@ -226,13 +225,13 @@ impl Drop for TestDatabase {
         self.databases = None;
         let Place::Server { admin, name } = &self.place else { return };
         let (admin, sql) = (admin.clone(), format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
-        // `drop` cannot await, and the test's own runtime may be about to end.
+        // `drop` cannot await, and the runtime of the test may be ending.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             runtime
                 .block_on(async { Database::connect(admin).await.ok()?.execute_unprepared(&sql).await.ok() })
         });
-        // A database that stays behind harms no test; the server of CI is thrown away.
+        // A database that is left behind does no harm; the server of CI is temporary.
         drop(dropped.join());
     }
 }
@@ -259,7 +258,7 @@ async fn on_server(admin: String) -> (String, Place) {
     (with_database(&admin, &name), Place::Server { admin, name })
 }
 
-/// `url` with another database in its path.
+/// `url` with another database.
 fn with_database(url: &str, name: &str) -> String {
     let (rest, query) = url.split_once('?').map_or((url, None), |(rest, query)| (rest, Some(query)));
     let authority = rest.find("://").map_or(0, |at| at + 3);
@@ -267,7 +266,7 @@ fn with_database(url: &str, name: &str) -> String {
     query.map_or_else(|| format!("{base}/{name}"), |query| format!("{base}/{name}?{query}"))
 }
 
-/// Runs `task` so many times at once, each with its number and as a task of its own; what they came to, by number.
+/// Runs `task` `count` times concurrently, each in a task of its own and with its number. Returns the results by number.
 pub async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
@@ -289,7 +288,7 @@ where
     outcomes
 }
 
-/// The events of that kind that are in the outbox, in order.
+/// Events of one type in the outbox, in order.
 pub async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
     let read = |envelope: &Envelope| {
         let event = envelope.read::<E>().unwrap_or_else(|error| panic!("read {envelope:?}: {error}"))?;
@@ -300,7 +299,7 @@ pub async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
     envelopes(databases).await.iter().filter_map(read).collect()
 }
 
-/// All events that are in the outbox, in order.
+/// All events in the outbox, in order.
 pub async fn envelopes(databases: &Databases) -> Vec<Envelope> {
     let select = Query::select()
         .columns(Envelope::COLUMNS)

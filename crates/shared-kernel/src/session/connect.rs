@@ -17,9 +17,8 @@ use crate::crypto::SecretKey;
 use crate::frozen::CURSOR_KEY;
 
 impl DatabaseSettings {
-    /// One connection of its own to a SQLite database, for work on the schema: what is left on it goes with it, and it is not
-    /// closed for being old. A statement waits for another process's lock as long as [migrating](Self::migration_timeout) may
-    /// take.
+    /// A separate connection to a SQLite database for migrations. No state of it is left in a pool, and it is not closed because of its
+    /// age. A statement waits for the lock of another process for up to the [timeout of migrations](Self::migration_timeout).
     ///
     /// # Errors
     ///
@@ -32,7 +31,7 @@ impl DatabaseSettings {
         Ok(sqlite::open(options).await?)
     }
 
-    /// How connections to a SQLite database are made.
+    /// Options of connections to a SQLite database.
     pub(super) fn sqlite_options(&self) -> ConnectOptions {
         let mut options = ConnectOptions::new(self.url.expose_secret());
         options
@@ -48,7 +47,7 @@ impl DatabaseSettings {
     }
 }
 
-/// So many at most, and only while something changes the schema: one keeps others from doing the same meanwhile.
+/// Maximum number of connections for migrations; one of them holds the lock that excludes other processes.
 const SCHEMA_CONNECTIONS: u32 = 4;
 const SCHEMA_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -84,7 +83,7 @@ impl Databases {
     }
 }
 
-/// Pools that open no connection before they need one, except for the primary's first: whatever keeps us out is told here.
+/// Pools that open connections on demand, except for the first one to the primary, so that its errors are reported at start.
 async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError> {
     let target = Target::parse(&settings.url)?.logged(settings.log_statements);
     let limits = settings.limits(settings.statement_timeout);
@@ -95,7 +94,7 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError>
     }
     let mut replicas = Vec::new();
     for url in &settings.replica_urls {
-        // Half of the time, so that the primary can still answer what a replica did not.
+        // Half of the time, so that the primary can still answer after a replica has failed.
         let limits = settings.limits(settings.statement_timeout / 2);
         let target = Target::parse(url)?.logged(settings.log_statements);
         let options = target.options(Waits::within(limits.answer));
@@ -116,8 +115,8 @@ impl DatabaseSettings {
     }
 }
 
-/// Connections for what changes the schema, which takes longer than any request. It must not wait long for a table: whoever
-/// comes after it waits behind it.
+/// Connections for migrations, which take longer than requests. They must not wait long for a lock on a table, because other
+/// statements queue behind them.
 fn schema_connections(settings: &DatabaseSettings, target: &Target) -> DatabaseConnection {
     let waits = Waits { statement: settings.migration_timeout, ..Waits::within(settings.statement_timeout) };
     let pool = PgPoolOptions::new()

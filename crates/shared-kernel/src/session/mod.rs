@@ -66,7 +66,7 @@ enum Engine {
 struct Postgres {
     primary: Pool,
     replicas: Replicas,
-    /// The primary, for what changes the schema.
+    /// The primary, for migrations.
     schema: DatabaseConnection,
 }
 
@@ -78,10 +78,10 @@ impl Engine {
         }
     }
 
-    /// The rows of a statement that reads, as of now.
+    /// The rows of a read-only statement, from the primary.
     async fn fetch_current(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            // The one writing connection stays free.
+            // Not on the writing connection.
             Self::Sqlite(sqlite) => sqlite.fetch(statement.clone()).await,
             Self::Postgres(postgres) => postgres.primary.fetch(statement).await,
         }
@@ -129,8 +129,8 @@ impl Databases {
         self.0.engine.backend()
     }
 
-    /// The primary itself, for migrations and tests. Whoever else writes has sessions, which look after the connection, and in
-    /// which every wait has an end.
+    /// The primary itself, for migrations and tests. Everything else uses sessions, which check their connection and have
+    /// timeouts.
     #[must_use]
     pub fn primary(&self) -> &DatabaseConnection {
         match &self.0.engine {
@@ -139,7 +139,7 @@ impl Databases {
         }
     }
 
-    /// The clock that sessions take their instant from.
+    /// The clock of the sessions.
     #[must_use]
     pub fn clock(&self) -> &SharedClock {
         &self.0.clock
@@ -151,19 +151,19 @@ impl Databases {
         &self.0.resources
     }
 
-    /// Notified when a session that wrote events is committed: what a relay of this process waits for. A notification that
-    /// nobody waits for is kept for the next one who does.
+    /// Notified when a session that wrote events is committed, for the relay of this process. A notification without a waiting task is
+    /// stored for the next one.
     #[must_use]
     pub fn events(&self) -> &Notify {
         &self.0.events
     }
 
-    /// Whether the primary answers and takes writes. SQLite does not while the disk is full, a PostgreSQL server not while it
-    /// is a standby.
+    /// Checks that the primary answers and accepts writes. SQLite does not while the disk is full, a PostgreSQL server not while it is a
+    /// standby.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Standby`], and the database's.
+    /// [`SessionError::Standby`], and errors of the database.
     pub async fn ping(&self) -> Result<(), SessionError> {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.takes_writes(self.write()).await,
@@ -172,12 +172,12 @@ impl Databases {
         }
     }
 
-    /// Keeps what the database has beside its data small: SQLite's write-ahead log, if somebody read an older state for so
-    /// long that it grew. To be called now and then; it waits for nobody, and mostly finds nothing to do.
+    /// Truncates SQLite's write-ahead log if it has grown because a reader used an older snapshot for long. To be called regularly; it
+    /// does not wait, and usually has nothing to do.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// Errors of the database.
     pub async fn tidy(&self) -> Result<(), SessionError> {
         let Engine::Sqlite(sqlite) = &self.0.engine else { return Ok(()) };
         let trimmed = sqlite.trim_log().await;
@@ -197,7 +197,7 @@ impl Databases {
 mod source {
     use super::{Databases, DbBackend, MacKey, QueryResult, SessionError, Statement};
 
-    /// Where rows come from. Private: what reads is decided here and nowhere else.
+    /// Source of rows. Private, so that no other type can be one.
     pub trait Source: Send + Sync {
         fn backend(&self) -> DbBackend;
         fn fetch(
@@ -210,7 +210,7 @@ mod source {
 }
 use self::source::Source;
 
-/// Queries, for a [`ReadSession`], a [`ReadPrimary`] and a [`WriteSession`].
+/// Queries on a [`ReadSession`], a [`ReadPrimary`] or a [`WriteSession`].
 pub trait Reader: Source {
     /// The first row of `select`, if any.
     fn one<E: EntityTrait>(
@@ -273,12 +273,12 @@ struct Counted {
     count: i64,
 }
 
-/// Reads, from a replica where there is one. Never goes back in time: what one statement saw, the next one sees too.
+/// Reads from a replica where there is one. Reads are monotonic: what one statement has seen, the next one sees too.
 pub struct ReadSession {
     databases: Databases,
     seen: Option<ConsistencyToken>,
     chosen: OnceCell<Option<usize>>,
-    /// The primary has answered in the replica's place. It is ahead of every replica, so from then on it answers all.
+    /// Whether the primary has answered in place of the replica. It is ahead of every replica, so it answers everything from then on.
     moved: AtomicBool,
 }
 
@@ -295,8 +295,8 @@ impl Source for ReadSession {
         &self.databases
     }
 
-    /// One statement, on the replica that the session's first statement chose. A replica that cannot be reached is left
-    /// out from then on, and the primary answers; so it does where the replica had to give up a query.
+    /// Runs one statement on the replica that the first statement of the session chose. If the replica is unreachable, it is no longer
+    /// used and the primary answers; the primary also answers if the replica cancelled the query.
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
         let engine = &self.databases.0.engine;
         if let Engine::Postgres(Postgres { replicas, .. }) = engine
@@ -317,7 +317,7 @@ impl Source for ReadSession {
 
 impl Reader for ReadSession {}
 
-/// Reads, from the primary: for security decisions, and before a write that depends on what was read.
+/// Reads from the primary: for security decisions, and before a write that depends on what was read.
 pub struct ReadPrimary {
     databases: Databases,
 }
@@ -342,7 +342,7 @@ impl Source for ReadPrimary {
 
 impl Reader for ReadPrimary {}
 
-/// An open transaction of either engine. Dropped, it is rolled back.
+/// An open transaction of either engine. It is rolled back when dropped.
 enum Transaction {
     Sqlite(sqlite::Transaction),
     Postgres(postgres::Transaction),
@@ -370,7 +370,7 @@ impl Transaction {
         }
     }
 
-    /// After a failure. On PostgreSQL nobody waits for the rollback.
+    /// Rolls back after a failure. On PostgreSQL in the background.
     async fn give_up(self) {
         if let Self::Sqlite(transaction) = self {
             transaction.roll_back().await;
@@ -383,12 +383,12 @@ pub struct WriteSession {
     databases: Databases,
     transaction: OnceCell<Transaction>,
     failed: AtomicBool,
-    /// The failure after which the transaction may be over. What came then would be on its own, and durable at once.
+    /// The failure that may have ended the transaction: further statements would run outside of it and be committed at once.
     ended_by: OnceLock<DbErr>,
-    /// What was begun and not ended: statements, savepoints, and work of several statements. One that was given up half-way
-    /// stays, and with it nothing is committed.
+    /// Number of statements, savepoints and operations of several statements that have begun and not ended. If one is cancelled, the
+    /// session does not commit.
     open_scopes: AtomicUsize,
-    /// Something was written into the outbox.
+    /// Whether events were written into the outbox.
     has_events: AtomicBool,
     /// The hooks, in the order of the calls.
     after_commit: Mutex<Vec<Hook>>,
@@ -407,9 +407,9 @@ impl WriteSession {
         Id::new(self.now())
     }
 
-    /// Writes `event` into the outbox; it is delivered after this session is committed. Change the row first, then emit: the event's
-    /// id has the time of this call, so that of two sessions that change one row, the second, which had to wait for the
-    /// first, has the later event even if it began earlier.
+    /// Writes `event` into the outbox; it is delivered after this session is committed. Change the row first, then emit: the id of the
+    /// event contains the time of this call. Of two sessions that change one row, the second one waits for the first and then gets
+    /// the later id, even if it began earlier.
     ///
     /// # Errors
     ///
@@ -423,7 +423,7 @@ impl WriteSession {
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// Errors of the database.
     pub async fn emit_raw(&self, pending: PendingEvent) -> Result<EventId, SessionError> {
         let envelope = self.sealed(pending);
         let id = envelope.id;
@@ -431,7 +431,7 @@ impl WriteSession {
         Ok(id)
     }
 
-    /// The same for many, in order and in few statements.
+    /// [`emit_raw`](Self::emit_raw) for many events, in order and in few statements.
     pub(crate) async fn emit_all(&self, pending: Vec<PendingEvent>) -> Result<(), SessionError> {
         let mut envelopes = pending.into_iter().map(|pending| self.sealed(pending)).peekable();
         while envelopes.peek().is_some() {
@@ -446,10 +446,10 @@ impl WriteSession {
         pending.sealed(id, self.now(), self.origin.get().cloned().unwrap_or_default())
     }
 
-    /// Says who causes the changes of this session, and in which trace: each event that it emits from now on carries it. Only
-    /// the first call counts.
+    /// Sets the principal and the trace context of the events that this session emits from now on. Only the first call has an
+    /// effect.
     pub fn set_origin(&self, origin: Origin) {
-        // Whoever opened the session for somebody knows better than what is called with it.
+        // The caller that opened the session knows the origin best.
         let _ = self.origin.set(origin);
     }
 
@@ -463,8 +463,8 @@ impl WriteSession {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(hook));
     }
 
-    /// Begins anew: what was written is rolled back, its hooks are dropped, and the next statement begins another transaction
-    /// at another instant, for the same [`Origin`]. For work that failed because of others and has to look again.
+    /// Starts again: rolls back, drops the hooks, and begins another transaction with the next statement, at a new time and for the same
+    /// [`Origin`]. For work that failed because of a concurrent change and has to read again.
     pub fn restart(&mut self) {
         let origin = self.origin.take();
         *self = self.databases.write();
@@ -477,8 +477,8 @@ impl WriteSession {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was given
-    /// up half-way, and the database's. Nothing is written then, unless the connection broke during the commit itself.
+    /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was cancelled; errors
+    /// of the database. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
         let failed = self.failed.into_inner() || self.open_scopes.into_inner() > 0;
         let transaction = self.transaction.into_inner();
@@ -489,11 +489,11 @@ impl WriteSession {
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
         }
-        // Also where this is dropped before the answer has come: the commit may be done all the same.
+        // Also if this future is dropped before the answer arrives: the transaction may have been committed.
         let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
         let hooks = Hooks(self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner).into());
         let consistency = match transaction {
-            // Nothing was asked for.
+            // No statement was run.
             None => None,
             Some(Transaction::Sqlite(transaction)) => {
                 transaction.commit().await?;
@@ -514,7 +514,7 @@ impl WriteSession {
     ///
     /// # Errors
     ///
-    /// The outer error is the database's; the inner one is that of `work`.
+    /// The outer error is one of the database, the inner one that of `work`.
     pub async fn savepoint<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -524,19 +524,18 @@ impl WriteSession {
         self.execute_unprepared("SAVEPOINT expected").await?;
         let outcome = work.await;
         if outcome.is_err() {
-            // No transaction, no savepoint. What it failed with says more than that.
+            // If the transaction has ended, so has the savepoint; the error of `work` is the better one to report.
             self.still_open()?;
             self.execute_unprepared("ROLLBACK TO SAVEPOINT expected").await?;
             self.failed.store(failed_before, Ordering::Release);
         }
         self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
-        // Not on the way out with an error of the database: that session has failed.
+        // Not after an error of the database: that session has failed.
         self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         Ok(outcome)
     }
 
-    /// Does `work`, which is several statements and one change: if this is dropped before it ends, the session does not
-    /// commit.
+    /// Runs `work`, which changes something in several statements: if the future is dropped before it ends, the session does not commit.
     pub(crate) async fn atomically<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         self.open_scopes.fetch_add(1, Ordering::AcqRel);
         let outcome = work.await;
@@ -558,7 +557,7 @@ impl WriteSession {
         self.record_failure(self.transaction.get_or_try_init(begin).await)
     }
 
-    /// Sends one statement.
+    /// Runs one statement.
     async fn send<'s, T, F>(&'s self, statement: impl FnOnce(&'s Transaction) -> F) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
@@ -568,7 +567,7 @@ impl WriteSession {
         if let Err(error) = &outcome
             && error::leaves_doubt(error)
         {
-            // Only the first one: what fails after it fails because of it.
+            // Only the first one: later failures follow from it.
             let _ = self.ended_by.set(error.clone());
         }
         self.record_failure(outcome)
@@ -579,7 +578,7 @@ impl WriteSession {
         self.ended_by.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Remembers a failure, after which nothing is committed.
+    /// Records a failure, after which the session does not commit.
     pub(crate) fn record_failure<T, E>(&self, outcome: Result<T, E>) -> Result<T, E> {
         if outcome.is_err() {
             self.failed.store(true, Ordering::Release);
@@ -638,8 +637,8 @@ impl Source for WriteSession {
 impl Reader for WriteSession {}
 
 impl Databases {
-    /// How far the primary has written, if anybody may want to wait for that. The commit is done: a failure here, or an
-    /// answer that takes too long, only means that the next reads go to the primary, because no replica is that far.
+    /// Position of the primary in its WAL, if there are replicas. The commit is done: after a failure or a timeout here, the next reads
+    /// go to the primary, because no replica has reached the returned position.
     async fn position(&self, connection: postgres::AfterCommit) -> Option<ConsistencyToken> {
         if self.replicas_in_use().is_empty() {
             return None;
@@ -652,7 +651,7 @@ impl Databases {
     }
 }
 
-/// Tells of events when it is dropped.
+/// Notifies the relay when dropped.
 struct NotifyOfEvents(Databases);
 
 impl Drop for NotifyOfEvents {
@@ -733,8 +732,7 @@ impl<T, E> Committed<Result<T, E>> {
     }
 }
 
-/// How far a PostgreSQL primary had written when a commit was answered: a WAL position (`pg_lsn`). Sent back with a read, it
-/// makes sure that the read sees the write.
+/// Position of a PostgreSQL primary in its write-ahead log after a commit (`pg_lsn`). A read that sends it back sees the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConsistencyToken(u64);
 
@@ -743,15 +741,15 @@ pub struct ConsistencyToken(u64);
 #[error("not a consistency token")]
 pub struct InvalidConsistencyToken;
 
-/// How many events go into one statement: eleven values each, of the 32 766 that SQLite takes.
+/// Number of events in one statement: eleven values each, of the 32,766 that SQLite accepts.
 const EVENTS_AT_ONCE: usize = 500;
 
-/// How long a request waits for the position of what it committed.
+/// Timeout for reading the position after a commit.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ConsistencyToken {
-    /// A position that no standby has replayed: `FFFFFFFF/0`. A server that is no standby is always current and passes for
-    /// `FFFFFFFF/FFFFFFFF`, which is beyond.
+    /// A position that no standby has replayed: `FFFFFFFF/0`. A server that is not a standby is always current and counts as
+    /// `FFFFFFFF/FFFFFFFF`, which is higher.
     const UNREACHED: Self = Self(0xFFFF_FFFF << 32);
 }
 
@@ -761,7 +759,7 @@ impl FromStr for ConsistencyToken {
     fn from_str(text: &str) -> Result<Self, InvalidConsistencyToken> {
         let (high, low) = text.split_once('/').ok_or(InvalidConsistencyToken)?;
         let part = |text: &str| match text.len() {
-            // `from_str_radix` would take a sign.
+            // `from_str_radix` would accept a sign.
             1..=8 if !text.starts_with('+') => {
                 u32::from_str_radix(text, 16).map(u64::from).map_err(|_| InvalidConsistencyToken)
             }

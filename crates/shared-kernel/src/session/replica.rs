@@ -1,4 +1,4 @@
-//! Which connection a read goes to.
+//! Choice of the server that answers a read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use sea_orm::{DbBackend, Statement};
 use super::postgres::Pool;
 use super::{ConsistencyToken, SessionError};
 
-/// PostgreSQL's streaming replicas, which lag.
+/// Streaming replicas of PostgreSQL, which lag behind the primary.
 pub(super) struct Replicas {
     replicas: Vec<Arc<Replica>>,
     next: AtomicUsize,
@@ -18,14 +18,14 @@ pub(super) struct Replicas {
 pub(super) struct Replica {
     pool: Pool,
     left_out: AtomicBool,
-    /// Nothing came back in time, and it is being found out why.
+    /// It did not answer in time, and is being checked.
     suspect: AtomicBool,
 }
 
-/// How long a replica that is suspect, or was left out, has to let a new connection in.
+/// Timeout for a new connection to a replica that is being checked.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a replica that was left out is asked whether it is back.
+/// Interval of checking a replica that is not in use.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Replicas {
@@ -36,12 +36,12 @@ impl Replicas {
         Self { replicas: pools.into_iter().map(replica).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// Whether each of them is in use.
+    /// Whether each replica is in use.
     pub(super) fn in_use(&self) -> Vec<bool> {
         self.replicas.iter().map(|replica| !replica.left_out.load(Ordering::Acquire)).collect()
     }
 
-    /// The number of the replica that a session reads from; `None` is the primary.
+    /// Index of the replica that a session reads from; `None` for the primary.
     pub(super) async fn choose(&self, seen: Option<ConsistencyToken>) -> Option<usize> {
         let (turn, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.replicas.len());
         let index = (0..count)
@@ -58,13 +58,13 @@ impl Replicas {
         (replayed >= seen).then_some(index)
     }
 
-    /// The connections to the replica of that number, unless it is left out meanwhile.
+    /// The pool of a replica, unless it is no longer in use.
     pub(super) fn pool(&self, index: usize) -> Option<&Pool> {
         self.replicas.get(index).filter(|replica| replica.is_asked()).map(|replica| &replica.pool)
     }
 
-    /// The replica could not answer. One that said so is left out; one that was only silent may be busy, so that is found
-    /// out first, beside the request.
+    /// Handles a failure of a replica. After an error it is no longer used; after a timeout it may just be busy, so it is checked
+    /// first, in the background.
     pub(super) fn failed(&self, index: usize, error: &SessionError) {
         let Some(replica) = self.replicas.get(index) else { return };
         if !error.is_silence() {
@@ -76,14 +76,14 @@ impl Replicas {
         }
         let replica = Arc::clone(replica);
         tokio::spawn(async move {
-            if !replica.pool.lets_in(PROBE_TIMEOUT).await {
+            if !replica.pool.accepts_connections(PROBE_TIMEOUT).await {
                 Self::leave_out(index, &replica);
             }
             replica.suspect.store(false, Ordering::Release);
         });
     }
 
-    /// Sends no more reads to this replica until it answers again.
+    /// Stops using this replica until it answers again.
     fn leave_out(index: usize, replica: &Arc<Replica>) {
         if replica.left_out.swap(true, Ordering::AcqRel) {
             return;
@@ -93,9 +93,9 @@ impl Replicas {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PROBE_INTERVAL).await;
-                // The installation was shut down: nobody waits for the answer.
+                // The databases were dropped: the process is ending.
                 let Some(replica) = replica.upgrade() else { return };
-                if replica.pool.lets_in(PROBE_TIMEOUT).await {
+                if replica.pool.accepts_connections(PROBE_TIMEOUT).await {
                     replica.left_out.store(false, Ordering::Release);
                     tracing::info!(replica = index, "the replica answers again");
                     return;
@@ -110,7 +110,7 @@ impl Replica {
         !self.left_out.load(Ordering::Acquire) && !self.suspect.load(Ordering::Acquire)
     }
 
-    /// How far it has replayed the primary's WAL. A server that is no standby has nothing to replay: it is current.
+    /// Position in the WAL of the primary that the replica has replayed. A server that is not a standby is always current.
     async fn replayed(&self) -> Result<ConsistencyToken, sea_orm::DbErr> {
         let sql = "SELECT COALESCE(pg_last_wal_replay_lsn()::text, 'FFFFFFFF/FFFFFFFF') AS position";
         let rows = self.pool.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;

@@ -1,4 +1,4 @@
-//! SQLite: its file, its one writing connection, and what that must be like to be used again.
+//! SQLite: the file, the one writing connection, and the checks before that is used again.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use super::error::{is_busy, leaves_doubt};
 use super::settings::DatabaseSettings;
 use super::{Committed, ConnectError, SessionError, WriteSession};
 
-/// One database.
+/// A database.
 pub(super) struct Sqlite {
-    /// One connection.
+    /// The writing connection.
     primary: DatabaseConnection,
     writer: Arc<Writer>,
-    /// Connections to the same file, which see every commit at once.
+    /// Reading connections, which see every commit at once.
     readers: DatabaseConnection,
 }
 
-/// How often, and after which pause, a file that is locked is tried to be opened again: for 5 s.
+/// Number of attempts to open a locked file, and the pause between them: 5 s in total.
 const OPEN_ATTEMPTS: usize = 100;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
-/// The write-ahead log is cut off where it is longer than that, in bytes. SQLite moves it into the file every 1,000 pages
-/// (4 MB), and it grows beyond while somebody reads an older state.
+/// Size in bytes above which the write-ahead log is truncated. SQLite copies it into the database every 1,000 pages (4 MB); it grows
+/// further while a reader uses an older snapshot.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// One writer and a pool of readers. Writers that meet at SQLite's lock back off unfairly, so one connection queues them
-/// in order (see docs/adr/). WAL lets readers go on meanwhile; `synchronous=FULL` makes a commit survive a power loss.
+/// Opens one writing connection and a pool of readers. Writers that compete for SQLite's lock back off unfairly, so one connection
+/// queues them in order (see docs/adr/). WAL lets readers continue; `synchronous=FULL` makes a commit survive a power failure.
 pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, ConnectError> {
     if !settings.replica_urls.is_empty() {
         return Err(ConnectError::ReplicaOfSqlite);
@@ -47,8 +47,8 @@ pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, Conne
     }
     make_file(url)?;
     let writer = Arc::new(Writer::default());
-    // Half of the time for the one writing connection, and half for another process's write (the command line beside a
-    // running server).
+    // Half of the time for getting the writing connection, and half for the lock of another process (a command beside a running
+    // server).
     let busy_timeout = settings.statement_timeout / 2;
     let mut writing = settings.sqlite_options();
     writing
@@ -73,8 +73,8 @@ pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Sqlite, Conne
     Ok(Sqlite { primary, writer, readers: open(reading).await? })
 }
 
-/// Opens a pool on the file. The first connection of all gives it its write-ahead log, which it has to be alone for, and
-/// SQLite does not wait for that: it is tried again.
+/// Opens a pool on the file. The first connection switches the file to WAL, which needs an exclusive lock that SQLite does not wait
+/// for, so opening is repeated.
 pub(super) async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     for _ in 0..OPEN_ATTEMPTS {
         match Database::connect(options.clone()).await {
@@ -100,13 +100,13 @@ impl Sqlite {
         &self.primary
     }
 
-    /// The rows of a statement that reads. The one writing connection stays free.
+    /// The rows of a read-only statement, without using the writing connection.
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.readers.query_all_raw(statement).await
     }
 
-    /// A transaction that writes. One that reads first and writes then would meet another writer half-way: SQLite answers
-    /// that with an error that waiting does not mend (<https://sqlite.org/lang_transaction.html>).
+    /// Begins a transaction with the write lock. A transaction that starts as a reader may find another writer when it first writes,
+    /// and SQLite returns an error that waiting does not resolve (<https://sqlite.org/lang_transaction.html>).
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -117,11 +117,11 @@ impl Sqlite {
         Ok(Transaction { transaction, writer: Arc::clone(&self.writer) })
     }
 
-    /// Whether the database takes writes: that the lock can be had, and, after a write that failed for a reason of the
-    /// database's own, that one can be made durable again.
+    /// Checks that the database accepts writes: that the lock is available and, after a write failed because of the machine, that a
+    /// commit works again.
     pub(super) async fn takes_writes(&self, session: WriteSession) -> Result<(), SessionError> {
         let failing = &self.writer.failing;
-        // Nobody uses this number; written as it is, it makes a commit that changes nothing.
+        // Nothing uses this number; writing its own value makes a commit without a change.
         let version = Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version");
         let version: Option<i32> =
             session.query_one_raw(version).await?.map(|row| row.try_get_by_index(0)).transpose()?;
@@ -136,8 +136,8 @@ impl Sqlite {
         session.commit(()).await.map(Committed::into_value)
     }
 
-    /// Moves a write-ahead log that has grown too long into the file, and cuts it off. It waits for nobody: while somebody
-    /// writes or reads an older state, the next time does it.
+    /// Copies a write-ahead log that is too large into the database and truncates it. Does not wait: if a writer or a reader of an older
+    /// snapshot is active, the next run does it.
     pub(super) async fn trim_log(&self) -> Result<(), sqlx::Error> {
         let options = self.primary.get_sqlite_connection_pool().connect_options();
         let mut log = options.get_filename().as_os_str().to_owned();
@@ -160,7 +160,7 @@ impl Sqlite {
     }
 }
 
-/// A transaction on the writing connection, watched.
+/// A transaction on the writing connection, whose failures are recorded.
 pub(super) struct Transaction {
     transaction: DatabaseTransaction,
     writer: Arc<Writer>,
@@ -183,7 +183,7 @@ impl Transaction {
         self.writer.record_failure(self.transaction.commit()).await
     }
 
-    /// A statement that was given up half-way can leave a connection that answers no more; nothing is committed on it either.
+    /// A cancelled statement can leave a connection that no longer answers; nothing is committed on it either.
     pub(super) async fn roll_back(self) {
         if let Err(error) = self.writer.record_failure(self.transaction.rollback()).await {
             tracing::warn!(%error, "a failed session could not be rolled back in order");
@@ -191,7 +191,7 @@ impl Transaction {
     }
 }
 
-/// Makes the database's file, readable by nobody else; SQLite gives the files beside it the same mode.
+/// Creates the file of the database, readable by its owner only; SQLite creates the files beside it with the same mode.
 fn make_file(url: &str) -> Result<(), ConnectError> {
     let options: SqliteConnectOptions =
         url.parse().map_err(|error: sqlx::Error| ConnectError::File(error.to_string()))?;
@@ -203,28 +203,28 @@ fn make_file(url: &str) -> Result<(), ConnectError> {
     file.open(path).map(drop).map_err(|error| ConnectError::File(format!("{}: {error}", path.display())))
 }
 
-/// What is known of the one writing connection.
+/// Known state of the writing connection.
 ///
 /// After some failures SQLite has ended the transaction by itself (a full disk, a failed read or write, no memory:
-/// <https://sqlite.org/lang_transaction.html>, section 3.1). The driver does not learn of it: its `ROLLBACK` fails, it goes
-/// on counting a transaction as open, makes a savepoint of the next `BEGIN`, and from then on nothing is ever committed. So
-/// what is used again is not what has seen none of these failures, but what is known to be as new.
+/// <https://sqlite.org/lang_transaction.html>, section 3.1). The driver does not notice: its `ROLLBACK` fails, it still counts a
+/// transaction as open, turns the next `BEGIN` into a savepoint, and from then on nothing is ever committed. So a connection is
+/// used again only if it is known to be like new, not because no such failure was seen.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    /// Something was done on the connection that may have left anything behind.
+    /// The connection was used in a way that may have left a transaction open.
     in_doubt: AtomicBool,
-    /// A statement failed for a reason of the database's own, and it has not been seen since that writing works.
+    /// A statement failed because of the machine, and no write has succeeded since.
     failing: AtomicBool,
 }
 
 impl Writer {
-    /// Awaits `statement`, which is under way on the writing connection. If it is given up, or ends in a way that tells
-    /// nothing of what the connection is like now, the connection is not used again.
+    /// Awaits `statement`, which runs on the writing connection. If it is cancelled, or fails in a way that leaves the state of the
+    /// connection unknown, the connection is not used again.
     pub(super) async fn record_failure<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
-        // Before the guard, to be dropped after it: what is dropped may give the connection back.
+        // Declared before the guard and so dropped after it: dropping it may release the connection.
         let mut statement = pin!(statement);
         let unanswered = Unanswered(self);
         let outcome = statement.as_mut().await;
@@ -235,8 +235,7 @@ impl Writer {
         outcome
     }
 
-    /// The same for a failure that is known only after the connection went back. It is then closed after its next use, if it
-    /// was not already.
+    /// Records a failure that becomes known only after the connection was released. The connection is then closed after its next use.
     pub(super) fn judge(&self, error: &DbErr) {
         if leaves_doubt(error) {
             self.failing.store(true, Ordering::Release);
@@ -244,13 +243,13 @@ impl Writer {
         }
     }
 
-    /// Whether a connection that comes back may be used again: no transaction is open on it as far as the driver knows, and
-    /// nothing happened on it that the driver may not know of. Else the pool closes it and makes another.
+    /// Whether a released connection may be used again: the driver knows of no open transaction, and nothing happened that the driver
+    /// may have missed. Otherwise the pool closes it and opens another.
     ///
-    /// After a commit this costs two looks at memory; after a rollback one message to the connection's thread.
+    /// After a commit this costs two reads of memory; after a rollback one message to the thread of the connection.
     async fn inspect(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         if connection.is_in_transaction() {
-            // A dropped transaction only asked for its rollback. Who answers now has come to it.
+            // A dropped transaction has only queued its rollback; an answer now means that it was done.
             connection.ping().await?;
         }
         let was_in_doubt = self.in_doubt.swap(false, Ordering::AcqRel);
@@ -262,7 +261,7 @@ impl Writer {
     }
 }
 
-/// Dropped, it leaves the connection in doubt.
+/// Marks the connection as doubtful when dropped.
 struct Unanswered<'a>(&'a Writer);
 
 impl Drop for Unanswered<'_> {

@@ -1,4 +1,4 @@
-//! A field of a resource, as its tests see it: one row of the table from which everything is tried.
+//! Description of a field of a resource, from which [its tests](super::resource) are derived.
 
 use std::cmp::Ordering;
 
@@ -6,38 +6,38 @@ use serde_json::Value;
 
 use crate::resource::OnDelete;
 
-/// Of several values the one with that number, from 1; behind the last the first comes again.
+/// The value with that number, from 1; the values repeat.
 ///
 /// # Panics
 ///
-/// There are none.
+/// `values` is empty.
 #[must_use]
 pub fn pick<T: Clone + Into<Value>>(values: &[T], number: i64) -> Value {
     let index = usize::try_from(number - 1).unwrap_or(0) % values.len();
     values[index].clone().into()
 }
 
-/// A field, by the name that it has in bodies.
+/// A field, with its name in bodies.
 #[derive(Clone, Debug)]
 pub struct Field {
     pub(crate) name: &'static str,
     pub(crate) presence: Presence,
-    /// A value for each number from 1, as different as the rules allow.
+    /// A value for each number from 1; they differ as far as the rules allow.
     pub(crate) value: fn(i64) -> Value,
     pub(crate) good: Vec<Value>,
     pub(crate) bad: Vec<(Value, &'static str)>,
-    /// The code of the conflict.
+    /// Error code of the conflict.
     pub(crate) unique: Option<&'static str>,
     pub(crate) target: Option<Target>,
     pub(crate) sorted: Option<Sorting>,
     pub(crate) filters: Vec<(&'static str, Comparison)>,
     pub(crate) is_searched: bool,
     pub(crate) is_merged: bool,
-    /// The field of answers with the URL of the file.
+    /// Field of answers with the URL of the file.
     pub(crate) url: Option<&'static str>,
 }
 
-/// Whether a body has to have the field.
+/// Whether a body must have the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     Required,
@@ -45,7 +45,7 @@ pub(crate) enum Presence {
     Default(Value),
 }
 
-/// What a reference refers to.
+/// Target of a reference.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) table: &'static str,
@@ -54,27 +54,27 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// An id of the right form that nothing has.
+    /// A well-formed id that does not exist.
     pub(crate) fn nothing(&self) -> Value {
         format!("{}_01J9ZC3V8T5Q4X2M7N6P0R1S2T", self.prefix).into()
     }
 }
 
-/// How much is known of an order.
+/// How values of a field are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sorting {
     ByValue,
     ByEngine,
 }
 
-/// What a filter compares the value of a row by.
+/// Comparison of a filter with the value of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same.
+    /// Equal.
     Equal,
-    /// The same or more.
+    /// Equal or greater.
     AtLeast,
-    /// The same or less.
+    /// Equal or less.
     AtMost,
     /// Later.
     After,
@@ -94,7 +94,7 @@ impl Comparison {
     }
 }
 
-/// As a database orders two values of one field.
+/// The order of two values of one field in a database.
 pub(crate) fn compare(one: &Value, other: &Value) -> Ordering {
     let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
     match (number(one), number(other)) {
@@ -121,25 +121,25 @@ impl Field {
         }
     }
 
-    /// A field that a new row has to have and that is never empty.
+    /// A field that a new row must have and that is never `null`.
     #[must_use]
     pub fn required(name: &'static str, value: fn(i64) -> Value) -> Self {
         Self::new(name, Presence::Required, value)
     }
 
-    /// A field that may be empty.
+    /// A field that may be `null`.
     #[must_use]
     pub fn optional(name: &'static str, value: fn(i64) -> Value) -> Self {
         Self::new(name, Presence::Optional, value)
     }
 
-    /// A field that is never empty, and is `default` where a new row does not have it.
+    /// A field that is never `null` and has a default.
     #[must_use]
     pub fn default(name: &'static str, default: impl Into<Value>, value: fn(i64) -> Value) -> Self {
         Self::new(name, Presence::Default(default.into()), value)
     }
 
-    /// A field with the id of a row of `table`, whose ids begin with `prefix`.
+    /// A reference to a row of `table`, whose ids have the prefix `prefix`.
     #[must_use]
     pub fn reference(
         name: &'static str,
@@ -150,7 +150,7 @@ impl Field {
         Self { target, ..Self::new(name, Presence::Required, |_| Value::Null) }
     }
 
-    /// The same where it may be empty.
+    /// A reference that may be `null`.
     #[must_use]
     pub fn optional_reference(
         name: &'static str,
@@ -160,19 +160,19 @@ impl Field {
         Self { presence: Presence::Optional, ..Self::reference(name, to, on_delete) }
     }
 
-    /// Values that are taken: the edges of its rule.
+    /// Valid values at the limits of the rule.
     #[must_use]
     pub fn takes(self, good: impl Into<Vec<Value>>) -> Self {
         Self { good: good.into(), ..self }
     }
 
-    /// Values that are refused, each with its code: just behind the edges.
+    /// Invalid values just beyond the limits, each with its error code.
     #[must_use]
     pub fn refuses(self, bad: impl Into<Vec<(Value, &'static str)>>) -> Self {
         Self { bad: bad.into(), ..self }
     }
 
-    /// No two living rows have the same value; the code of the conflict.
+    /// The value is unique among living rows; `code` is the error code of the conflict.
     #[must_use]
     pub fn unique(self, code: &'static str) -> Self {
         Self { unique: Some(code), ..self }
@@ -184,32 +184,32 @@ impl Field {
         Self { sorted: Some(Sorting::ByValue), ..self }
     }
 
-    /// The same where engines differ in how they compare the values.
+    /// Lists can be sorted by it, in an order that depends on the engine.
     #[must_use]
     pub fn sorted_by_engine(self) -> Self {
         Self { sorted: Some(Sorting::ByEngine), ..self }
     }
 
-    /// Lists can be narrowed by a parameter of that name.
+    /// Lists can be filtered by a parameter of that name.
     #[must_use]
     pub fn filtered(mut self, parameter: &'static str, by: Comparison) -> Self {
         self.filters.push((parameter, by));
         self
     }
 
-    /// The parameter `q` looks into it.
+    /// The parameter `q` searches it.
     #[must_use]
     pub fn searched(self) -> Self {
         Self { is_searched: true, ..self }
     }
 
-    /// It is an object, into which a change is merged.
+    /// It is an object, and changes are merged into it (RFC 7396).
     #[must_use]
     pub fn merged(self) -> Self {
         Self { is_merged: true, ..self }
     }
 
-    /// It refers to a file, whose URL stands in that field of answers.
+    /// It refers to an upload; `field` of answers has its URL.
     #[must_use]
     pub fn with_url(self, field: &'static str) -> Self {
         Self { url: Some(field), ..self }

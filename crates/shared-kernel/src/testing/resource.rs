@@ -1,7 +1,7 @@
-//! What every resource promises, asked of its service: on a real database, with the real migrations, through its public face.
+//! Tests that all resources have in common, through the public service, on a real database with the real migrations.
 //!
-//! A domain's tests describe it once, by implementing [`Resource`]: its operations, who may do what, and a table of its [fields](Field).
-//! Each function here is one test. What is only this domain's stands beside them as tests of its own.
+//! A domain implements [`Resource`] for its tests: its operations, its access rules, and a table of its [fields](Field). Each function of
+//! this module is one test. Rules of the domain itself have tests of their own beside them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,56 +34,56 @@ pub use self::lists::is_listed;
 pub use self::references::keeps_references;
 pub use self::uniqueness::is_unique;
 
-/// Who may do what with the rows.
+/// Access rules.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access {
-    /// The field of answers with the owner's id, where rows have an owner.
+    /// Field of answers with the id of the owner, if rows have one.
     pub owner: Option<&'static str>,
-    /// Everyone may read.
+    /// Whether everyone may read.
     pub public_read: bool,
-    /// Only admins may do what is not public.
+    /// Whether everything that is not public is for admins only.
     pub admin_only: bool,
 }
 
-/// A resource, as the tests of its crate see it.
+/// A resource under test.
 pub trait Resource: Send + Sync + Sized + 'static {
-    /// The migrations of the product.
+    /// Migrations of the product.
     type Migrator: MigratorTrait;
-    /// The kind of its ids.
+    /// Kind of its ids.
     type Kind: IdKind;
-    /// The body that makes one.
+    /// Body of a creation.
     type Create: DeserializeOwned + Validate<Context = ()> + Send;
-    /// The body that changes one.
+    /// Body of a change.
     type Update: DeserializeOwned + Validate<Context = ()> + Send;
-    /// Which of a list are wanted, and in which order.
+    /// Filter and order of a list.
     type Filter: DeserializeOwned + Validate<Context = ()> + Send + Sync;
-    /// What the API shows of one.
+    /// Representation in the API.
     type Shown: Serialize + Representation + Send;
-    /// How operations fail.
+    /// Error of the operations.
     type Error: DomainError + From<SessionError> + Send;
 
-    /// Its table, first, and any others of its domain.
+    /// Its table first, then the other tables of its domain.
     const TABLES: &'static [Table];
-    /// Who may do what.
+    /// Access rules.
     const ACCESS: Access;
     /// Whether its repository emits events.
     const EVENTS: bool = true;
-    /// Number of rows that differ from each other in everything that is unique, 5 at most.
+    /// Number of rows that differ in all unique fields, at most 5.
     const ROWS: i64 = 5;
 
     /// The service.
     fn new() -> Self;
 
-    /// The fields of its bodies.
+    /// Fields of its bodies.
     fn fields() -> &'static [Field];
 
-    /// A row of another domain's table that one can refer to; its id.
+    /// Inserts a row of another domain's table to refer to, and returns its id.
     fn target(_world: &World<Self>, table: &str) -> impl Future<Output = String> + Send {
         let table = table.to_owned();
         async move { panic!("the tests know no row of {table} to refer to") }
     }
 
-    /// The operation.
+    /// Creates a resource.
     fn create(
         &self,
         db: &WriteSession,
@@ -91,7 +91,7 @@ pub trait Resource: Send + Sync + Sized + 'static {
         new: Self::Create,
     ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
 
-    /// The operation.
+    /// Reads a resource.
     fn get(
         &self,
         db: &ReadPrimary,
@@ -99,7 +99,7 @@ pub trait Resource: Send + Sync + Sized + 'static {
         id: Id<Self::Kind>,
     ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
 
-    /// The operation.
+    /// Lists resources.
     fn list(
         &self,
         db: &ReadPrimary,
@@ -108,7 +108,7 @@ pub trait Resource: Send + Sync + Sized + 'static {
         request: &PageRequest,
     ) -> impl Future<Output = Result<Page<Self::Shown>, Self::Error>> + Send;
 
-    /// The operation.
+    /// Changes a resource.
     fn update(
         &self,
         db: &WriteSession,
@@ -118,7 +118,7 @@ pub trait Resource: Send + Sync + Sized + 'static {
         changes: Self::Update,
     ) -> impl Future<Output = Result<Self::Shown, Self::Error>> + Send;
 
-    /// The operation.
+    /// Deletes a resource.
     fn delete(
         &self,
         db: &WriteSession,
@@ -128,17 +128,17 @@ pub trait Resource: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// What a client is told of an error: its code, and each field with its code.
+/// Error code of a failed operation, and the pointer and code of each field error.
 pub type Refusal = (&'static str, Vec<(String, String)>);
 
-/// One that is shown, with its version.
+/// A resource as JSON, with its version.
 pub type Item = (Value, i64);
 
-/// A database of its own, and somebody who may do everything with the rows.
+/// A new database, a principal with all permissions, and the service.
 pub struct World<R> {
-    /// The database; its clock stands still.
+    /// The database, with a clock that stands still.
     pub database: TestDatabase,
-    /// Whoever may do everything.
+    /// A principal with all permissions.
     pub ada: Principal,
     /// The service.
     pub service: R,
@@ -146,7 +146,7 @@ pub struct World<R> {
 }
 
 impl<R: Resource> World<R> {
-    /// An empty one.
+    /// An empty database.
     pub async fn new() -> Self {
         let clock = Arc::new(FixedClock::at_system_time());
         let fields = R::fields();
@@ -161,12 +161,12 @@ impl<R: Resource> World<R> {
         Self { database, ada, service: R::new(), counted: AtomicI64::new(0) }
     }
 
-    /// 1 to 25, and a different one each time until they start again.
+    /// The next number, from 1 to 25 and then from 1 again.
     pub fn number(&self) -> i64 {
         self.counted.fetch_add(1, Ordering::Relaxed) % 25 + 1
     }
 
-    /// A body that is right: what it has to refer to is there, and nothing else refers to it.
+    /// A valid body; the rows that it has to refer to are new.
     pub async fn body(&self, number: i64) -> Value {
         let mut body = shape::<R>(number);
         for field in R::fields().iter().filter(|field| !field.is_optional()) {
@@ -177,7 +177,7 @@ impl<R: Resource> World<R> {
         body
     }
 
-    /// The id of a row of that table to refer to.
+    /// Id of a new row of `table` to refer to.
     pub async fn target(&self, table: &str) -> String {
         if table == "users" {
             self.database.user().await.require_user().map_or_else(|_| String::new(), |user| user.to_string())
@@ -188,30 +188,30 @@ impl<R: Resource> World<R> {
         }
     }
 
-    /// Makes one for a principal.
+    /// Creates a resource for a principal.
     pub async fn try_create(&self, principal: &Principal, body: &Value) -> Result<Item, Refusal> {
         let db = self.database.write();
         let shown = self.service.create(&db, principal, parsed(body)).await.map_err(|error| told(&error))?;
         Ok(item(&committed::<R, _>(db, shown).await?))
     }
 
-    /// Makes one for Ada.
+    /// Creates a resource for Ada.
     pub async fn create_from(&self, body: &Value) -> Item {
         self.try_create(&self.ada, body).await.unwrap_or_else(|refusal| panic!("{body}: {refusal:?}"))
     }
 
-    /// Makes the one of that number for Ada.
+    /// Creates the resource with that number for Ada.
     pub async fn create(&self, number: i64) -> Item {
         self.create_from(&self.body(number).await).await
     }
 
-    /// Reads one.
+    /// Reads a resource.
     pub async fn get(&self, principal: &Principal, id: &Value) -> Result<Item, Refusal> {
         let shown = self.service.get(&self.database.read_primary(), principal, id_of(id)).await;
         shown.map(|shown| item(&shown)).map_err(|error| told(&error))
     }
 
-    /// Changes one.
+    /// Changes a resource.
     pub async fn try_update(
         &self,
         principal: &Principal,
@@ -225,13 +225,13 @@ impl<R: Resource> World<R> {
         Ok(item(&committed::<R, _>(db, shown).await?))
     }
 
-    /// Changes one of Ada's.
+    /// Changes a resource of Ada.
     pub async fn update(&self, id: &Value, body: &Value) -> Item {
         let changed = self.try_update(&self.ada, id, &Precondition::None, body).await;
         changed.unwrap_or_else(|refusal| panic!("{body}: {refusal:?}"))
     }
 
-    /// Deletes one.
+    /// Deletes a resource.
     pub async fn delete(&self, principal: &Principal, id: &Value) -> Result<(), Refusal> {
         let db = self.database.write();
         let deleted = self.service.delete(&db, principal, id_of(id), &Precondition::None).await;
@@ -239,7 +239,7 @@ impl<R: Resource> World<R> {
         committed::<R, _>(db, ()).await
     }
 
-    /// A page, for a principal; `query` are the filters and the order.
+    /// A page of the list for a principal; `query` has the filters and the order.
     pub async fn list(&self, principal: &Principal, query: &Value, request: &PageRequest) -> Page<Value> {
         let filter: R::Filter =
             serde_json::from_value(query.clone()).unwrap_or_else(|error| panic!("{query}: {error}"));
@@ -248,7 +248,7 @@ impl<R: Resource> World<R> {
         page.unwrap_or_else(|error| panic!("{query}: {:?}", told(&error))).map(|shown| item(&shown).0)
     }
 
-    /// The owner in events.
+    /// Owner as it appears in events.
     fn owner(&self) -> Option<crate::id::UserId> {
         R::ACCESS.owner.and(self.ada.user())
     }
@@ -259,7 +259,7 @@ async fn committed<R: Resource, T>(db: WriteSession, value: T) -> Result<T, Refu
     Ok(committed.into_value())
 }
 
-/// A body of the right shape, which differs from others by its number; what it refers to is not there.
+/// A well-formed body that depends on the number; its references do not exist.
 fn shape<R: Resource>(number: i64) -> Value {
     let mut body = json!({});
     for field in R::fields() {
@@ -299,7 +299,7 @@ fn not_found<R: Resource>() -> String {
     format!("{}_not_found", R::Kind::NAME)
 }
 
-/// The answer says what the body said.
+/// Checks that the answer has the values of the body.
 fn agrees<R: Resource>(answer: &Value, body: &Value) {
     for field in R::fields() {
         let name = field.name;
@@ -310,7 +310,7 @@ fn agrees<R: Resource>(answer: &Value, body: &Value) {
     }
 }
 
-/// One is made, found, changed and deleted; its version and its events tell of each.
+/// Creates, reads, changes and deletes a resource, and checks its version and its events.
 pub async fn lives<R: Resource>() {
     let world = World::<R>::new().await;
     let body = world.body(1).await;
@@ -338,7 +338,7 @@ pub async fn lives<R: Resource>() {
     assert_eq!(own(change.map(drop)), gone);
     assert_eq!(own(world.delete(&world.ada, id).await), gone);
     tells_of_its_life(&world, id_of(id)).await;
-    // What was unique is free again.
+    // Unique values are free again.
     world.create_from(&body).await;
     empties_and_merges::<R>(&world).await;
 }
@@ -359,7 +359,7 @@ async fn tells_of_its_life<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
     }
 }
 
-/// A change of a state that the row is not in is refused, and so is a deletion.
+/// A change or deletion of an outdated version is refused.
 async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Value) {
     let stale = Precondition::OneOf(vec![Revision::new(id_of::<R::Kind>(id), 1)]);
     let refused = |outcome: Result<(), Refusal>| outcome.err().map(|refusal| refusal.0);
@@ -370,7 +370,7 @@ async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Val
     assert_eq!(refused(deletion.map_err(|error| told(&error))), Some("precondition_failed"));
 }
 
-/// Defaults, `null`, and what is merged.
+/// Defaults, `null`, and objects that are merged.
 async fn empties_and_merges<R: Resource>(world: &World<R>) {
     let mut body = world.body(1).await;
     let mut expected = body.clone();
@@ -390,7 +390,7 @@ async fn empties_and_merges<R: Resource>(world: &World<R>) {
         assert_eq!(now, if was_empty { version } else { version + 1 }, "{}", field.name);
         version = now;
     }
-    // RFC 7396: members are set one by one, and null removes one.
+    // RFC 7396: members are set one by one, and `null` removes one.
     for field in R::fields().iter().filter(|field| field.is_merged) {
         let change = |value: Value| json!({ field.name: value });
         let start = json!({"a": 1, "b": {"c": 2, "d": 3}});
@@ -410,7 +410,7 @@ async fn empties_and_merges<R: Resource>(world: &World<R>) {
     }
 }
 
-/// What is refused of a body: pointers and codes.
+/// Pointers and codes of the field errors of a body.
 fn refused<T: DeserializeOwned + Validate<Context = ()>>(body: &Value) -> Vec<(String, String)> {
     match parse::<T>(body.to_string().as_bytes()) {
         Ok(_) => Vec::new(),
@@ -421,18 +421,18 @@ fn refused<T: DeserializeOwned + Validate<Context = ()>>(body: &Value) -> Vec<(S
     }
 }
 
-/// The same of one field: in a new row, and in a change.
+/// Codes of the field errors of one field, in a creation and in a change.
 fn refused_in_both<R: Resource>(name: &str, value: &Value) -> [Vec<(String, String)>; 2] {
     let mut body = shape::<R>(1);
     body[name] = value.clone();
     [refused::<R::Create>(&body), refused::<R::Update>(&json!({ name: value }))]
 }
 
-/// Each field takes what is within its rule and refuses what is not, in a new row and in a change; what is no field is refused.
+/// Each field accepts valid values and refuses invalid ones, in a creation and in a change; unknown fields are refused.
 ///
 /// # Panics
 ///
-/// It does not.
+/// The test fails.
 pub fn keeps_its_rules<R: Resource>() {
     for number in 1..=5 {
         let body = shape::<R>(number);
@@ -467,7 +467,7 @@ pub fn keeps_its_rules<R: Resource>() {
     }
 }
 
-/// Whoever may not see a row does not find it, and whoever may not change it does not change it: in reads, changes, deletions and lists.
+/// Principals without permission cannot read or change a row: in reads, changes, deletions and lists.
 pub async fn is_scoped<R: Resource>() {
     let world = World::<R>::new().await;
     let eve = world.database.user().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{Expr, SelectStatement};
 use shared_kernel::session::{Databases, Reader as _};
+use tokio::runtime::Builder;
 
 use crate::common::{Count, database, opened_again, until};
 
@@ -63,4 +64,30 @@ async fn a_server_has_no_more_sessions_than_the_pool() {
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     assert_eq!(sessions_named(&left, "left").await, (1, 0), "the next one had to wait for its end");
+}
+
+/// Id of the server's process behind the connection that answers.
+async fn backend(databases: &Databases) -> i64 {
+    let mut asked = SelectStatement::new();
+    asked.expr_as(Expr::cust("pg_backend_pid()::bigint"), "count");
+    databases.read_primary().rows::<Count>(&asked).await.unwrap()[0].count
+}
+
+/// Each thread of the server has a runtime of its own, which watches the sockets that were opened on it.
+#[test]
+fn a_runtime_uses_the_connections_that_it_opened_and_others_if_it_may_open_no_more() {
+    let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (one, two) = (runtime(), runtime());
+    let database = one.block_on(database());
+    if database.backend() != DbBackend::Postgres {
+        return;
+    }
+    let pool = |size| one.block_on(opened_again(&database, |settings| settings.pool_size = size));
+    let asked =
+        |databases: &Databases| [&one, &two, &one, &two].map(|runtime| runtime.block_on(backend(databases)));
+    let [first, second, third, fourth] = asked(&pool(4));
+    assert_eq!((first, second), (third, fourth), "each asks on its own connection");
+    assert_ne!(first, second);
+    let alone = asked(&pool(1));
+    assert_eq!(alone, [alone[0]; 4], "there is one connection for both");
 }

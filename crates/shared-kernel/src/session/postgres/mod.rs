@@ -1,4 +1,4 @@
-//! PostgreSQL: connections, statements and transactions, each with an end to every wait.
+//! PostgreSQL: connections, statements and transactions, each with a timeout.
 
 mod pool;
 mod target;
@@ -19,23 +19,23 @@ pub(super) use self::target::{Target, Waits};
 use super::ConnectError;
 
 impl Pool {
-    /// Whether the server lets us in, keeps Unicode, and keeps what is prepared.
+    /// Checks that the server accepts connections, stores Unicode, and keeps prepared statements.
     pub(super) async fn suits(&self) -> Result<(), ConnectError> {
-        // Of two connections the second finds what the first has prepared, if a pooler leads both to the same place.
+        // A pooler that shares server connections makes the second connection fail on the prepared statement of the first.
         let encoding = "SELECT current_setting('server_encoding')";
         let encoding =
             self.twice(encoding, "SELECT current_setting('client_encoding')").await.map_err(unsuitable)?;
         if encoding == "UTF8" { Ok(()) } else { Err(ConnectError::Encoding(encoding)) }
     }
 
-    /// Whether the server only follows another one, and takes no writes.
+    /// Whether the server is a standby, which accepts no writes.
     pub(super) async fn is_standby(&self) -> Result<bool, DbErr> {
         let sql = "SELECT pg_is_in_recovery() AS standby";
         let rows = self.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;
         Ok(rows.first().map(|row| row.try_get("", "standby")).transpose()?.unwrap_or_default())
     }
 
-    /// The rows of a statement that only reads.
+    /// The rows of a read-only statement.
     pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut connection = self.acquire(Purpose::Read).await.map_err(not_connected)?;
         let answer = connection.fetch(statement).await;
@@ -48,21 +48,21 @@ impl Pool {
 
 impl Connection {
     async fn execute(&mut self, statement: &Statement) -> Result<ExecResult, DbErr> {
-        let (until, connection) = self.ask().map_err(failed)?;
+        let (until, connection) = self.start().map_err(failed)?;
         let answer = within(until, query(statement).execute(connection)).await;
-        self.answered(answer).map(PgQueryResult::into).map_err(failed)
+        self.finish(answer).map(PgQueryResult::into).map_err(failed)
     }
 
     async fn execute_unprepared(&mut self, sql: &str) -> Result<ExecResult, DbErr> {
-        let (until, connection) = self.ask().map_err(failed)?;
+        let (until, connection) = self.start().map_err(failed)?;
         let answer = within(until, connection.execute(AssertSqlSafe(sql.to_owned()))).await;
-        self.answered(answer).map(PgQueryResult::into).map_err(failed)
+        self.finish(answer).map(PgQueryResult::into).map_err(failed)
     }
 
     async fn fetch(&mut self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let (until, connection) = self.ask().map_err(failed)?;
+        let (until, connection) = self.start().map_err(failed)?;
         let answer = within(until, query(statement).fetch_all(connection)).await;
-        Ok(self.answered(answer).map_err(failed)?.into_iter().map(PgRow::into).collect())
+        Ok(self.finish(answer).map_err(failed)?.into_iter().map(PgRow::into).collect())
     }
 }
 
@@ -71,7 +71,7 @@ fn query(statement: &Statement) -> Query<'_, Postgres, SqlxValues> {
     sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
 }
 
-/// A transaction. Dropped, it is rolled back.
+/// A transaction. It is rolled back when dropped.
 pub(super) struct Transaction(Mutex<Connection>);
 
 impl Transaction {
@@ -98,30 +98,30 @@ impl Transaction {
         self.next().await.fetch(statement).await
     }
 
-    /// The connection, with the whole time for another answer.
+    /// The connection, with a new timeout for the next statement.
     async fn next(&self) -> tokio::sync::MutexGuard<'_, Connection> {
         let mut connection = self.0.lock().await;
-        connection.wind_up();
+        connection.renew_deadline();
         connection
     }
 
-    /// Makes it durable; the connection, for a last question.
+    /// Commits. Returns the connection for one more statement.
     pub(super) async fn commit(self) -> Result<AfterCommit, DbErr> {
         let mut connection = self.0.into_inner();
-        connection.wind_up();
-        // An answer that does not come leaves open whether it was done.
+        connection.renew_deadline();
+        // If the answer is lost, the transaction may have been committed or not.
         connection.control("COMMIT", Phase::Outside).await.map_err(failed)?;
         Ok(AfterCommit(connection))
     }
 }
 
-/// The connection of a transaction that is committed.
+/// The connection of a committed transaction.
 pub(super) struct AfterCommit(Connection);
 
 impl AfterCommit {
-    /// The answer to one more statement, if it comes soon.
+    /// The answer to one more statement, if it arrives within `patience`.
     pub(super) async fn ask(mut self, statement: &Statement, patience: Duration) -> Option<QueryResult> {
-        self.0.hurry(patience);
+        self.0.shorten_deadline(patience);
         self.0.fetch(statement).await.ok()?.pop()
     }
 }
@@ -130,7 +130,7 @@ fn unsuitable(error: sqlx::Error) -> ConnectError {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         // Protocol violation: in the words of PgBouncer "unsupported startup parameter: options".
         Some("08P01") => ConnectError::Settings(error.to_string()),
-        // There is such a prepared statement, or there is none.
+        // Duplicate or unknown prepared statement.
         Some("42P05" | "26000") => ConnectError::Pooler,
         _ => ConnectError::Database(not_connected(error)),
     }

@@ -1,9 +1,9 @@
 //! The connections to one PostgreSQL server.
 //!
-//! sqlx's own pool waits without an end in places that no setting reaches: it pings each connection that comes back, and
-//! a server that has fallen silent answers no ping, so that one silence takes all of its connections for good; and where
-//! the server refuses it tries again until the time is up and then tells nobody why. This one gives a connection back as
-//! it is when it is known to be at rest, throws it away when it is not, and says at once what the server said.
+//! The pool of sqlx has waits without a timeout that no setting changes: it pings each connection that is released, and a server
+//! that has become unreachable does not answer, so that one outage blocks all connections for ever. Where the server refuses
+//! connections, it retries until the timeout and then hides the reason. This pool releases a connection without a ping if it is
+//! known to be idle, closes it otherwise, and returns the server's error at once.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,42 +11,43 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::runtime::{Handle, Id as RuntimeId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Waits;
 
-/// What a pool keeps to.
+/// Limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Limits {
-    /// How many connections there are at most.
+    /// Maximum number of connections.
     pub(in crate::session) size: u32,
-    /// How long anybody waits for one of them to be free.
+    /// Timeout for getting a connection.
     pub(in crate::session) acquire: Duration,
-    /// How long anything waits for the server's answer, the wait for a connection included.
+    /// Timeout for the answer of the server, including the wait for a connection.
     pub(in crate::session) answer: Duration,
-    /// A connection that nobody used for so long is closed.
+    /// Idle time after which a connection is closed.
     pub(in crate::session) idle: Duration,
-    /// A connection of this age is closed.
+    /// Age at which a connection is closed.
     pub(in crate::session) lifetime: Duration,
 }
 
-/// What a connection is wanted for.
+/// Purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Purpose {
     /// A statement that reads.
     Read,
-    /// A transaction. It may have to wait for a lock that somebody holds, so not all connections are for this.
+    /// A transaction. It may have to wait for a lock, so some connections are reserved for reads.
     Write,
 }
 
-/// After so much idleness a connection is asked whether it still is one: a firewall may have forgotten it.
-const ASKED_AFTER: Duration = Duration::from_secs(30);
+/// Idle time after which a connection is pinged before it is used: a firewall may have dropped it.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
-/// How long a connection has to answer that, and to be tidied up where no statement is under way.
-const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of that ping, and of cleaning up a connection on which no statement is running.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Cheap to clone; all clones are one.
+/// A pool. Cheap to clone; clones share the connections.
 #[derive(Clone)]
 pub(in crate::session) struct Pool(Arc<Inner>);
 
@@ -55,13 +56,15 @@ struct Inner {
     limits: Limits,
     all: Arc<Semaphore>,
     writers: Arc<Semaphore>,
-    /// The last one is the one that was used last.
+    /// Idle connections; the most recently used one is the last.
     idle: Mutex<Vec<Idle>>,
 }
 
 struct Raw {
     connection: PgConnection,
     opened: Instant,
+    /// The runtime that it was opened on, which watches its socket.
+    home: RuntimeId,
 }
 
 struct Idle {
@@ -69,43 +72,43 @@ struct Idle {
     since: Instant,
 }
 
-/// The right to a connection. Given back when dropped.
-struct Room {
+/// Permission to use a connection. Released when dropped.
+struct Permit {
     _any: OwnedSemaphorePermit,
     _writer: Option<OwnedSemaphorePermit>,
 }
 
-/// A connection that is somebody's until it is dropped.
+/// A connection in use. Released when dropped.
 pub(in crate::session) struct Connection {
-    /// `None`: it was given up.
+    /// `None` if the connection was abandoned.
     raw: Option<Raw>,
-    room: Option<Room>,
+    permit: Option<Permit>,
     pool: Arc<Inner>,
     state: State,
-    /// It has answered before, so if it does not now, another one may.
-    used_before: bool,
-    /// The moment by which what is asked now has to be answered.
+    /// Whether it comes from the pool: if it does not answer now, a new connection may.
+    reused: bool,
+    /// Deadline of the current statement.
     until: Instant,
-    /// The moment by which the server has ended what was asked last. Later than `until` where whoever asked had to wait for
-    /// the connection first: the statement may run on when nobody waits for its answer any more.
-    over: Instant,
+    /// Time by which the server has ended the last statement. It is later than `until` if the caller had to wait for the connection
+    /// first: then the statement may still run after the caller's deadline.
+    ended_by: Instant,
 }
 
-/// What is known of a connection.
+/// Known state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It waits for the next statement, outside of a transaction.
-    AtRest,
-    /// A statement is under way. If that is dropped, its answer is still to come.
-    Asked,
-    /// A transaction is open, whether or not a statement of it is under way.
+    /// No statement is running, and no transaction is open.
+    Ready,
+    /// A statement is running. If its future is dropped, its answer has yet to be read.
+    Running,
+    /// A transaction is open, whether or not one of its statements is running.
     InTransaction,
-    /// A transaction begins or ends. If that is dropped, or fails, nobody knows whether one is open.
+    /// A transaction begins or ends. If that future is dropped or fails, a transaction may be open or not.
     Unknown,
 }
 
 impl Pool {
-    /// A pool without a connection yet. Reads keep a part of it for themselves, unless there is one connection only.
+    /// A pool without connections yet. A quarter is reserved for reads, unless there is only one connection.
     pub(in crate::session) fn new(options: PgConnectOptions, limits: Limits) -> Self {
         let size = limits.size as usize;
         let kept_for_reads = if size > 1 { (size / 4).max(1) } else { 0 };
@@ -116,26 +119,29 @@ impl Pool {
             writers: Arc::new(Semaphore::new(size - kept_for_reads)),
             idle: Mutex::new(Vec::new()),
         });
-        tokio::spawn(close_the_idle(Arc::downgrade(&inner), limits.idle));
+        tokio::spawn(close_expired(Arc::downgrade(&inner), limits.idle));
         Self(inner)
     }
 
-    /// A connection, within the time that there is for an answer.
+    /// A connection, within the timeout of an answer.
     pub(in crate::session) async fn acquire(&self, purpose: Purpose) -> sqlx::Result<Connection> {
         let limits = self.0.limits;
         let (now, pool) = (Instant::now(), &self.0);
         let until = now + limits.answer;
-        let room = timeout_at(until.min(now + limits.acquire), pool.room(purpose)).await;
-        let room = room.ok().flatten().ok_or(sqlx::Error::PoolTimedOut)?;
-        let (raw, used_before) = match pool.usable(until).await {
+        let permit = timeout_at(until.min(now + limits.acquire), pool.permit(purpose)).await;
+        let permit = permit.ok().flatten().ok_or(sqlx::Error::PoolTimedOut)?;
+        let (raw, reused) = match pool.reusable(until).await {
             Some(raw) => (raw, true),
-            None => (Raw { connection: pool.connect(until).await?, opened: Instant::now() }, false),
+            None => {
+                let (opened, home) = (Instant::now(), Handle::current().id());
+                (Raw { connection: pool.connect(until).await?, opened, home }, false)
+            }
         };
-        let (pool, state) = (Arc::clone(pool), State::AtRest);
-        Ok(Connection { raw: Some(raw), room: Some(room), pool, state, used_before, until, over: now })
+        let (pool, state) = (Arc::clone(pool), State::Ready);
+        Ok(Connection { raw: Some(raw), permit: Some(permit), pool, state, reused, until, ended_by: now })
     }
 
-    /// A connection that is not one of the pool's, closed again after one statement; and one of the pool's, for another.
+    /// Runs the first statement on a connection outside the pool and the second one on a connection of the pool.
     pub(super) async fn twice(&self, first: &str, second: &str) -> sqlx::Result<String> {
         let until = Instant::now() + self.0.limits.answer;
         let mut alone = self.0.connect(until).await?;
@@ -143,17 +149,17 @@ impl Pool {
             within(until, sqlx::query_scalar(AssertSqlSafe(first)).fetch_one(&mut alone)).await?;
         within(until, alone.close()).await?;
         let mut connection = self.acquire(Purpose::Read).await?;
-        let (until, raw) = connection.ask()?;
+        let (until, raw) = connection.start()?;
         let second = within(until, sqlx::query(AssertSqlSafe(second)).execute(raw)).await;
-        connection.answered(second)?;
+        connection.finish(second)?;
         Ok(answer)
     }
 
-    /// Whether the server lets somebody in beside the connections of the pool, or is there and full.
-    pub(in crate::session) async fn lets_in(&self, patience: Duration) -> bool {
+    /// Whether the server accepts a connection besides those of the pool, or is reachable and has no connection left.
+    pub(in crate::session) async fn accepts_connections(&self, patience: Duration) -> bool {
         match self.0.connect(Instant::now() + patience).await {
             Ok(connection) => {
-                say_goodbye(connection);
+                close(connection);
                 true
             }
             Err(error) => is_full(&error),
@@ -162,40 +168,53 @@ impl Pool {
 }
 
 impl Inner {
-    /// Resolves to `None` if there is no room any more, which does not happen while there is a pool.
-    async fn room(&self, purpose: Purpose) -> Option<Room> {
-        // Whoever may have to wait for a lock waits here first, where no reader is behind it.
+    /// `None` if the semaphore was closed, which does not happen while the pool exists.
+    async fn permit(&self, purpose: Purpose) -> Option<Permit> {
+        // Writers may have to wait for locks, so they queue here first, where no reader waits behind them.
         let writer = match purpose {
             Purpose::Read => None,
             Purpose::Write => Some(Arc::clone(&self.writers).acquire_owned().await.ok()?),
         };
-        Some(Room { _any: Arc::clone(&self.all).acquire_owned().await.ok()?, _writer: writer })
+        Some(Permit { _any: Arc::clone(&self.all).acquire_owned().await.ok()?, _writer: writer })
     }
 
-    /// One of those that are idle, if one is any good.
-    async fn usable(&self, until: Instant) -> Option<Raw> {
+    /// An idle connection that still works, if there is one.
+    async fn reusable(&self, until: Instant) -> Option<Raw> {
         loop {
-            let Idle { mut raw, since } = self.idle().pop()?;
+            let Idle { mut raw, since } = self.next_idle()?;
             if raw.opened.elapsed() > self.limits.lifetime {
-                say_goodbye(raw.connection);
+                close(raw.connection);
                 continue;
             }
-            let patience = until.min(Instant::now() + TIDY_TIMEOUT);
-            if since.elapsed() < ASKED_AFTER || within(patience, raw.connection.ping()).await.is_ok() {
+            let patience = until.min(Instant::now() + CLEAN_UP_TIMEOUT);
+            if since.elapsed() < PING_AFTER_IDLE || within(patience, raw.connection.ping()).await.is_ok() {
                 return Some(raw);
             }
-            self.forget_the_idle();
+            self.close_all_idle();
         }
     }
 
-    /// Boxed, because it is large and seldom needed, and would make every future large that may need it.
+    /// The most recently used idle connection of this runtime: the socket of another runtime's connection is polled there, so that each
+    /// answer wakes two threads. `None` if there is none and the pool may still open one.
+    fn next_idle(&self) -> Option<Idle> {
+        let here = Handle::current().id();
+        let mut idle = self.idle();
+        if let Some(index) = idle.iter().rposition(|idle| idle.raw.home == here) {
+            return Some(idle.remove(index));
+        }
+        let in_use = self.limits.size as usize - self.all.available_permits();
+        // The caller has its permit already.
+        if idle.len() + in_use > self.limits.size as usize { idle.pop() } else { None }
+    }
+
+    /// Boxed: the future is large and rarely needed, and would enlarge every future that contains it.
     fn connect(&self, until: Instant) -> BoxFuture<'_, sqlx::Result<PgConnection>> {
         Box::pin(within(until, self.options.connect()))
     }
 
-    /// One connection has fallen silent or broken: the others that are idle lead to the same server, and whoever took
-    /// one would find that out in a whole wait of its own.
-    fn forget_the_idle(&self) {
+    /// Closes all idle connections after one has failed: they lead to the same server, and each user of one would wait for a whole
+    /// timeout.
+    fn close_all_idle(&self) {
         self.idle().clear();
     }
 
@@ -205,77 +224,77 @@ impl Inner {
 }
 
 impl Connection {
-    /// From here on there is as much time for an answer as there was in the beginning.
-    pub(super) fn wind_up(&mut self) {
+    /// Starts the timeout of an answer again.
+    pub(super) fn renew_deadline(&mut self) {
         self.until = Instant::now() + self.pool.limits.answer;
     }
 
-    /// Less time than that.
-    pub(super) fn hurry(&mut self, patience: Duration) {
+    /// Sets a shorter timeout.
+    pub(super) fn shorten_deadline(&mut self, patience: Duration) {
         self.until = Instant::now() + patience.min(self.pool.limits.answer);
     }
 
-    /// The connection, to ask something of; [`answered`](Self::answered) has to follow.
-    pub(super) fn ask(&mut self) -> sqlx::Result<(Instant, &mut PgConnection)> {
-        self.over = Instant::now() + Waits::over(self.pool.limits.answer);
-        if self.state == State::AtRest {
-            self.state = State::Asked;
+    /// The raw connection, for a statement; [`finish`](Self::finish) has to follow.
+    pub(super) fn start(&mut self) -> sqlx::Result<(Instant, &mut PgConnection)> {
+        self.ended_by = Instant::now() + Waits::over(self.pool.limits.answer);
+        if self.state == State::Ready {
+            self.state = State::Running;
         }
-        let raw = self.raw.as_mut().ok_or_else(given_up)?;
+        let raw = self.raw.as_mut().ok_or_else(abandoned)?;
         Ok((self.until, &mut raw.connection))
     }
 
-    /// What was asked came to `answer`. A connection that did not answer in time, or broke, is given up.
-    pub(super) fn answered<T>(&mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+    /// Ends a statement with its `answer`. A connection that timed out or broke is abandoned.
+    pub(super) fn finish<T>(&mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         match &answer {
-            // It is at work, for all that is known: who asked had less time than it has.
-            Err(error) if is_silence(error) && Instant::now() < self.over => self.leave(),
-            Err(error) if is_the_end(error) => {
-                // The socket closes with it; there is nobody to say goodbye to.
-                (self.raw, self.room) = (None, None);
-                self.pool.forget_the_idle();
+            // The statement may still be running: the caller had less time than the server.
+            Err(error) if is_timeout(error) && Instant::now() < self.ended_by => self.release_connection(),
+            Err(error) if is_fatal(error) => {
+                // Dropping it closes the socket; the server cannot be told.
+                (self.raw, self.permit) = (None, None);
+                self.pool.close_all_idle();
             }
-            _ if self.state == State::Asked => self.state = State::AtRest,
+            _ if self.state == State::Running => self.state = State::Ready,
             _ => {}
         }
         answer
     }
 
-    /// Lets go of the connection. Until it is known to be at rest, or its statement to be over, it counts: the server has no
-    /// more sessions of ours than the pool may have.
-    fn leave(&mut self) {
-        let (Some(raw), Some(room)) = (self.raw.take(), self.room.take()) else { return };
-        let until = self.over.max(Instant::now() + TIDY_TIMEOUT);
+    /// Releases the connection. It keeps its permit until it is known to be idle or its statement has ended, so that the server never
+    /// has more sessions than the pool may have connections.
+    fn release_connection(&mut self) {
+        let (Some(raw), Some(permit)) = (self.raw.take(), self.permit.take()) else { return };
+        let until = self.ended_by.max(Instant::now() + CLEAN_UP_TIMEOUT);
         match self.state {
-            State::AtRest => give_back(&self.pool, raw, room),
-            State::Asked => tidy(&self.pool, raw, room, Tidying { until, roll_back: false }),
+            State::Ready => release(&self.pool, raw, permit),
+            State::Running => clean_up(&self.pool, raw, permit, CleanUp { until, roll_back: false }),
             State::InTransaction | State::Unknown => {
-                tidy(&self.pool, raw, room, Tidying { until, roll_back: true });
+                clean_up(&self.pool, raw, permit, CleanUp { until, roll_back: true });
             }
         }
     }
 
-    /// Whether it had been closed behind our back while it was idle, by a restart or an administrator: what was asked was
-    /// never begun, and a new connection may answer it.
+    /// Whether the server closed the connection while it was idle, after a restart or by an administrator: the statement was not
+    /// started, and can be repeated on a new connection.
     pub(super) fn was_stale(&self) -> bool {
-        self.raw.is_none() && self.used_before && Instant::now() < self.until
+        self.raw.is_none() && self.reused && Instant::now() < self.until
     }
 
-    /// `BEGIN`, `COMMIT`.
+    /// Runs `BEGIN` or `COMMIT`.
     pub(super) async fn control(&mut self, sql: &'static str, after: Phase) -> sqlx::Result<()> {
         self.state = State::Unknown;
-        let (until, connection) = self.ask()?;
+        let (until, connection) = self.start()?;
         let answer = within(until, connection.execute(sql)).await;
-        self.answered(answer)?;
+        self.finish(answer)?;
         self.state = match after {
             Phase::Within => State::InTransaction,
-            Phase::Outside => State::AtRest,
+            Phase::Outside => State::Ready,
         };
         Ok(())
     }
 }
 
-/// Where a statement that controls a transaction leads to.
+/// Whether a transaction is open after a statement that controls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Within,
@@ -284,71 +303,71 @@ pub(super) enum Phase {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.leave();
+        self.release_connection();
     }
 }
 
-fn give_back(pool: &Inner, raw: Raw, room: Room) {
+fn release(pool: &Inner, raw: Raw, permit: Permit) {
     pool.idle().push(Idle { raw, since: Instant::now() });
-    // Whoever waits for room finds the connection.
-    drop(room);
+    // Only now: the next task that gets the permit finds the connection.
+    drop(permit);
 }
 
-/// How a connection is brought to rest.
+/// How a connection is cleaned up.
 #[derive(Clone, Copy, Debug)]
-struct Tidying {
-    /// When it is given up.
+struct CleanUp {
+    /// Time after which it is abandoned.
     until: Instant,
-    /// Whether a transaction may be open.
+    /// Whether a transaction may be open and has to be rolled back.
     roll_back: bool,
 }
 
-/// Brings a connection that somebody left behind to rest, in the background.
-fn tidy(pool: &Arc<Inner>, mut raw: Raw, room: Room, tidying: Tidying) {
-    // Outside of a runtime nobody waits for it either.
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+/// Cleans up a released connection in the background, so that it can be used again.
+fn clean_up(pool: &Arc<Inner>, mut raw: Raw, permit: Permit, how: CleanUp) {
+    // Outside of a runtime the process is ending.
+    let Ok(runtime) = Handle::try_current() else { return };
     let pool = Arc::clone(pool);
     runtime.spawn(async move {
-        if within(tidying.until, settle(&mut raw.connection, tidying.roll_back)).await.is_ok() {
-            give_back(&pool, raw, room);
+        if within(how.until, settle(&mut raw.connection, how.roll_back)).await.is_ok() {
+            release(&pool, raw, permit);
         } else {
-            pool.forget_the_idle();
+            pool.close_all_idle();
         }
     });
 }
 
-/// Waits for the answer to what was left behind, and ends the transaction.
+/// Reads the answer to an abandoned statement, and rolls the transaction back.
 async fn settle(connection: &mut PgConnection, roll_back: bool) -> sqlx::Result<()> {
-    let mut settled = ask_for_rest(connection, roll_back).await;
-    if settled.as_ref().is_err_and(|error| !is_the_end(error)) {
-        // This was the answer to what was left behind: most often that it took too long.
-        settled = ask_for_rest(connection, roll_back).await;
+    let mut settled = reset(connection, roll_back).await;
+    if settled.as_ref().is_err_and(|error| !is_fatal(error)) {
+        // The error belongs to the abandoned statement; most often it is its timeout.
+        settled = reset(connection, roll_back).await;
     }
     settled
 }
 
-async fn ask_for_rest(connection: &mut PgConnection, roll_back: bool) -> sqlx::Result<()> {
+async fn reset(connection: &mut PgConnection, roll_back: bool) -> sqlx::Result<()> {
     if roll_back { connection.execute("ROLLBACK").await.map(drop) } else { connection.ping().await }
 }
 
-/// Closes in order, without anybody waiting for it.
-fn say_goodbye(connection: PgConnection) {
-    tokio::spawn(timeout(TIDY_TIMEOUT, connection.close()));
+/// Closes a connection properly, in the background.
+fn close(connection: PgConnection) {
+    tokio::spawn(timeout(CLEAN_UP_TIMEOUT, connection.close()));
 }
 
-/// Closes what nobody has used for so long, as long as there is a pool.
-async fn close_the_idle(pool: Weak<Inner>, limit: Duration) {
+/// Closes connections that have been idle for too long, until the pool is dropped.
+async fn close_expired(pool: Weak<Inner>, limit: Duration) {
     loop {
-        tokio::time::sleep(limit.min(ASKED_AFTER)).await;
+        tokio::time::sleep(limit.min(PING_AFTER_IDLE)).await;
         let Some(pool) = pool.upgrade() else { return };
         let old: Vec<Idle> = pool.idle().extract_if(.., |idle| idle.since.elapsed() > limit).collect();
         for idle in old {
-            say_goodbye(idle.raw.connection);
+            close(idle.raw.connection);
         }
     }
 }
 
-/// `answer`, if it comes in time.
+/// The answer, or a timeout.
 pub(super) async fn within<T>(
     until: Instant,
     answer: impl Future<Output = sqlx::Result<T>>,
@@ -359,23 +378,23 @@ pub(super) async fn within<T>(
     })
 }
 
-fn given_up() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection was given up"))
+fn abandoned() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection was abandoned"))
 }
 
-/// Whether nothing came in time.
-fn is_silence(error: &sqlx::Error) -> bool {
+/// Whether the server did not answer in time.
+fn is_timeout(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
-/// Whether a connection that answered with this is of no use any more.
-fn is_the_end(error: &sqlx::Error) -> bool {
+/// Whether a connection cannot be used after this error.
+fn is_fatal(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         // The server has closed it: a shutdown, `pg_terminate_backend`, `idle_in_transaction_session_timeout`.
         sqlx::Error::Database(error) => error
             .try_downcast_ref::<PgDatabaseError>()
-            // 25006: it is a standby now. Whoever connects anew may find the primary.
+            // 25006: the server is a standby now. A new connection may lead to the primary.
             .is_some_and(|error| {
                 error.code() == "25006" || matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
             }),

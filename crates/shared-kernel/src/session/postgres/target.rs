@@ -1,4 +1,4 @@
-//! Where a server is, and what is asked of it for every connection.
+//! Address of a server, and the settings of each connection.
 
 use std::time::Duration;
 
@@ -8,44 +8,44 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::session::ConnectError;
 
-/// How long the server itself lets things wait. It ends them a moment before we would give the connection up, so that
-/// the connection survives and the server does not work on for nobody.
+/// Timeouts that the server enforces. They end a statement shortly before our own timeout would close the connection, so that the
+/// connection survives and the server does not continue in vain.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Waits {
-    /// A statement.
+    /// `statement_timeout`.
     pub(in crate::session) statement: Duration,
-    /// The part of that in which it waits for a lock.
+    /// `lock_timeout`, which is a part of it.
     pub(in crate::session) lock: Duration,
 }
 
-/// A transaction whose owner says nothing for so long is ended, and its locks with it: the owner has gone without the
-/// server being told. Nothing but the database is awaited in one, so an owner that is there says something soon.
+/// `idle_in_transaction_session_timeout`: ends a transaction and releases its locks if the client has disappeared unnoticed. A
+/// transaction awaits nothing but the database, so a living client sends its next statement soon.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
 impl Waits {
-    /// Those that are over before `answer` is.
+    /// Timeouts that are shorter than `answer`.
     pub(in crate::session) fn within(answer: Duration) -> Self {
         Self { statement: answer * 7 / 8, lock: answer * 3 / 4 }
     }
 
-    /// How long after it was sent a statement is over on the server, which keeps to those, and its answer is here.
+    /// Time after which a statement has certainly ended on the server and its answer has arrived.
     pub(in crate::session) fn over(answer: Duration) -> Duration {
         answer * 15 / 16
     }
 }
 
-/// A server and a database there.
+/// A database on a server.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct Target(PgConnectOptions);
 
 impl Target {
-    /// The one that `url` names, as libpq reads it (PostgreSQL manual, "Connection URIs").
+    /// The database of a URL, parsed as libpq does (PostgreSQL manual, "Connection URIs").
     pub(in crate::session) fn parse(url: &SecretString) -> Result<Self, ConnectError> {
         let options: PgConnectOptions =
             url.expose_secret().parse().map_err(|error: sqlx::Error| ConnectError::Url(error.to_string()))?;
         let host = options.get_host().to_owned();
         let options = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            // An IPv6 address stands in brackets in a URL (RFC 3986, section 3.2.2), and in a URL only.
+            // An IPv6 address is in brackets in a URL (RFC 3986, section 3.2.2), but nowhere else.
             Some(address) => options.host(address),
             None => options,
         };
@@ -54,12 +54,12 @@ impl Target {
         Ok(Self(options))
     }
 
-    /// Whether each statement is logged, without its values.
+    /// Sets whether statements are logged, without their values.
     pub(in crate::session) fn logged(self, statements: bool) -> Self {
         if statements { self } else { Self(self.0.disable_statement_logging()) }
     }
 
-    /// How connections are made: the server keeps to `waits`, and notices when we are gone.
+    /// Options of connections: the server enforces `waits` and detects a client that has disappeared.
     pub(in crate::session) fn options(&self, waits: Waits) -> PgConnectOptions {
         let milliseconds = |time: Duration| time.as_millis().to_string();
         self.with(&[
@@ -73,7 +73,7 @@ impl Target {
         ])
     }
 
-    /// The same with settings of the server. What the URL sets itself stays.
+    /// Adds settings of the server, except for those that the URL sets.
     pub(in crate::session) fn with(&self, settings: &[(&'static str, String)]) -> PgConnectOptions {
         let own = self.0.get_options().unwrap_or_default().to_owned();
         let sets = |name: &str| {

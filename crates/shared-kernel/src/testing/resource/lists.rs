@@ -6,7 +6,7 @@ use super::{Field, Resource, World, refused, text};
 use crate::page::PageRequest;
 use crate::testing::field::{Comparison, Sorting, compare};
 
-/// A list has each living row once, the newest first or in the order that is asked for, and only those that the filter leaves.
+/// A list has each living row that matches the filter once, the newest first or in the requested order.
 pub async fn is_listed<R: Resource>() {
     let list = List::<R>::filled().await;
     let newest_first: Vec<i64> = all::<R>().into_iter().rev().collect();
@@ -29,7 +29,7 @@ pub async fn is_listed<R: Resource>() {
     );
 }
 
-/// The rows of a list, by the order in which they were made.
+/// Rows of a list, in the order of their creation.
 struct List<R> {
     world: World<R>,
     ids: Vec<Value>,
@@ -49,7 +49,7 @@ impl<R: Resource> List<R> {
         Self { world, ids }
     }
 
-    /// The numbers of the rows that a query leaves, over all pages.
+    /// Numbers of the rows that a query returns, over all pages.
     async fn numbers(&self, query: &Value) -> Vec<i64> {
         let mut found = Vec::new();
         let mut request = PageRequest::first(2).with_total();
@@ -59,7 +59,7 @@ impl<R: Resource> List<R> {
             found.extend(page.items.iter().map(|item| place(item).map_or(0, |index| all::<R>()[index])));
             let Some(cursor) = page.next_cursor else {
                 assert!(page.total.is_none_or(|total| total == found.len() as u64), "{query}: {page:?}");
-                // What a row refers to may be a row of the list, too.
+                // A row of a tree refers to another row of the list.
                 found.retain(|number| *number > 0);
                 return found;
             };
@@ -101,7 +101,7 @@ impl<R: Resource> List<R> {
             let found = self.numbers(&json!({"q": part.to_uppercase()})).await;
             assert!(found.contains(&1), "{}: {found:?}", field.name);
             assert_eq!(self.numbers(&json!({"q": "no such text %_"})).await, Vec::<i64>::new());
-            // Beyond ASCII no engine folds by itself: it is the folded form that is looked into.
+            // Engines fold ASCII only, so the folded column is searched.
             let umlaut = json!({ field.name: format!("{}\u{c4}", value.as_str().unwrap_or_default()) });
             if !umlaut.to_string().contains('@') && refused::<R::Update>(&umlaut).is_empty() {
                 self.world.update(&self.ids[0], &umlaut).await;

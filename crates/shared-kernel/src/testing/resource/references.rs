@@ -11,8 +11,8 @@ use crate::resource::OnDelete;
 use crate::testing::events;
 use crate::testing::field::Target;
 
-/// Each reference refers to what is there, and what is to happen to a row happens when what it refers to is deleted. That goes for
-/// its owner too. No row of a tree belongs to itself.
+/// A reference must exist, and deleting its target has the declared effect on the row; this includes the owner. A tree has no
+/// circle.
 pub async fn keeps_references<R: Resource>() {
     for field in R::fields() {
         if let Some(target) = field.target {
@@ -71,7 +71,7 @@ async fn follows_its_target<R: Resource>(field: &Field, target: Target) {
     goes_as_it_should(&world, target.table, (field.name, target.on_delete), &made, &id).await;
 }
 
-/// What `made` refers to in that column is deleted.
+/// Deletes the target of `made` in that column.
 async fn goes_as_it_should<R: Resource>(
     world: &World<R>,
     table: &'static str,
@@ -84,7 +84,7 @@ async fn goes_as_it_should<R: Resource>(
         OnDelete::Restrict => {
             assert_eq!(on_delete(world, table, id).await, Err("still_referenced"), "{column}");
             assert_eq!(world.get(&world.ada, own).await, Ok((made.clone(), 1)), "{column}");
-            // Once nothing refers to it, it may go.
+            // Without references to it, it can be deleted.
             assert_eq!(world.delete(&world.ada, own).await, Ok(()), "{column}");
             assert_eq!(on_delete(world, table, id).await, Ok(()), "{column}");
         }
@@ -107,7 +107,7 @@ async fn goes_as_it_should<R: Resource>(
     }
 }
 
-/// Neither the row itself nor, over another, a circle.
+/// A row cannot refer to itself, neither directly nor through another row.
 async fn refuses_circles<R: Resource>(field: &Field) {
     let world = World::<R>::new().await;
     let change = |to: &Value| json!({ field.name: to });

@@ -8,7 +8,7 @@ use super::{Field, Refusal, Resource, World};
 use crate::repository::Precondition;
 use crate::testing::at_once;
 
-/// Of two rows with the same value of a unique field, and of ten at once with the same body, one is taken.
+/// Of two rows with the same unique value, and of ten concurrent creations with the same body, only one is accepted.
 pub async fn is_unique<R: Resource>() {
     let fields: Vec<&Field> = R::fields().iter().filter(|field| field.unique.is_some()).collect();
     assert!(!fields.is_empty(), "no field is unique");
@@ -31,7 +31,7 @@ pub async fn is_unique<R: Resource>() {
     assert!(won == 1 && is_right, "{outcomes:?}");
 }
 
-/// A unique reference that may be empty is no body's by itself.
+/// Sets an optional unique reference, which the body has as `null`.
 async fn fill<R: Resource>(world: &World<R>, field: &Field, body: &mut Value) {
     if let (Some(target), true) = (field.target, field.is_optional()) {
         body[field.name] = world.target(target.table).await.into();
@@ -55,6 +55,6 @@ async fn refuses_a_second<R: Resource>(field: &Field) {
         let change = world.try_update(&world.ada, &other["id"], &Precondition::None, &own).await;
         assert_eq!(change, Err(taken), "{name}");
     }
-    // Its own is no obstacle.
+    // Its own value is not a conflict.
     world.update(&made["id"], &own).await;
 }
