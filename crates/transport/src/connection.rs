@@ -1,12 +1,14 @@
 //! The connection: a socket with timeouts, between the operating system and an HTTP parser.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -82,9 +84,17 @@ impl Connection {
             Poll::Pending => {
                 self.held = BytesMut::new();
                 ready!(self.poll_patience(context));
-                Poll::Ready(Ok(false))
+                // The runtime wakes this task for bytes that it has not seen yet.
+                if self.has_arrived() { Poll::Pending } else { Poll::Ready(Ok(false)) }
             }
         }
+    }
+
+    /// Whether there are bytes to read, asked of the operating system: the runtime looks for them only after its tasks have had their
+    /// turn, and a busy one had not seen requests that were there when their connections were closed.
+    fn has_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        SockRef::from(&self.stream).peek(&mut byte).is_ok_and(|length| length > 0)
     }
 
     /// Ready after a timeout.
