@@ -1,5 +1,5 @@
-//! Every domain is cut alike, whoever wrote it: what the templates make is the measure, and the domains that were written by
-//! hand are held against it. So neither can change its shape without the other.
+//! Every domain has the same structure, generated or not: this check compares the domains that were written by hand with the output
+//! of the templates, so that neither can change without the other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,33 +10,33 @@ use syn::{FnArg, Item, Pat, Visibility};
 
 use super::render;
 
-/// The rooms whose public faces are compared.
-const ROOMS: [&str; 2] = ["error", "service"];
+/// The modules whose public functions and lists are compared.
+const MODULES: [&str; 2] = ["error", "service"];
 
-/// What a room shows: its functions with the names of their parameters, in order, and its lists.
+/// The public items of a module: its functions with the names of their parameters, in order, and its lists.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Face {
     functions: BTreeMap<String, Vec<String>>,
     lists: Vec<String>,
 }
 
-/// A sentence for each place where one of these domains differs from what the templates make.
+/// Returns a sentence for each place where one of these domains differs from the output of the templates.
 ///
 /// # Errors
 ///
-/// rustfmt is not there, or a room cannot be read.
+/// rustfmt is not installed, or a module cannot be read.
 pub(crate) fn drift<'a>(root: &Path, domains: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>> {
     let probe = render::probe(root)?;
     let mut canon = BTreeMap::new();
-    for room in ROOMS {
-        let wanted = format!("src/{room}.rs");
+    for module in MODULES {
+        let wanted = format!("src/{module}.rs");
         let file = probe.iter().find(|file| file.path.ends_with(&wanted));
-        canon.insert(room, face(&file.context("the templates make no such room")?.text)?);
+        canon.insert(module, face(&file.context("the templates generate no such module")?.text)?);
     }
     let mut sentences = Vec::new();
     for domain in domains {
-        for (room, canon) in &canon {
-            let path = format!("crates/{domain}/src/{room}.rs");
+        for (module, canon) in &canon {
+            let path = format!("crates/{domain}/src/{module}.rs");
             let text = fs::read_to_string(root.join(&path)).with_context(|| format!("can't read {path}"))?;
             sentences.extend(differences(&path, canon, &face(&text)?));
         }

@@ -16,19 +16,19 @@ struct Entry {
     is_path: bool,
 }
 
-/// The root manifest with the crate in `crates/NAME` behind the last crate of the house.
+/// The root manifest with the crate in `crates/NAME` behind the last crate of the workspace.
 pub(crate) fn add_member(text: &str, name: &str) -> Result<String> {
     let table = ["workspace", "dependencies"];
     let entries = entries(text, &table)?;
     expect_absent(&entries, name)?;
     let last = entries.iter().rfind(|entry| entry.is_path);
-    let last = last.context("[workspace.dependencies] has no crate of the house, with a `path`")?;
+    let last = last.context("[workspace.dependencies] has no crate of the workspace, with a `path`")?;
     let edited = insert_after(text, last, &format!("{name} = {{ path = \"crates/{name}\" }}"));
     checked(edited, &table, &with(&entries, name))
 }
 
-/// The crates of the house, in the order of the root manifest.
-pub(crate) fn house(text: &str) -> Result<BTreeSet<String>> {
+/// The crates of the workspace, in the order of the root manifest.
+pub(crate) fn members(text: &str) -> Result<BTreeSet<String>> {
     let entries = entries(text, &["workspace", "dependencies"])?;
     Ok(entries.into_iter().filter(|entry| entry.is_path).map(|entry| entry.name).collect())
 }
@@ -38,14 +38,14 @@ pub(crate) fn remove_member(text: &str, name: &str) -> Result<String> {
     remove(text, &["workspace", "dependencies"], name)
 }
 
-/// A member's manifest with `NAME.workspace = true`, behind the last crate of the house that comes before it in the
+/// A member's manifest with `NAME.workspace = true`, behind the last crate of the workspace that comes before it in the
 /// alphabet.
-pub(crate) fn add_dependency(text: &str, name: &str, house: &BTreeSet<String>) -> Result<String> {
+pub(crate) fn add_dependency(text: &str, name: &str, members: &BTreeSet<String>) -> Result<String> {
     let table = ["dependencies"];
     let entries = entries(text, &table)?;
     expect_absent(&entries, name)?;
     let line = format!("{name}.workspace = true");
-    let mut own = entries.iter().filter(|entry| house.contains(&entry.name));
+    let mut own = entries.iter().filter(|entry| members.contains(&entry.name));
     let before = own.clone().rfind(|entry| entry.name.as_str() < name);
     let edited = match (before, own.next()) {
         (Some(before), _) => insert_after(text, before, &line),
@@ -179,7 +179,7 @@ mod tests {
 members = [\"crates/*\"]
 
 [workspace.dependencies]
-# The house itself.
+# Crates of this workspace.
 user = { path = \"crates/user\" }
 migration = { path = \"migration\" } # the schema
 
@@ -213,14 +213,14 @@ tempfile.workspace = true
     }
 
     #[test]
-    fn a_member_goes_behind_the_last_crate_of_the_house() {
+    fn a_member_goes_behind_the_last_crate_of_the_workspace() {
         let added = add_member(ROOT, "post").unwrap();
         let line = "migration = { path = \"migration\" } # the schema\n";
         assert_eq!(added, ROOT.replace(line, &format!("{line}post = {{ path = \"crates/post\" }}\n")));
         let both = add_member(&added, "blog").unwrap();
         assert!(both.contains("crates/post\" }\nblog = { path = \"crates/blog\" }\n\n# HTTP."));
         assert_eq!(
-            house(&both).unwrap().into_iter().collect::<Vec<_>>(),
+            members(&both).unwrap().into_iter().collect::<Vec<_>>(),
             ["blog", "migration", "post", "user"]
         );
         assert_eq!(remove_member(&added, "post").unwrap(), ROOT);

@@ -8,7 +8,7 @@ use super::cargo_toml;
 use super::hand_written::HandWritten;
 use super::manifest;
 use super::plan::Plan;
-use super::view::{self, House};
+use super::view::{self, Specs};
 use crate::workspace::NO_DOMAINS;
 
 /// Where the page is.
@@ -30,7 +30,7 @@ pub(crate) fn domains(crates: &BTreeSet<String>) -> impl Iterator<Item = &String
 }
 
 /// The page, as it will be when the plan is done.
-pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &House) -> Result<String> {
+pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &Specs) -> Result<String> {
     let mut page = HEAD.to_owned();
     for name in domains(crates) {
         let what = description(plan, name)?.replace('|', "\\|");

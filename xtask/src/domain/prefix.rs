@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, refuse};
 
-/// What the house keeps for itself, in use or not.
+/// Prefixes that the workspace reserves for itself, in use or not.
 pub(crate) const KEPT: [&str; 6] = ["evt", "key", "req", "ses", "upl", "usr"];
 
 /// The prefix that was asked for, or the first good one that is free.

@@ -16,7 +16,7 @@ use super::grammar;
 use super::imports;
 use super::plan::lines;
 use super::spec::{Field, Spec};
-use super::view::{self, House};
+use super::view::{self, Specs};
 
 /// A file as the templates make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ const TEMPLATES: [(&str, &str); 26] = [
 /// # Errors
 ///
 /// rustfmt is not there, or a template makes something that is no Rust: then the template is wrong.
-pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
-    let view = view::view(spec, house);
+pub(crate) fn domain(root: &Path, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>> {
+    let view = view::view(spec, specs);
     let name = &spec.name;
     let in_crate = |file: &str| (format!("domain/crate/{file}"), format!("crates/{name}/{file}"));
     let files = [
@@ -96,8 +96,8 @@ pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -
 /// # Errors
 ///
 /// As [`domain`].
-pub(crate) fn composition(root: &Path, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
-    let view = view::composition(composition, house);
+pub(crate) fn composition(root: &Path, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>> {
+    let view = view::composition(composition, specs);
     let name = &composition.name;
     let in_crate = |file: &str| (format!("composition/crate/{file}"), format!("crates/{name}/{file}"));
     let files = [
@@ -126,11 +126,11 @@ pub(crate) fn added_fields(
     root: &Path,
     spec: &Spec,
     new: &[Field],
-    house: &House,
+    specs: &Specs,
     migration: &str,
 ) -> Result<Rendered> {
     let path = format!("migration/src/{migration}.rs");
-    rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, house))
+    rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, specs))
 }
 
 /// Who may do what, in a sentence.
@@ -172,7 +172,7 @@ pub(crate) fn probe(root: &Path) -> Result<Vec<Rendered>> {
         events: true,
         fields: FIELDS.iter().enumerate().map(field).collect::<Result<_, _>>()?,
     };
-    domain(root, &spec, &House::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")
+    domain(root, &spec, &Specs::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")
 }
 
 const PROBE: &str = "zzprobe";

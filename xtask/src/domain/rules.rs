@@ -19,7 +19,7 @@ const LONGEST_CONSTRAINT: usize = 63;
 /// The longest that is put behind table and column.
 const LONGEST_SUFFIX: &str = "_id_idx";
 
-/// Names that something in the house, in Rust or in an operating system has, whether or not it is seen from here.
+/// Reserved names: something in the workspace, in Rust or in an operating system has them, even if the files read here do not show it.
 const TAKEN: &[&str] = &[
     "admin",
     "alloc",
@@ -131,7 +131,7 @@ pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     let taken = if names::is_keyword(name) {
         "is a word of Rust's own"
     } else if is_taken(name) || survey.modules.contains(name) {
-        "is what a part of the house is called"
+        "is a reserved name (the workspace, Rust or an operating system uses it)"
     } else if survey.crates.contains(name) || survey.crates.contains(&name.replace('_', "-")) {
         "is the name of a folder in crates/ with something in it"
     } else if survey.packages.contains(name) {
@@ -333,7 +333,7 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
     for field in &spec.fields {
         if field.kind == Kind::Upload && !survey.crates.contains(UPLOADS) {
             return refuse(format!(
-                "the field `{}` is a file, and this house has no uploads: leave it out, or write `{}:url`",
+                "the field `{}` is a file, and this workspace has no uploads: leave it out, or write `{}:url`",
                 field.name, field.name
             ));
         }
@@ -434,10 +434,13 @@ mod tests {
             ("match", "`match` is a word of Rust's own: choose another name for the domain"),
             ("gen", "`gen` is a word of Rust's own"),
             ("yield", "`yield` is a word of Rust's own"),
-            ("dto", "`dto` is what a part of the house is called: choose another name for the domain"),
-            ("std", "`std` is what a part of the house is called"),
-            ("shared_kernel", "`shared_kernel` is what a part of the house is called"),
-            ("gate", "`gate` is what a part of the house is called"),
+            (
+                "dto",
+                "`dto` is a reserved name (the workspace, Rust or an operating system uses it): choose another name for the domain",
+            ),
+            ("std", "`std` is a reserved name"),
+            ("shared_kernel", "`shared_kernel` is a reserved name"),
+            ("gate", "`gate` is a reserved name"),
             (
                 "blog",
                 "there is a domain `blog` already: choose another name, add to it with `cargo xtask add-field blog …`, or remove it first",
@@ -593,7 +596,7 @@ mod tests {
         assert_eq!(check(&["cover:upload"]), Ok(()));
         assert_eq!(
             told(check_references(&spec("post", &["cover:upload"]), &bare)),
-            "the field `cover` is a file, and this house has no uploads: leave it out, or write `cover:url`"
+            "the field `cover` is a file, and this workspace has no uploads: leave it out, or write `cover:url`"
         );
     }
 

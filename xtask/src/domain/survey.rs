@@ -12,7 +12,7 @@ use super::hand_written::HandWritten;
 use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
-use super::view::House;
+use super::view::Specs;
 use crate::product::Product;
 
 /// Where the migrations are listed.
@@ -75,7 +75,7 @@ impl Survey {
     }
 
     /// What the generated domains are, by name.
-    pub(crate) fn specs(&self) -> House {
+    pub(crate) fn specs(&self) -> Specs {
         self.generated.iter().map(|(name, manifest)| (name.clone(), manifest.spec.clone())).collect()
     }
 }

@@ -94,7 +94,7 @@ fn check_is_free(name: &str, packages: &BTreeSet<String>) -> Result<(), Refusal>
     } else if packages.contains(&snake) {
         "is the name of a package in Cargo.lock, and code could not tell the two apart"
     } else if rules::is_taken(&snake) || CARGOS.contains(&name) {
-        "is what a part of the house is called"
+        "is a reserved name (the workspace, Rust or an operating system uses it)"
     } else if PREFIXES.contains(&name) {
         return refuse(format!(
             "there are variables that begin with `{}_` and are not the product's, so it would refuse to start where they are set: choose another name",
@@ -158,9 +158,9 @@ mod tests {
             ("match", "a word of Rust's own"),
             ("serde-json", "a package in Cargo.lock"),
             ("user", "a package in Cargo.lock"),
-            ("server", "a part of the house"),
-            ("shared-kernel", "a part of the house"),
-            ("deps", "a part of the house"),
+            ("server", "a reserved name"),
+            ("shared-kernel", "a reserved name"),
+            ("deps", "a reserved name"),
             ("cargo", "begin with `CARGO_`"),
             ("secret", "begin with `SECRET_`"),
             ("project", "begin with `PROJECT_`"),

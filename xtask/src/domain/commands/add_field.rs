@@ -17,7 +17,7 @@ use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::rules;
 use crate::domain::spec::{Field, Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey};
-use crate::domain::view::House;
+use crate::domain::view::Specs;
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
@@ -148,7 +148,8 @@ fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Manifest, Refusal> {
 /// Nothing that people wrote into the domain may have the name of a new field.
 fn refuse_written(site: &Site<'_>, spec: &Spec, new: &[Field]) -> Result<()> {
     let plan = Plan::new(&site.workspace.root);
-    let read = |room| plan.read(format!("crates/{}/src/{room}.rs", spec.name)).map(Option::unwrap_or_default);
+    let read =
+        |module| plan.read(format!("crates/{}/src/{module}.rs", spec.name)).map(Option::unwrap_or_default);
     let (model, dto) = (read("model")?, read("dto")?);
     for field in new {
         if let Some(there) = by_hand::clash(spec, field, &model, &dto)? {
@@ -162,11 +163,11 @@ fn refuse_written(site: &Site<'_>, spec: &Spec, new: &[Field]) -> Result<()> {
 }
 
 /// The other domains that refer to this one, directly or not: their tests make rows of it.
-fn referring(house: &House, name: &str) -> BTreeSet<String> {
+fn referring(specs: &Specs, name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![name.to_owned()];
     while let Some(target) = open.pop() {
-        for spec in house.values().filter(|spec| refers(spec, &target) && spec.name != name) {
+        for spec in specs.values().filter(|spec| refers(spec, &target) && spec.name != name) {
             if found.insert(spec.name.clone()) {
                 open.push(spec.name.clone());
             }
@@ -186,8 +187,8 @@ type Files = BTreeMap<String, String>;
 struct Work<'a> {
     site: &'a Site<'a>,
     /// The domains as they were, and as they will be.
-    before: &'a House,
-    after: &'a House,
+    before: &'a Specs,
+    after: &'a Specs,
     plan: Plan,
     merged: Vec<String>,
     /// The files with conflict markers, if these are wanted.
@@ -222,10 +223,10 @@ impl Work<'_> {
     }
 
     /// What is generated for a domain, but for the migration that made its table: that one is never made again.
-    fn files(&self, old: &Manifest, house: &House) -> Result<Files> {
-        let spec = house.get(&old.spec.name).unwrap_or(&old.spec);
+    fn files(&self, old: &Manifest, specs: &Specs) -> Result<Files> {
+        let spec = specs.get(&old.spec.name).unwrap_or(&old.spec);
         let first = old.migrations.first().map(|migration| migration.name.as_str()).unwrap_or_default();
-        let files = self.site.render.domain(spec, house, first)?;
+        let files = self.site.render.domain(spec, specs, first)?;
         let files = files.into_iter().map(|file| (file.path.display().to_string(), file.text));
         Ok(files.filter(|(path, _)| *path != module(first)).collect())
     }

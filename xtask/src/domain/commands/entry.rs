@@ -46,8 +46,8 @@ pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeM
 
 /// Its lines in the files that name every domain.
 pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
-    let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
+    let members = cargo_toml::members(&plan.expect(ROOT_MANIFEST)?)?;
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
-    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &members))?;
     plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name))
 }

@@ -25,7 +25,7 @@ use super::refusal::Refusal;
 use super::render::{self, Rendered};
 use super::spec::{Field, Spec};
 use super::survey::Survey;
-use super::view::House;
+use super::view::Specs;
 use crate::process::Invocation;
 use crate::steps::openapi;
 use crate::workspace::Workspace;
@@ -79,34 +79,34 @@ pub(crate) struct How {
 /// What makes the files of a domain.
 pub(crate) trait Render {
     /// All files but `domain.toml`; `migration` is the module that makes the table.
-    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>>;
+    fn domain(&self, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>>;
 
     /// All files but `domain.toml` of a domain without a table.
-    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>>;
+    fn composition(&self, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>>;
 
     /// The migration that adds these fields, which `spec` has already.
-    fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered>;
+    fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered>;
 
     /// The names that generated code has from elsewhere.
     fn reserved_types(&self) -> Result<BTreeSet<String>>;
 }
 
-/// The templates of the house.
+/// The templates of the workspace.
 struct Templates<'a> {
     workspace: &'a Workspace,
 }
 
 impl Render for Templates<'_> {
-    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
-        render::domain(&self.workspace.root, spec, house, migration)
+    fn domain(&self, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>> {
+        render::domain(&self.workspace.root, spec, specs, migration)
     }
 
-    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
-        render::composition(&self.workspace.root, composition, house)
+    fn composition(&self, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>> {
+        render::composition(&self.workspace.root, composition, specs)
     }
 
-    fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered> {
-        render::added_fields(&self.workspace.root, spec, new, house, migration)
+    fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered> {
+        render::added_fields(&self.workspace.root, spec, new, specs, migration)
     }
 
     fn reserved_types(&self) -> Result<BTreeSet<String>> {
@@ -122,7 +122,7 @@ pub(crate) struct Site<'a> {
     now: String,
 }
 
-/// Runs something in the workspace, with the templates of the house and the time of day.
+/// Runs something in the workspace, with the templates of the workspace and the time of day.
 fn on_site<T>(workspace: &Workspace, work: impl FnOnce(&Site<'_>) -> Result<T>) -> Result<T> {
     work(&Site { workspace, render: &Templates { workspace }, now: migrations::now()? })
 }
@@ -162,7 +162,7 @@ pub(crate) fn lock(workspace: &Workspace) -> Result<()> {
 }
 
 /// The page that lists the domains, with these domains generated.
-fn write_catalogue(plan: &mut Plan, survey: &Survey, generated: &House) -> Result<()> {
+fn write_catalogue(plan: &mut Plan, survey: &Survey, generated: &Specs) -> Result<()> {
     let known = survey.crates.iter().filter(|name| !survey.generated.contains_key(*name));
     let crates = known.chain(generated.keys()).cloned().collect();
     let page = catalogue::page(plan, &crates, generated)?;

@@ -110,14 +110,14 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
     let survey = Survey::of(root)?;
     let spec = spec(options, &survey, &site.render.reserved_types()?)?;
     let migration = migrations::next(&survey.migrations, &site.now, &format!("create_{}", spec.plural))?;
-    let mut house = survey.specs();
-    house.insert(spec.name.clone(), spec.clone());
-    let files = site.render.domain(&spec, &house, &migration)?;
+    let mut specs = survey.specs();
+    specs.insert(spec.name.clone(), spec.clone());
+    let files = site.render.domain(&spec, &specs, &migration)?;
     let mut plan = Plan::new(root);
     create(&mut plan, &spec, &files, &migration)?;
     enlist(&mut plan, &spec.name, &survey)?;
     plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration))?;
-    write_catalogue(&mut plan, &survey, &house)?;
+    write_catalogue(&mut plan, &survey, &specs)?;
     Ok((plan, spec))
 }
 

@@ -26,7 +26,7 @@ const MAP: &str = "README.md";
 /// What belongs to the schema, and stays with migrations that were released.
 const SCHEMA: &str = "migration/";
 
-/// Domains that no house can be without, and why.
+/// Domains that no workspace can do without, and why.
 const NEEDED: [(&str, &str); 2] = [
     (
         "auth",

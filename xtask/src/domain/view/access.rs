@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::fixtures::closure;
 use super::wording::{type_of, words};
 use crate::domain::names::capitalized;
@@ -36,9 +36,9 @@ pub(super) fn who_reads(spec: &Spec) -> String {
 }
 
 /// Only an admin can make one: of these, or of what these need.
-pub(super) fn needs_admin(spec: &Spec, house: &House) -> bool {
-    let others = closure(spec, house);
-    spec.admin_only || others.iter().filter_map(|name| house.get(name)).any(|target| target.admin_only)
+pub(super) fn needs_admin(spec: &Spec, specs: &Specs) -> bool {
+    let others = closure(spec, specs);
+    spec.admin_only || others.iter().filter_map(|name| specs.get(name)).any(|target| target.admin_only)
 }
 
 /// The rule of a domain, for its implementation of `Scoped`.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::reference::{ReferenceView, reference};
 use super::schema::{floating, grouped, literal, longest, shortest};
 use super::table::{Check, Normalized, Taken, check, definition, normalized, taken};
@@ -55,7 +55,7 @@ pub(super) struct DefaultFn {
     value: String,
 }
 
-pub(super) fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView {
+pub(super) fn field_view(spec: &Spec, field: &Field, specs: &Specs) -> FieldView {
     let column = field.column();
     let shown = field.shown();
     let sample = samples::sample(field, &words(&field.name));
@@ -80,7 +80,7 @@ pub(super) fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView
         changed: changed(field),
         default_fn: default_fn(field),
         normalized: normalized(field),
-        reference: reference(spec, field, house),
+        reference: reference(spec, field, specs),
         taken: taken(spec, field),
         definition: definition(field),
         type_words: type_words(spec, field),

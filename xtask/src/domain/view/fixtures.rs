@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::field::FieldView;
 use super::wording::{article, route, words};
 use crate::domain::samples;
@@ -86,27 +86,27 @@ fn required_needs(spec: &Spec) -> Vec<String> {
 }
 
 /// The generated domains whose rows have to be there, each after those that it needs.
-pub(super) fn closure(spec: &Spec, house: &House) -> Vec<String> {
-    fn visit(name: &str, house: &House, done: &mut Vec<String>) {
+pub(super) fn closure(spec: &Spec, specs: &Specs) -> Vec<String> {
+    fn visit(name: &str, specs: &Specs, done: &mut Vec<String>) {
         if done.iter().any(|known| known == name) {
             return;
         }
-        let Some(target) = house.get(name) else { return };
+        let Some(target) = specs.get(name) else { return };
         for next in required_needs(target) {
-            visit(&next, house, done);
+            visit(&next, specs, done);
         }
         done.push(name.to_owned());
     }
     let mut done = Vec::new();
     for name in needed(spec) {
-        visit(&name, house, &mut done);
+        visit(&name, specs, &mut done);
     }
     done.retain(|name| *name != spec.name);
     done
 }
 
-pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
-    let closure = closure(spec, house);
+pub(super) fn tests(spec: &Spec, specs: &Specs, fields: &[FieldView]) -> Tests {
+    let closure = closure(spec, specs);
     let settable = || fields.iter().filter(|field| !field.owner);
     let required = |domain: Option<&str>| {
         settable().any(|field| {
@@ -114,9 +114,9 @@ pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
             !field.optional && to.is_some() && (domain.is_none() || to == domain)
         })
     };
-    let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(house.get(name)?))).collect();
+    let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(specs.get(name)?))).collect();
     let targets: Vec<Target> =
-        closure.iter().filter_map(|name| Some(target(house.get(name)?, &needed(spec)))).collect();
+        closure.iter().filter_map(|name| Some(target(specs.get(name)?, &needed(spec)))).collect();
     let refers_to_upload = needed(spec).iter().any(|name| name == "upload");
     let uniques = || settable().filter(|field| field.unique);
     Tests {

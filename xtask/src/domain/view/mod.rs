@@ -35,7 +35,7 @@ pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::wording::route;
 
 /// All generated domains by name, the one that is rendered included.
-pub(crate) type House = BTreeMap<String, Spec>;
+pub(crate) type Specs = BTreeMap<String, Spec>;
 
 /// A domain.
 #[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
@@ -117,12 +117,12 @@ pub(crate) struct Added {
     indexes: Vec<Index>,
 }
 
-/// The view of `spec` in its house.
-pub(crate) fn view(spec: &Spec, house: &House) -> View {
-    let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, house)).collect();
+/// The view of `spec` in its workspace.
+pub(crate) fn view(spec: &Spec, specs: &Specs) -> View {
+    let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, specs)).collect();
     let settable: Vec<FieldView> = fields.iter().filter(|field| !field.owner).cloned().collect();
     let owner = fields.iter().find(|field| field.owner).cloned();
-    let foreign = foreign(spec, house);
+    let foreign = foreign(spec, specs);
     let choices = choices(spec);
     let filters = filters(spec, &fields);
     let search_columns = search_columns(spec);
@@ -174,7 +174,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         reads_own: owner.is_some() && !spec.public_read,
         has_refs: refers,
         has_uploads: has("upload"),
-        needs_admin: needs_admin(spec, house),
+        needs_admin: needs_admin(spec, specs),
         who_reads: who_reads(spec),
         who_writes: who_writes(spec).to_owned(),
         who_changes: spec.owner().map_or_else(|| who_writes(spec).to_owned(), |_| "its owner".to_owned()),
@@ -193,7 +193,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
                 .collect::<Vec<_>>(),
         ),
         update_example: example(&settable.iter().take(1).collect::<Vec<_>>()),
-        tests: tests(spec, house, &fields),
+        tests: tests(spec, specs, &fields),
         foreign,
         filters,
         fields,
@@ -205,9 +205,9 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
 }
 
 /// The view of the fields that are added to `spec`, which has them already.
-pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
+pub(crate) fn added(spec: &Spec, new: &[Field], specs: &Specs) -> Added {
     let names: Vec<String> = new.iter().map(|field| format!("`{}`", field.column())).collect();
-    let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, house)).collect();
+    let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, specs)).collect();
     Added {
         references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
         table: spec.plural.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::wording::{capital_article, ident, route, type_of, words};
 use crate::domain::spec::{Field, Kind, OnDelete, Spec};
 
@@ -42,12 +42,12 @@ pub(super) struct Foreign {
     a_capital: &'static str,
 }
 
-pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<ReferenceView> {
+pub(super) fn reference(spec: &Spec, field: &Field, specs: &Specs) -> Option<ReferenceView> {
     let (domain, table, prefix) = match &field.kind {
         Kind::Upload => ("upload".to_owned(), "uploads".to_owned(), "upl".to_owned()),
         Kind::Ref(domain) if domain == "user" => (domain.clone(), "users".to_owned(), "usr".to_owned()),
         Kind::Ref(domain) => {
-            let target = house.get(domain);
+            let target = specs.get(domain);
             let table = target.map_or_else(|| format!("{domain}s"), |target| target.plural.clone());
             (domain.clone(), table, target.map_or_else(String::new, |target| target.prefix.clone()))
         }
@@ -55,7 +55,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
     };
     let own = ident(&field.column());
     let rule = field.on_delete.unwrap_or(OnDelete::Restrict);
-    let target = house.get(&domain);
+    let target = specs.get(&domain);
     Some(ReferenceView {
         words: words(&domain),
         kind_path: match domain.as_str() {
@@ -99,7 +99,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
     })
 }
 
-pub(super) fn foreign(spec: &Spec, house: &House) -> Vec<Foreign> {
+pub(super) fn foreign(spec: &Spec, specs: &Specs) -> Vec<Foreign> {
     let targets: BTreeSet<&String> = spec
         .fields
         .iter()
@@ -112,7 +112,7 @@ pub(super) fn foreign(spec: &Spec, house: &House) -> Vec<Foreign> {
         let words = words(domain);
         Foreign {
             name: domain.clone(),
-            prefix: house.get(domain).map_or_else(String::new, |target| target.prefix.clone()),
+            prefix: specs.get(domain).map_or_else(String::new, |target| target.prefix.clone()),
             type_name: type_of(domain),
             a_capital: capital_article(&words),
             words,

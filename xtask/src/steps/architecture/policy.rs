@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use toml_edit::{DocumentMut, Item};
 
-use super::house::Origin;
+use super::facts::Origin;
 use crate::licence;
 
 /// Packages that may be there once at most, and why.

@@ -63,8 +63,7 @@ async fn a_route_below_another_domains_works() {
 "#;
 
 /// What a workspace without uploads refuses besides.
-const NO_UPLOADS: &str =
-    "post cover:upload author:ref=user:owner => the field `cover` is a file, and this house has no uploads";
+const NO_UPLOADS: &str = "post cover:upload author:ref=user:owner => the field `cover` is a file, and this workspace has no uploads";
 
 /// What is added to a domain that others refer to: a default, a check, an index, a shadow column, a foreign key, each with its way
 /// back.
