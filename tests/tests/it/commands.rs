@@ -307,7 +307,7 @@ async fn at_a_terminal_a_person_is_asked() {
     let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
     let (id, token) = (session["user"]["id"].as_str().unwrap(), session["access_token"].as_str().unwrap());
     for (answer, said) in [("n", "nothing was done"), ("", "nothing was done"), ("y", "is an admin now")] {
-        let shown = installation.at_terminal(&create(&["--email", "ada@example.com"]), answer).await;
+        let shown = installation.run_at_terminal(&create(&["--email", "ada@example.com"]), answer).await;
         assert!(
             shown.contains(&format!("({id}) signed up at ")) && shown.contains("Go on? [y/N]"),
             "{shown}"

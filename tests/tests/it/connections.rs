@@ -99,7 +99,7 @@ async fn requests_that_come_before_their_turn_are_answered_in_turn() {
 
 #[tokio::test]
 async fn each_head_has_its_time() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
     let mut raw = Raw::connect(server.addresses().api).await;
     raw.send(get("/health")).await;
     raw.answer("GET", "/health").await.expect(200);
@@ -110,7 +110,7 @@ async fn each_head_has_its_time() {
 /// The end of a chunked body is in the body, and the handler does not read it: the next head has its time all the same.
 #[tokio::test]
 async fn a_head_behind_a_body_that_nobody_read_has_its_time() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
     for next in ["", "GET /health HTT"] {
         let mut raw = Raw::connect(server.addresses().api).await;
         let chunked = "GET /health/ready HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
@@ -123,7 +123,7 @@ async fn a_head_behind_a_body_that_nobody_read_has_its_time() {
 
 #[tokio::test]
 async fn one_address_has_so_many_connections() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CONNECTIONS_PER_ADDRESS", "4")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CONNECTIONS_PER_ADDRESS", "4")]).await;
     let address = server.addresses().api;
     let mut clients = Vec::new();
     for _ in 0..4 {
@@ -194,7 +194,7 @@ async fn a_stop_answers_what_has_arrived() {
         for raw in &mut clients {
             raw.answer("GET", "/openapi.json").await.expect(200);
         }
-        assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+        assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
         assert!(process.log().contains("stopping"), "{}", process.log());
     }
 }
@@ -220,5 +220,5 @@ async fn a_stop_is_announced_before_it_takes_effect() {
     let answer = kept.answer("GET", "/health").await.expect(200);
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(kept.until_closed().await.is_empty());
-    assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+    assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
 }

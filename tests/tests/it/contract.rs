@@ -450,7 +450,7 @@ async fn keys_and_document_are_public_and_typed() {
     assert_eq!(plain.header("content-type"), Some("application/json"));
     let tag = plain.header("etag").unwrap().to_owned();
     server.get("/openapi.json").header("if-none-match", &tag).await.expect(304);
-    let name = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme & <Co>")]).await;
+    let name = TestServer::with_variables(&[("ASHLAR_PROJECT_NAME", "Acme & <Co>")]).await;
     assert_eq!(document(&name).await["info"]["title"], "Acme & <Co> API");
     let page = name.get("/docs").await.expect(200);
     assert!(page.text().contains("Acme &amp; &lt;Co&gt;") && !page.text().contains("<Co>"), "{page:?}");

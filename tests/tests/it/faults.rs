@@ -16,7 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 pub(crate) fn holds(finding: Option<Finding>) {
     let Some(finding) = finding else { return };
     assert!(finding.asked.all_are(503), "{finding:?}");
-    assert!(finding.asked.all_say_when, "{finding:?}");
+    assert!(finding.asked.all_have_retry_after, "{finding:?}");
     assert!(finding.asked.slowest < DEADLINE, "{finding:?}");
     goes_on(&finding);
 }

@@ -36,8 +36,8 @@ async fn a_healthy_server_says_so() {
 
 #[tokio::test]
 async fn what_one_instance_does_is_in_force_at_the_other() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
-    let other = server.another().await;
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
+    let other = server.start_instance().await;
     let (admin, ada) = (server.admin().await, server.signup().await);
     let status =
         async |account: &tests::Account, path: &str| other.get(path).bearer(&account.token).await.status;
@@ -95,7 +95,7 @@ async fn a_stop_finishes_what_was_begun() {
     let answer = raw.answer("POST", "/api/v1/auth/signup").await.expect(201);
     assert_eq!(answer.json()["user"]["email"], "ada@example.com");
     raw.until_closed().await;
-    assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+    assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
     let again = installation.start().await;
     assert!(logs_in(&again, "ada@example.com").await);
     again.stop().await;
@@ -166,7 +166,7 @@ async fn what_was_acknowledged_survives_a_kill() {
 
 #[tokio::test]
 async fn a_welcome_leads_to_the_operators_own_pages() {
-    let server = TestServer::with(&[("ASHLAR_AUTH__LINK_BASE", "https://app.example.com/")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_AUTH__LINK_BASE", "https://app.example.com/")]).await;
     server.signup().await;
     let folder = server.data_dir().join("mail");
     let mail = eventually("a mail comes", async || {
@@ -180,7 +180,7 @@ async fn a_welcome_leads_to_the_operators_own_pages() {
 
 #[tokio::test]
 async fn a_welcome_is_sent_once() {
-    let server = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_PROJECT_NAME", "Acme")]).await;
     let ada = server.signup_as(json!({"name": "win a prize at evil.example"})).await;
     let folder = server.data_dir().join("mail");
     let mails = || {

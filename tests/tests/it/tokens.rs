@@ -1,7 +1,7 @@
 //! What opens a door, and what does not.
 
 use serde_json::json;
-use tests::token::{Token, foreign_key, own_key};
+use tests::token::{Token, server_key, unknown_key};
 use tests::{Account, Answer, Raw, TestServer};
 
 const ME: &str = "/api/v1/users/me";
@@ -18,7 +18,7 @@ fn refused(answer: Answer) {
 async fn a_token_says_who_and_for_whom_and_how_long() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
-    let token = Token::of(&ada.token);
+    let token = Token::parse(&ada.token);
     assert_eq!((&token.header["alg"], &token.header["typ"]), (&json!("EdDSA"), &json!("at+jwt")));
     assert_eq!(token.claims["sub"], ada.id.as_str());
     assert_eq!(token.claims["sid"], ada.session_id.as_str());
@@ -43,22 +43,22 @@ async fn a_token_says_who_and_for_whom_and_how_long() {
 async fn what_we_did_not_sign_is_forged() {
     let server = TestServer::start().await;
     let (ada, eve) = (server.signup().await, server.signup().await);
-    let genuine = Token::of(&ada.token);
+    let genuine = Token::parse(&ada.token);
     let keys = server.get("/.well-known/jwks.json").await.expect(200).json();
     let public = keys["keys"][0]["x"].as_str().unwrap().to_owned();
-    let theirs = foreign_key();
+    let theirs = unknown_key();
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": public});
     for forged in [
-        genuine.clone().header("alg", "none").with_no_signature(),
-        genuine.clone().header("alg", "None").with_no_signature(),
-        genuine.clone().header("alg", "none").with_old_signature(),
-        genuine.with_no_signature(),
+        genuine.clone().header("alg", "none").without_signature(),
+        genuine.clone().header("alg", "None").without_signature(),
+        genuine.clone().header("alg", "none").with_original_signature(),
+        genuine.without_signature(),
         // The public key as the secret of a MAC.
-        genuine.clone().header("alg", "HS256").hmac_signed_with(public.as_bytes()),
-        genuine.clone().header("alg", "HS256").hmac_signed_with(keys.to_string().as_bytes()),
-        genuine.clone().header("alg", "HS256").hmac_signed_with(b""),
-        genuine.clone().header("alg", "RS256").with_old_signature(),
-        genuine.clone().header("alg", "ES256").with_old_signature(),
+        genuine.clone().header("alg", "HS256").signed_with_hmac(public.as_bytes()),
+        genuine.clone().header("alg", "HS256").signed_with_hmac(keys.to_string().as_bytes()),
+        genuine.clone().header("alg", "HS256").signed_with_hmac(b""),
+        genuine.clone().header("alg", "RS256").with_original_signature(),
+        genuine.clone().header("alg", "ES256").with_original_signature(),
         // Another key, also one that the token brings along or names.
         genuine.signed_with(&theirs),
         genuine.clone().header("jwk", jwk).signed_with(&theirs),
@@ -67,9 +67,9 @@ async fn what_we_did_not_sign_is_forged() {
         genuine.clone().header("kid", "' OR 1=1 --").signed_with(&theirs),
         genuine.clone().header("kid", "").signed_with(&theirs),
         // A genuine signature over something else.
-        genuine.clone().claim("sub", eve.id.as_str()).with_old_signature(),
-        genuine.clone().claim("exp", 4_000_000_000_u64).with_old_signature(),
-        Token::of(&eve.token).claim("sub", ada.id.as_str()).with_old_signature(),
+        genuine.clone().claim("sub", eve.id.as_str()).with_original_signature(),
+        genuine.clone().claim("exp", 4_000_000_000_u64).with_original_signature(),
+        Token::parse(&eve.token).claim("sub", ada.id.as_str()).with_original_signature(),
     ] {
         refused(server.get(ME).bearer(&forged).await);
     }
@@ -81,8 +81,8 @@ async fn what_we_would_not_have_signed_is_refused_even_with_our_key() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let eve = server.signup().await;
-    let key = own_key(&server).await;
-    let genuine = Token::of(&ada.token);
+    let key = server_key(&server).await;
+    let genuine = Token::parse(&ada.token);
     let now = genuine.claims["iat"].as_u64().unwrap();
     assert!(server.accepts(&genuine.signed_with(&key)).await, "the control");
     assert!(server.accepts(&genuine.clone().claim("jti", "x").signed_with(&key)).await, "the control");

@@ -39,7 +39,7 @@ async fn the_refresh_token_goes_into_a_cookie_and_not_into_the_body() {
 
 #[tokio::test]
 async fn the_cookie_refreshes_from_our_own_pages_only() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
     let (value, _) = cookie(&answer);

@@ -18,13 +18,13 @@ async fn address(server: &TestServer, session_id: &str) -> String {
 }
 
 async fn behind_proxies() -> TestServer {
-    TestServer::with(&[("ASHLAR_SERVER__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")]).await
+    TestServer::with_variables(&[("ASHLAR_SERVER__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")]).await
 }
 
 #[tokio::test]
 async fn nobody_says_where_he_is_who_is_no_proxy_of_ours() {
     for proxies in ["", "10.0.0.0/8"] {
-        let server = TestServer::with(&[("ASHLAR_SERVER__TRUSTED_PROXIES", proxies)]).await;
+        let server = TestServer::with_variables(&[("ASHLAR_SERVER__TRUSTED_PROXIES", proxies)]).await;
         for forwarded in [&[][..], &["203.0.113.7"], &["203.0.113.7, 10.0.0.3"], &["10.0.0.3"]] {
             assert_eq!(kept(&server, forwarded).await, "127.0.0.1", "{proxies}: {forwarded:?}");
         }

@@ -158,7 +158,7 @@ async fn a_logout_ends_this_session_and_no_other() {
 
 #[tokio::test]
 async fn all_that_was_acknowledged_is_there_after_a_restart() {
-    let mut server = TestServer::with(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
+    let mut server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
     let ada = server.signup().await;
     server.restart().await;
     assert!(server.accepts(&ada.token).await, "the access token");

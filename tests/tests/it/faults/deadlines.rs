@@ -10,7 +10,7 @@ const SHORT: (&str, &str) = ("ASHLAR_SERVER__REQUEST_TIMEOUT", "1");
 /// The time in which the client sends its body is the client's.
 #[tokio::test]
 async fn a_slow_body_costs_the_server_no_time() {
-    let server = TestServer::with(&[SHORT]).await;
+    let server = TestServer::with_variables(&[SHORT]).await;
     let body = json!({"email": unique("slow") + "@example.com", "password": tests::PASSWORD, "name": "Ada"});
     let body = body.to_string();
     let (first, last) = body.split_at(body.len() / 2);

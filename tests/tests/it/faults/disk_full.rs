@@ -38,7 +38,7 @@ pub(crate) async fn on_sqlite() -> Option<TestServer> {
 
 /// Lets the file grow by so many pages, as far as the server's writing connection of this moment is concerned.
 pub(crate) async fn leave_pages(server: &TestServer, pages: i64) {
-    let primary = server.own_databases().primary();
+    let primary = server.server_databases().primary();
     // The relay is not to run into the limit in the request's stead, nor into that of the request before.
     primary.execute_unprepared("PRAGMA max_page_count = 4294967294").await.unwrap();
     // It may have run into that already: then the event is its own until the lease ends, which is longer than a test waits.
@@ -166,7 +166,7 @@ async fn is_ready(process: &Process) -> bool {
 #[tokio::test]
 async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
     let Some(disk) = SmallDisk::new() else { return };
-    let installation = Installation::below(disk.path());
+    let installation = Installation::without_database_in(disk.path());
     let process = installation.start().await;
     let session = signup(&process, "first@example.com").await.expect(201).json();
     let token = session["access_token"].as_str().unwrap().to_owned();
@@ -223,7 +223,7 @@ async fn a_migration_that_does_not_fit_is_undone() {
     let Some(disk) = SmallDisk::new() else { return };
     let mut refused = 0;
     for pages in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96] {
-        let installation = Installation::below(disk.path());
+        let installation = Installation::without_database_in(disk.path());
         disk.fill(40 * 1024 + pages * 4096);
         let first = installation.run(&["migrate", "up"]).await;
         disk.empty();
@@ -244,7 +244,7 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     installation.set("ASHLAR_SERVER__BIND", &free.to_string());
     installation.set("ASHLAR_LOG_LEVEL", "debug");
-    let process = installation.start_with_full_log(free).await;
+    let process = installation.start_with_full_output(free).await;
     signup(&process, "ada@example.com").await.expect(201);
     signup(&process, "ada@example.com").await.expect(409);
     process.get("/api/v1/users/me").await.expect(401);

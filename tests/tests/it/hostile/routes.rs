@@ -223,7 +223,7 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
 /// Before it is routed, and before anybody is asked who he is.
 #[tokio::test]
 async fn a_url_that_is_too_long_is_refused_as_such() {
-    let server = TestServer::with(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
     let ada = server.admin().await;
     let of_length = |path: &str, length: usize| format!("{path}{}", "0".repeat(length - path.len()));
     for path in ["/api/v1/admin/users?cursor=", "/api/v1/users/me?x=", "/api/v1/users/", "/nothing/"] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::{Installation, Process};
-use tests::proxy::{Proxy, Way};
+use tests::proxy::{Mode, Proxy};
 use tests::store::png;
 use tests::{Client, PASSWORD, Raw, TestServer};
 use url::Url;
@@ -22,7 +22,7 @@ async fn signed_up(process: &Process) -> Value {
 async fn without_its_store_a_server_lives_and_is_not_ready() {
     // Nobody listens on a port that was free a moment ago and is held by nobody.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = TestServer::with(&[
+    let server = TestServer::with_variables(&[
         ("ASHLAR_STORAGE__ENDPOINT", &format!("http://{free}")),
         ("ASHLAR_STORAGE__ACCESS_KEY", "tests"),
         ("ASHLAR_STORAGE__SECRET_KEY", "a-secret-that-only-tests-have"),
@@ -175,10 +175,10 @@ async fn nothing_comes_back_from_the_store() {
 /// What says in the contract that it may take longer, may.
 #[tokio::test]
 async fn an_operation_that_declares_its_time_has_it() {
-    let way = Proxy::to("127.0.0.1:1").await;
-    way.set(Way::Silent);
-    let endpoint = format!("http://{}", way.address());
-    let server = TestServer::with(&[
+    let proxy = Proxy::to("127.0.0.1:1").await;
+    proxy.set_mode(Mode::Stalled);
+    let endpoint = format!("http://{}", proxy.address());
+    let server = TestServer::with_variables(&[
         ("ASHLAR_SERVER__REQUEST_TIMEOUT", "1"),
         ("ASHLAR_STORAGE__ENDPOINT", &endpoint),
         ("ASHLAR_STORAGE__ACCESS_KEY", "ashlar"),

@@ -69,7 +69,8 @@ async fn a_type_is_taken_by_each_of_its_names_and_kept_under_one() {
 
 #[tokio::test]
 async fn a_type_of_an_operator_is_taken_by_each_of_its_names_too() {
-    let server = TestServer::with(&[("ASHLAR_UPLOADS__ALLOWED_TYPES", "audio/x-wav,image/svg+xml")]).await;
+    let server =
+        TestServer::with_variables(&[("ASHLAR_UPLOADS__ALLOWED_TYPES", "audio/x-wav,image/svg+xml")]).await;
     let ada = server.signup().await;
     let wav = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0";
     for declared in ["audio/wav", "audio/x-wav", "audio/vnd.wave"] {

@@ -79,7 +79,7 @@ async fn the_store_refuses_what_is_late() {
     const KEY: StoreKey = StoreKey { access_key: "tests", secret_key: "a-secret-that-only-tests-have" };
     let variables =
         [("ASHLAR_STORAGE__ACCESS_KEY", KEY.access_key), ("ASHLAR_STORAGE__SECRET_KEY", KEY.secret_key)];
-    let server = TestServer::with(&variables).await;
+    let server = TestServer::with_variables(&variables).await;
     let ada = server.signup().await;
     let bytes = png(4, 4);
     let created = announce(&server, &ada, &bytes).await;
@@ -149,8 +149,11 @@ async fn what_lies_in_the_store_must_be_what_was_declared() {
 
 #[tokio::test]
 async fn what_is_announced_must_be_within_the_rules() {
-    let server =
-        TestServer::with(&[("ASHLAR_UPLOADS__QUOTA", "3000"), ("ASHLAR_UPLOADS__MAX_SIZE", "2000")]).await;
+    let server = TestServer::with_variables(&[
+        ("ASHLAR_UPLOADS__QUOTA", "3000"),
+        ("ASHLAR_UPLOADS__MAX_SIZE", "2000"),
+    ])
+    .await;
     let ada = server.signup().await;
     let with = |field: &str, value: Value| {
         let mut body = json!({"filename": "a.png", "content_type": "image/png", "size": 1_000});
@@ -195,7 +198,7 @@ async fn what_is_announced_must_be_within_the_rules() {
 
 #[tokio::test]
 async fn a_quota_holds_whatever_comes_at_once() {
-    let server = TestServer::with(&[("ASHLAR_UPLOADS__QUOTA", "3000")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_UPLOADS__QUOTA", "3000")]).await;
     let ada = server.signup().await;
     let body = json!({"filename": "a.png", "content_type": "image/png", "size": 1_000});
     let answers = futures_util::future::join_all((0..12).map(|_| announce_as(&server, &ada, &body))).await;

@@ -146,7 +146,7 @@ async fn preflight(server: &TestServer, url: &str, origin: &str, method: &str) -
 
 #[tokio::test]
 async fn a_configured_page_may_send_and_any_page_that_has_the_url_may_fetch() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let ada = server.signup().await;
     let bytes = png(2, 2);
     let created = announce(&server, &ada, &bytes).await;
