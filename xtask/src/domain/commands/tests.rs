@@ -130,7 +130,7 @@ impl Fixture {
             if options.on.is_empty() {
                 new_domain::draft(site, &options).map(|(plan, _)| plan)
             } else {
-                compose::draft(site, &options.wish())
+                compose::draft(site, &options.request())
             }
         })?;
         self.carry_out(&plan);
@@ -339,7 +339,7 @@ fn a_field_that_was_written_by_hand_is_refused() {
     let before = fixture.tree();
     let (told, refused) = told(fixture.add_field(1, &["post", "edited_at:timestamp:optional"]));
     assert!(
-        refused && told.starts_with("`Model` in crates/post/src/model.rs has a `edited_at` already"),
+        refused && told.starts_with("`Model` in crates/post/src/model.rs already has `edited_at`"),
         "{told}"
     );
     assert_eq!(fixture.tree(), before);
@@ -369,20 +369,17 @@ fn what_breaks_a_rule_is_refused_before_anything_is_written() {
         (&["page", "a:int"], "a domain `page` would have a type `Page`"),
         (&["thing", "a:strng"], "in the field `a:strng`, there is no type `strng`"),
         (&["thing", "a:int", "a:int"], "there are two fields `a`"),
-        (&["thing", "a:ref=user:owner", "b:ref=user:owner"], "a row has one owner"),
+        (&["thing", "a:ref=user:owner", "b:ref=user:owner"], "a row has only one owner"),
         (
             &["thing", "a:ref=stuff"],
-            "the field `a` can't refer to `stuff`: write one of user, post, or make that domain first",
+            "the field `a` can't refer to `stuff`: write one of user, post, or generate that domain first",
         ),
-        (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is taken"),
-        (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is taken"),
-        (
-            &["things", "a:int"],
-            "`things` are several, and a domain is called what one of them is: write `thing`",
-        ),
-        (&["thing", "a:int", "--plural", "posts"], "there is a table or a route `posts` already"),
-        (&["thing", "a:int", "--plural", "users"], "there is a table or a route `users` already"),
-        (&["thing", "a:int", "--plural", "Things"], "`Things` can't be a name"),
+        (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is in use"),
+        (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is in use"),
+        (&["things", "a:int"], "`things` is a plural, and the name of a domain is a singular: write `thing`"),
+        (&["thing", "a:int", "--plural", "posts"], "there already is a table or a route `posts`"),
+        (&["thing", "a:int", "--plural", "users"], "there already is a table or a route `users`"),
+        (&["thing", "a:int", "--plural", "Things"], "`Things` is not a valid name"),
     ];
     for (line, sentence) in refusals {
         let outcome = fixture.new_domain(line);
@@ -397,7 +394,7 @@ fn what_breaks_a_rule_is_refused_before_anything_is_written() {
     );
     assert!(is_refused(&["post"]).0.starts_with("there is nothing to add: write a field"));
     assert!(is_refused(&["user", "a:int"]).0.starts_with("`user` was written by hand"));
-    assert!(is_refused(&["post", "a:int"]).0.starts_with("the rows that are there have no `a`"));
+    assert!(is_refused(&["post", "a:int"]).0.starts_with("existing rows have no `a`"));
     assert!(is_refused(&["post", "title:int:optional"]).0.starts_with("there are two fields `title`"));
     assert_eq!(fixture.tree(), before);
 }
@@ -410,7 +407,7 @@ fn nothing_is_overwritten() {
     let (told, refused) = told(fixture.new_domain(&POST));
     assert_eq!(
         told,
-        "docs/domains/post.md is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+        "docs/domains/post.md already exists, and no file is overwritten: choose another name for the domain, or move the file away"
     );
     assert!(refused);
     fs::create_dir(fixture.path("crates/post")).unwrap();
@@ -479,7 +476,7 @@ fn edits_in_the_way_stop_it() {
     let (told, refused) = told(fixture.add_field(1, &["post", "a:int:optional"]));
     assert!(
         told.starts_with(&format!(
-            "nothing was written, because edits are in the way:\n- {CODE} was edited where it has to change\n"
+            "nothing was written, because of conflicts with edits:\n- {CODE} was edited where it needs changes\n"
         )),
         "{told}"
     );
@@ -614,7 +611,10 @@ fn edits_that_are_no_rust_stop_it() {
     fixture.new_domain(&POST).unwrap();
     fixture.edit(CODE, "fn last() {}", "fn last() {");
     let (told, _) = told(fixture.add_field(1, &["post", "a:int:optional"]));
-    assert!(told.contains(&format!("- {CODE} was edited so that it is no Rust any more")), "{told}");
+    assert!(
+        told.contains(&format!("- {CODE} was edited, and is not valid Rust with the new lines")),
+        "{told}"
+    );
 }
 
 #[test]
@@ -643,7 +643,7 @@ fn what_others_need_is_not_removed() {
     fixture.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
     for line in [&["post"][..], &["post", "--force"]] {
         let (told, refused) = told(fixture.remove_domain(line));
-        assert_eq!(told, "comment refer(s) to `post`: remove first what refers, then what it refers to");
+        assert_eq!(told, "comment refer(s) to `post`: remove the referring domains or fields first");
         assert!(!refused);
     }
     fixture.edit("crates/user/Cargo.toml", "edition", "# x\nedition");
@@ -676,7 +676,10 @@ fn a_domain_without_a_table_comes_and_goes() {
     assert!(no_table.starts_with("`review` has no table") && refused, "{no_table}");
     fixture.write("crates/review/src/more.rs", "//! More.\n");
     let (lost, _) = told(fixture.remove_domain(&["review"]));
-    assert!(lost.starts_with("work would be lost:\n- crates/review/src/more.rs was not generated"), "{lost}");
+    assert!(
+        lost.starts_with("these changes would be lost:\n- crates/review/src/more.rs was not generated"),
+        "{lost}"
+    );
     fixture.remove_domain(&["review", "--force"]).unwrap();
     assert_eq!(fixture.tree(), before);
 }
@@ -691,8 +694,8 @@ fn only_what_is_known_can_be_built_on() {
         ("nothing", "there is no domain `nothing` to build on: write one of post"),
         ("cart", "`cart` can't build on itself"),
         ("post,post", "`--on` names `post` twice"),
-        ("user", "`user` has no table that was generated"),
-        ("review", "`review` has no table that was generated"),
+        ("user", "`user` has no generated table"),
+        ("review", "`review` has no generated table"),
     ] {
         let (told, refused) = told(fixture.new_domain(&["cart", "--on", on]));
         assert!(told.starts_with(words) && refused, "{on}: {told}");
@@ -715,7 +718,7 @@ fn work_is_not_removed_without_force() {
     assert_eq!(
         told,
         format!(
-            "work would be lost:\n- {CODE} was edited\n- crates/post/picture was not generated\n- crates/post/src/more.rs was not generated\nUse --force if it may be, or move it away first"
+            "these changes would be lost:\n- {CODE} was edited\n- crates/post/picture was not generated\n- crates/post/src/more.rs was not generated\nUse --force to delete them, or move them away first"
         )
     );
     fixture.remove_domain(&["post", "--force"]).unwrap();
@@ -726,12 +729,12 @@ fn work_is_not_removed_without_force() {
 fn what_was_released_stays() {
     let fixture = Fixture::new();
     let (told_unknown, refused) = told(fixture.remove_domain(&["user"]));
-    assert!(told_unknown.starts_with("`user` stays: auth builds on it") && !refused);
+    assert!(told_unknown.starts_with("`user` can't be removed: auth builds on it") && !refused);
     fixture.new_domain(&POST).unwrap();
     fixture.write("migration/RELEASED", &format!("{CREATED}\n"));
     let (told, _) = told(fixture.remove_domain(&["post"]));
     assert!(
-        told.starts_with(&format!("the migration `{CREATED}` was released (migration/RELEASED says so)")),
+        told.starts_with(&format!("the migration `{CREATED}` was released (see migration/RELEASED)")),
         "{told}"
     );
     fixture.remove_domain(&["post", "--force"]).unwrap();
@@ -840,8 +843,8 @@ fn what_git_has_not_is_not_removed_without_force() {
     let (lost, refused) = told(fixture.remove_domain(&["shop"]));
     assert_eq!(
         lost,
-        "work would be lost:\n- crates/shop/src/more.rs is not in git\n- docs/shop/page.md was edited since the last commit\n\
-         - README.md has marked lines that were edited since the last commit\nCommit it, or use --force if it may be"
+        "these changes would be lost:\n- crates/shop/src/more.rs is not in git\n- docs/shop/page.md was edited since the last commit\n\
+         - README.md has marked lines that were edited since the last commit\nCommit them, or use --force to delete them"
     );
     assert!(!refused);
     fixture.remove_domain(&["shop", "--force"]).unwrap();
@@ -890,7 +893,7 @@ fn fields_that_are_files_need_the_domain_that_has_them() {
     fixture.new_domain(&["post", "cover:upload", "--shared"]).unwrap();
     fixture.edit("crates/shop/domain.toml", "\"shop-port\"", "\"upload-port\"");
     let (needed, _) = told(fixture.remove_domain(&["shop", "--force"]));
-    assert_eq!(needed, "fields of post are files: remove first what has files, then `shop`");
+    assert_eq!(needed, "fields of post are uploads: remove those domains or fields first, then `shop`");
 }
 
 #[test]
@@ -898,11 +901,11 @@ fn a_record_that_is_not_true_and_marks_that_are_not_closed_are_told() {
     let (fixture, _) = Fixture::with_shop();
     fixture.edit("crates/shop/domain.toml", "docs/shop", "docs/shops");
     let (missing, _) = told(fixture.remove_domain(&["shop", "--force"]));
-    assert!(missing.starts_with("there is no docs/shops, which the record of `shop` names"), "{missing}");
+    assert!(missing.starts_with("there is no docs/shops, which the record of `shop` lists"), "{missing}");
     fixture.git("checkout --quiet .");
     fixture.edit("README.md", "<!-- end: shop -->\n", "");
     let (open, _) = told(fixture.remove_domain(&["shop", "--force"]));
-    assert_eq!(open, "README.md:3: lines of `shop` begin here and end nowhere");
+    assert_eq!(open, "README.md:3: lines of `shop` begin here, but do not end");
 }
 
 #[test]
@@ -910,10 +913,10 @@ fn no_workspace_is_without_users_and_their_sign_in() {
     let fixture = Fixture::new();
     for name in ["auth", "user"] {
         let (stays, _) = told(fixture.remove_domain(&[name, "--force"]));
-        assert!(stays.starts_with(&format!("`{name}` stays: ")), "{stays}");
+        assert!(stays.starts_with(&format!("`{name}` can't be removed: ")), "{stays}");
     }
     let (unknown, _) = told(fixture.remove_domain(&["nothing"]));
-    assert!(unknown.starts_with("`nothing` is no domain that was generated and has no record"), "{unknown}");
+    assert!(unknown.starts_with("`nothing` is not a generated domain and has no record"), "{unknown}");
 }
 
 #[test]
@@ -952,7 +955,7 @@ fn manifests_that_cargo_does_not_take_are_told_of() {
     let fixture = Fixture::new();
     fixture.edit("Cargo.toml", "[workspace]", "[workspace]\nbroken");
     let (told, _) = told(lock(&fixture.workspace));
-    assert!(told.starts_with("all files are written but Cargo.lock"), "{told}");
+    assert!(told.starts_with("all files are written except Cargo.lock"), "{told}");
 }
 
 #[test]

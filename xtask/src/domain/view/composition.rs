@@ -1,4 +1,4 @@
-//! What the templates of a domain without a table see.
+//! The view of a domain without a table for its templates.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::{Specs, View, view};
 use crate::domain::composition::Composition;
 use crate::domain::spec::{Kind, Spec};
 
-/// What every domain without a table needs.
+/// Dependencies of every domain without a table.
 const DEPENDENCIES: [&str; 5] = ["garde", "serde", "shared-kernel", "thiserror", "utoipa"];
 
 /// A domain without a table.

@@ -1,4 +1,4 @@
-//! What the tests make: the rows of a domain, and those of others that have to be there first.
+//! The rows that tests create: those of a domain, and those of others to which they refer.
 
 use serde::Serialize;
 
@@ -8,33 +8,33 @@ use super::wording::{article, route, words};
 use crate::domain::samples;
 use crate::domain::spec::{Field, Kind, Spec};
 
-/// What the tests are made of.
-#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+/// The view of the tests.
+#[expect(clippy::struct_excessive_bools, reason = "the templates use each by name")]
 #[derive(Serialize)]
 pub(super) struct Tests {
-    /// How many rows differ from each other in every unique field.
+    /// Number of possible rows that differ in all unique fields.
     rows: usize,
-    /// The crate's own tests make rows of other tables: of uploads, or of other domains.
+    /// The tests of the crate create rows of other tables: of uploads, or of other domains.
     elsewhere_made: bool,
     refers_to_upload: bool,
     makes_uploads: bool,
-    /// Every unique field is a reference, so that bodies never collide by themselves.
+    /// Every unique field is a reference, so that bodies do not conflict by themselves.
     unique_only_references: bool,
     body_asks: bool,
     body_asks_account: bool,
-    /// The tables whose rows the crate's own tests make.
+    /// The tables in which the tests of the crate create rows.
     targets: Vec<Target>,
-    /// The domains whose rows the black-box tests make over HTTP.
+    /// The domains of which the black-box tests create rows over HTTP.
     remote: Vec<Remote>,
 }
 
-/// A row of another table, as the crate's own tests make it.
+/// A row of another table in the tests of the crate.
 #[derive(Serialize)]
 struct Target {
     name: String,
     table: String,
     prefix: String,
-    /// The domain refers to it itself.
+    /// The domain refers to it directly.
     direct: bool,
     /// Its values differ by a number.
     numbered: bool,
@@ -43,13 +43,13 @@ struct Target {
     needs: Vec<Need>,
 }
 
-/// A kind of row that has to be there first.
+/// A kind of row that must exist first.
 #[derive(Clone, Serialize)]
 struct Need {
     name: String,
 }
 
-/// A row of another domain, as black-box tests make it.
+/// A row of another domain in the black-box tests.
 #[derive(Serialize)]
 struct Remote {
     name: String,
@@ -61,7 +61,7 @@ struct Remote {
     needs: Vec<Need>,
 }
 
-/// What the rows of `spec` refer to, of other domains; owners are there anyway.
+/// The rows of other domains to which rows of `spec` refer, except owners, which always exist.
 fn needed(spec: &Spec) -> Vec<String> {
     let mut needed = Vec::new();
     for field in spec.fields.iter().filter(|field| !field.owner) {
@@ -85,7 +85,7 @@ fn required_needs(spec: &Spec) -> Vec<String> {
     needed(&required)
 }
 
-/// The generated domains whose rows have to be there, each after those that it needs.
+/// The generated domains whose rows must exist, each after those to which it refers.
 pub(super) fn closure(spec: &Spec, specs: &Specs) -> Vec<String> {
     fn visit(name: &str, specs: &Specs, done: &mut Vec<String>) {
         if done.iter().any(|known| known == name) {

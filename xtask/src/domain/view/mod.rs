@@ -1,7 +1,7 @@
-//! What the templates see: a [`Spec`] with every word, type and expression spelled out.
+//! The view for the templates: a [`Spec`] with all words, types and expressions as text.
 //!
-//! The templates hold the code's shape and this the code of each type of field, so that a template reads like the file
-//! that it makes. What is only needed by tests stands in [`samples`](super::samples).
+//! The templates contain the structure of the code, and this module the code for each type of field, so that a template looks like
+//! the generated file. Values only for tests are in [`samples`](super::samples).
 
 mod access;
 mod composition;
@@ -34,11 +34,11 @@ pub(crate) use self::composition::composition;
 pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::wording::route;
 
-/// All generated domains by name, the one that is rendered included.
+/// All generated domains by name, including the one that is rendered.
 pub(crate) type Specs = BTreeMap<String, Spec>;
 
 /// A domain.
-#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+#[expect(clippy::struct_excessive_bools, reason = "the templates use each by name")]
 #[derive(Serialize)]
 pub(crate) struct View {
     name: String,
@@ -75,7 +75,7 @@ pub(crate) struct View {
     references: Vec<FieldView>,
     owner: Option<FieldView>,
     choices: Vec<Choice>,
-    /// The domains, other than this and the hand-written ones, that it refers to.
+    /// The generated domains to which it refers, except itself.
     foreign: Vec<Foreign>,
     dto_types: Vec<String>,
     filters: Vec<Filter>,
@@ -87,7 +87,7 @@ pub(crate) struct View {
     reads_own: bool,
     has_refs: bool,
     has_uploads: bool,
-    /// Somebody who may do everything has to be an admin.
+    /// Tests need an admin to have all permissions.
     needs_admin: bool,
     who_reads: String,
     who_writes: String,
@@ -105,7 +105,7 @@ pub(crate) struct View {
     tests: Tests,
 }
 
-/// What the migration sees that adds fields to a table.
+/// The view of the migration that adds fields to a table.
 #[derive(Serialize)]
 pub(crate) struct Added {
     table: String,
@@ -204,7 +204,7 @@ pub(crate) fn view(spec: &Spec, specs: &Specs) -> View {
     }
 }
 
-/// The view of the fields that are added to `spec`, which has them already.
+/// The view of the fields that are added to `spec`, which already contains them.
 pub(crate) fn added(spec: &Spec, new: &[Field], specs: &Specs) -> Added {
     let names: Vec<String> = new.iter().map(|field| format!("`{}`", field.column())).collect();
     let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, specs)).collect();
@@ -218,7 +218,7 @@ pub(crate) fn added(spec: &Spec, new: &[Field], specs: &Specs) -> Added {
     }
 }
 
-/// An object for `json!`, of what a body has to have.
+/// An object for `json!` with the required members of a body.
 fn example(fields: &[&FieldView]) -> String {
     let members = fields.iter().filter_map(|field| {
         let example = match (&field.reference, &field.sample.example) {

@@ -1,4 +1,4 @@
-//! What a domain refers to: the rows of others, of its own, and uploads.
+//! The references of a domain: to rows of other domains, to its own rows, and to uploads.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ pub(super) struct ReferenceView {
     table: String,
     pub(super) prefix: String,
     words: String,
-    /// The kind of the target's ids, as this crate's tests name it.
+    /// The type of the target's id kind in the tests of this crate.
     kind_path: String,
     pub(super) is_self: bool,
-    /// Not everybody may see the target.
+    /// Whether the target is not visible to all users.
     private: bool,
     route: String,
     on_delete: &'static str,
-    /// What the foreign key does, which holds for rows that are removed for good.
+    /// The action of the foreign key, which applies to rows that are permanently deleted.
     foreign_key: &'static str,
     rule: String,
     consequence: &'static str,
     constraint: String,
-    /// The id that a new row or a change points to, if it does.
+    /// The id to which a new row or a change refers, if any.
     created: String,
     changed: String,
 }
@@ -67,8 +67,8 @@ pub(super) fn reference(spec: &Spec, field: &Field, specs: &Specs) -> Option<Ref
         private: target.is_some_and(|target| !target.public_read && target.owner().is_some()),
         route: target.map(route).unwrap_or_default(),
         consequence: match rule {
-            OnDelete::Cascade => "this goes with it",
-            OnDelete::Restrict => "that is refused with 409 `still_referenced`",
+            OnDelete::Cascade => "the row is deleted too",
+            OnDelete::Restrict => "the deletion is rejected with 409 `still_referenced`",
             OnDelete::SetNull => "the field becomes `null`",
         },
         domain,

@@ -318,7 +318,7 @@ mod tests {
         facts.members.push(Member { builds_on: set(&["shelf", "user"]), ..domain("post", &["user"]) });
         let broken = dependencies(&facts);
         assert!(
-            broken.len() == 1 && broken[0].starts_with("post declares that it builds on shelf and does not"),
+            broken.len() == 1 && broken[0].starts_with("post declares that it builds on shelf, but does not"),
             "{broken:?}"
         );
         assert_eq!(domain_dependencies(&facts), ["auth -> user", "post -> shelf", "post -> user"]);
