@@ -51,7 +51,7 @@ enum Task {
     Openapi,
     /// Generate the reference of settings in docs/configuration.md from the code.
     Configuration,
-    /// Simulate faults of the database and the object store, and write the results to docs/faults.md.
+    /// Simulate faults of the database and other dependencies, and write the results to docs/faults.md.
     Faults,
     /// Put the server under load of many clients, and write the results to docs/load.md.
     Load,
