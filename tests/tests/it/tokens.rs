@@ -1,4 +1,4 @@
-//! What opens a door, and what does not.
+//! Valid, forged and expired access tokens.
 
 use serde_json::json;
 use tests::token::{Token, server_key, unknown_key};
@@ -6,7 +6,7 @@ use tests::{Account, Answer, Raw, TestServer};
 
 const ME: &str = "/api/v1/users/me";
 
-/// Refused as a token that was sent and is worth nothing (RFC 6750, section 3.1).
+/// Rejected as an invalid token (RFC 6750, section 3.1).
 #[track_caller]
 fn refused(answer: Answer) {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
@@ -15,7 +15,7 @@ fn refused(answer: Answer) {
 }
 
 #[tokio::test]
-async fn a_token_says_who_and_for_whom_and_how_long() {
+async fn a_token_has_subject_audience_and_expiry() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let token = Token::parse(&ada.token);
@@ -27,11 +27,11 @@ async fn a_token_says_who_and_for_whom_and_how_long() {
     let number = |name: &str| token.claims[name].as_u64().unwrap();
     assert_eq!((number("exp") - number("iat"), number("nbf")), (900, number("iat")));
     let names: Vec<&str> = token.claims.keys().map(String::as_str).collect();
-    // RFC 9068, section 2.2, and what is ours.
+    // The claims of RFC 9068, section 2.2, and ours.
     let claims = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "nbf"];
     assert!(claims.iter().all(|name| names.contains(name)));
-    assert_eq!(names.len(), 9, "nothing else of the user is told: {names:?}");
-    // Whoever verifies tokens elsewhere finds the key.
+    assert_eq!(names.len(), 9, "no other data of the user: {names:?}");
+    // Other services find the key to verify tokens.
     let keys = server.get("/.well-known/jwks.json").await.expect(200).json();
     let keys = keys["keys"].as_array().unwrap();
     let key = keys.iter().find(|key| key["kid"] == token.header["kid"]).unwrap();
@@ -40,7 +40,7 @@ async fn a_token_says_who_and_for_whom_and_how_long() {
 }
 
 #[tokio::test]
-async fn what_we_did_not_sign_is_forged() {
+async fn tokens_with_another_signature_are_rejected() {
     let server = TestServer::start().await;
     let (ada, eve) = (server.signup().await, server.signup().await);
     let genuine = Token::parse(&ada.token);
@@ -59,14 +59,14 @@ async fn what_we_did_not_sign_is_forged() {
         genuine.clone().header("alg", "HS256").signed_with_hmac(b""),
         genuine.clone().header("alg", "RS256").with_original_signature(),
         genuine.clone().header("alg", "ES256").with_original_signature(),
-        // Another key, also one that the token brings along or names.
+        // Another key, also one that is in the header of the token or to which it refers.
         genuine.signed_with(&theirs),
         genuine.clone().header("jwk", jwk).signed_with(&theirs),
         genuine.clone().header("jku", "http://127.0.0.1:9/keys").signed_with(&theirs),
         genuine.clone().header("kid", "../../../../dev/null").signed_with(&theirs),
         genuine.clone().header("kid", "' OR 1=1 --").signed_with(&theirs),
         genuine.clone().header("kid", "").signed_with(&theirs),
-        // A genuine signature over something else.
+        // A valid signature over other data.
         genuine.clone().claim("sub", eve.id.as_str()).with_original_signature(),
         genuine.clone().claim("exp", 4_000_000_000_u64).with_original_signature(),
         Token::parse(&eve.token).claim("sub", ada.id.as_str()).with_original_signature(),

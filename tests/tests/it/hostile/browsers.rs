@@ -62,17 +62,17 @@ async fn a_preflight_from_elsewhere_is_refused() {
     ] {
         let answer = preflight(&server, origin, "PATCH", "authorization").await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:?}");
-        // The page that this code leads to names the setting: who develops a frontend meets it first of all.
+        // The page of this code names the setting, because frontend developers usually get this error first.
         answer.problem(403, "origin_not_allowed");
     }
-    // Headers and methods that the contract does not have.
+    // Headers and methods that are not in the OpenAPI document.
     for (method, headers) in [("PATCH", "x-evil"), ("PUT", ""), ("TRACE", "")] {
         let answer = preflight(&server, "https://app.example.com", method, headers).await;
         answer.problem(403, "origin_not_allowed");
     }
 }
 
-/// The page is shown nothing of a preflight, so who looks for the reason reads the answer by hand, or the log.
+/// Browsers do not show the response to a preflight to the page, so developers find the reason in the response itself, or in the log.
 #[tokio::test]
 async fn a_refused_preflight_says_what_is_refused_and_where_to_allow_it() {
     let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
@@ -125,7 +125,7 @@ async fn what_pages_add_can_be_allowed_and_so_can_apps() {
         .problem(403, "origin_not_allowed");
 }
 
-/// What tools serve a page at: with and without a certificate, by name and by either address.
+/// The origins of development tools: with and without a certificate, by name and by both addresses.
 #[tokio::test]
 async fn in_development_every_page_of_the_machine_may_call() {
     let server = TestServer::start().await;

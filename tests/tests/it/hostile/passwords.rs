@@ -1,4 +1,4 @@
-//! Passwords that are chosen to be expensive to judge, by people who have no account.
+//! Passwords that are expensive to estimate, sent by clients without an account.
 
 use std::time::Duration;
 

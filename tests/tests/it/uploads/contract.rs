@@ -1,4 +1,4 @@
-//! Uploads in the document, and in the configuration that pages read.
+//! Uploads in the OpenAPI document, and in the configuration for pages.
 
 use serde_json::{Value, json};
 use tests::TestServer;

@@ -1,4 +1,4 @@
-//! A full disk, while a file is announced, sent and completed.
+//! A full disk while an upload is created, sent and completed.
 
 use std::fs;
 use std::path::Path;

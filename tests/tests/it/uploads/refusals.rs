@@ -1,4 +1,4 @@
-//! What the store, or the API before it, does not take.
+//! Uploads that the store or the API rejects.
 
 use serde_json::{Value, json};
 use tests::TestServer;
@@ -18,7 +18,7 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
     changed.into()
 }
 
-/// The machine's time, which the store goes by.
+/// The time of the machine, which the store uses.
 fn now() -> OffsetDateTime {
     #[expect(clippy::disallowed_methods, reason = "the store has no other clock")]
     OffsetDateTime::now_utc()
@@ -87,7 +87,7 @@ async fn the_store_refuses_what_is_late() {
     let headers = created["request"]["headers"].as_object().unwrap();
     let headers: Vec<(&str, &str)> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-    // The same signature but for its time: what the API signed an hour ago would be this.
+    // The same signature with another time, as the API would have signed it an hour ago.
     let signed = |at: OffsetDateTime, seconds: u32| {
         let mut request = created["request"].clone();
         request["url"] = KEY.presign_put(&url, &headers, at, seconds).as_str().into();
@@ -113,7 +113,7 @@ async fn the_store_refuses_what_is_late() {
         let answer = send(&server, &forever, &bytes, &[]).await;
         assert!(matches!(answer.status, 400 | 403), "{answer:?}");
     }
-    // The control: made by the same hand, in time.
+    // The control: signed by the same code, in time.
     send(&server, &signed(now(), 900), &bytes, &[]).await.expect(200);
 }
 
@@ -189,7 +189,7 @@ async fn what_is_announced_must_be_within_the_rules() {
     assert_eq!(full["errors"][0]["pointer"], "/size");
     let last = announce_as(&server, &ada, &with("size", json!(1_000))).await.expect(201).json();
     announce_as(&server, &ada, &with("size", json!(1))).await.problem(422, "quota_exceeded");
-    // What was deleted counts until its object is gone: its URL may still send one.
+    // A deleted upload counts until its object is removed, because its URL may still be used.
     server.delete(&super::path(&last["upload"])).bearer(&ada.token).await.expect(204);
     announce_as(&server, &ada, &with("size", json!(1_000))).await.problem(422, "quota_exceeded");
     let eve = server.signup().await;
