@@ -65,7 +65,7 @@ pub static CODES: LazyLock<Codes> = LazyLock::new(|| {
 });
 
 impl Codes {
-    /// Those of a document.
+    /// Reads the codes of a document.
     pub fn of(document: &Value) -> Self {
         let texts = |values: &Value| -> BTreeSet<String> {
             values.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
@@ -89,7 +89,7 @@ impl Codes {
     pub fn allow(&self, method: &str, path: &str, status: u16, code: &str) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
         let operations = self.listed.iter().filter(|(of, template, _)| of == method && fits(template, path));
-        // `/users/me` is itself and no user's id.
+        // `/users/me` matches `/users/{id}` too; the path with fewer parameters applies.
         let Some((.., codes)) = operations.min_by_key(|(_, template, _)| template.matches('{').count())
         else {
             return true;

@@ -16,7 +16,7 @@ use shared_kernel::clock::Stopwatch;
 use shared_kernel::testing::TestDatabase;
 
 use crate::process::{Installation, Process};
-use crate::proxy::{Proxy, Way};
+use crate::proxy::{Mode, Proxy};
 use crate::{Account, Answer, PASSWORD, Request, eventually, unique};
 
 /// Maximum time of an ordinary request, with a margin for a busy machine.
@@ -43,7 +43,7 @@ pub struct Answers {
     /// Number of responses by status.
     pub statuses: BTreeMap<u16, usize>,
     /// Whether each 503 had `Retry-After`.
-    pub all_say_when: bool,
+    pub all_have_retry_after: bool,
 }
 
 impl Answers {
@@ -53,11 +53,12 @@ impl Answers {
         for (answer, _) in &answers {
             *statuses.entry(answer.status).or_default() += 1;
         }
-        let says_when = |answer: &Answer| answer.status != 503 || answer.header("retry-after").is_some();
+        let has_retry_after =
+            |answer: &Answer| answer.status != 503 || answer.header("retry-after").is_some();
         Self {
             slowest: answers.iter().map(|(_, time)| *time).max().unwrap_or_default(),
             statuses,
-            all_say_when: answers.iter().all(|(answer, _)| says_when(answer)),
+            all_have_retry_after: answers.iter().all(|(answer, _)| has_retry_after(answer)),
         }
     }
 
@@ -96,7 +97,7 @@ pub struct Site {
     /// Its database, reached directly.
     pub database: TestDatabase,
     /// The proxy between the server and the database.
-    pub way: Proxy,
+    pub proxy: Proxy,
     ada: Account,
     bob: Account,
 }
@@ -108,12 +109,12 @@ impl Site {
         if database.backend() != sea_orm::DbBackend::Postgres {
             return None;
         }
-        let (way, url) = Proxy::to_database(database.url()).await;
+        let (proxy, url) = Proxy::to_database(database.url()).await;
         let mut installation = installation(&url);
         change(&mut installation, &database).await;
         let server = installation.start().await;
         let (ada, bob) = (signup(&server).await, signup(&server).await);
-        Some(Self { server, database, way, ada, bob })
+        Some(Self { server, database, proxy, ada, bob })
     }
 
     fn read(&self, account: &Account) -> Request {
@@ -128,14 +129,14 @@ impl Site {
         self.server.get("/health/live")
     }
 
-    /// Another connection to the same database, past the broken way.
-    async fn beside(&self) -> DatabaseConnection {
+    /// Another connection to the same database, not through the proxy.
+    async fn direct_connection(&self) -> DatabaseConnection {
         Database::connect(self.database.url()).await.unwrap()
     }
 
-    /// A transaction beside the server's, which did this.
-    async fn holding(&self, sql: &str) -> DatabaseTransaction {
-        let transaction = self.beside().await.begin().await.unwrap();
+    /// Opens a transaction on another connection and executes `sql` in it.
+    async fn transaction_with(&self, sql: &str) -> DatabaseTransaction {
+        let transaction = self.direct_connection().await.begin().await.unwrap();
         transaction.execute_unprepared(sql).await.unwrap();
         transaction
     }
@@ -150,7 +151,7 @@ impl Site {
 pub(crate) fn installation(url: &str) -> Installation {
     let mut installation = Installation::without_database();
     installation.set("ASHLAR_DATABASE__URL", url);
-    // What an operator has who sets nothing.
+    // The limits keep their defaults.
     for name in [
         "ASHLAR_SERVER__REQUEST_TIMEOUT",
         "ASHLAR_DATABASE__ACQUIRE_TIMEOUT",
@@ -167,88 +168,88 @@ pub(crate) async fn signup(server: &Process) -> Account {
     Account::from(&server.post("/api/v1/auth/signup").json(&body).await.expect(201).json())
 }
 
-async fn plain(_: &mut Installation, _: &TestDatabase) {}
+async fn unchanged(_: &mut Installation, _: &TestDatabase) {}
 
-/// Nothing comes back from the primary; the connections to it are warm.
+/// The primary does not respond; the connections to it were used before.
 pub async fn primary_silent() -> Option<Finding> {
-    let site = Site::on_postgres(plain).await?;
+    let site = Site::on_postgres(unchanged).await?;
     Answers::to((0..6).map(|_| site.read(&site.ada)).collect()).await;
-    site.way.set(Way::Silent);
+    site.proxy.set_mode(Mode::Stalled);
     let requests =
         (0..6).map(|_| site.read(&site.ada)).chain((0..2).map(|_| site.write(&site.ada))).collect();
     let (asked, others) = tokio::join!(Answers::to(requests), Answers::to(vec![site.live()]));
-    site.way.set(Way::Open);
+    site.proxy.set_mode(Mode::Forward);
     let recovered = site.recovers(|| site.read(&site.ada)).await;
-    Some(Finding { situation: "nothing comes back from the primary", asked, others, recovered })
+    Some(Finding { situation: "the primary does not respond", asked, others, recovered })
 }
 
-/// The same, and meanwhile it is told to stop: what was asked of it, how it ended, and after how long.
+/// The server receives SIGTERM while the primary does not respond. Returns the responses, its exit status, and the time until it ended.
 pub async fn stop_while_primary_silent() -> Option<(Answers, ExitStatus, Duration)> {
-    let mut site = Site::on_postgres(plain).await?;
-    site.way.set(Way::Silent);
+    let mut site = Site::on_postgres(unchanged).await?;
+    site.proxy.set_mode(Mode::Stalled);
     let (requests, live) = ((0..3).map(|_| site.read(&site.ada)).collect(), site.live());
     let stop = async {
-        // The others were sent before.
+        // The other requests were sent before this response.
         live.await;
         let stopwatch = Stopwatch::start();
         site.server.terminate();
-        (site.server.ended().await, stopwatch.elapsed())
+        (site.server.wait().await, stopwatch.elapsed())
     };
     let (asked, (status, time)) = tokio::join!(Answers::to(requests), stop);
     Some((asked, status, time))
 }
 
-/// Nothing comes back from the only replica.
+/// The only replica does not respond.
 pub async fn replica_silent() -> Option<Finding> {
-    let mut way = None;
+    let mut proxy = None;
     let site = Site::on_postgres(async |installation: &mut Installation, database: &TestDatabase| {
-        let (proxy, url) = Proxy::to_database(database.url()).await;
+        let (to_replica, url) = Proxy::to_database(database.url()).await;
         installation.set("ASHLAR_DATABASE__REPLICA_URLS", &url);
-        way = Some(proxy);
+        proxy = Some(to_replica);
     })
     .await?;
-    let way = way?;
+    let proxy = proxy?;
     Answers::to((0..6).map(|_| site.read(&site.ada)).collect()).await;
-    way.set(Way::Silent);
+    proxy.set_mode(Mode::Stalled);
     let asked = Answers::to((0..8).map(|_| site.read(&site.ada)).collect()).await;
     let state = async || site.server.get("/health/ready").await.json()["dependencies"]["replicas"].clone();
-    eventually("the replica is left out", async || (state().await == "degraded").then_some(())).await;
+    eventually("the replica is excluded", async || (state().await == "degraded").then_some(())).await;
     let others = Answers::to((0..8).map(|_| site.read(&site.bob)).collect()).await;
-    way.set(Way::Open);
+    proxy.set_mode(Mode::Forward);
     let stopwatch = Stopwatch::start();
     eventually("the replica is in use again", async || (state().await == "ok").then_some(())).await;
     let recovered = stopwatch.elapsed();
-    let situation = "nothing comes back from the replica (others: once it is left out)";
+    let situation = "the replica does not respond (others: after it is excluded)";
     Some(Finding { situation, asked, others, recovered })
 }
 
-/// The answer to a `COMMIT` is lost.
+/// The response to a `COMMIT` is lost.
 pub async fn commit_unanswered() -> Option<Finding> {
-    let site = Site::on_postgres(plain).await?;
-    site.way.set(Way::DeafFromCommit);
+    let site = Site::on_postgres(unchanged).await?;
+    site.proxy.set_mode(Mode::DropResponsesAfterCommit);
     let (asked, others) =
         tokio::join!(Answers::to(vec![site.write(&site.ada)]), Answers::to(vec![site.live()]));
-    site.way.set(Way::Open);
+    site.proxy.set_mode(Mode::Forward);
     let recovered = site.recovers(|| site.write(&site.ada)).await;
-    Some(Finding { situation: "the answer to a commit is lost", asked, others, recovered })
+    Some(Finding { situation: "the response to a commit is lost", asked, others, recovered })
 }
 
-/// The server behind the address is gone: connections are refused.
+/// The primary refuses connections.
 pub async fn primary_refuses() -> Option<Finding> {
-    let mut site = Site::on_postgres(plain).await?;
-    site.way.shut().await;
+    let mut site = Site::on_postgres(unchanged).await?;
+    site.proxy.close().await;
     let requests = (0..4).map(|_| site.read(&site.ada)).chain([site.write(&site.ada)]).collect();
     let (asked, others) = tokio::join!(Answers::to(requests), Answers::to(vec![site.live()]));
-    site.way.open().await;
+    site.proxy.listen().await;
     let recovered = site.recovers(|| site.read(&site.ada)).await;
     Some(Finding { situation: "the primary refuses connections", asked, others, recovered })
 }
 
-/// All connections to the primary end, as in a restart of it.
+/// All connections to the primary are closed, as in a restart of it.
 pub async fn primary_restarts() -> Option<Finding> {
-    let site = Site::on_postgres(plain).await?;
+    let site = Site::on_postgres(unchanged).await?;
     Answers::to((0..6).map(|_| site.read(&site.ada)).collect()).await;
-    site.way.reset();
+    site.proxy.reset_connections();
     let asked =
         Answers::to((0..6).map(|_| site.read(&site.ada)).chain([site.write(&site.bob)]).collect()).await;
     let others = Answers::to(vec![site.live()]).await;
@@ -256,10 +257,10 @@ pub async fn primary_restarts() -> Option<Finding> {
     Some(Finding { situation: "the primary was restarted", asked, others, recovered })
 }
 
-/// Somebody holds a lock on a whole table.
+/// Another transaction holds a lock on a whole table.
 pub async fn table_locked() -> Option<Finding> {
-    let site = Site::on_postgres(plain).await?;
-    let lock = site.holding("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await;
+    let site = Site::on_postgres(unchanged).await?;
+    let lock = site.transaction_with("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await;
     let requests =
         (0..6).map(|_| site.read(&site.ada)).chain((0..2).map(|_| site.write(&site.ada))).collect();
     let (asked, others) = tokio::join!(Answers::to(requests), Answers::to(vec![site.live()]));
@@ -268,18 +269,19 @@ pub async fn table_locked() -> Option<Finding> {
     Some(Finding { situation: "a table is locked", asked, others, recovered })
 }
 
-/// Somebody holds a lock on one row, and more requests want to change it than there are connections.
+/// Another transaction holds a lock on one row, and more requests change this row than there are connections.
 pub async fn row_locked() -> Option<Finding> {
-    let site = Site::on_postgres(plain).await?;
-    let lock = site.holding(&format!("SELECT 1 FROM users WHERE id = '{}' FOR UPDATE", site.ada.id)).await;
+    let site = Site::on_postgres(unchanged).await?;
+    let lock =
+        site.transaction_with(&format!("SELECT 1 FROM users WHERE id = '{}' FOR UPDATE", site.ada.id)).await;
     let patches = Answers::to((0..12).map(|_| site.write(&site.ada)).collect());
     let reads = async {
-        // Once all connections that writers may have are theirs.
+        // Reads start once the writers use all connections that they may use.
         let waiting =
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let beside = site.beside().await;
+        let direct = site.direct_connection().await;
         eventually("the writers wait", async || {
-            let rows = beside.query_all_raw(statement(waiting)).await.unwrap();
+            let rows = direct.query_all_raw(statement(waiting)).await.unwrap();
             (rows.len() >= 4).then_some(())
         })
         .await;
@@ -292,16 +294,17 @@ pub async fn row_locked() -> Option<Finding> {
     Some(Finding { situation, asked, others, recovered })
 }
 
-/// The operator has set a limit of their own.
+/// The operator has set a `lock_timeout` in the URL.
 pub async fn operators_limit() -> Option<Finding> {
     let site = Site::on_postgres(async |installation: &mut Installation, database: &TestDatabase| {
-        // Past the way, which this does not need.
+        // Not through the proxy, which this situation does not need.
         let separator = if database.url().contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}options[lock_timeout]=200", database.url());
         installation.set("ASHLAR_DATABASE__URL", &url);
     })
     .await?;
-    let lock = site.holding(&format!("SELECT 1 FROM users WHERE id = '{}' FOR UPDATE", site.ada.id)).await;
+    let lock =
+        site.transaction_with(&format!("SELECT 1 FROM users WHERE id = '{}' FOR UPDATE", site.ada.id)).await;
     let (asked, others) =
         tokio::join!(Answers::to(vec![site.write(&site.ada)]), Answers::to(vec![site.read(&site.bob)]));
     lock.rollback().await.unwrap();
@@ -314,7 +317,7 @@ pub async fn operators_limit() -> Option<Finding> {
     })
 }
 
-/// Another process holds SQLite's only write lock.
+/// Another process holds the only write lock of SQLite.
 pub async fn file_locked() -> Finding {
     let installation = {
         let mut installation = installation("");
@@ -351,7 +354,7 @@ fn immediate() -> sea_orm::TransactionOptions {
     }
 }
 
-/// All of them, in the order of the table.
+/// Produces all situations, in the order of the table.
 pub async fn all() -> Vec<Finding> {
     let on_postgres = [
         primary_silent().await,

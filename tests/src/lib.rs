@@ -2,12 +2,12 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`server`] | the application in this process, on free ports, with a database of its own |
+//! | [`server`] | the application in the process of the tests, on free ports, with a database of its own |
 //! | [`contract`] | the OpenAPI document, as a source of requests |
 //! | [`faults`] | faults of dependencies, and how the server behaves meanwhile |
 //! | [`load`] | load by many concurrent clients |
 //! | [`client`] | an HTTP client that checks the general rules of every response |
-//! | [`raw`] | HTTP by hand, for requests that no client would send |
+//! | [`raw`] | a plain TCP connection, for requests that a client library would not send |
 //! | [`proxy`] | a TCP proxy that can simulate faults |
 //! | [`process`] | the binary as a process, which can be stopped and killed |
 //! | [`resource`] | tests that apply to every resource |
@@ -43,7 +43,7 @@ pub use server::{Account, PASSWORD, TestServer};
 
 use std::time::Duration;
 
-/// Timeout of everything that a test waits for.
+/// Timeout of every wait in a test.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Polls until `ask` returns a value, for at most [`PATIENCE`]: for effects of other processes and threads.
@@ -57,7 +57,9 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
             tokio::time::sleep(PAUSE).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never happened: {what}"))
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .unwrap_or_else(|_| panic!("timeout while waiting for: {what}"))
 }
 
 /// A unique name.

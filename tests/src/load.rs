@@ -18,39 +18,39 @@ use crate::process::{Installation, Process};
 use crate::server::{ENVIRONMENT, SECRET_KEY};
 use crate::{PASSWORD, Raw, Request, eventually, unique};
 
-/// The largest file that the server has in itself.
+/// The largest file that is embedded in the server.
 const BUNDLE: &str = "/redoc/redoc.standalone.js";
 
-/// How many connections an address makes: fewer than `server.connections_per_address` allows.
+/// Number of connections from each address: fewer than `server.connections_per_address` allows.
 const PER_ADDRESS: usize = 500;
 
-/// How many connections may be left when the others are gone: those that the ordinary client keeps.
-const KEPT: usize = 64;
+/// Number of connections that may remain after the load: those that the ordinary client keeps open.
+const REMAINING: usize = 64;
 
-/// How long after the load its memory is read again. The allocator gives back what it gives back before that.
+/// Time from the end of the load until memory is measured again. The allocator returns memory to the system before that.
 const REST: Duration = Duration::from_secs(5);
 
-/// How many sign-ins are measured, one after the other.
+/// Number of sign-ins that are measured, one after the other.
 const LOGINS: usize = 3;
 
 /// The result of one situation.
 #[derive(Debug)]
 pub struct Cost {
-    /// The situation in words.
+    /// Description of the situation.
     situation: &'static str,
-    /// How many of those requests were answered how, by status. Empty where nobody reads.
+    /// Number of responses by status. Empty if the clients do not read.
     answers: BTreeMap<u16, usize>,
-    /// Connections to the server while it lasted.
+    /// Connections to the server during the load.
     connections: usize,
-    /// Resident memory before, in bytes; somebody had signed in already.
+    /// Resident memory before the load, in bytes, after a first sign-in.
     before: u64,
-    /// The same while it lasted.
+    /// Resident memory during the load.
     during: u64,
-    /// The most there was meanwhile.
+    /// Peak resident memory.
     peak: u64,
-    /// The same afterwards.
+    /// Resident memory after the load.
     after: u64,
-    /// The sign-ins of somebody else meanwhile.
+    /// The sign-ins of another user during the load.
     logins: Logins,
 }
 
@@ -83,7 +83,7 @@ impl fmt::Display for Logins {
     }
 }
 
-/// A server that has nothing to do yet, and somebody who has an account there.
+/// An idle server, and an account on it.
 struct Site {
     server: Process,
     email: String,
@@ -92,15 +92,15 @@ struct Site {
 }
 
 impl Site {
-    async fn quiet(binary: &Path) -> Self {
+    async fn idle(binary: &Path) -> Self {
         let server = installation(binary).start().await;
         let email = unique("user") + "@example.com";
         let site = Self { server, email, before: 0, open_files: 0 };
         site.signup(&site.email, PASSWORD).await.expect(201);
-        // Each thread that hashes passwords keeps the memory of a hash from its first one on.
+        // Each thread that hashes passwords retains the memory of its first hash.
         join_all((0..8).map(|_| site.login())).await;
         tokio::time::sleep(REST).await;
-        site.server.forget_peak();
+        site.server.reset_peak_memory();
         Self { before: site.server.memory(), open_files: site.server.open_files(), ..site }
     }
 
@@ -134,18 +134,18 @@ impl Site {
         self.server.open_files().saturating_sub(self.open_files)
     }
 
-    /// Waits until nearly all are: for a new connection, one that is idle may have been closed.
-    async fn is_connected(&self, count: usize) {
+    /// Waits until nearly all are connected: the server may have closed an idle connection for a new one.
+    async fn wait_connected(&self, count: usize) {
         let wanted = count - count / 10;
         eventually("all are connected", async || (self.connections() >= wanted).then_some(())).await;
     }
 
-    /// What it costs while the load lasts, which `end` ends.
+    /// Measures the cost during the load, which `end` ends.
     async fn cost(self, situation: &'static str, end: impl Future<Output = BTreeMap<u16, usize>>) -> Cost {
         let logins = self.logins().await;
         let (during, connections) = (self.server.memory(), self.connections());
         let answers = end.await;
-        eventually("nobody is connected", async || (self.connections() < KEPT).then_some(())).await;
+        eventually("nobody is connected", async || (self.connections() < REMAINING).then_some(())).await;
         tokio::time::sleep(REST).await;
         let (peak, after) = (self.server.peak_memory(), self.server.memory());
         let cost = Cost { situation, answers, connections, before: self.before, during, peak, after, logins };
@@ -166,7 +166,7 @@ fn installation(binary: &Path) -> Installation {
     installation
 }
 
-/// From as many addresses as it takes; not from 127.0.0.1, where the ordinary client is.
+/// Connects from as many addresses as needed; not from 127.0.0.1, which the ordinary client uses.
 async fn connect(address: SocketAddr, count: usize) -> Vec<Raw> {
     let source = |index: usize| Ipv4Addr::new(127, 0, 1, u8::try_from(1 + index / PER_ADDRESS).unwrap());
     join_all((0..count).map(|index| Raw::connect_from(source(index), address))).await
@@ -176,26 +176,29 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: ashlar.test\r\n\r\n")
 }
 
-/// Ends the load by going away, when it is polled.
-#[expect(clippy::unused_async, reason = "the clients go when it is polled, not when it is made")]
+/// Ends the load by closing the connections, when it is polled.
+#[expect(
+    clippy::unused_async,
+    reason = "the connections are closed when the future is polled, not when it is created"
+)]
 async fn dropped(clients: Vec<Raw>) -> BTreeMap<u16, usize> {
     drop(clients);
     BTreeMap::new()
 }
 
-/// Nobody but the one who signs in.
+/// Only the user who signs in.
 async fn nothing(binary: &Path) -> Cost {
-    Site::quiet(binary).await.cost("nothing else", dropped(Vec::new())).await
+    Site::idle(binary).await.cost("nothing else", dropped(Vec::new())).await
 }
 
 /// Connections that send these requests to the API, and read nothing.
 async fn unread(binary: &Path, situation: &'static str, count: usize, requests: &str) -> Cost {
-    let site = Site::quiet(binary).await;
+    let site = Site::idle(binary).await;
     let mut clients = connect(site.server.address, count).await;
     for client in &mut clients {
         client.send(requests).await;
     }
-    site.is_connected(count).await;
+    site.wait_connected(count).await;
     site.cost(situation, dropped(clients)).await
 }
 
@@ -203,23 +206,23 @@ async fn unread(binary: &Path, situation: &'static str, count: usize, requests: 
 /// Connections to the embedded object store that send nothing.
 async fn idle_at_the_store(binary: &Path) -> Cost {
     const COUNT: usize = 1_100;
-    let site = Site::quiet(binary).await;
-    let port = url::Url::parse(&site.server.also["Objects"]).unwrap().port_or_known_default().unwrap();
+    let site = Site::idle(binary).await;
+    let port = url::Url::parse(&site.server.endpoints["Objects"]).unwrap().port_or_known_default().unwrap();
     let clients = connect((Ipv4Addr::LOCALHOST, port).into(), COUNT).await;
-    // More than the store takes: new ones get the places of idle ones, so not all of them stay.
-    site.is_connected(COUNT / 2).await;
+    // More than the store accepts: new connections replace idle ones, so not all of them stay open.
+    site.wait_connected(COUNT / 2).await;
     site.cost("1,100 idle connections to the embedded object store", dropped(clients)).await
 }
 // end: upload
 
-/// Requests with passwords that are as long, and as expensive to judge, as passwords can be.
+/// Requests with the longest passwords, which are the most expensive to estimate.
 async fn passwords(
     binary: &Path,
     situation: &'static str,
     request: fn(&Site, &str, &str) -> Request,
 ) -> Cost {
     const COUNT: usize = 40;
-    let site = Site::quiet(binary).await;
+    let site = Site::idle(binary).await;
     let mut flood = JoinSet::new();
     for number in 0..COUNT {
         let request = request(&site, &(unique("flood") + "@example.com"), &expensive_password(number));
@@ -235,31 +238,31 @@ async fn passwords(
     site.cost(situation, answers).await
 }
 
-/// A password of 128 characters, the longest that is taken, out of those that an estimate can read in the most ways.
+/// A password of 128 characters, the greatest length, from the characters that have the most meanings for the estimate.
 pub fn expensive_password(seed: usize) -> String {
     let signs: Vec<char> = "4@8({[<3691!|170$5+7%2".chars().collect();
     (0..128).map(|index| signs[(index * 7 + index / 22 + seed) % signs.len()]).collect()
 }
 
-/// As many files as this process may have: each connection is one.
+/// Raises the limit of open files to its maximum: each connection needs one.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
-/// The rows of the table: all situations, on this binary.
+/// Produces all situations with this binary, and returns the rows of the table.
 pub async fn table(binary: &Path) -> Vec<String> {
     raise_file_limit();
     let mut rows = Vec::new();
     let mut add = |cost: Cost| rows.push(cost.to_string());
     add(nothing(binary).await);
-    let situation = "2,500 connections that ask for `/openapi.json` and read nothing";
+    let situation = "2,500 connections that request `/openapi.json` and read nothing";
     add(unread(binary, situation, 2_500, &get("/openapi.json")).await);
-    let situation = "500 connections that ask four times for Redoc's bundle and read nothing";
+    let situation = "500 connections that request the bundle of Redoc four times and read nothing";
     add(unread(binary, situation, 500, &get(BUNDLE).repeat(4)).await);
-    let situation = "40 logins at once with the longest passwords";
+    let situation = "40 concurrent logins with the longest passwords";
     add(passwords(binary, situation, Site::login_as).await);
-    let situation = "40 sign-ups at once with passwords that are expensive to judge";
+    let situation = "40 concurrent sign-ups with passwords that are expensive to estimate";
     add(passwords(binary, situation, Site::signup).await);
     rows.push(idle_at_the_store(binary).await.to_string() + " <!-- domain: upload -->"); // domain: upload
     rows

@@ -1,4 +1,4 @@
-//! The binary as an operator runs it: started, asked, stopped, killed.
+//! The binary as an operator runs it: commands, and a server process that can be stopped and killed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,42 +21,42 @@ use tokio::time::timeout;
 use crate::server::ENVIRONMENT;
 use crate::{Client, PATIENCE, eventually};
 
-/// What an operator has: a folder, a database, variables. The binary knows nothing else of its surroundings.
+/// The environment of the binary: a folder, a database, environment variables. It inherits nothing else from the tests.
 pub struct Installation {
     folder: TempDir,
-    /// That of PostgreSQL, to be removed in the end. SQLite is where it is by default: below the data folder.
+    /// The PostgreSQL database, dropped at the end. A SQLite database is at its default place, in the data folder.
     database: Option<TestDatabase>,
     variables: Vec<(String, String)>,
-    /// What is run; by default the binary of the tests' own profile, of today's sources.
+    /// The binary to run; by default that of the profile of the tests, built from the current sources.
     binary: Option<PathBuf>,
 }
 
 /// A running server. Killed when dropped.
 pub struct Process {
     client: Client,
-    /// Where the API listens.
+    /// Address at which the API listens.
     pub address: SocketAddr,
-    /// What it serves besides the API: the name, and the URL as its clients know it.
-    pub also: BTreeMap<String, String>,
+    /// The other endpoints besides the API: name, and URL for clients.
+    pub endpoints: BTreeMap<String, String>,
     child: Child,
     log: Log,
 }
 
-/// How a command ended, and what it said.
+/// The exit code and the output of a command.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The exit code.
     pub code: i32,
-    /// The answer.
+    /// Standard output.
     pub stdout: String,
-    /// What went wrong, and the log.
+    /// Standard error: error messages and the log.
     pub stderr: String,
 }
 
 type Log = Arc<Mutex<String>>;
 
 impl Installation {
-    /// An empty one.
+    /// An installation with an empty database.
     pub async fn new() -> Self {
         let database = TestDatabase::empty().await;
         let mut installation = Self::without_database();
@@ -67,19 +67,19 @@ impl Installation {
         installation
     }
 
-    /// One for commands that get to no database.
+    /// An installation without a PostgreSQL database, for commands that do not connect to a database.
     pub fn without_database() -> Self {
-        Self::below(&std::env::temp_dir())
+        Self::without_database_in(&std::env::temp_dir())
     }
 
-    /// One in a folder below this one, with a database of its own there whatever the engine of the tests is.
-    pub fn below(parent: &Path) -> Self {
+    /// The same in a folder below `parent`. The server uses SQLite there, even if the tests run on PostgreSQL.
+    pub fn without_database_in(parent: &Path) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
         let mut installation = Self { folder, database: None, variables: Vec::new(), binary: None };
         for &(name, value) in ENVIRONMENT {
             installation.set(name, value);
         }
-        // A URL that stays the same whatever port is free, as it is in production: it is the issuer of the tokens.
+        // As in production, the URL does not depend on the port: it is the issuer of the tokens.
         installation.set("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test");
         installation
     }
@@ -95,7 +95,7 @@ impl Installation {
         self.variables.retain(|(other, _)| other != name);
     }
 
-    /// Takes another binary than the one of the tests' own profile.
+    /// Uses this binary instead of the one of the profile of the tests.
     pub fn use_binary(&mut self, binary: &Path) {
         self.binary = Some(binary.to_owned());
     }
@@ -109,7 +109,7 @@ impl Installation {
         self.folder.path()
     }
 
-    /// Where its database is. That of SQLite is made, if it is not there yet.
+    /// URL of its database. A SQLite database is created on connection if it does not exist.
     pub fn database_url(&self) -> String {
         if let Some(database) = &self.database {
             return database.url().to_owned();
@@ -118,7 +118,7 @@ impl Installation {
         format!("sqlite://{}?mode=rwc", self.folder().join("data/ashlar.sqlite").display())
     }
 
-    /// Does this in its database, as somebody else would who has the password.
+    /// Executes a statement in its database, on a connection of its own.
     pub async fn sql(&self, statement: &str) {
         let database = sea_orm::Database::connect(self.database_url()).await.unwrap();
         database.execute_unprepared(statement).await.unwrap();
@@ -136,7 +136,7 @@ impl Installation {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        // Where a coverage run collects what this process ran.
+        // The file in which a coverage run collects the counters of this process.
         if let Some(profile) = option_env!("LLVM_PROFILE_FILE") {
             command.env("LLVM_PROFILE_FILE", profile);
         }
@@ -148,11 +148,11 @@ impl Installation {
         self.run_with_input(arguments, "").await
     }
 
-    /// The same with this on stdin.
+    /// Runs a command to its end, with this input on stdin.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut child = self.command(arguments).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // One that does not read its input may be gone by now.
+        // A command that does not read its input may have ended already.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         let output =
@@ -164,9 +164,9 @@ impl Installation {
         }
     }
 
-    /// Runs a command at a terminal, where somebody types this line; what is to be seen there. `script` of util-linux is the
-    /// terminal.
-    pub async fn at_terminal(&self, arguments: &[&str], line: &str) -> String {
+    /// Runs a command at a terminal in which this line is typed, and returns the text on the terminal. `script` of util-linux
+    /// provides the terminal.
+    pub async fn run_at_terminal(&self, arguments: &[&str], line: &str) -> String {
         let command = format!("{} {}", self.binary().display(), arguments.join(" "));
         let mut script = Command::new("script");
         script
@@ -186,20 +186,20 @@ impl Installation {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Whether its database is one of PostgreSQL.
+    /// Whether its database is on PostgreSQL.
     pub fn is_on_postgres(&self) -> bool {
         self.database.is_some()
     }
 
-    /// Starts the server, which listens on `address`, with an output that takes nothing, and waits until it answers.
-    pub async fn start_with_full_log(&self, address: SocketAddr) -> Process {
+    /// Starts the server, which listens on `address`, with stdout and stderr on a full device, and waits until it accepts connections.
+    pub async fn start_with_full_output(&self, address: SocketAddr) -> Process {
         let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
         let child = self.command(&[]).stdout(full()).stderr(full()).spawn().unwrap();
         eventually("the server answers", async || tokio::net::TcpStream::connect(address).await.ok()).await;
         Process {
             client: Client::new(format!("http://{address}")),
             address,
-            also: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             child,
             log: Log::default(),
         }
@@ -219,15 +219,15 @@ impl Installation {
             Ready::read(&text)
         })
         .await;
-        let Ready { address, also } = ready;
-        Process { client: Client::new(format!("http://{address}")), address, also, child, log }
+        let Ready { address, endpoints } = ready;
+        Process { client: Client::new(format!("http://{address}")), address, endpoints, child, log }
     }
 }
 
-/// The event that tells that the server is ready.
+/// The contents of the log event `ready`.
 struct Ready {
     address: SocketAddr,
-    also: BTreeMap<String, String>,
+    endpoints: BTreeMap<String, String>,
 }
 
 impl Ready {
@@ -235,11 +235,12 @@ impl Ready {
         let events = || log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let ready = events().find(|event| event["message"] == "ready")?;
         let address = ready["address"].as_str()?.parse().ok()?;
-        // It is told before.
+        // These events are logged before `ready`.
         let others = events().filter(|event| event["message"] == "also serves");
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let also = others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect();
-        Some(Self { address, also })
+        let endpoints =
+            others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect();
+        Some(Self { address, endpoints })
     }
 }
 
@@ -262,12 +263,12 @@ impl std::ops::Deref for Process {
 }
 
 impl Process {
-    /// All that it has logged.
+    /// Everything that it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Asks it to stop.
+    /// Sends it SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
@@ -278,58 +279,58 @@ impl Process {
         kill_process(id.expect("it has ended"), signal).unwrap();
     }
 
-    /// How much memory it holds, in bytes (Linux).
+    /// Its resident memory in bytes (Linux).
     pub fn memory(&self) -> u64 {
         self.status("VmRSS")
     }
 
-    /// The most memory that it held since the start, or since [`Process::forget_peak`], in bytes (Linux).
+    /// Its peak resident memory in bytes since the start, or since [`Process::reset_peak_memory`] (Linux).
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM")
     }
 
-    /// Lets the peak begin anew, at what it holds now (Linux).
-    pub fn forget_peak(&self) {
+    /// Resets the peak to its current resident memory (Linux).
+    pub fn reset_peak_memory(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
     }
 
-    /// A line of `proc_pid_status(5)` that is in kibibytes, in bytes.
+    /// Reads a field of `proc_pid_status(5)` in kibibytes, and returns it in bytes.
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// How many files and connections it has open (Linux).
+    /// Number of its open files and connections (Linux).
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap().count()
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it has ended")
     }
 
     /// Waits until it has ended.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub async fn wait(&mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait()).await.expect("the server does not end").unwrap()
     }
 
-    /// Stops it as a process manager does.
+    /// Stops it as a process manager does, expects the exit code 0, and returns its log.
     pub async fn stop(mut self) -> String {
         self.terminate();
-        let status = self.ended().await;
+        let status = self.wait().await;
         assert_eq!(status.code(), Some(0), "{}", self.log());
         self.log()
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills it (SIGKILL), possibly in the middle of a request.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 }
 
-/// The binary, of today's sources.
+/// The binary, built from the current sources.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -345,7 +346,7 @@ fn binary() -> &'static Path {
     })
 }
 
-/// Whether the binary is there and younger than all that it was made of. `cargo test -p tests` alone does not make it.
+/// Whether the binary exists and is newer than all its sources. `cargo test -p tests` alone does not build it.
 fn is_current(binary: &Path, dependencies: &Path) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let (Some(built), Ok(text)) = (modified(binary), fs::read_to_string(dependencies)) else { return false };

@@ -1,4 +1,4 @@
-//! A way to a TCP server that can break in all the ways that ways break.
+//! A TCP proxy that can stall, drop responses, refuse and reset connections.
 
 use std::net::SocketAddr;
 
@@ -8,127 +8,131 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What becomes of the bytes.
+/// How the proxy treats the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// They arrive.
-    Open,
-    /// They vanish, in both directions, as behind a firewall that drops packets. What was sent meanwhile arrives when the
-    /// way is open again, as TCP would send it again. Connections are taken and lead nowhere.
-    Silent,
-    /// Those of the client arrive, and the server's answers too, until the client says `COMMIT`. From then on they vanish until
-    /// the way is open again.
-    DeafFromCommit,
-    /// The same after the `COMMIT`.
-    Deaf,
+pub enum Mode {
+    /// Forwards them.
+    Forward,
+    /// Forwards nothing in either direction, like a firewall that drops packets. Bytes sent meanwhile arrive once the mode is
+    /// [`Mode::Forward`] again, as TCP would send them again. New connections are accepted, but not connected to the server.
+    Stalled,
+    /// Forwards both directions until the client sends `COMMIT`, and changes to [`Mode::DropResponses`] then.
+    DropResponsesAfterCommit,
+    /// Forwards the bytes of the client, and withholds those of the server until the mode is [`Mode::Forward`] again.
+    DropResponses,
 }
 
-/// A listener in front of a server. Gone when dropped, and its connections with it.
+/// A proxy in front of a server. When it is dropped, it and its connections are closed.
 pub struct Proxy {
     address: SocketAddr,
     server: String,
-    way: watch::Sender<Way>,
-    /// Counted up when all connections are to be reset.
+    mode: watch::Sender<Mode>,
+    /// Incremented to close all connections.
     resets: watch::Sender<u64>,
     task: JoinSet<()>,
 }
 
 impl Proxy {
-    /// One in front of the server at `address`.
+    /// Starts a proxy in front of the server at this address.
     pub async fn to(server: &str) -> Self {
         let mut proxy = Self {
             address: ([127, 0, 0, 1], 0).into(),
             server: server.to_owned(),
-            way: watch::Sender::new(Way::Open),
+            mode: watch::Sender::new(Mode::Forward),
             resets: watch::Sender::new(0),
             task: JoinSet::new(),
         };
-        proxy.open().await;
+        proxy.listen().await;
         proxy
     }
 
-    /// Listens, at the same address as before.
-    pub async fn open(&mut self) {
+    /// Listens, at the same address as before a [`Proxy::close`].
+    pub async fn listen(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
-        let (server, way, resets) = (self.server.clone(), self.way.clone(), self.resets.clone());
+        let (server, mode, resets) = (self.server.clone(), self.mode.clone(), self.resets.clone());
         self.task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                connections.spawn(pass(client, server.clone(), way.clone(), resets.subscribe()));
+                connections.spawn(serve(client, server.clone(), mode.clone(), resets.subscribe()));
                 while connections.try_join_next().is_some() {}
             }
         });
     }
 
-    /// Ends all connections and refuses new ones.
-    pub async fn shut(&mut self) {
+    /// Closes all connections and refuses new ones.
+    pub async fn close(&mut self) {
         self.task.shutdown().await;
     }
 
-    /// One in front of the server of a `postgres://` URL, and the URL of the same database behind it.
+    /// Starts a proxy in front of the server of a `postgres://` URL. Returns it and the URL of the same database through it.
     pub async fn to_database(url: &str) -> (Self, String) {
         let mut url = url::Url::parse(url).unwrap();
         let proxy = Self::to(&format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432))).await;
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(proxy.address.port())).unwrap();
-        // What is said has to be read here.
+        // The proxy looks for `COMMIT` in the bytes, so they must not be encrypted.
         url.query_pairs_mut().append_pair("sslmode", "disable");
         (proxy, url.into())
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on it is like this, for the connections that there are too.
-    pub fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    /// Changes the mode, for existing connections too.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
-    /// Ends all connections that there are, as a restart of the server does.
-    pub fn reset(&self) {
+    /// Closes all existing connections, as a restart of the server does.
+    pub fn reset_connections(&self) {
         self.resets.send_modify(|count| *count += 1);
     }
 }
 
-async fn pass(client: TcpStream, server: String, way: watch::Sender<Way>, mut reset: watch::Receiver<u64>) {
-    if way.subscribe().wait_for(|way| *way != Way::Silent).await.is_err() {
+async fn serve(
+    client: TcpStream,
+    server: String,
+    mode: watch::Sender<Mode>,
+    mut reset: watch::Receiver<u64>,
+) {
+    if mode.subscribe().wait_for(|mode| *mode != Mode::Stalled).await.is_err() {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = copy(from_client, to_server, &way, |way| way != Way::Silent) => {}
-        () = copy(from_server, to_client, &way, |way| matches!(way, Way::Open | Way::DeafFromCommit)) => {}
+        () = copy(from_client, to_server, &mode, |mode| mode != Mode::Stalled) => {}
+        () = copy(from_server, to_client, &mode, |mode| matches!(mode, Mode::Forward | Mode::DropResponsesAfterCommit)) => {}
         _ = reset.changed() => {}
     }
 }
 
-/// Hands on what comes whenever the way is good for it; ends when either side does.
+/// Forwards the bytes while `forwards` is true for the mode; returns when either side closes the connection.
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    way: &watch::Sender<Way>,
-    good: impl Fn(Way) -> bool,
+    mode: &watch::Sender<Mode>,
+    forwards: impl Fn(Mode) -> bool,
 ) {
-    let mut leads = way.subscribe();
+    let mut changes = mode.subscribe();
     let mut bytes = vec![0; 16 * 1_024];
     loop {
         let Ok(length @ 1..) = from.read(&mut bytes).await else { return };
         let Some(bytes) = bytes.get(..length) else { return };
         if bytes.windows(6).any(|part| part == b"COMMIT") {
-            way.send_if_modified(|way| {
-                let is_awaited = *way == Way::DeafFromCommit;
-                if is_awaited {
-                    *way = Way::Deaf;
+            mode.send_if_modified(|mode| {
+                let is_first = *mode == Mode::DropResponsesAfterCommit;
+                if is_first {
+                    *mode = Mode::DropResponses;
                 }
-                is_awaited
+                is_first
             });
         }
-        if leads.wait_for(|way| good(*way)).await.is_err() || to.write_all(bytes).await.is_err() {
+        if changes.wait_for(|mode| forwards(*mode)).await.is_err() || to.write_all(bytes).await.is_err() {
             return;
         }
     }

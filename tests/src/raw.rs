@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand.
+//! A plain TCP connection for HTTP/1.1 requests that a client library would not send.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr as _;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{Answer, PATIENCE};
 
-/// A connection on which anything can be sent.
+/// A connection on which any bytes can be sent.
 #[derive(Debug)]
 pub struct Raw {
     stream: TcpStream,
@@ -24,7 +24,7 @@ impl Raw {
         Self { stream: TcpStream::connect(address).await.unwrap(), received: Vec::new() }
     }
 
-    /// Connects from one of this machine's own addresses. Of 127.0.0.0/8, all are.
+    /// Connects from this local address. All of 127.0.0.0/8 are local.
     pub async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((source, 0).into()).unwrap();
@@ -36,12 +36,12 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Sends these bytes, unless the server has closed the connection. Whether they were taken.
+    /// Sends these bytes, unless the server has closed the connection. Returns whether they were sent.
     pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
         timeout(PATIENCE, self.stream.write_all(bytes)).await.is_ok_and(|sent| sent.is_ok())
     }
 
-    /// The next answer, to a request of this method and path. Every answer of the application is checked.
+    /// Reads the next response, which is to a request of this method and path. Every response of the application is checked.
     pub async fn answer(&mut self, method: &str, path: &str) -> Answer {
         let head = self.until(b"\r\n\r\n").await;
         let head = String::from_utf8(head).unwrap();
@@ -62,9 +62,9 @@ impl Raw {
         if answer.method != Method::HEAD && !matches!(status, 204 | 304) {
             answer.body = self.body(&answer).await;
         }
-        // The parser refuses some requests before there is one for the application to answer.
-        let of_the_parser = matches!(status, 400 | 408 | 431) && answer.header("x-request-id").is_none();
-        if !of_the_parser {
+        // Some requests are rejected by the parser and do not reach the application.
+        let from_parser = matches!(status, 400 | 408 | 431) && answer.header("x-request-id").is_none();
+        if !from_parser {
             answer.check();
         }
         answer
@@ -116,7 +116,7 @@ impl Raw {
         self.received.extend_from_slice(&buffer[..length]);
     }
 
-    /// What comes until the connection is closed, or until this has come.
+    /// Reads until the connection is closed, or until `end` was received.
     pub async fn until_closed_or(&mut self, end: &[u8]) -> Vec<u8> {
         let mut buffer = vec![0; 16 * 1024];
         let ended = |received: &[u8]| received.windows(end.len()).any(|window| window == end);
@@ -129,12 +129,12 @@ impl Raw {
         std::mem::take(&mut self.received)
     }
 
-    /// Waits until the server closes the connection. What came until then.
+    /// Waits until the server closes the connection, and returns the bytes received until then.
     pub async fn until_closed(&mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.received);
         let all = async {
             let mut buffer = vec![0; 16 * 1024];
-            // A reset is an end, too.
+            // A reset also closes the connection.
             while let Ok(length @ 1..) = self.stream.read(&mut buffer).await {
                 rest.extend_from_slice(&buffer[..length]);
             }

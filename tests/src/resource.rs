@@ -1,5 +1,5 @@
-//! What every resource with `POST`, `GET`, `PATCH` and `DELETE` promises over HTTP, whatever is in it: asked of any resource that is
-//! described by a [`Resource`]. A generated domain has one; its own rules stand in tests beside it.
+//! The behaviour over HTTP that every resource with `POST`, `GET`, `PATCH` and `DELETE` has, as tests of any resource that is described
+//! by a [`Resource`]. A generated domain has one; tests of its own rules are written beside it.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -8,49 +8,49 @@ use serde_json::{Value, json};
 use crate::client::members;
 use crate::{Account, TestServer};
 
-/// Who may do what with the rows.
+/// Who may read and write the rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access {
-    /// Member of the owner's id, where rows have an owner.
+    /// Member with the id of the owner, if rows have an owner.
     pub owner: Option<&'static str>,
     /// Everyone may read.
     pub public_read: bool,
-    /// Whoever may do everything is an admin, for this resource or for those that it needs.
+    /// Tests need an admin, for this resource or for those that it refers to.
     pub needs_admin: bool,
 }
 
-/// What happens to a row when what it refers to is deleted.
+/// The action when the referenced row is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDelete {
-    /// It is deleted too.
+    /// The referring row is deleted too.
     Cascade,
     /// The deletion is refused.
     Restrict,
-    /// It forgets what it referred to.
+    /// The reference is set to null.
     SetNull,
 }
 
-/// A resource, as its tests see it.
+/// The description of a resource for its tests.
 pub trait Resource {
     /// Its path: `/api/v1/posts`.
     const ROUTE: &'static str;
-    /// What codes begin with: `post`.
+    /// Prefix of its error codes: `post`.
     const NAME: &'static str;
-    /// What ids begin with: `pst`.
+    /// Prefix of its ids: `pst`.
     const PREFIX: &'static str;
-    /// Members of the answer besides `id`, `created_at` and `updated_at`.
+    /// Members of the response besides `id`, `created_at` and `updated_at`.
     const MEMBERS: &'static [&'static str];
-    /// Who may do what.
+    /// Permissions.
     const ACCESS: Access;
-    /// Whether answers have presigned URLs in them.
-    const HOLDS_SIGNED_URLS: bool = false;
-    /// Number of rows that differ from each other in everything that is unique.
+    /// Whether responses contain presigned URLs.
+    const HAS_SIGNED_URLS: bool = false;
+    /// Number of possible rows that differ in all unique fields.
     const ROWS: i64 = i64::MAX;
 
-    /// A body that is right. By its number it differs from others of one server.
+    /// A valid body to create a row. Bodies with different numbers differ on the same server.
     fn body(server: &TestServer, account: &Account, number: i64) -> impl Future<Output = Value>;
 
-    /// A server, and somebody who may do everything here.
+    /// Starts a server with an account that has all permissions on this resource.
     fn server() -> impl Future<Output = (TestServer, Account)> {
         async {
             let server = TestServer::start().await;
@@ -59,12 +59,12 @@ pub trait Resource {
         }
     }
 
-    /// Somebody else who may do as much.
+    /// Another account with the same permissions.
     fn account(server: &TestServer) -> impl Future<Output = Account> {
         async { if Self::ACCESS.needs_admin { server.admin().await } else { server.signup().await } }
     }
 
-    /// Makes one.
+    /// Creates a row.
     fn create(server: &TestServer, account: &Account, number: i64) -> impl Future<Output = Value> {
         async move {
             let body = Self::body(server, account, number).await;
@@ -72,18 +72,18 @@ pub trait Resource {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     fn path(item: &Value) -> String {
         format!("{}/{}", Self::ROUTE, item["id"].as_str().unwrap())
     }
 
-    /// The code of what is not there.
+    /// The error code of a row that does not exist.
     fn not_found() -> String {
         format!("{}_not_found", Self::NAME)
     }
 
-    /// One is made, read, changed and deleted.
-    fn lives() -> impl Future<Output = ()> {
+    /// A row can be created, read, changed and deleted.
+    fn supports_crud() -> impl Future<Output = ()> {
         async {
             let (server, ada) = Self::server().await;
             let body = Self::body(&server, &ada, 1).await;
@@ -106,8 +106,8 @@ pub trait Resource {
         }
     }
 
-    /// Without a token nothing is there, or everything is only read.
-    fn needs_a_token() -> impl Future<Output = ()> {
+    /// Without a token, requests are rejected, except reads if `public_read` is set.
+    fn requires_a_token() -> impl Future<Output = ()> {
         async {
             let (server, ada) = Self::server().await;
             let made = Self::create(&server, &ada, 1).await;
@@ -125,8 +125,8 @@ pub trait Resource {
         }
     }
 
-    /// Whoever is no admin may do nothing that is not public.
-    fn needs_an_admin() -> impl Future<Output = ()> {
+    /// Users who are not admins are rejected, except for reads if `public_read` is set.
+    fn requires_an_admin() -> impl Future<Output = ()> {
         async {
             let (server, admin) = Self::server().await;
             let eve = server.signup().await;
@@ -146,7 +146,7 @@ pub trait Resource {
         }
     }
 
-    /// Anybody else's is not there, or only to be read.
+    /// Rows of other users are not found, or, if `public_read` is set, can only be read.
     fn belongs_to_its_owner() -> impl Future<Output = ()> {
         async {
             let owner = Self::ACCESS.owner.expect("a resource with owners");
@@ -160,11 +160,11 @@ pub trait Resource {
                 server.delete(&path).bearer(&eve.token).await.problem(403, "not_owner");
                 server.get_as(&eve, &path).await.expect(200);
             } else {
-                looks_like_none::<Self>(&server, &eve, &made).await;
+                looks_missing::<Self>(&server, &eve, &made).await;
             }
             let page = server.get_as(&eve, Self::ROUTE).await.expect(200).json();
             assert_eq!(page["items"].as_array().unwrap().len(), usize::from(Self::ACCESS.public_read));
-            // Whose it is comes from the token and from nowhere else.
+            // The owner comes only from the token.
             let refused = format!("/{owner}");
             let mut stolen = Self::body(&server, &ada, Self::ROWS.min(2)).await;
             stolen[owner] = json!(eve.id);
@@ -177,8 +177,8 @@ pub trait Resource {
         }
     }
 
-    /// Fields, parameters, orders, cursors and ids that are none are refused.
-    fn refuses_what_is_unknown() -> impl Future<Output = ()> {
+    /// Unknown fields, parameters and sort orders, and invalid cursors and ids, are rejected.
+    fn rejects_unknown_input() -> impl Future<Output = ()> {
         async {
             let (server, ada) = Self::server().await;
             let path = Self::path(&Self::create(&server, &ada, 1).await);
@@ -199,8 +199,8 @@ pub trait Resource {
         }
     }
 
-    /// A second one with the same value of a field is a conflict; `first` is the body of the first.
-    fn is_unique(
+    /// A second row with the same value of a field is a conflict; `first` is the body of the first.
+    fn rejects_a_duplicate(
         (server, ada): &(TestServer, Account),
         (field, code): (&str, &str),
         first: Value,
@@ -219,8 +219,8 @@ pub trait Resource {
         }
     }
 
-    /// The database's constraint decides, so of many at once one wins.
-    fn is_made_once() -> impl Future<Output = ()> {
+    /// The constraint of the database decides, so exactly one of many concurrent requests succeeds.
+    fn is_created_once() -> impl Future<Output = ()> {
         async {
             let (server, ada) = Self::server().await;
             let body = Self::body(&server, &ada, 1).await;
@@ -236,8 +236,8 @@ pub trait Resource {
         }
     }
 
-    /// A reference takes none of these ids: of what is not there, or not for this account.
-    fn refuses_references(
+    /// A reference rejects these ids, of rows that do not exist or are not visible to this account.
+    fn rejects_references(
         (server, ada): &(TestServer, Account),
         field: &str,
         wrong: &[String],
@@ -252,8 +252,8 @@ pub trait Resource {
         }
     }
 
-    /// A reference refuses what is `wrong` and takes the id of the row at `target`; when that is deleted, what `rule` says happens.
-    fn keeps_reference(
+    /// A reference rejects the ids `wrong` and accepts the id of the row at `target`; its deletion has the effect of `rule`.
+    fn checks_reference(
         at: &(TestServer, Account),
         (field, rule): (&str, OnDelete),
         target: &str,
@@ -261,7 +261,7 @@ pub trait Resource {
     ) -> impl Future<Output = ()> {
         async move {
             let (server, ada) = at;
-            let path = Self::refuses_references(at, field, wrong).await;
+            let path = Self::rejects_references(at, field, wrong).await;
             let id = target.rsplit('/').next().unwrap();
             let change = server.patch(&path).bearer(&ada.token).json(&json!({ field: id }));
             assert_eq!(change.await.expect(200).json()[field], id);
@@ -285,8 +285,8 @@ pub trait Resource {
         }
     }
 
-    /// A list has pages, the newest first, and a total.
-    fn is_listed() -> impl Future<Output = ()> {
+    /// The list has pages, the newest row first, and a total.
+    fn is_listed_in_pages() -> impl Future<Output = ()> {
         async {
             let (server, ada) = Self::server().await;
             let mut made = Vec::new();
@@ -309,19 +309,19 @@ pub trait Resource {
     }
 }
 
-/// An id that nothing has.
-pub fn nothing(prefix: &str) -> String {
+/// An id that no row has.
+pub fn unknown_id(prefix: &str) -> String {
     format!("{prefix}_{NONE}")
 }
 
-/// Its end.
+/// The part of that id after the prefix.
 const NONE: &str = "01J9ZC3V8T5Q4X2M7N6P0R1S2T";
 
-/// The tag of what is read.
+/// Reads a row and returns its `ETag`.
 async fn is_read<R: Resource + ?Sized>(server: &TestServer, ada: &Account, made: &Value) -> String {
     let path = R::path(made);
     let read = server.get_as(ada, &path).await.expect(200);
-    if R::HOLDS_SIGNED_URLS {
+    if R::HAS_SIGNED_URLS {
         assert_eq!(read.json()["id"], made["id"]);
         assert_eq!(
             read.header("cache-control"),
@@ -333,11 +333,11 @@ async fn is_read<R: Resource + ?Sized>(server: &TestServer, ada: &Account, made:
     }
     let tag = read.header("etag").unwrap().to_owned();
     let again = server.get(&path).bearer(&ada.token).header("if-none-match", &tag).await;
-    again.expect(if R::HOLDS_SIGNED_URLS { 200 } else { 304 });
+    again.expect(if R::HAS_SIGNED_URLS { 200 } else { 304 });
     tag
 }
 
-/// A change needs the tag that is given out now.
+/// A change requires the current `ETag`.
 async fn is_changed<R: Resource + ?Sized>(server: &TestServer, ada: &Account, path: &str, tag: &str) {
     let change = R::body(server, ada, 2).await;
     let request = || server.patch(path).bearer(&ada.token);
@@ -349,14 +349,14 @@ async fn is_changed<R: Resource + ?Sized>(server: &TestServer, ada: &Account, pa
         }
     }
     let same = request().json(&change).await.expect(200);
-    assert_eq!(same.header("etag"), changed.header("etag"), "nothing is another than it was");
+    assert_eq!(same.header("etag"), changed.header("etag"), "nothing has changed");
     request().header("if-match", tag).json(&change).await.problem(412, "precondition_failed");
     let deletion = server.delete(path).bearer(&ada.token).header("if-match", tag);
     deletion.await.problem(412, "precondition_failed");
 }
 
-/// Somebody else's is refused as what nobody has.
-async fn looks_like_none<R: Resource + ?Sized>(server: &TestServer, eve: &Account, made: &Value) {
+/// The response for a row of another user is the same as for a missing row.
+async fn looks_missing<R: Resource + ?Sized>(server: &TestServer, eve: &Account, made: &Value) {
     let none = json!({"id": format!("{}_{NONE}", R::PREFIX)});
     let routes = [(Method::PATCH, Some(json!({}))), (Method::DELETE, None), (Method::GET, None)];
     for (method, body) in routes {
@@ -372,6 +372,6 @@ async fn looks_like_none<R: Resource + ?Sized>(server: &TestServer, eve: &Accoun
             }
             problems.push(problem);
         }
-        assert_eq!(problems[0], problems[1], "theirs and none look the same");
+        assert_eq!(problems[0], problems[1], "the responses differ");
     }
 }

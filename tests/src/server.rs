@@ -25,7 +25,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The secret key of all servers.
 pub const SECRET_KEY: &str = "Zq3vXw8rT1nLk5sYb7cHd2fGj9mPa4eU";
 
-/// What every server under test is configured with: free ports, hashes that cost nothing, few connections.
+/// Configuration of every server under test: free ports, cheap password hashes, few connections.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("ASHLAR_SECRET_KEY", SECRET_KEY),
     ("ASHLAR_SERVER__BIND", "127.0.0.1:0"),
@@ -33,7 +33,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("ASHLAR_SERVER__SHUTDOWN_GRACE", "10"),
     ("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"), // domain: upload
     ("ASHLAR_DATABASE__POOL_SIZE", "4"),
-    // A machine that runs many tests is slow; what keeps to the time is tried with the defaults.
+    // A machine that runs many tests is slow; tests of the time limits use the defaults.
     ("ASHLAR_SERVER__REQUEST_TIMEOUT", "60"),
     ("ASHLAR_DATABASE__ACQUIRE_TIMEOUT", "20"),
     ("ASHLAR_DATABASE__STATEMENT_TIMEOUT", "40"),
@@ -50,7 +50,7 @@ pub struct TestServer {
     /// Its database.
     pub database: TestDatabase,
     folder: TempDir,
-    counted: AtomicI64,
+    number: AtomicI64,
 }
 
 struct Running {
@@ -62,7 +62,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself, which the join tells.
+        // If it has ended already, the join returns its error.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let ended = self.thread.take().unwrap().join();
         if !std::thread::panicking() {
@@ -84,23 +84,23 @@ impl Deref for Instance {
     }
 }
 
-/// Somebody who signed up.
+/// A user who has signed up, with a session.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// The user's id.
+    /// Id of the user.
     pub id: String,
-    /// The address.
+    /// E-mail address.
     pub email: String,
     /// An access token.
     pub token: String,
     /// The refresh token.
     pub refresh_token: String,
-    /// The session's id.
+    /// Id of the session.
     pub session_id: String,
 }
 
 impl From<&Value> for Account {
-    /// Out of a session answer.
+    /// Reads the response to a sign-up or sign-in.
     fn from(session: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{session}")).to_owned();
         Self {
@@ -121,13 +121,13 @@ impl Deref for TestServer {
 }
 
 impl TestServer {
-    /// One with the defaults.
+    /// Starts a server with the defaults of the tests.
     pub async fn start() -> Self {
-        Self::with(&[]).await
+        Self::with_variables(&[]).await
     }
 
-    /// One that is configured by these variables too.
-    pub async fn with(variables: &[(&str, &str)]) -> Self {
+    /// Starts a server with these environment variables in addition.
+    pub async fn with_variables(variables: &[(&str, &str)]) -> Self {
         let (database, folder) = (TestDatabase::empty().await, tempfile::tempdir().unwrap());
         let data_dir = folder.path().join("data");
         let own = [("ASHLAR_DATA_DIR", data_dir.to_str().unwrap()), ("ASHLAR_DATABASE__URL", database.url())];
@@ -136,10 +136,10 @@ impl TestServer {
             variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let running = run(&environment, folder.path()).await;
         let client = Client::new(format!("http://{}", running.addresses.api));
-        Self { client, running: Some(running), environment, database, folder, counted: AtomicI64::new(0) }
+        Self { client, running: Some(running), environment, database, folder, number: AtomicI64::new(0) }
     }
 
-    /// Stops it, and starts another on its data.
+    /// Stops the server, and starts another one with its data.
     pub async fn restart(&mut self) {
         self.running = None;
         let running = run(&self.environment, self.folder.path()).await;
@@ -147,8 +147,8 @@ impl TestServer {
         self.running = Some(running);
     }
 
-    /// Another instance beside it, with a data folder of its own.
-    pub async fn another(&self) -> Instance {
+    /// Starts another instance on the same database, with a data folder of its own.
+    pub async fn start_instance(&self) -> Instance {
         let data_dir = tempfile::tempdir_in(&self.folder).unwrap().keep();
         let mut environment = self.environment.clone();
         environment.retain(|(name, _)| name != "ASHLAR_DATA_DIR");
@@ -157,22 +157,22 @@ impl TestServer {
         Instance { client: Client::new(format!("http://{}", running.addresses.api)), _running: running }
     }
 
-    /// 0, 1, 2 …: another number each time, for rows that have to differ.
-    pub fn count_up(&self) -> i64 {
-        self.counted.fetch_add(1, Ordering::Relaxed)
+    /// Returns 0, 1, 2 …: a new number at each call, for rows that must differ.
+    pub fn next_number(&self) -> i64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Where everything is.
+    /// The addresses of its endpoints.
     pub fn addresses(&self) -> &Addresses {
         &self.running.as_ref().unwrap().addresses
     }
 
-    /// Its own connections. What is done to them behind its back, it has to live with.
-    pub fn own_databases(&self) -> &Databases {
+    /// The connections of the server itself, for tests that interfere with them.
+    pub fn server_databases(&self) -> &Databases {
         &self.running.as_ref().unwrap().databases
     }
 
-    /// The origin of its own pages.
+    /// The origin of the pages that it serves.
     pub fn origin(&self) -> String {
         self.addresses().public_url.origin().ascii_serialization()
     }
@@ -182,12 +182,12 @@ impl TestServer {
         self.folder.path().join("data")
     }
 
-    /// Somebody new.
+    /// Signs up a new user.
     pub async fn signup(&self) -> Account {
         self.signup_as(json!({})).await
     }
 
-    /// Somebody new, with these members in the body of the signup.
+    /// Signs up a new user, with these additional members in the body.
     pub async fn signup_as(&self, members: Value) -> Account {
         let mut body =
             json!({"email": unique("user") + "@example.com", "password": PASSWORD, "name": "Ada Lovelace"});
@@ -196,26 +196,26 @@ impl TestServer {
         Account::from(&answer.json())
     }
 
-    /// A new admin.
+    /// Signs up a new user and makes it an admin.
     pub async fn admin(&self) -> Account {
         let account = self.signup().await;
         self.execute(&format!("UPDATE users SET is_admin = TRUE WHERE id = '{}'", account.id)).await;
-        // Whether this session is an admin's has not been asked yet, so nothing is remembered of it.
+        // The session was not used yet, so the server has not cached that the user is not an admin.
         account
     }
 
-    /// A new session of somebody.
+    /// Opens a new session of this user.
     pub async fn login(&self, account: &Account) -> Account {
         let body = json!({"identifier": account.email, "password": PASSWORD});
         Account::from(&self.post("/api/v1/auth/login").json(&body).await.expect(200).json())
     }
 
-    /// What GET answers to somebody.
+    /// Sends a GET as this user.
     pub async fn get_as(&self, account: &Account, path: &str) -> crate::Answer {
         self.request(Method::GET, path).bearer(&account.token).await
     }
 
-    /// Whether this token opens anything.
+    /// Whether the server accepts this access token.
     pub async fn accepts(&self, token: &str) -> bool {
         let answer = self.get("/api/v1/users/me").bearer(token).await;
         match answer.status {
@@ -225,17 +225,17 @@ impl TestServer {
         }
     }
 
-    /// Changes the database behind the server's back.
+    /// Executes a statement directly in the database.
     pub async fn execute(&self, sql: &str) {
         self.database.primary().execute_unprepared(sql).await.unwrap();
     }
 
-    /// What a `SELECT count(*)` finds.
+    /// Returns the result of a `SELECT count(*)`.
     pub async fn count(&self, sql: &str) -> i64 {
         self.row(sql).await.try_get_by_index(0).unwrap()
     }
 
-    /// What a `SELECT` of one text finds.
+    /// Returns the result of a `SELECT` of one text.
     pub async fn text(&self, sql: &str) -> Option<String> {
         self.row(sql).await.try_get_by_index(0).unwrap()
     }
@@ -245,7 +245,7 @@ impl TestServer {
         self.database.primary().query_one_raw(statement).await.unwrap().unwrap()
     }
 
-    /// The engine of its database.
+    /// Its database engine.
     pub fn backend(&self) -> DbBackend {
         self.database.backend()
     }

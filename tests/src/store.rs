@@ -1,4 +1,4 @@
-//! What is uploaded, and presigned URLs made by hand (AWS Signature Version 4, in the query).
+//! Files to upload, and presigned URLs that the tests sign themselves (AWS Signature Version 4, in the query).
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use url::Url;
 
-/// A picture: a whole PNG of this size in pixels, all of them of one colour.
+/// A valid PNG of this size in pixels, all of the same colour.
 pub fn png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut header = Vec::new();
@@ -63,22 +63,22 @@ fn crc32(data: &[u8]) -> u32 {
     })
 }
 
-/// The SHA-256 in the form that the API and S3 take.
+/// The SHA-256 in Base64, as the API and S3 expect it.
 pub fn checksum(bytes: &[u8]) -> String {
     STANDARD.encode(sha256(bytes))
 }
 
-/// A key that may sign.
+/// An access key of the store.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreKey {
-    /// Its name.
+    /// Its access key id.
     pub access_key: &'static str,
-    /// The secret.
+    /// Its secret access key.
     pub secret_key: &'static str,
 }
 
 impl StoreKey {
-    /// A presigned PUT of `url` with these headers, made at `now` and good for `seconds`.
+    /// A presigned URL to PUT `url` with these headers, signed at `now` and valid for `seconds`.
     pub fn presign_put(&self, url: &Url, headers: &[(&str, &str)], now: OffsetDateTime, seconds: u32) -> Url {
         let moment = now.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap();
         let scope = format!("{}/us-east-1/s3/aws4_request", &moment[..8]);

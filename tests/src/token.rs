@@ -1,4 +1,4 @@
-//! Access tokens that somebody made by hand: a genuine one taken apart, changed, and signed by whomever.
+//! Forged access tokens: a genuine token, decoded, changed, and signed with any key.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
@@ -24,10 +24,10 @@ pub struct Token {
 }
 
 impl Token {
-    /// Takes a token apart.
-    pub fn of(token: &str) -> Self {
+    /// Decodes a token.
+    pub fn parse(token: &str) -> Self {
         let parts: Vec<&str> = token.split('.').collect();
-        let [header, claims, signature] = parts.as_slice() else { panic!("no token: {token}") };
+        let [header, claims, signature] = parts.as_slice() else { panic!("not a token: {token}") };
         let part = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
         Self { header: part(header), claims: part(claims), signature: (*signature).to_owned() }
     }
@@ -46,25 +46,25 @@ impl Token {
         self
     }
 
-    /// With the signature that it came with, whatever was changed since.
-    pub fn with_old_signature(&self) -> String {
+    /// Encoded with its original signature, in spite of changes.
+    pub fn with_original_signature(&self) -> String {
         format!("{}.{}", self.unsigned(), self.signature)
     }
 
-    /// Without a signature.
-    pub fn with_no_signature(&self) -> String {
+    /// Encoded without a signature.
+    pub fn without_signature(&self) -> String {
         format!("{}.", self.unsigned())
     }
 
-    /// Signed with this key.
+    /// Encoded and signed with this key.
     pub fn signed_with(&self, key: &Ed25519KeyPair) -> String {
         let unsigned = self.unsigned();
         let signature = URL_SAFE_NO_PAD.encode(key.sign(unsigned.as_bytes()));
         format!("{unsigned}.{signature}")
     }
 
-    /// Signed with this secret (HS256).
-    pub fn hmac_signed_with(&self, secret: &[u8]) -> String {
+    /// Encoded and signed with this secret (HS256).
+    pub fn signed_with_hmac(&self, secret: &[u8]) -> String {
         let unsigned = self.unsigned();
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), unsigned.as_bytes());
         format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(tag))
@@ -76,13 +76,13 @@ impl Token {
     }
 }
 
-/// A key that nobody else has.
-pub fn foreign_key() -> Ed25519KeyPair {
+/// A new key that the server does not know.
+pub fn unknown_key() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&random::bytes::<32>()).unwrap()
 }
 
-/// The key that signs a server's tokens: only who knows the secret key and reads the database has it.
-pub async fn own_key(server: &TestServer) -> Ed25519KeyPair {
+/// The key with which a server signs its tokens. Reading it requires the secret key and the database.
+pub async fn server_key(server: &TestServer) -> Ed25519KeyPair {
     let sql = "SELECT id, sealed_private_key FROM signing_keys WHERE retired_at IS NULL";
     let statement = Statement::from_string(server.backend(), sql);
     let row = server.database.primary().query_one_raw(statement).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Runs the steps and says what came of them.
+//! Runs the steps and prints a summary.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use crate::workspace::Workspace;
 /// Which steps to run.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Options {
-    /// Only these steps, separated by commas.
+    /// Run only these steps, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     only: Vec<String>,
-    /// All but these steps, separated by commas.
+    /// Skip these steps, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     skip: Vec<String>,
-    /// The steps too that take too long for every run.
+    /// Also run the steps that take too long for every run.
     #[arg(long)]
     full: bool,
-    /// Stop at the first step that fails, instead of running the others.
+    /// Stop at the first step that fails.
     #[arg(long)]
     fail_fast: bool,
-    /// Print the steps and run none.
+    /// Print the steps without running them.
     #[arg(long)]
     list: bool,
 }
@@ -35,10 +35,10 @@ struct Report {
     took: Duration,
 }
 
-/// Runs what the options ask for; true when nothing failed.
+/// Runs the chosen steps; true if none of them failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if options.list {
-        // All there are, and not only those of a run without `--full`.
+        // Also the steps that only run with `--full`.
         for step in choose(&Options { full: true, ..options.clone() })? {
             crate::output::say!("{:<13} {:<7} {}", step.name, mark(step.when), step.about);
         }
@@ -72,7 +72,7 @@ fn run_one(workspace: &Workspace, step: &'static Step) -> Report {
     Report { step, result, took }
 }
 
-/// How the list shows when a step runs.
+/// The column of the list that shows when a step runs.
 fn mark(when: When) -> &'static str {
     match when {
         When::Always => "",
@@ -80,7 +80,7 @@ fn mark(when: When) -> &'static str {
     }
 }
 
-/// The steps to run. One that is asked for by its name runs, whenever it would run otherwise.
+/// The steps to run. A step that `--only` names runs even without `--full`.
 fn choose(options: &Options) -> Result<Vec<&'static Step>> {
     let Options { only, skip, full, .. } = options;
     for name in only.iter().chain(skip) {
@@ -89,11 +89,11 @@ fn choose(options: &Options) -> Result<Vec<&'static Step>> {
         }
     }
     let is_due = |step: &Step| *full || step.when == When::Always;
-    let asked = |step: &Step| {
+    let wanted = |step: &Step| {
         if only.is_empty() { is_due(step) } else { only.iter().any(|name| name == step.name) }
     };
-    let refused = |step: &Step| skip.iter().any(|name| name == step.name);
-    Ok(STEPS.iter().filter(|step| asked(step) && !refused(step)).collect())
+    let skipped = |step: &Step| skip.iter().any(|name| name == step.name);
+    Ok(STEPS.iter().filter(|step| wanted(step) && !skipped(step)).collect())
 }
 
 fn summarize(reports: &[Report], planned: usize) -> bool {
@@ -118,7 +118,7 @@ fn summary_line(report: &Report) -> String {
     format!("{:<13} {word:<7} {:>7.1} s{remark}", report.step.name, report.took.as_secs_f32())
 }
 
-/// As much of a text as fits behind a line of the summary.
+/// The beginning of a text, as much as fits into a line of the summary.
 fn first_words(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let cut: String = line.chars().take(100).collect();

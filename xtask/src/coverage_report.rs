@@ -1,4 +1,4 @@
-//! What LLVM counted, file by file, made readable. Only what ships counts: `crates/*/src`.
+//! The coverage report of LLVM by file. It covers only the files in `crates/*/src`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// How many of the least covered files are shown.
+/// Number of the least covered files in the report.
 const SHOWN: usize = 15;
 
 /// Lines of the files in `crates/*/src`.
@@ -60,7 +60,8 @@ impl Report {
         struct Summary {
             lines: Lines,
         }
-        let export: Export = serde_json::from_str(json).context("llvm-cov's report was not understood")?;
+        let export: Export =
+            serde_json::from_str(json).context("the report of llvm-cov could not be parsed")?;
         let crates = root.join("crates");
         let named = |file: &File| {
             let path = file.filename.strip_prefix(&crates).ok()?;
@@ -74,7 +75,7 @@ impl Report {
         Ok(Self { files })
     }
 
-    /// The share of lines that were run.
+    /// The percentage of covered lines.
     pub(crate) fn percent(&self) -> f64 {
         self.total().percent()
     }
@@ -93,7 +94,7 @@ impl Report {
         crates
     }
 
-    /// The files with the most lines that were not run.
+    /// The files with the most lines that are not covered.
     fn gaps(&self) -> Vec<(&str, Lines)> {
         let mut gaps: Vec<_> = self.files.iter().map(|(file, lines)| (file.as_str(), *lines)).collect();
         gaps.retain(|(_, lines)| lines.missed() > 0);

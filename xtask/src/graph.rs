@@ -1,7 +1,7 @@
-//! What cargo says about the packages: JSON for what manifests declare, `cargo tree` for what is really built.
+//! Reads the packages from cargo: `cargo metadata` for the dependencies that manifests declare, `cargo tree` for those that are built.
 //!
-//! The resolve graph of `cargo metadata` can't answer the second question: it follows weak features (`ring?/std`), so it
-//! lists packages that no build contains.
+//! The resolve graph of `cargo metadata` is not suitable for the latter: it follows weak features (`ring?/std`), so it lists packages
+//! that no build contains.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use toml_edit::{Document, Value};
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
-/// `cargo metadata`, as far as the rules need it.
+/// The parts of `cargo metadata` that the rules need.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
     packages: Vec<Package>,
@@ -29,32 +29,32 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Its version.
     pub(crate) version: String,
-    /// Where it comes from; none for a path.
+    /// Its registry or repository; `None` for a path.
     pub(crate) source: Option<String>,
     /// Its licence, an SPDX expression.
     pub(crate) license: Option<String>,
-    /// What its manifest asks for.
+    /// The dependencies in its manifest.
     pub(crate) dependencies: Vec<Dependency>,
     manifest_path: PathBuf,
 }
 
-/// One line of a manifest.
+/// A dependency in a manifest.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
-    /// The package's name.
+    /// Name of the package.
     pub(crate) name: String,
-    /// None for a normal one, else `dev` or `build`.
+    /// `None` for a normal dependency, otherwise `dev` or `build`.
     pub(crate) kind: Option<String>,
     path: Option<PathBuf>,
 }
 
 impl Dependency {
-    /// True when it is only there for tests.
+    /// True if it is only for tests.
     pub(crate) fn is_dev(&self) -> bool {
         self.kind.as_deref() == Some("dev")
     }
 
-    /// True when it is another member of the workspace.
+    /// True if it is another member of the workspace.
     pub(crate) fn is_local(&self) -> bool {
         self.path.is_some()
     }
@@ -73,7 +73,7 @@ impl Package {
 }
 
 impl Metadata {
-    /// Asks cargo, for the host.
+    /// Reads it from cargo, for the host platform.
     pub(crate) fn read(workspace: &Workspace) -> Result<Self> {
         let json = Invocation::new("cargo")
             .args(["metadata", "--locked", "--format-version", "1"])
@@ -82,9 +82,9 @@ impl Metadata {
         Self::parse(&json)
     }
 
-    /// Reads cargo's JSON.
+    /// Parses the JSON of cargo.
     pub(crate) fn parse(json: &str) -> Result<Self> {
-        serde_json::from_str(json).context("cargo metadata was not understood")
+        serde_json::from_str(json).context("the output of cargo metadata could not be parsed")
     }
 
     /// The packages of the workspace.
@@ -92,12 +92,12 @@ impl Metadata {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
     }
 
-    /// Every package that the lock file knows, by name and version.
+    /// Every package in the lock file, by name and version.
     pub(crate) fn by_label(&self) -> BTreeMap<Built, &Package> {
         self.packages.iter().map(|package| (package.label(), package)).collect()
     }
 
-    /// True for a member whose folder is right below `crates/`.
+    /// True for a member whose folder is directly in `crates/`.
     pub(crate) fn is_below_crates(&self, package: &Package) -> bool {
         package.folder().parent() == Some(&self.workspace_root.join("crates"))
     }
@@ -112,7 +112,7 @@ pub(crate) struct Built {
     pub(crate) version: String,
 }
 
-/// What building this member for the host links, or with `None` what building the whole workspace links and runs.
+/// The packages that a build of this member for the host links, or with `None` those that a build of the whole workspace links and runs.
 pub(crate) fn built(workspace: &Workspace, member: Option<&str>) -> Result<BTreeSet<Built>> {
     let scope: &[&str] = match member {
         Some(name) => &["--package", name, "--edges", "normal"],
@@ -126,10 +126,10 @@ pub(crate) fn built(workspace: &Workspace, member: Option<&str>) -> Result<BTree
     Ok(text.lines().filter_map(parse_built).collect())
 }
 
-/// A registry package as a build of tests has it: `name v1.2.3` and its features, joined by commas.
+/// A registry package in a build of tests: `name v1.2.3` and its features, joined by commas.
 pub(crate) type Featured = (String, String);
 
-/// The features of everything that the tests of this member need, or with `None` those of the whole workspace.
+/// The features of all dependencies of the tests of this member, or with `None` of the whole workspace.
 pub(crate) fn features(workspace: &Workspace, member: Option<&str>) -> Result<BTreeSet<Featured>> {
     let scope: &[&str] = match member {
         Some(name) => &["--package", name],
@@ -144,7 +144,7 @@ pub(crate) fn features(workspace: &Workspace, member: Option<&str>) -> Result<BT
     Ok(text.lines().filter_map(parse_featured).collect())
 }
 
-/// Reads `name v1.2.3 (remark)|feature,feature (*)`; none for a member, which is built from its path.
+/// Reads `name v1.2.3 (remark)|feature,feature (*)`; `None` for a member, which is built from its path.
 fn parse_featured(line: &str) -> Option<Featured> {
     let (package, features) = line.trim_end_matches(" (*)").split_once('|')?;
     let built = parse_built(package)?;

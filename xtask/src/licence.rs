@@ -1,8 +1,8 @@
-//! SPDX licence expressions, as far as manifests use them.
+//! SPDX licence expressions, in the forms that manifests use.
 
-/// True when the expression can be met with licences that `allowed` knows: any side of an `OR`, both sides of an `AND`.
+/// True if licences for which `allowed` returns true satisfy the expression: either side of an `OR`, both sides of an `AND`.
 ///
-/// `/` between two names is an old way to write `OR`. An expression that can't be read is refused.
+/// `/` between two names is an old form of `OR`. An expression that can't be parsed is not satisfied.
 pub(crate) fn is_met(expression: &str, allowed: &dyn Fn(&str) -> bool) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask ci` runs every check, `cargo xtask openapi` writes the contract down again,
-//! `cargo xtask new-domain` makes a new domain, and `cargo xtask rename` gives the product another name.
+//! The commands of this workspace: `cargo xtask ci` runs all checks, `cargo xtask openapi` writes the OpenAPI document,
+//! `cargo xtask new-domain` generates a domain, and `cargo xtask rename` renames the product.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
@@ -32,7 +32,7 @@ use crate::domain::Refusal;
 use crate::domain::commands::{add_field, list, new_domain, new_migration, remove_domain};
 use crate::workspace::Workspace;
 
-/// How the tool ends when what was asked for breaks a rule, as clap does for wrong usage.
+/// Exit code of a [`Refusal`]: the arguments break a rule. clap uses the same code for wrong usage.
 const REFUSED: u8 = 2;
 
 /// Tools of this workspace.
@@ -45,27 +45,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run every check, or some of them.
+    /// Run all checks, or some of them.
     Ci(ci::Options),
-    /// Write docs/openapi.json again, from the code.
+    /// Generate docs/openapi.json from the code.
     Openapi,
-    /// Write the reference in docs/configuration.md again, from the code.
+    /// Generate the reference of settings in docs/configuration.md from the code.
     Configuration,
-    /// Break what the server needs, one thing after the other, and write docs/faults.md again.
+    /// Simulate faults of the database and other dependencies, and write the results to docs/faults.md.
     Faults,
-    /// Burden the server with many clients at once, and write docs/load.md again.
+    /// Put the server under load of many clients, and write the results to docs/load.md.
     Load,
-    /// Make a new domain: its crate, migration, routes, tests and documentation.
+    /// Generate a new domain: its crate, migration, routes, tests and documentation.
     NewDomain(new_domain::Options),
-    /// Add fields to a domain that was generated.
+    /// Add fields to a generated domain.
     AddField(add_field::Options),
-    /// Remove a domain as if it had never been: one that was generated, or that was written by hand and says what belongs to it.
+    /// Remove a generated domain, or one that was written by hand and has a record of its files, without a trace.
     RemoveDomain(remove_domain::Options),
-    /// Make an empty migration.
+    /// Write an empty migration.
     NewMigration(new_migration::Options),
-    /// List the domains, and how they were made.
+    /// List the domains, with the commands that generate them.
     Domains(list::Options),
-    /// Give the product another name: its binary, variables, files and texts.
+    /// Rename the product: its binary, environment variables, files and texts.
     Rename(rename::Options),
 }
 

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = "\
-# The house: a tour
+# The crates: a tour
 
 See [the map](docs/map.md#top), ![a picture](a.png \"A\") and `[not](this)`.
 
@@ -133,7 +133,7 @@ inside
 
     #[test]
     fn anchors_are_made_as_git_hosts_make_them() {
-        assert_eq!(anchors(DOCUMENT), ["the-house-a-tour"]);
+        assert_eq!(anchors(DOCUMENT), ["the-crates-a-tour"]);
         assert_eq!(anchors("## `GET /me` & co."), ["get-me--co"]);
     }
 }

@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 
 use crate::process::{Invocation, on_path};
 
-/// The oldest that all of the tools run on.
+/// The oldest version of Node.js on which all tools run.
 const OLDEST: [u32; 2] = [20, 19];
 
-/// Why nothing of npm's can be run here, if so.
+/// The reason why tools of npm can't be run here, if any.
 pub(crate) fn missing() -> Result<Option<String>> {
     if !on_path("npm") {
-        return Ok(Some("there is no npm on the path".to_owned()));
+        return Ok(Some("npm is not installed".to_owned()));
     }
     let version = Invocation::new("node").args(["--print", "process.versions.node"]).capture()?;
     let [major, minor] = OLDEST;
@@ -25,7 +25,7 @@ fn is_enough(version: &str) -> bool {
     [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()] >= OLDEST
 }
 
-/// Installs what the lock file of `folder` says; nothing is done where it has not changed since.
+/// Installs the packages of the lock file in `folder`, unless it has not changed since the last time.
 pub(crate) fn install(folder: &Path) -> Result<()> {
     let wanted = fs::read_to_string(folder.join("package-lock.json")).context("there is no lock file")?;
     let marker = folder.join("node_modules/installed.json");
@@ -34,7 +34,7 @@ pub(crate) fn install(folder: &Path) -> Result<()> {
     }
     let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
     Invocation::new("npm").args(npm).current_dir(folder).run()?;
-    fs::write(&marker, wanted).context("can't note what was installed")
+    fs::write(&marker, wanted).context("can't record the installed versions")
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! What the tool says. It is a report and not the work: a reader that has seen enough (`cargo xtask new-domain … | head -1`) stops
-//! nothing half-way, so a line that nobody takes is dropped. The work's outcome is the exit code.
+//! The output of the tool. A closed pipe (`cargo xtask new-domain … | head -1`) must not interrupt a command, so lines that can't be
+//! written are dropped. The exit code is the result of the command.
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write as _};
 
-/// Says something, as `print!` does.
+/// Prints text, like `print!`.
 pub(crate) fn text(text: &dyn Display) {
     let _nobody_listens = write!(io::stdout().lock(), "{text}").and_then(|()| io::stdout().flush());
 }
 
-/// Says a line, as `println!` does; [`say!`] is shorter.
+/// Prints a line, like `println!`; [`say!`] is shorter.
 pub(crate) fn line(line: Arguments<'_>) {
     text(&format_args!("{line}\n"));
 }
 
-/// `println!`, but for its panic where nobody listens.
+/// Like `println!`, without its panic on a closed pipe.
 macro_rules! say {
     ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };
 }

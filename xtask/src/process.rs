@@ -1,4 +1,4 @@
-//! Other programs: shown, run, bounded in time, stopped.
+//! Runs other programs: prints their command lines, limits their time, and stops them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Longer than any honest step takes; a command that hangs ends here and not with the whole run.
+/// Time limit of a command, longer than any step needs, so that a command that hangs does not block the whole run.
 const LIMIT: Duration = Duration::from_mins(40);
 
-/// How often a waiting loop looks.
+/// Interval of polling.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The configuration of the product comes from the environment; what a developer has set there must not leak into a check.
+/// Prefixes of environment variables that configure the product; those that a developer has set must not affect a check.
 const PRODUCT_VARIABLES: [&str; 8] = [
     "DATABASE_URL",
     "ENVIRONMENT",
@@ -27,7 +27,7 @@ const PRODUCT_VARIABLES: [&str; 8] = [
     "TEST_DATABASE_URL",
 ];
 
-/// A command line to be run.
+/// A command line.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     program: OsString,
@@ -39,7 +39,7 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// A program, found on the path.
+    /// A program on the path.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -63,13 +63,13 @@ impl Invocation {
         self
     }
 
-    /// Sets a variable; it is shown with the command.
+    /// Sets an environment variable, which is printed with the command.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.set.push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Takes the product's configuration out of the environment.
+    /// Removes the configuration of the product from the environment.
     pub(crate) fn without_configuration(mut self) -> Self {
         let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         self.unset.extend(ours.filter(|name| name.starts_with("ASHLAR_")));
@@ -77,8 +77,8 @@ impl Invocation {
         self
     }
 
-    /// Lets a test binary run more of its tests at once than there are cores, unless the environment says how many: most of what
-    /// a black-box test does is waiting for a server.
+    /// Lets a test binary run more tests at once than there are cores, unless the environment sets the number: black-box tests mostly
+    /// wait for a server.
     pub(crate) fn overlapping_tests(self) -> Self {
         const THREADS: &str = "RUST_TEST_THREADS";
         if std::env::var_os(THREADS).is_some() {
@@ -94,20 +94,20 @@ impl Invocation {
         self
     }
 
-    /// Gives this text on standard input; without it there is none.
+    /// Passes this text on standard input, which is empty otherwise.
     pub(crate) fn input(mut self, text: impl Into<String>) -> Self {
         self.input = Some(text.into());
         self
     }
 
-    /// The command line as a person would type it.
+    /// The command line as it would be typed.
     pub(crate) fn shown(&self) -> String {
         let set = self.set.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
         let rest = std::iter::once(&self.program).chain(&self.args).map(|part| quoted(part));
         set.chain(rest).collect::<Vec<_>>().join(" ")
     }
 
-    /// Shows the command, runs it with our own output, and fails when it does.
+    /// Prints the command, runs it with the output of this program, and fails if it fails.
     pub(crate) fn run(&self) -> Result<()> {
         crate::output::say!("$ {}", self.shown());
         let mut command = self.command();
@@ -116,7 +116,7 @@ impl Invocation {
         self.expect_success(status)
     }
 
-    /// Runs the command and returns what it printed; errors go to our own output.
+    /// Runs the command and returns its stdout; its stderr goes to that of this program.
     pub(crate) fn capture(&self) -> Result<String> {
         let mut command = self.command();
         command.stdout(Stdio::piped());
@@ -124,24 +124,24 @@ impl Invocation {
         self.feed(&mut child)?;
         let output = child.wait_with_output().with_context(|| self.cannot_start())?;
         self.expect_success(output.status)?;
-        String::from_utf8(output.stdout).with_context(|| format!("`{}` printed no UTF-8", self.shown()))
+        String::from_utf8(output.stdout).with_context(|| format!("`{}` printed invalid UTF-8", self.shown()))
     }
 
-    /// Runs the command, however it ends, and returns what it printed, errors too.
+    /// Runs the command, and returns its exit code, stdout and stderr even if it fails.
     pub(crate) fn ended(&self) -> Result<Ended> {
         let output = self.command().output().with_context(|| self.cannot_start())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ended { code: output.status.code(), printed: text(&output.stdout) + &text(&output.stderr) })
     }
 
-    /// True when the command can be run and succeeds; it prints nothing.
+    /// True if the command can be run and succeeds; its output is dropped.
     pub(crate) fn succeeds(&self) -> bool {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// Shows the command and leaves it running, its output in a file.
+    /// Prints the command and runs it in the background, with its output in a file.
     pub(crate) fn start(&self, log: &Path) -> Result<Running> {
         crate::output::say!("$ {} > {} &", self.shown(), log.display());
         let file = File::create(log).with_context(|| format!("can't write {}", log.display()))?;
@@ -193,12 +193,12 @@ impl Invocation {
     }
 }
 
-/// A program that was run to its end.
+/// The result of a program.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Its exit code; none when a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// What it printed.
+    /// Its output.
     pub(crate) printed: String,
 }
 
@@ -210,17 +210,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Where its output goes.
+    /// The file with its output.
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }
 
     /// Its status, if it has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().context("can't ask after a running program")
+        self.child.try_wait().context("can't read the status of a running program")
     }
 
-    /// Sends a signal, by name, and waits for the end.
+    /// Sends a signal, by name, and waits until the program ends.
     pub(crate) fn stop(&mut self, signal: &str, patience: Duration) -> Result<ExitStatus> {
         let kill = format!("kill -{signal} {}", self.child.id());
         Invocation::new("sh").args(["-c", &kill]).run()?;
@@ -230,7 +230,7 @@ impl Running {
         }
     }
 
-    /// The end of its output, for a person to read.
+    /// The end of its output, for error messages.
     pub(crate) fn tail(&self) -> String {
         let text = std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let text = text.unwrap_or_default();
@@ -241,13 +241,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error here means that it has ended already, which is what we want.
+        // An error here means that it has ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-/// Tries until it succeeds, with a pause between, a bounded number of times.
+/// Retries until success, with a pause between, a limited number of times.
 pub(crate) fn poll(tries: u32, pause: Duration, mut attempt: impl FnMut() -> Result<bool>) -> Result<bool> {
     for _ in 0..tries {
         if attempt()? {

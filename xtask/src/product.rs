@@ -1,4 +1,4 @@
-//! What the product is called, in every form, and where that stands in a text.
+//! The name of the product in all its forms, and its occurrences in a text.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -10,25 +10,25 @@ use anyhow::{Context as _, Result};
 use heck::{ToLowerCamelCase as _, ToUpperCamelCase as _};
 use toml_edit::DocumentMut;
 
-/// What must not change once there is data.
+/// The file with values that must not change once there is data.
 pub(crate) const FROZEN: &str = "crates/shared-kernel/src/frozen.rs";
 
-/// Migrations are known by their content: one that ran must stay as it was.
+/// Migrations are identified by their content: one that ran must not change.
 const MIGRATIONS: &str = "migration/src/m2";
 
-/// What cargo wants the name of a binary behind, as it is and not as an identifier.
+/// Prefix of a variable of cargo, followed by the name of a binary as it is and not as an identifier.
 const AS_IT_IS: &str = "CARGO_BIN_EXE_";
 
-/// A product's names. Every other form follows from them.
+/// The names of a product. Every other form follows from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Product {
-    /// As its binary is called: `tin-kettle`.
+    /// Name of its binary: `tin-kettle`.
     pub(crate) name: String,
-    /// As people see it: `Tin Kettle`.
+    /// Name in texts: `Tin Kettle`.
     pub(crate) title: String,
 }
 
-/// How a name is written.
+/// A form of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `tin-kettle`
@@ -41,13 +41,13 @@ enum Form {
     Camel,
     /// `TinKettle`
     Pascal,
-    /// `Tin Kettle`, or whatever the title is.
+    /// The title, by default `Tin Kettle`.
     Title,
 }
 
 const FORMS: [Form; 6] = [Form::Kebab, Form::Snake, Form::Screaming, Form::Camel, Form::Pascal, Form::Title];
 
-/// Where a name stands in a text, and in which form.
+/// An occurrence of the name in a text, and its form.
 #[derive(Debug)]
 struct Place {
     range: Range<usize>,
@@ -55,11 +55,11 @@ struct Place {
 }
 
 impl Product {
-    /// What `Cargo.toml` says that the product is called, if it says so.
+    /// The name of the product in `Cargo.toml`, if it is there.
     ///
     /// # Errors
     ///
-    /// There is no such file, or it is no TOML.
+    /// There is no such file, or it is not valid TOML.
     pub(crate) fn find(root: &Path) -> Result<Option<Self>> {
         let path = root.join("Cargo.toml");
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -70,7 +70,7 @@ impl Product {
         Ok(said("name").zip(said("title")).map(|(name, title)| Self { name, title }))
     }
 
-    /// As code calls it: `tin_kettle`.
+    /// The form in code: `tin_kettle`.
     pub(crate) fn snake(&self) -> String {
         self.name.replace('-', "_")
     }
@@ -86,12 +86,12 @@ impl Product {
         }
     }
 
-    /// Whether a text names it.
+    /// Whether a text contains its name.
     pub(crate) fn is_named_in(&self, text: &str) -> bool {
         !self.places(text).is_empty()
     }
 
-    /// The text with `new` wherever it names this product.
+    /// The text with `new` in place of each occurrence of this product's name.
     pub(crate) fn renamed(&self, text: &str, new: &Self) -> String {
         let (mut renamed, mut from) = (String::with_capacity(text.len()), 0);
         for Place { range, form } in self.places(text) {
@@ -102,7 +102,7 @@ impl Product {
         renamed + &text[from..]
     }
 
-    /// Where the text names it. Of two that begin at one place the longer one is meant.
+    /// The occurrences in the text. Of two that begin at the same place, the longer one counts.
     fn places(&self, text: &str) -> Vec<Place> {
         let spellings: BTreeSet<String> = FORMS.iter().map(|form| self.written(*form)).collect();
         let matches = |spelling: &String| {
@@ -121,7 +121,7 @@ impl Product {
         places
     }
 
-    /// Which form is meant: the names of many products look the same in several.
+    /// The form of an occurrence: several forms of a name may be equal.
     fn form(&self, text: &str, range: &Range<usize>) -> Form {
         let is = |form: Form| self.written(form) == text[range.clone()];
         let (before, after) = (&text[..range.start], &text[range.end..]);
@@ -141,13 +141,13 @@ impl Product {
     }
 }
 
-/// Whether a file stays as it is, whatever the product is called.
+/// Whether a renaming does not change this file.
 pub(crate) fn stays(path: &Path) -> bool {
     let path = path.to_string_lossy();
     path == FROZEN || path.starts_with(MIGRATIONS)
 }
 
-/// Whether what stands there is a word, or one of those that an identifier is made of, and no part of another.
+/// Whether the range is a whole word, also within an identifier, and not a part of another word.
 fn is_word(text: &str, range: &Range<usize>) -> bool {
     let ends = |text: &str| (text.chars().next(), text.chars().next_back());
     let ((_, before), (after, _)) = (ends(&text[..range.start]), ends(&text[range.end..]));
@@ -160,7 +160,7 @@ fn is_word(text: &str, range: &Range<usize>) -> bool {
     begins && !goes_on(last, after)
 }
 
-/// Whether the last letter belongs to an escape: of a string (`\n`) or of a URL (`%2F`).
+/// Whether the last letter belongs to an escape sequence of a string (`\n`) or of a URL (`%2F`).
 fn ends_in_escape(text: &str) -> bool {
     let mut back = text.chars().rev();
     let (last, second, third) = (back.next(), back.next(), back.next());

@@ -13,7 +13,7 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<PathBuf> {
     environment(workspace, "python", "xtask/requirements.txt")
 }
 
-/// The folder of the programs of the environment `name`; made anew when the requirements have changed.
+/// The folder of the programs of the environment `name`; created again if the requirements have changed.
 pub(crate) fn environment(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
     let folder = workspace.kept(name)?;
     let wanted = workspace.read(requirements)?;
@@ -27,6 +27,6 @@ pub(crate) fn environment(workspace: &Workspace, name: &str, requirements: &str)
         .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
         .arg(workspace.root.join(requirements))
         .run()?;
-    fs::write(&marker, wanted).context("can't note what was installed")?;
+    fs::write(&marker, wanted).context("can't record the installed versions")?;
     Ok(programs)
 }

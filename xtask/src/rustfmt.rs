@@ -1,4 +1,4 @@
-//! rustfmt, file by file: `cargo fmt` follows the lines `mod …;`, and knows nothing of a module that a macro declares.
+//! Runs rustfmt file by file: `cargo fmt` follows the lines `mod …;`, and does not find modules that a macro declares.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace, sources: &[PathBuf], flags: &[&str]) ->
         .run()
 }
 
-/// True for Rust. What the generator fills in is none yet.
+/// True for Rust files, except templates of the generator.
 pub(crate) fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs") && !path.starts_with("xtask/templates")
 }

@@ -1,4 +1,4 @@
-//! The product, running, for the steps that look at it from outside.
+//! A running server, for steps that test it over HTTP.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,32 +11,32 @@ use serde_json::{Value, json};
 use crate::process::{Invocation, Running, poll};
 use crate::workspace::Workspace;
 
-/// How long a started server may take until it is ready, and a stopped one until it is gone.
+/// Time limit for the start and the stop of a server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often readiness is asked for.
+/// Interval of requests for readiness.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Where the API listens of a user who has configured nothing.
+/// Default port of the API.
 pub(crate) const DEFAULT_PORT: u16 = 8000;
 
-/// All ports of such a user.
+/// All default ports.
 const DEFAULT_PORTS: &[u16] = &[
     DEFAULT_PORT,
     9000, // domain: upload
 ];
 
-/// Fails with a clear sentence when somebody listens already where a user who has configured nothing listens.
+/// Fails with a clear sentence if another program listens on a default port.
 pub(crate) fn expect_default_ports_free() -> Result<()> {
     for &port in DEFAULT_PORTS {
         TcpListener::bind(("127.0.0.1", port)).with_context(|| {
-            format!("port {port} is taken, and this step needs the ports a user has: stop what listens there")
+            format!("port {port} is in use, but this step needs the default ports: stop the program that listens there")
         })?;
     }
     Ok(())
 }
 
-/// A port that nobody uses.
+/// A free port.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
     Ok(listener.local_addr().context("no free port")?.port())
@@ -50,9 +50,9 @@ pub(crate) const STORE_KEYS: (&str, &str) = ("ashlar-xtask", "not-a-secret-of-an
 /// A user who has signed up.
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// The id.
+    /// Id of the user.
     pub(crate) id: String,
-    /// The address.
+    /// E-mail address.
     pub(crate) email: String,
     /// The password.
     pub(crate) password: &'static str,
@@ -60,12 +60,12 @@ pub(crate) struct Account {
     pub(crate) token: String,
 }
 
-/// Builds the binary as `cargo run` does and says where it is.
+/// Builds the binary as `cargo run` does, and returns its path.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     Invocation::new("cargo").args(["build", "--locked"]).current_dir(&workspace.root).run()?;
     let binary = workspace.target.join("debug/ashlar");
     if !binary.is_file() {
-        bail!("`cargo build` made no {}", binary.display());
+        bail!("`cargo build` did not create {}", binary.display());
     }
     Ok(binary)
 }
@@ -89,27 +89,29 @@ impl Server {
         Self::ready(process, port, binary, folder)
     }
 
-    /// Takes over a server that was started otherwise.
+    /// Uses a server that was started by other means.
     pub(crate) fn ready(mut process: Running, port: u16, binary: PathBuf, folder: PathBuf) -> Result<Self> {
         wait_until_ready(&mut process, port)?;
         Ok(Self { process, port, binary, folder })
     }
 
-    /// Its address, as the browser knows it.
+    /// Its URL for a browser.
     pub(crate) fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
     // domain: upload
-    /// The URL of something else that it serves, by the name that its log has for it.
+    /// The URL of another of its endpoints, by the name in its log.
     pub(crate) fn url_of(&self, name: &str) -> Result<String> {
         let others = self.others()?;
         let found = others.into_iter().find(|(other, _)| other == name);
-        found.map(|(_, url)| url).with_context(|| format!("the server serves no {name}: {}", self.tail()))
+        found
+            .map(|(_, url)| url)
+            .with_context(|| format!("the server has no endpoint {name}: {}", self.tail()))
     }
     // end: upload
 
-    /// All its origins, on either name of this machine.
+    /// All its origins, with both names of this machine.
     pub(crate) fn origins(&self) -> Result<Vec<String>> {
         let others = self.others()?.into_iter().map(|(_, url)| url);
         let both = |url: String| {
@@ -119,7 +121,7 @@ impl Server {
         Ok([self.url()].into_iter().chain(others).flat_map(both).collect())
     }
 
-    /// What else it serves: the names, and the URLs.
+    /// Its other endpoints: names and URLs.
     fn others(&self) -> Result<Vec<(String, String)>> {
         let log = fs::read_to_string(self.process.log()).context("can't read the server's log")?;
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -133,7 +135,7 @@ impl Server {
         &self.folder
     }
 
-    /// Its binary, for what starts servers of its own.
+    /// Its binary, for tests that start servers themselves.
     pub(crate) fn binary(&self) -> &PathBuf {
         &self.binary
     }
@@ -144,14 +146,15 @@ impl Server {
         let body = json!({ "email": email, "password": password, "name": name });
         let answer = self.post("/api/v1/auth/signup", &body)?;
         let token = answer.get("access_token").and_then(Value::as_str);
-        let token =
-            token.with_context(|| format!("signup answered without an access token: {answer}"))?.to_owned();
+        let token = token
+            .with_context(|| format!("the response to the sign-up has no access token: {answer}"))?
+            .to_owned();
         let id = answer.get("user").and_then(|user| user.get("id")).and_then(Value::as_str);
-        let id = id.with_context(|| format!("signup answered without a user: {answer}"))?.to_owned();
+        let id = id.with_context(|| format!("the response to the sign-up has no user: {answer}"))?.to_owned();
         Ok(Account { id, email, password, token })
     }
 
-    /// Makes a user an admin, with the command line that an operator has.
+    /// Makes a user an admin, with the command line of the product.
     pub(crate) fn promote(&self, account: &Account) -> Result<()> {
         let command = Invocation::new(&self.binary).args(["admin", "create", "--user-id", &account.id]);
         configured(command, self.port, &self.folder).run()
@@ -171,15 +174,15 @@ impl Server {
             .arg(format!("http://127.0.0.1:{}{path}", self.port))
             .input(body.to_string())
             .capture()?;
-        serde_json::from_str(&answer).with_context(|| format!("{path} answered no JSON: {answer}"))
+        serde_json::from_str(&answer).with_context(|| format!("the response of {path} is not JSON: {answer}"))
     }
 
-    /// What it printed last, for a failure's report.
+    /// The end of its output, for error messages.
     pub(crate) fn tail(&self) -> String {
         format!("the end of {}:\n{}", self.process.log().display(), self.process.tail())
     }
 
-    /// Asks it to stop, as a process manager does; it has to end by itself and without an error.
+    /// Stops it with SIGTERM, as a process manager does; it must exit with code 0.
     pub(crate) fn stop(mut self) -> Result<()> {
         let status = self.process.stop("TERM", PATIENCE).context("the server didn't stop")?;
         if !status.success() {

@@ -1,4 +1,4 @@
-//! Where things are.
+//! The folders and files of the workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::process::Invocation;
 
-/// The crates in `crates/` that are no domain: what all domains stand on, and what puts them together.
+/// The crates in `crates/` that are not domains: those that domains depend on, and those that compose them.
 ///
-/// Any other crate there is a domain, with everything that follows.
+/// Every other crate there is a domain, to which the rules on domains apply.
 pub(crate) const NO_DOMAINS: &[&str] = &[
     "app-config",
     "app-kit",
@@ -26,7 +26,7 @@ pub(crate) const NO_DOMAINS: &[&str] = &[
     "workspace-features",
 ];
 
-/// The workspace that the tool was called in.
+/// The workspace in which the tool was called.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
     /// The folder of the root `Cargo.toml`.
@@ -38,16 +38,16 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Reads it from cargo.
     pub(crate) fn find() -> Result<Self> {
         let json = Invocation::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .capture()
-            .context("cargo doesn't know this workspace")?;
-        serde_json::from_str(&json).context("cargo metadata was not understood")
+            .context("cargo finds no workspace here")?;
+        serde_json::from_str(&json).context("the output of cargo metadata could not be parsed")
     }
 
-    /// A folder below the target folder, kept between runs.
+    /// A folder below the target folder, which is retained between runs.
     pub(crate) fn kept(&self, name: &str) -> Result<PathBuf> {
         let path = self.target.join("xtask").join(name);
         fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
@@ -63,21 +63,21 @@ impl Workspace {
         self.kept(name)
     }
 
-    /// A file of the repository as text, its lines ended as in the repository.
+    /// A file of the repository as text, with the line endings of the repository.
     pub(crate) fn read(&self, relative: impl AsRef<Path>) -> Result<String> {
         let path = self.root.join(relative);
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         Ok(text.replace("\r\n", "\n"))
     }
 
-    /// The text of a file as it is; none of one that is no text.
+    /// The unchanged text of a file; `None` if it is not text.
     pub(crate) fn text(&self, relative: impl AsRef<Path>) -> Result<Option<String>> {
         let path = self.root.join(relative);
         let bytes = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
         Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
     }
 
-    /// The files that git knows or would add, relative to the root.
+    /// The files that git tracks or would add, relative to the root.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         let listed = Invocation::new("git")
             .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
@@ -88,7 +88,7 @@ impl Workspace {
     }
 }
 
-/// True in CI, where a missing tool is a failure and not a reason to skip.
+/// True in CI, where a missing tool is a failure and not a reason to skip a step.
 pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }

@@ -1,6 +1,6 @@
 //! How users sign in: passwords, signed-in devices, access and refresh tokens.
 //!
-//! The six rooms of every domain (`model`, `repository`, [`dto`], [`service`], [`error`], [`event`]) and three more:
+//! The six modules of every domain (`model`, `repository`, [`dto`], [`service`], [`error`], [`event`]) and three more:
 //!
 //! - [`password`]: rules for new passwords, and Argon2id on threads of its own;
 //! - [`settings`]: settings of the operator, read from the configuration;

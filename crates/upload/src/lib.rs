@@ -1,16 +1,16 @@
 //! Uploads: files of users. Clients send files directly to an object store and download them from there, with presigned URLs; this
 //! domain keeps their metadata and decides who may do what.
 //!
-//! Six rooms, the same in every domain:
+//! Six modules, the same in every domain:
 //!
-//! | room | what is in it | who sees it |
+//! | module | contents | visible to |
 //! |---|---|---|
 //! | `model` | the table as sea-orm knows it | this crate |
-//! | `repository` | the queries; each starts at the living rows, except those of quota and purge | this crate |
-//! | [`dto`] | bodies, parameters and answers, with their rules | everyone |
-//! | [`service`] | the rules; takes a session and the storage, gives DTOs | everyone |
-//! | [`error`] | all errors | everyone |
-//! | [`event`] | events for other domains | everyone |
+//! | `repository` | the queries, all of them on living rows except those of quota and purge | this crate |
+//! | [`dto`] | requests and responses, with validation rules | everyone |
+//! | [`service`] | the business rules: a struct with the storage, whose methods take a session and the principal, and return DTOs | everyone |
+//! | [`error`] | the errors of its operations | everyone |
+//! | [`event`] | the events that other domains can subscribe to | everyone |
 //!
 //! and five more here: [`storage`] (the object store, over S3, with URLs that are signed without waiting), [`files`] (the port to files
 //! for other domains), [`settings`] (settings of the operator), `media` (names of media types, and of files), `content` (content

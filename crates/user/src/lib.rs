@@ -1,8 +1,8 @@
 //! User accounts. Sign-in is in `auth`.
 //!
-//! Six rooms, the same in every domain:
+//! Six modules, the same in every domain:
 //!
-//! | room | contents | visible to |
+//! | module | contents | visible to |
 //! |---|---|---|
 //! | `model` | the table as sea-orm knows it | this crate |
 //! | `repository` | the queries, all of them on living rows | this crate |

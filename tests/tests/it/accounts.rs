@@ -1,4 +1,4 @@
-//! Signing up, in and out, with every shape as the contract has it.
+//! Sign-up, sign-in and sign-out, with all responses in the form of the OpenAPI document.
 
 mod cookie;
 mod device;

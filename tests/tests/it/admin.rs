@@ -1,4 +1,4 @@
-//! The admins' view of all accounts.
+//! The operations of admins on all accounts.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ async fn sign_up(server: &TestServer, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_guard_asks_who_before_it_asks_what() {
+async fn authentication_is_checked_before_the_request() {
     let server = TestServer::start().await;
     let (ada, admin) = (server.signup().await, server.admin().await);
     let one = format!("{USERS}/{}", ada.id);
@@ -53,7 +53,7 @@ async fn the_guard_asks_who_before_it_asks_what() {
 }
 
 #[tokio::test]
-async fn a_name_is_found_in_any_spelling() {
+async fn a_name_is_found_in_any_case() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     for (email, name) in [
@@ -63,7 +63,7 @@ async fn a_name_is_found_in_any_spelling() {
         server.signup_as(json!({"email": email, "name": name})).await;
     }
     for (q, found) in [
-        // Odysseus in small letters, whose last one has another form at the end of a word.
+        // Odysseus in lowercase: the last letter, sigma, has another form at the end of a word.
         ("%CE%9F%CE%B4%CF%85%CF%83%CF%83%CE%B5%CF%8D%CF%82", "o@example.com"),
         ("STRASSER", "s@m\u{fc}nchen.de"),
         ("stra%C3%9Fer", "s@m\u{fc}nchen.de"),
@@ -148,7 +148,7 @@ async fn filters_and_orders() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_query_is_told_at_once() {
+async fn all_errors_of_a_query_are_reported_together() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     let path = "/api/v1/admin/users?sort=foo81374&limit=1000&is_admin=maybe81374&q=&include=all";
@@ -211,7 +211,7 @@ async fn a_parameter_that_breaks_a_rule_is_named() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_ours_and_of_this_list_or_it_is_none() {
+async fn a_cursor_of_another_list_is_invalid() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     sign_up(&server, &["Ada", "Bob"]).await;
@@ -227,7 +227,7 @@ async fn a_cursor_is_ours_and_of_this_list_or_it_is_none() {
     }
     let long = "x".repeat(12_001);
     list(&server, &admin, &format!("?cursor={long}")).await.invalid(&[("/cursor", "too_long")]);
-    // Another order, another list.
+    // A cursor of another sort order, and of another list.
     list(&server, &admin, &format!("?sort=email&cursor={cursor}")).await.invalid(&[("/cursor", "cursor")]);
     list(&server, &admin, &format!("?cursor={cursor}")).await.invalid(&[("/cursor", "cursor")]);
     list(&server, &admin, &format!("?sort=name&cursor={cursor}&offset=1"))
@@ -236,7 +236,7 @@ async fn a_cursor_is_ours_and_of_this_list_or_it_is_none() {
 }
 
 #[tokio::test]
-async fn a_walk_along_the_links_meets_everyone_once_although_rows_come_and_go() {
+async fn following_the_links_returns_each_row_once_although_rows_are_added_and_deleted() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     let mut expected = HashSet::from([admin.email.clone()]);
@@ -266,7 +266,7 @@ async fn a_walk_along_the_links_meets_everyone_once_although_rows_come_and_go() 
                 }
             }
             next = link;
-            // The last row that was seen goes, and somebody new comes who would stand before it.
+            // The last row of the page is deleted, and a new user sorts before it.
             let gone = met.last().unwrap().clone();
             server.execute(&format!("UPDATE users SET is_admin = TRUE WHERE email = '{gone}'")).await;
             server.signup_as(json!({"name": "Name 1"})).await;
@@ -323,7 +323,7 @@ async fn an_admin_changes_an_account() {
 }
 
 #[tokio::test]
-async fn the_last_admin_stays() {
+async fn the_last_admin_cannot_be_demoted() {
     let server = TestServer::start().await;
     let (ada, admin) = (server.signup().await, server.admin().await);
     for changes in [json!({"is_admin": false}), json!({"status": "suspended"})] {
@@ -332,7 +332,7 @@ async fn the_last_admin_stays() {
     change(&server, &admin, &admin.id, json!({"name": "Root", "is_admin": true, "status": "active"}))
         .await
         .expect(200);
-    // A suspended admin is none that could help.
+    // A suspended admin does not count.
     change(&server, &admin, &ada.id, json!({"is_admin": true, "status": "suspended"})).await.expect(200);
     change(&server, &admin, &admin.id, json!({"is_admin": false})).await.problem(409, "last_admin");
     change(&server, &admin, &ada.id, json!({"status": "active"})).await.expect(200);
@@ -356,7 +356,7 @@ async fn two_admins_cannot_demote_each_other_at_once() {
         for answer in [first, second] {
             match answer.status {
                 200 => {}
-                // The one came so late that it was no admin any more.
+                // The later request was sent by a user who was no longer an admin.
                 403 => drop(answer.problem(403, "admin_required")),
                 _ => drop(answer.problem(409, "last_admin")),
             }

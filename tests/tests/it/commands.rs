@@ -1,4 +1,4 @@
-//! The command line, beside a running server and without one.
+//! The command line, with and without a running server.
 
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(crate) fn succeeded(outcome: Outcome) -> String {
     outcome.stdout
 }
 
-/// Failed with one sentence on stderr, behind whatever was logged, and nothing on stdout.
+/// Expects a failure with one sentence on stderr, after the log, and nothing on stdout.
 #[track_caller]
 pub(crate) fn failed(outcome: &Outcome, code: i32) -> &str {
     assert_eq!(outcome.code, code, "{outcome:?}");
@@ -68,7 +68,7 @@ async fn migrations_go_up_and_down_and_up_again() {
 }
 
 #[tokio::test]
-async fn a_way_back_is_not_taken_without_being_asked_for() {
+async fn migrations_are_not_reverted_without_confirmation() {
     let installation = Installation::new().await;
     succeeded(installation.run(&["migrate", "up"]).await);
     let before = succeeded(installation.run(&["migrate", "status"]).await);
@@ -78,9 +78,9 @@ async fn a_way_back_is_not_taken_without_being_asked_for() {
     assert_eq!(succeeded(installation.run(&["migrate", "status"]).await), before);
 }
 
-/// A shell that has a `DATABASE_URL` for another project.
+/// The environment has a `DATABASE_URL` of another project.
 #[tokio::test]
-async fn the_database_of_another_program_is_left_alone() {
+async fn the_database_of_another_program_is_not_changed() {
     let mut installation = Installation::new().await;
     let url = installation.database_url();
     let other = sea_orm::Database::connect(&url).await.unwrap();
@@ -103,7 +103,7 @@ async fn the_database_of_another_program_is_left_alone() {
         assert!(other.execute_unprepared("SELECT 1 FROM users").await.is_err(), "{command:?} wrote");
         sentence
     };
-    // It uses sea-orm as well: the two would keep their records in one table, and nothing of ours may touch that.
+    // The other project uses sea-orm too, so both would record their migrations in the same table, which must not be changed.
     for migrates in ["true", "false"] {
         installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", migrates);
         for command in [
@@ -127,7 +127,7 @@ async fn the_database_of_another_program_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_must_not_migrate_says_what_to_do() {
+async fn a_server_that_must_not_migrate_prints_what_to_do() {
     let mut installation = Installation::new().await;
     installation.set("ASHLAR_DATABASE__AUTO_MIGRATE", "false");
     let outcome = installation.run(&["serve"]).await;
@@ -136,24 +136,24 @@ async fn a_server_that_must_not_migrate_says_what_to_do() {
     installation.start().await.stop().await;
 }
 
-/// What a removed domain leaves behind, or a later release.
+/// A migration of a removed domain, or of a later release.
 const UNKNOWN: &str =
     "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000000_create_notes', 0)";
-/// What an edited file does, or a domain that was removed and made again under the same name.
+/// A migration that was edited, or of a domain that was removed and generated again under the same name.
 const CHANGED: &str = "UPDATE migration_contents SET content = 'another' WHERE name LIKE '%_create_auth'";
 
 #[tokio::test]
-async fn a_database_that_ran_something_else_is_refused_with_what_to_do() {
+async fn a_database_with_unknown_migrations_is_rejected_with_advice() {
     for (tampering, told, command) in [
         (UNKNOWN, "m20990101_000000_create_notes", "unknown"),
         (CHANGED, "m20261121_000003_create_auth was another when it ran", "changed"),
     ] {
         let mut installation = Installation::new().await;
-        // Which production refuses.
+        // Production rejects this setting.
         installation.unset("ASHLAR_AUTH__ARGON2_MEMORY_KIB");
         installation.unset("ASHLAR_AUTH__ARGON2_ITERATIONS");
         // domain: upload
-        // Which production warns of.
+        // Production warns of this setting.
         installation.set("ASHLAR_STORAGE__PUBLIC_ENDPOINT", "https://files.ashlar.test");
         // end: upload
         succeeded(installation.run(&["migrate", "up"]).await);
@@ -184,7 +184,7 @@ async fn a_database_that_ran_something_else_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_ran_in_another_form_is_taken_back_as_the_refusal_says() {
+async fn changed_migrations_are_reverted_by_following_the_error() {
     let installation = Installation::new().await;
     succeeded(installation.run(&["migrate", "up"]).await);
     installation.sql(CHANGED).await;
@@ -197,11 +197,11 @@ async fn what_ran_in_another_form_is_taken_back_as_the_refusal_says() {
 }
 
 #[tokio::test]
-async fn a_server_is_not_ready_while_its_schema_is_taken_back() {
+async fn a_server_is_not_ready_while_its_schema_is_reverted() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     assert_eq!(process.get("/health/ready").await.expect(200).json()["dependencies"]["schema"], "ok");
-    // While a later release is rolled out, the servers that are there go on.
+    // While a later release is rolled out, existing servers continue to run.
     installation.sql(UNKNOWN).await;
     process.get("/health/ready").await.expect(200);
     succeeded(installation.run(&["migrate", "repair"]).await);
@@ -214,12 +214,12 @@ async fn a_server_is_not_ready_while_its_schema_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_is_named_and_leaves_nothing_behind() {
+async fn a_failed_migration_is_named_and_rolled_back() {
     let installation = Installation::new().await;
     succeeded(installation.run(&["migrate", "up"]).await);
     let all = succeeded(installation.run(&["migrate", "status"]).await).lines().count() - 1;
     succeeded(installation.run(&["migrate", "down", "--yes", "--steps", &all.to_string()]).await);
-    // What is in the way of the second migration: it fails at its last statement at the latest.
+    // This table conflicts with the second migration, which fails at its last statement at the latest.
     installation.sql("CREATE TABLE users (id varchar(30))").await;
     let before = succeeded(installation.run(&["migrate", "status"]).await);
     let outcome = installation.run(&["migrate", "up"]).await;
@@ -264,14 +264,14 @@ async fn an_admin_is_created_before_the_first_start() {
 }
 
 #[tokio::test]
-async fn a_promotion_beside_a_running_server_is_in_force_soon() {
+async fn a_promotion_takes_effect_on_a_running_server() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let body = json!({"email": "Ada@example.com", "password": PASSWORD, "name": "Ada"});
     let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
     let token = session["access_token"].as_str().unwrap();
     process.get(LIST).bearer(token).await.problem(403, "admin_required");
-    // Whoever signed up first is no admin for having the address: the account is shown, and nobody is there to be asked.
+    // The command must not promote an account only because of its address: it shows the account, and stdin has no answer.
     let id = session["user"]["id"].as_str().unwrap();
     let outcome = installation.run(&create(&["--email", "ada@EXAMPLE.com"])).await;
     let sentence = failed(&outcome, 1);
@@ -298,16 +298,16 @@ async fn a_promotion_beside_a_running_server_is_in_force_soon() {
     process.stop().await;
 }
 
-/// On a terminal, which `script` of util-linux makes.
+/// On a terminal, which `script` of util-linux provides.
 #[tokio::test]
-async fn at_a_terminal_a_person_is_asked() {
+async fn at_a_terminal_the_command_asks_for_confirmation() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     let session = process.post("/api/v1/auth/signup").json(&body).await.expect(201).json();
     let (id, token) = (session["user"]["id"].as_str().unwrap(), session["access_token"].as_str().unwrap());
     for (answer, said) in [("n", "nothing was done"), ("", "nothing was done"), ("y", "is an admin now")] {
-        let shown = installation.at_terminal(&create(&["--email", "ada@example.com"]), answer).await;
+        let shown = installation.run_at_terminal(&create(&["--email", "ada@example.com"]), answer).await;
         assert!(
             shown.contains(&format!("({id}) signed up at ")) && shown.contains("Go on? [y/N]"),
             "{shown}"
@@ -322,7 +322,7 @@ async fn at_a_terminal_a_person_is_asked() {
 }
 
 #[tokio::test]
-async fn an_admin_by_id_is_one_that_is_there() {
+async fn an_admin_by_id_must_be_an_existing_account() {
     let installation = Installation::new().await;
     let nobody = "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T";
     let outcome = installation.run(&create(&["--user-id", nobody])).await;
@@ -330,7 +330,7 @@ async fn an_admin_by_id_is_one_that_is_there() {
 }
 
 #[tokio::test]
-async fn an_admin_that_cannot_be_made_is_refused_with_one_sentence() {
+async fn errors_of_admin_create_are_one_sentence() {
     let installation = Installation::new().await;
     let outcome = installation.run(&create(&["--email", "nobody@example.com"])).await;
     assert!(failed(&outcome, 1).contains("--password-stdin"), "{outcome:?}");
@@ -381,7 +381,7 @@ async fn wrong_usage_is_2_and_help_is_0() {
 }
 
 #[tokio::test]
-async fn the_document_of_the_command_line_is_the_one_that_is_served() {
+async fn the_command_line_prints_the_document_that_is_served() {
     let mut installation = Installation::new().await;
     installation.set("ASHLAR_PROJECT_NAME", "Acme");
     let text = succeeded(installation.run(&["openapi"]).await);
@@ -432,7 +432,7 @@ async fn the_configuration_is_shown_with_its_sources_and_without_its_secrets() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_be_stops_the_start_with_one_sentence() {
+async fn an_invalid_configuration_stops_the_start_with_one_sentence() {
     for (name, value, told) in [
         ("ASHLAR_SERVER__BNID", "127.0.0.1:0", "ASHLAR_SERVER__BIND"),
         ("ASHLAR_NONSENSE", "1", "ASHLAR_NONSENSE"),
@@ -456,7 +456,7 @@ async fn a_configuration_that_cannot_be_stops_the_start_with_one_sentence() {
 }
 
 #[tokio::test]
-async fn production_refuses_what_is_unsafe_there() {
+async fn production_rejects_unsafe_settings() {
     let mut installation = Installation::new().await;
     installation.set("ASHLAR_ENVIRONMENT", "production");
     let outcome = installation.run(&["serve"]).await;
@@ -486,7 +486,7 @@ async fn production_refuses_what_is_unsafe_there() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_told() {
+async fn an_address_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut installation = Installation::without_database();
@@ -497,7 +497,7 @@ async fn an_address_that_is_taken_is_told() {
 }
 
 #[tokio::test]
-async fn the_secret_is_made_once_and_nobody_else_can_read_the_data() {
+async fn the_secret_is_generated_once_and_the_data_is_private() {
     let mut installation = Installation::new().await;
     installation.unset("ASHLAR_SECRET_KEY");
     let process = installation.start().await;

@@ -1,4 +1,4 @@
-//! Connections: how many, how long, and what they cost.
+//! Limits on connections: their number, duration and memory.
 
 use futures_util::future::join_all;
 use tests::process::{Installation, Process, Signal};
@@ -16,7 +16,7 @@ async fn connect(process: &Process, count: usize) -> Vec<Raw> {
     join_all((0..count).map(|_| Raw::connect(process.address))).await
 }
 
-/// Sends until the server takes no more, and no longer than it takes anything.
+/// Sends until the server stops reading.
 async fn send_until_full(raw: &mut Raw, bytes: &[u8], most: usize) -> usize {
     let mut sent = 0;
     while sent < most
@@ -28,7 +28,7 @@ async fn send_until_full(raw: &mut Raw, bytes: &[u8], most: usize) -> usize {
 }
 
 #[tokio::test]
-async fn clients_that_read_nothing_cost_little_and_not_for_long() {
+async fn clients_that_read_nothing_use_little_memory_for_a_limited_time() {
     const COUNT: usize = 100;
     let mut installation = Installation::new().await;
     installation.set("ASHLAR_SERVER__WRITE_TIMEOUT", "2");
@@ -52,13 +52,13 @@ async fn clients_that_read_nothing_cost_little_and_not_for_long() {
 }
 
 #[tokio::test]
-async fn requests_that_nobody_waits_for_are_not_collected() {
+async fn pipelined_requests_without_a_reader_are_not_buffered() {
     const COUNT: usize = 8;
     let installation = Installation::new().await;
     let process = installation.start().await;
     let tag = process.get("/openapi.json").await.expect(200).header("etag").unwrap().to_owned();
     let memory = process.memory();
-    // Small answers, empty ones, and ones that take a look into the database.
+    // Small responses, empty ones, and ones that query the database.
     for request in [
         get("/health"),
         format!("GET /openapi.json HTTP/1.1\r\nhost: x\r\nif-none-match: {tag}\r\n\r\n"),
@@ -78,7 +78,7 @@ async fn requests_that_nobody_waits_for_are_not_collected() {
 }
 
 #[tokio::test]
-async fn requests_that_come_before_their_turn_are_answered_in_turn() {
+async fn pipelined_requests_are_answered_in_order() {
     let server = TestServer::start().await;
     let mut raw = Raw::connect(server.addresses().api).await;
     let paths = ["/health", "/nothing", "/openapi.json", "/health/live"];
@@ -98,8 +98,8 @@ async fn requests_that_come_before_their_turn_are_answered_in_turn() {
 }
 
 #[tokio::test]
-async fn each_head_has_its_time() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
+async fn each_head_has_a_time_limit() {
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
     let mut raw = Raw::connect(server.addresses().api).await;
     raw.send(get("/health")).await;
     raw.answer("GET", "/health").await.expect(200);
@@ -107,10 +107,10 @@ async fn each_head_has_its_time() {
     assert!(raw.until_closed().await.is_empty());
 }
 
-/// The end of a chunked body is in the body, and the handler does not read it: the next head has its time all the same.
+/// The handler does not read a chunked body, and the time limit for the next head applies nevertheless.
 #[tokio::test]
-async fn a_head_behind_a_body_that_nobody_read_has_its_time() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
+async fn a_head_after_an_unread_body_has_a_time_limit() {
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CLIENT_TIMEOUT", "1")]).await;
     for next in ["", "GET /health HTT"] {
         let mut raw = Raw::connect(server.addresses().api).await;
         let chunked = "GET /health/ready HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
@@ -122,8 +122,8 @@ async fn a_head_behind_a_body_that_nobody_read_has_its_time() {
 }
 
 #[tokio::test]
-async fn one_address_has_so_many_connections() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__CONNECTIONS_PER_ADDRESS", "4")]).await;
+async fn connections_of_one_address_are_limited() {
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__CONNECTIONS_PER_ADDRESS", "4")]).await;
     let address = server.addresses().api;
     let mut clients = Vec::new();
     for _ in 0..4 {
@@ -132,19 +132,19 @@ async fn one_address_has_so_many_connections() {
         raw.answer("GET", "/health").await.expect(200);
         clients.push(raw);
     }
-    // It takes the place of the one that has been idle longest.
+    // It replaces the connection that is idle longest.
     let mut fifth = Raw::connect(address).await;
     fifth.send(get("/health")).await;
     fifth.answer("GET", "/health").await.expect(200);
     assert!(clients[0].until_closed().await.is_empty());
-    // Those with a request under way give nothing up.
+    // Connections with an active request are not closed.
     let begin = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
                  expect: 100-continue\r\n\r\n";
     clients.remove(0);
     clients.push(fifth);
     for raw in &mut clients {
         raw.send(begin).await;
-        // Until then it is idle for all that the server knows, and would make room.
+        // Until then the server considers it idle, and could close it.
         assert!(raw.until_closed_or(b"\r\n\r\n").await.starts_with(b"HTTP/1.1 100 "));
     }
     eventually("the next one is refused", async || {
@@ -160,7 +160,7 @@ async fn one_address_has_so_many_connections() {
 }
 
 #[tokio::test]
-async fn little_is_read_after_a_refusal() {
+async fn little_is_read_after_a_rejected_request() {
     let server = TestServer::start().await;
     for length in ["content-length: 4294967296", "transfer-encoding: chunked"] {
         let mut raw = Raw::connect(server.addresses().api).await;
@@ -170,13 +170,13 @@ async fn little_is_read_after_a_refusal() {
         while taken < 1024 && raw.try_send(chunk.as_bytes()).await {
             taken += 1;
         }
-        // What the operating system buffers is on top.
+        // The buffers of the operating system are additional.
         assert!(taken < 64, "{length}: {taken} MiB");
     }
 }
 
 #[tokio::test]
-async fn a_stop_answers_what_has_arrived() {
+async fn a_stop_answers_received_requests() {
     const COUNT: usize = 64;
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let installation = Installation::new().await;
@@ -186,7 +186,7 @@ async fn a_stop_answers_what_has_arrived() {
             raw.send(get("/health")).await;
             raw.answer("GET", "/health").await.expect(200);
         }
-        // Half of the connections were in use, half are new; the server may have seen nothing of either.
+        // Half of the connections were used before, half are new; the server may not have read from either yet.
         for raw in &mut clients {
             raw.send(get("/openapi.json")).await;
         }
@@ -194,7 +194,7 @@ async fn a_stop_answers_what_has_arrived() {
         for raw in &mut clients {
             raw.answer("GET", "/openapi.json").await.expect(200);
         }
-        assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+        assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
         assert!(process.log().contains("stopping"), "{}", process.log());
     }
 }
@@ -209,7 +209,7 @@ async fn a_stop_is_announced_before_it_takes_effect() {
     assert_eq!(kept.answer("GET", "/health").await.header("connection"), None);
     process.terminate();
     eventually("readiness is red", async || {
-        // A connection each time: the last answer closed the one before.
+        // A new connection for each request, because the response closes it.
         let mut raw = Raw::connect(process.address).await;
         raw.send(get("/health/ready")).await;
         let answer = raw.answer("GET", "/health/ready").await;
@@ -220,5 +220,5 @@ async fn a_stop_is_announced_before_it_takes_effect() {
     let answer = kept.answer("GET", "/health").await.expect(200);
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(kept.until_closed().await.is_empty());
-    assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+    assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
 }

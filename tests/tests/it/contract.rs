@@ -1,4 +1,4 @@
-//! The OpenAPI document is the contract: it is complete, and the server keeps it.
+//! The OpenAPI document is complete, and the server conforms to it.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use tests::{Client, TestServer};
 struct Operation {
     method: Method,
     path: String,
-    /// The path with ids that nobody has.
+    /// The path with unknown ids.
     concrete: String,
     item: Value,
 }
@@ -20,12 +20,12 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Whether anyone may; where that is so and a token is taken too, it must be a genuine one.
+    /// Whether everyone may call it. If it also accepts a token, the token must be valid.
     fn is_public(&self) -> bool {
         self.item["security"] == json!([]) || self.needs(|requirement| *requirement == json!({}))
     }
 
-    fn takes_a_token(&self) -> bool {
+    fn accepts_a_token(&self) -> bool {
         self.needs(|requirement| *requirement != json!({}))
     }
 
@@ -109,12 +109,12 @@ async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
             assert!(is_text(&response["description"]), "{name} {status}");
             let content = &response["content"];
             if status.starts_with('4') || status.starts_with('5') {
-                // RFC 6749 has a form of its own.
+                // RFC 6749 defines its own form of errors.
                 if operation.path == "/api/v1/auth/token" && content["application/json"].is_object() {
                     continue;
                 }
                 let schema = &content["application/problem+json"]["schema"];
-                // One that says more than every problem is the shared one and something else.
+                // A problem with additional members is the shared schema and another one.
                 let shared = if schema["allOf"].is_array() { &schema["allOf"][0] } else { schema };
                 assert_eq!(shared["$ref"], "#/components/schemas/Problem", "{name} {status}: {response}");
             } else if !matches!(status.as_str(), "204" | "302" | "304") {
@@ -123,7 +123,7 @@ async fn every_answer_is_described_and_every_error_is_the_shared_problem() {
         }
         let needs =
             |status: &str| assert!(responses.contains_key(status), "{name} does not tell of {status}");
-        if !operation.is_public() || operation.takes_a_token() {
+        if !operation.is_public() || operation.accepts_a_token() {
             needs("401");
         }
         if operation.path.starts_with("/api/v1/admin/") {
@@ -189,9 +189,8 @@ async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_o
             operation.name()
         );
     }
-    // What answers where there is no operation stands at none, and what refuses credentials that no operation asks for yet.
-    // That something is somebody else's stands only at domains whose rows others may see, and that something refers to it only at those
-    // whose rows are deleted.
+    // No operation lists errors for unknown routes, and errors of credentials that no operation uses yet. Only domains whose rows
+    // others may see list `not_owner`, and only those whose rows are deleted list `still_referenced`.
     let of_others = ["not_owner", "still_referenced"];
     let mut at_none: Vec<&&str> =
         known.difference(&listed).filter(|code| !of_others.contains(*code)).collect();
@@ -207,7 +206,7 @@ async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_o
     assert_eq!(of("/api/v1/users/{user_id}", "get", "404"), ["not_found", "user_not_found"]);
 }
 
-/// Whether a schema, or what it consists of, has an example for each of its members.
+/// Whether a schema, or the schemas of which it is composed, has an example for each of its members.
 fn has_example(document: &Value, media: &Value) -> bool {
     if media.get("example").is_some() || media.get("examples").is_some() {
         return true;
@@ -220,7 +219,7 @@ fn has_example(document: &Value, media: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn bodies_have_examples_that_the_server_takes() {
+async fn the_server_accepts_the_examples_of_bodies() {
     let server = TestServer::start().await;
     let document = document(&server).await;
     for operation in operations(&document) {
@@ -283,7 +282,7 @@ async fn a_parameter_is_optional_and_never_null() {
 }
 
 #[tokio::test]
-async fn a_choice_is_one_type_that_something_meets() {
+async fn an_enumeration_is_one_type_that_values_satisfy() {
     let server = TestServer::start().await;
     let schemas = document(&server).await["components"]["schemas"].clone();
     for body in ["Signup", "Login"] {
@@ -295,7 +294,7 @@ async fn a_choice_is_one_type_that_something_meets() {
     assert_eq!(form["required"], json!(["grant_type"]));
     assert_eq!(form["properties"]["grant_type"]["$ref"], "#/components/schemas/GrantType");
     assert_eq!(schemas["GrantType"]["enum"], json!(["password", "refresh_token"]));
-    // Absent, and never null.
+    // Optional, but not nullable.
     assert_eq!(schemas["SessionResponse"]["properties"]["refresh_token"]["type"], "string");
 }
 
@@ -323,7 +322,7 @@ async fn the_document_and_the_configuration_that_pages_read_have_the_installatio
 }
 
 #[tokio::test]
-async fn references_lead_somewhere_and_nowhere_else() {
+async fn references_have_targets_in_the_document() {
     let server = TestServer::start().await;
     let document = document(&server).await;
     let mut references = 0;
@@ -337,7 +336,7 @@ async fn references_lead_somewhere_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
+async fn secured_operations_require_a_token_and_admin_operations_an_admin() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let (mut secured, mut admins) = (0, 0);
@@ -350,7 +349,7 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
                 Some(r#"Bearer realm="Ashlar", error="invalid_token""#)
             );
             assert!(answer.status != 403, "{answer:?}");
-            if operation.takes_a_token() {
+            if operation.accepts_a_token() {
                 secured += 1;
                 request().bearer("nonsense").await.problem(401, "invalid_token");
             }
@@ -368,7 +367,7 @@ async fn a_secured_operation_wants_a_token_and_an_admins_wants_an_admin() {
 }
 
 #[tokio::test]
-async fn every_status_that_is_answered_is_documented() {
+async fn every_returned_status_is_documented() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     for operation in operations(&document(&server).await) {
@@ -409,7 +408,7 @@ async fn every_problem_has_a_page() {
 }
 
 #[tokio::test]
-async fn the_documentation_needs_nobody_else() {
+async fn the_documentation_needs_no_other_host() {
     let server = TestServer::start().await;
     server.get("/").await.expect(302);
     for path in ["/docs", "/redoc"] {
@@ -450,7 +449,7 @@ async fn keys_and_document_are_public_and_typed() {
     assert_eq!(plain.header("content-type"), Some("application/json"));
     let tag = plain.header("etag").unwrap().to_owned();
     server.get("/openapi.json").header("if-none-match", &tag).await.expect(304);
-    let name = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme & <Co>")]).await;
+    let name = TestServer::with_variables(&[("ASHLAR_PROJECT_NAME", "Acme & <Co>")]).await;
     assert_eq!(document(&name).await["info"]["title"], "Acme & <Co> API");
     let page = name.get("/docs").await.expect(200);
     assert!(page.text().contains("Acme &amp; &lt;Co&gt;") && !page.text().contains("<Co>"), "{page:?}");

@@ -1,3 +1,3 @@
-//! One file for each domain that was generated. A file that lies in the folder belongs to the tests; no list names it.
+//! One file for each generated domain. All files in the folder are part of the tests, without a list.
 
 automod::dir!("tests/it/domains");

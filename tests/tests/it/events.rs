@@ -1,4 +1,4 @@
-//! What is written down of a change besides the change: who caused it, in which trace, and what it names.
+//! The metadata of events: the principal, the trace, and the ids in the payload.
 
 use serde_json::json;
 use shared_kernel::event::{Created, Envelope};
@@ -20,7 +20,7 @@ async fn last(server: &TestServer, name: &str) -> Envelope {
 }
 
 #[tokio::test]
-async fn an_event_tells_who_caused_it() {
+async fn an_event_has_its_principal() {
     let server = TestServer::start().await;
     let (ada, admin) = (server.signup().await, server.admin().await);
     let created = &named(&server, "user.created").await[0];
@@ -73,7 +73,7 @@ async fn an_event_names_people_by_id_and_nothing_else() {
         .await;
     server.patch(ME).bearer(&ada.token).json(&json!({"username": "hopper"})).await.expect(200);
     let mut envelopes = envelopes(&server.database).await;
-    // What other domains tell of a new user is theirs.
+    // Events of other domains about a new user are not tested here.
     envelopes.retain(|envelope| envelope.aggregate_type == "user");
     assert_eq!(envelopes.len(), 2);
     for envelope in envelopes {
@@ -86,7 +86,7 @@ async fn an_event_names_people_by_id_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn whoever_is_gone_by_then_gets_no_welcome() {
+async fn a_deleted_user_gets_no_welcome() {
     let server = TestServer::start().await;
     let session = server.database.write();
     let nobody = Created::<UserKind>::new(session.new_id(), 1, None);

@@ -1,5 +1,5 @@
-//! Something that the server needs is broken: whoever needs it is answered in time and told to come again, nobody else
-//! notices, and when it is whole again so is the server, without a restart.
+//! Faults of dependencies: requests that need the dependency get a 503 with `Retry-After` in time, other requests succeed, and the
+//! server recovers with the dependency, without a restart.
 
 mod deadlines;
 pub(crate) mod disk_full;
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tests::faults::{self, DEADLINE, Finding};
 
-/// A request that waits for nothing, on a machine that does many things at once.
+/// Maximum time of a request that does not wait for a dependency, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// All that asked for what is broken were told in time to come again; the others had their answers at once.
+/// All requests that need the dependency got a 503 with `Retry-After` in time; the others succeeded immediately.
 pub(crate) fn holds(finding: Option<Finding>) {
     let Some(finding) = finding else { return };
     assert!(finding.asked.all_are(503), "{finding:?}");
-    assert!(finding.asked.all_say_when, "{finding:?}");
+    assert!(finding.asked.all_have_retry_after, "{finding:?}");
     assert!(finding.asked.slowest < DEADLINE, "{finding:?}");
     goes_on(&finding);
 }
@@ -32,7 +32,7 @@ async fn nothing_comes_back_from_the_primary() {
     holds(faults::primary_silent().await);
 }
 
-/// Reads have their answers from the primary, in time.
+/// Reads use the primary, in time.
 #[tokio::test]
 async fn nothing_comes_back_from_the_replica() {
     let Some(finding) = faults::replica_silent().await else { return };
@@ -53,7 +53,7 @@ async fn the_primary_refuses_connections() {
     holds(Some(finding));
 }
 
-/// Nobody notices: nothing had been begun on what was idle.
+/// No request fails, because no transaction was open on the idle connections.
 #[tokio::test]
 async fn the_primary_was_restarted() {
     let Some(finding) = faults::primary_restarts().await else { return };
@@ -83,7 +83,7 @@ async fn another_process_holds_the_lock_of_sqlite() {
     holds(Some(faults::file_locked().await));
 }
 
-/// The requests that wait have their answers, and then it ends.
+/// Waiting requests are answered, and then the server ends.
 #[tokio::test]
 async fn a_stop_while_nothing_comes_back_from_the_primary() {
     let Some((asked, status, time)) = faults::stop_while_primary_silent().await else { return };

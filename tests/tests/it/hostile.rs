@@ -1,4 +1,4 @@
-//! What nobody should send. The contract's problem each time, never a 5xx, and the server lives on.
+//! Invalid and malicious requests: the response is a documented problem, never a 5xx, and the server continues to run.
 
 mod bodies;
 mod browsers;

@@ -1,4 +1,4 @@
-//! One URL is another thing for each who asks: nobody is answered with what another has seen, whatever a cache remembers.
+//! The same URL has different responses for different users: no user receives the response of another, in spite of caches.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,16 +12,16 @@ pub(crate) fn tag(answer: &Answer) -> String {
     answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}")).to_owned()
 }
 
-/// Whether `Vary` names the header.
+/// Whether `Vary` lists the header.
 pub(crate) fn varies_by(answer: &Answer, name: &str) -> bool {
     let names = answer.header("vary").unwrap_or_default();
     names.split(',').any(|other| other.trim().eq_ignore_ascii_case(name))
 }
 
-/// Somebody, with what is theirs.
+/// A user with rows.
 struct Person {
     account: Account,
-    /// Ids of it, by the names of the parameters that they are for.
+    /// Ids of the rows, by the names of path parameters.
     ids: Vec<(&'static str, String)>,
     document: Value,
 }
@@ -37,14 +37,14 @@ impl Person {
         Self { account, ids, document }
     }
 
-    /// A path of the document for this person.
+    /// A path of the document with the ids of this user.
     fn path(&self, template: &str) -> String {
         let ids: Vec<_> = self.ids.iter().map(|(name, id)| (*name, id.as_str())).collect();
         filled(&self.document, template, &ids)
     }
 }
 
-/// The operations that ask for a sign-in, with their path.
+/// The operations that require a signed-in user, with their paths.
 async fn secured(server: &TestServer) -> Vec<(Method, String)> {
     let document = server.get("/openapi.json").await.expect(200).json();
     let mut found = Vec::new();
@@ -60,7 +60,7 @@ async fn secured(server: &TestServer) -> Vec<(Method, String)> {
 }
 
 #[tokio::test]
-async fn what_a_cache_kept_of_one_is_no_answer_to_another() {
+async fn a_tag_of_one_user_does_not_match_for_another() {
     let server = TestServer::start().await;
     let (ada, eve) = (Person::new(&server).await, Person::new(&server).await);
     let (mut tagged, mut kept) = (0, Vec::new());
@@ -94,9 +94,9 @@ async fn what_a_cache_kept_of_one_is_no_answer_to_another() {
 }
 
 #[tokio::test]
-async fn what_a_cache_kept_of_data_that_was_deleted_is_no_answer() {
+async fn a_tag_of_deleted_data_does_not_match() {
     let (before, after) = (TestServer::start().await, TestServer::start().await);
-    // The same first account, as far as anybody can say.
+    // An account with the same data.
     let same = json!({"email": "ada@example.com"});
     let (old, new) = (before.signup_as(same.clone()).await, after.signup_as(same).await);
     let kept = tag(&before.get_as(&old, ME).await.expect(200));
@@ -107,7 +107,7 @@ async fn what_a_cache_kept_of_data_that_was_deleted_is_no_answer() {
 }
 
 #[tokio::test]
-async fn the_tag_of_one_resource_changes_no_other() {
+async fn the_tag_of_one_resource_does_not_match_another() {
     let server = TestServer::start().await;
     let (ada, eve) = (Person::new(&server).await, Person::new(&server).await);
     let account = tag(&server.get_as(&ada.account, ME).await.expect(200));
@@ -126,7 +126,7 @@ async fn the_tag_of_one_resource_changes_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_made_and_what_is_changed_comes_with_its_tag() {
+async fn responses_to_creations_and_changes_have_a_tag() {
     let server = TestServer::start().await;
     let body = json!({"email": "ada@example.com", "password": tests::PASSWORD, "name": "Ada"});
     let made = server.post("/api/v1/auth/signup").json(&body).await.expect(201);
@@ -140,7 +140,7 @@ async fn what_is_made_and_what_is_changed_comes_with_its_tag() {
 }
 
 #[tokio::test]
-async fn a_refusal_depends_on_who_asks_too() {
+async fn errors_vary_by_the_caller_too() {
     let server = TestServer::start().await;
     let (ada, eve) = (Person::new(&server).await, server.signup().await);
     for (method, template) in secured(&server).await {
@@ -166,7 +166,7 @@ async fn a_refusal_depends_on_who_asks_too() {
 }
 
 #[tokio::test]
-async fn where_the_cookie_decides_the_answer_says_so() {
+async fn responses_that_depend_on_the_cookie_vary_by_it() {
     let server = TestServer::start().await;
     let cookie = format!("{COOKIE}=ashr_x");
     let send = |path: &str| {

@@ -1,4 +1,4 @@
-//! What the product does, seen from outside. One binary for all, so that it is linked once.
+//! Black-box tests of the product. They are one binary, so that it is linked only once.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failing test")]
 

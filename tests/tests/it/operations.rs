@@ -1,4 +1,4 @@
-//! The server as an operator has it: healthy or not, stopped, killed, started again.
+//! The server in operation: health, stop, kill and restart.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn logs_in(client: &Client, email: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_healthy_server_says_so() {
+async fn a_healthy_server_reports_its_health() {
     let server = TestServer::start().await;
     for path in ["/health", "/health/live"] {
         let answer = server.get(path).await.expect(200).json();
@@ -35,9 +35,9 @@ async fn a_healthy_server_says_so() {
 }
 
 #[tokio::test]
-async fn what_one_instance_does_is_in_force_at_the_other() {
-    let server = TestServer::with(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
-    let other = server.another().await;
+async fn changes_at_one_instance_take_effect_at_the_other() {
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
+    let other = server.start_instance().await;
     let (admin, ada) = (server.admin().await, server.signup().await);
     let status =
         async |account: &tests::Account, path: &str| other.get(path).bearer(&account.token).await.status;
@@ -59,21 +59,21 @@ async fn what_one_instance_does_is_in_force_at_the_other() {
     eventually("the logout is in force", async || (status(&ada, list).await == 401).then_some(())).await;
     let refresh = json!({"refresh_token": ada.refresh_token});
     other.post("/api/v1/auth/refresh").json(&refresh).await.problem(401, "invalid_refresh_token");
-    // Both are asked for one address at once.
+    // Both instances get a sign-up with the same address at the same time.
     let body = signup("both@example.com");
     let clients: [&Client; 2] = [&server, &other];
     let signups =
         (0..20).map(|index| clients[index % 2].post("/api/v1/auth/signup").json(&body).into_future());
     let created = join_all(signups).await.iter().filter(|answer| answer.status == 201).count();
     assert_eq!(created, 1);
-    // A cursor of the one is good at the other.
+    // A cursor of one instance is valid at the other.
     let page = server.get_as(&admin, &format!("{list}?limit=1")).await.expect(200).json();
     let next = format!("{list}?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     other.get(&next).bearer(&admin.token).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_was_begun() {
+async fn a_stop_finishes_active_requests() {
     let installation = Installation::new().await;
     let mut process = installation.start().await;
     let body = signup("ada@example.com").to_string();
@@ -84,7 +84,7 @@ async fn a_stop_finishes_what_was_begun() {
     ))
     .await;
     raw.send(&body[..10]).await;
-    // The request is in its handler once another one that came later was answered.
+    // The request has reached its handler once a later one was answered.
     process.get("/health").await.expect(200);
     process.terminate();
     eventually("it listens no longer", async || {
@@ -95,14 +95,14 @@ async fn a_stop_finishes_what_was_begun() {
     let answer = raw.answer("POST", "/api/v1/auth/signup").await.expect(201);
     assert_eq!(answer.json()["user"]["email"], "ada@example.com");
     raw.until_closed().await;
-    assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+    assert_eq!(process.wait().await.code(), Some(0), "{}", process.log());
     let again = installation.start().await;
     assert!(logs_in(&again, "ada@example.com").await);
     again.stop().await;
 }
 
 #[tokio::test]
-async fn after_a_stop_and_a_start_everything_is_there() {
+async fn data_remains_after_a_restart() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let session =
@@ -118,12 +118,12 @@ async fn after_a_stop_and_a_start_everything_is_there() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_writes_survive_a_kill() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/api/v1/auth/signup", process.address);
-    // Signups one after another on several connections, until the server is gone.
+    // Sign-ups one after the other on several connections, until the server is killed.
     let (acknowledge, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
     let writers: Vec<_> = (0..4)
         .map(|_| {
@@ -132,7 +132,7 @@ async fn what_was_acknowledged_survives_a_kill() {
                 loop {
                     let email = unique("burst") + "@example.com";
                     let sent = http.post(&url).json(&signup(&email)).send().await;
-                    // The whole answer came: from here on the account must be there.
+                    // The response is complete: from now on the account must exist.
                     let Ok(response) = sent else { return };
                     let status = response.status();
                     if response.bytes().await.is_err() {
@@ -159,14 +159,14 @@ async fn what_was_acknowledged_survives_a_kill() {
     for email in &emails {
         assert!(logs_in(&process, email).await, "{email} was acknowledged and is lost");
     }
-    // And it works on.
+    // The server continues to work.
     process.post("/api/v1/auth/signup").json(&signup("ada@example.com")).await.expect(201);
     process.stop().await;
 }
 
 #[tokio::test]
-async fn a_welcome_leads_to_the_operators_own_pages() {
-    let server = TestServer::with(&[("ASHLAR_AUTH__LINK_BASE", "https://app.example.com/")]).await;
+async fn a_welcome_links_to_the_pages_of_the_operator() {
+    let server = TestServer::with_variables(&[("ASHLAR_AUTH__LINK_BASE", "https://app.example.com/")]).await;
     server.signup().await;
     let folder = server.data_dir().join("mail");
     let mail = eventually("a mail comes", async || {
@@ -180,7 +180,7 @@ async fn a_welcome_leads_to_the_operators_own_pages() {
 
 #[tokio::test]
 async fn a_welcome_is_sent_once() {
-    let server = TestServer::with(&[("ASHLAR_PROJECT_NAME", "Acme")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_PROJECT_NAME", "Acme")]).await;
     let ada = server.signup_as(json!({"name": "win a prize at evil.example"})).await;
     let folder = server.data_dir().join("mail");
     let mails = || {
@@ -192,11 +192,11 @@ async fn a_welcome_is_sent_once() {
     let mail = std::fs::read_to_string(path).unwrap();
     assert!(mail.contains(&format!("To: {}", ada.email)), "{mail}");
     assert!(mail.contains("Subject: Welcome to Acme"), "{mail}");
-    // The address may be somebody else's: no word of the one who signed up is in it.
+    // The address may belong to another person, so the mail contains no text by the one who signed up.
     assert!(!mail.contains("evil.example"), "{mail}");
-    // Nor is the developers' documentation, which is all that the server has at its own address.
+    // It also does not contain the address of the developer documentation.
     assert!(!mail.contains("http"), "{mail}");
-    // A signup that was refused sends none: whatever waits has been handled when the next one has come.
+    // A rejected sign-up sends no mail: earlier events were handled when the mail of the next sign-up has arrived.
     let body = signup(&ada.email);
     server.post("/api/v1/auth/signup").json(&body).await.problem(409, "email_taken");
     server.signup().await;
@@ -266,7 +266,7 @@ async fn no_secret_gets_into_the_log() {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_was_asked_and_answered() {
+async fn the_log_has_the_requests_and_responses() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let session =

@@ -1,12 +1,12 @@
-//! What opens a door, and what does not.
+//! Valid, forged and expired access tokens.
 
 use serde_json::json;
-use tests::token::{Token, foreign_key, own_key};
+use tests::token::{Token, server_key, unknown_key};
 use tests::{Account, Answer, Raw, TestServer};
 
 const ME: &str = "/api/v1/users/me";
 
-/// Refused as a token that was sent and is worth nothing (RFC 6750, section 3.1).
+/// Rejected as an invalid token (RFC 6750, section 3.1).
 #[track_caller]
 fn refused(answer: Answer) {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
@@ -15,10 +15,10 @@ fn refused(answer: Answer) {
 }
 
 #[tokio::test]
-async fn a_token_says_who_and_for_whom_and_how_long() {
+async fn a_token_has_subject_audience_and_expiry() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
-    let token = Token::of(&ada.token);
+    let token = Token::parse(&ada.token);
     assert_eq!((&token.header["alg"], &token.header["typ"]), (&json!("EdDSA"), &json!("at+jwt")));
     assert_eq!(token.claims["sub"], ada.id.as_str());
     assert_eq!(token.claims["sid"], ada.session_id.as_str());
@@ -27,11 +27,11 @@ async fn a_token_says_who_and_for_whom_and_how_long() {
     let number = |name: &str| token.claims[name].as_u64().unwrap();
     assert_eq!((number("exp") - number("iat"), number("nbf")), (900, number("iat")));
     let names: Vec<&str> = token.claims.keys().map(String::as_str).collect();
-    // RFC 9068, section 2.2, and what is ours.
+    // The claims of RFC 9068, section 2.2, and ours.
     let claims = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "nbf"];
     assert!(claims.iter().all(|name| names.contains(name)));
-    assert_eq!(names.len(), 9, "nothing else of the user is told: {names:?}");
-    // Whoever verifies tokens elsewhere finds the key.
+    assert_eq!(names.len(), 9, "no other data of the user: {names:?}");
+    // Other services find the key to verify tokens.
     let keys = server.get("/.well-known/jwks.json").await.expect(200).json();
     let keys = keys["keys"].as_array().unwrap();
     let key = keys.iter().find(|key| key["kid"] == token.header["kid"]).unwrap();
@@ -40,36 +40,36 @@ async fn a_token_says_who_and_for_whom_and_how_long() {
 }
 
 #[tokio::test]
-async fn what_we_did_not_sign_is_forged() {
+async fn tokens_with_another_signature_are_rejected() {
     let server = TestServer::start().await;
     let (ada, eve) = (server.signup().await, server.signup().await);
-    let genuine = Token::of(&ada.token);
+    let genuine = Token::parse(&ada.token);
     let keys = server.get("/.well-known/jwks.json").await.expect(200).json();
     let public = keys["keys"][0]["x"].as_str().unwrap().to_owned();
-    let theirs = foreign_key();
+    let theirs = unknown_key();
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": public});
     for forged in [
-        genuine.clone().header("alg", "none").with_no_signature(),
-        genuine.clone().header("alg", "None").with_no_signature(),
-        genuine.clone().header("alg", "none").with_old_signature(),
-        genuine.with_no_signature(),
+        genuine.clone().header("alg", "none").without_signature(),
+        genuine.clone().header("alg", "None").without_signature(),
+        genuine.clone().header("alg", "none").with_original_signature(),
+        genuine.without_signature(),
         // The public key as the secret of a MAC.
-        genuine.clone().header("alg", "HS256").hmac_signed_with(public.as_bytes()),
-        genuine.clone().header("alg", "HS256").hmac_signed_with(keys.to_string().as_bytes()),
-        genuine.clone().header("alg", "HS256").hmac_signed_with(b""),
-        genuine.clone().header("alg", "RS256").with_old_signature(),
-        genuine.clone().header("alg", "ES256").with_old_signature(),
-        // Another key, also one that the token brings along or names.
+        genuine.clone().header("alg", "HS256").signed_with_hmac(public.as_bytes()),
+        genuine.clone().header("alg", "HS256").signed_with_hmac(keys.to_string().as_bytes()),
+        genuine.clone().header("alg", "HS256").signed_with_hmac(b""),
+        genuine.clone().header("alg", "RS256").with_original_signature(),
+        genuine.clone().header("alg", "ES256").with_original_signature(),
+        // Another key, also one that is in the header of the token or to which it refers.
         genuine.signed_with(&theirs),
         genuine.clone().header("jwk", jwk).signed_with(&theirs),
         genuine.clone().header("jku", "http://127.0.0.1:9/keys").signed_with(&theirs),
         genuine.clone().header("kid", "../../../../dev/null").signed_with(&theirs),
         genuine.clone().header("kid", "' OR 1=1 --").signed_with(&theirs),
         genuine.clone().header("kid", "").signed_with(&theirs),
-        // A genuine signature over something else.
-        genuine.clone().claim("sub", eve.id.as_str()).with_old_signature(),
-        genuine.clone().claim("exp", 4_000_000_000_u64).with_old_signature(),
-        Token::of(&eve.token).claim("sub", ada.id.as_str()).with_old_signature(),
+        // A valid signature over other data.
+        genuine.clone().claim("sub", eve.id.as_str()).with_original_signature(),
+        genuine.clone().claim("exp", 4_000_000_000_u64).with_original_signature(),
+        Token::parse(&eve.token).claim("sub", ada.id.as_str()).with_original_signature(),
     ] {
         refused(server.get(ME).bearer(&forged).await);
     }
@@ -81,8 +81,8 @@ async fn what_we_would_not_have_signed_is_refused_even_with_our_key() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let eve = server.signup().await;
-    let key = own_key(&server).await;
-    let genuine = Token::of(&ada.token);
+    let key = server_key(&server).await;
+    let genuine = Token::parse(&ada.token);
     let now = genuine.claims["iat"].as_u64().unwrap();
     assert!(server.accepts(&genuine.signed_with(&key)).await, "the control");
     assert!(server.accepts(&genuine.clone().claim("jti", "x").signed_with(&key)).await, "the control");

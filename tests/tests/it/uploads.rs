@@ -1,4 +1,4 @@
-//! Files: announced here, sent to the store, and never through the API.
+//! Uploads: created at the API, sent to the store, and never through the API.
 
 mod commands;
 mod contract;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tests::store::checksum;
 use tests::{Account, Answer, TestServer};
 
-/// Announces `bytes` as a picture, with its checksum.
+/// Creates an upload of `bytes` as a picture, with its checksum.
 async fn announce(server: &TestServer, account: &Account, bytes: &[u8]) -> Value {
     let body = json!({
         "filename": "harbour.png", "content_type": "image/png", "size": bytes.len(), "checksum_sha256": checksum(bytes),
@@ -27,7 +27,7 @@ async fn announce_as(server: &TestServer, account: &Account, body: &Value) -> An
     server.post("/api/v1/uploads").bearer(&account.token).json(body).await
 }
 
-/// Sends `bytes` with exactly the returned method, URL and headers, but for `changes`: a value, or nothing.
+/// Sends `bytes` with exactly the returned method, URL and headers, except for `changes`: another value, or no header.
 async fn send(
     server: &TestServer,
     request: &Value,
@@ -37,7 +37,7 @@ async fn send(
     let method = request["method"].as_str().unwrap().parse().unwrap();
     let mut sent = server.request(method, request["url"].as_str().unwrap()).unchecked();
     for (name, value) in request["headers"].as_object().unwrap() {
-        // The client writes the length of what it sends, as a browser does.
+        // The client sets the length itself, as a browser does.
         if name != "content-length" && !changes.iter().any(|(changed, _)| changed == name) {
             sent = sent.header(name, value.as_str().unwrap());
         }

@@ -1,4 +1,4 @@
-//! One's own account.
+//! The account of the caller.
 
 use serde_json::{Value, json};
 use tests::{Account, Answer, Request, TestServer};
@@ -9,7 +9,7 @@ fn patch(server: &TestServer, account: &Account) -> Request {
     server.patch(ME).bearer(&account.token)
 }
 
-/// The version in an answer's tag.
+/// The version in the `ETag` of a response.
 fn tag(answer: &Answer) -> String {
     let tag = answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}"));
     assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "a strong tag: {tag}");
@@ -136,7 +136,7 @@ async fn what_another_has_is_taken() {
     let eve = server.signup().await;
     patch(&server, &eve).json(&json!({"username": "Ada"})).await.problem(409, "username_taken");
     patch(&server, &eve).json(&json!({"phone": "+4915112345678"})).await.problem(409, "phone_taken");
-    // One's own is no conflict.
+    // A user's own values do not conflict.
     patch(&server, &ada).json(&json!({"username": "ada", "phone": "+4915112345678"})).await.expect(200);
     patch(&server, &ada).json(&json!({"username": null})).await.expect(200);
     patch(&server, &eve).json(&json!({"username": "ada"})).await.expect(200);

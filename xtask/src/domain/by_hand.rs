@@ -1,4 +1,4 @@
-//! What people wrote into a generated domain, where a new field would meet it.
+//! Detects fields that were written by hand into a generated domain and clash with a new field.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::names::pascal;
 use super::rules::parameters;
 use super::spec::{Field, Kind, Spec};
 
-/// Why the field can't be added: the model or a body has it already, and the new one would be there twice.
+/// The reason why the field can't be added: the model or a body already has a field of that name.
 ///
 /// # Errors
 ///
-/// A text is no Rust file.
+/// A text is not valid Rust.
 pub(crate) fn clash(spec: &Spec, field: &Field, model: &str, dto: &str) -> Result<Option<String>> {
     let own = pascal(&spec.name);
     let columns: BTreeSet<String> = field.normalized_column().into_iter().chain([field.column()]).collect();
@@ -29,17 +29,17 @@ pub(crate) fn clash(spec: &Spec, field: &Field, model: &str, dto: &str) -> Resul
     for (file, text, name, wanted) in places {
         let has = members(text, &name).with_context(|| format!("in src/{file}"))?;
         if let Some(there) = wanted.iter().find(|wanted| has.contains(*wanted)) {
-            return Ok(Some(format!("`{name}` in crates/{}/src/{file} has a `{there}` already", spec.name)));
+            return Ok(Some(format!("`{name}` in crates/{}/src/{file} already has `{there}`", spec.name)));
         }
     }
     let choice = format!("{own}{}", pascal(&field.name));
     if matches!(field.kind, Kind::Enum(_)) && types(dto)?.contains(&choice) {
-        return Ok(Some(format!("crates/{}/src/dto.rs has a type `{choice}` already", spec.name)));
+        return Ok(Some(format!("crates/{}/src/dto.rs already has a type `{choice}`", spec.name)));
     }
     Ok(None)
 }
 
-/// The fields of a struct, but for the underscore that a keyword has behind it.
+/// The fields of a struct, without the underscore after a keyword.
 fn members(text: &str, name: &str) -> Result<BTreeSet<String>> {
     let file = syn::parse_file(text).context("it can't be parsed")?;
     let mut found = BTreeSet::new();
@@ -96,14 +96,20 @@ mod tests {
         for (field, place) in [
             (
                 "edited_at:timestamp:optional",
-                "`Model` in crates/comment/src/model.rs has a `edited_at` already",
+                "`Model` in crates/comment/src/model.rs already has `edited_at`",
             ),
-            ("type:string:optional", "`Model` in crates/comment/src/model.rs has a `type` already"),
-            ("name:string:optional:search", "`Model` in crates/comment/src/model.rs has a `name_normalized`"),
-            ("cover:upload:optional", "`Comment` in crates/comment/src/dto.rs has a `cover_url` already"),
-            ("note:text:optional", "`CreateComment` in crates/comment/src/dto.rs has a `note` already"),
-            ("price:int:optional:filter", "`CommentFilter` in crates/comment/src/dto.rs has a `price_min`"),
-            ("color:enum=red:optional", "crates/comment/src/dto.rs has a type `CommentColor` already"),
+            ("type:string:optional", "`Model` in crates/comment/src/model.rs already has `type`"),
+            (
+                "name:string:optional:search",
+                "`Model` in crates/comment/src/model.rs already has `name_normalized`",
+            ),
+            ("cover:upload:optional", "`Comment` in crates/comment/src/dto.rs already has `cover_url`"),
+            ("note:text:optional", "`CreateComment` in crates/comment/src/dto.rs already has `note`"),
+            (
+                "price:int:optional:filter",
+                "`CommentFilter` in crates/comment/src/dto.rs already has `price_min`",
+            ),
+            ("color:enum=red:optional", "crates/comment/src/dto.rs already has a type `CommentColor`"),
         ] {
             let told = told(field).unwrap_or_default();
             assert!(told.starts_with(place), "{field}: {told}");

@@ -1,4 +1,4 @@
-//! One line more or less in a `Cargo.toml`, everything else byte for byte as it was.
+//! Adds and removes one line of a `Cargo.toml`; all other bytes stay unchanged.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -10,42 +10,42 @@ use toml_edit::{Document, Item, TableLike};
 #[derive(Debug)]
 struct Entry {
     name: String,
-    /// Where it stands, from its name to the end of its value.
+    /// Its range, from its name to the end of its value.
     place: Range<usize>,
-    /// It is a folder of the workspace.
+    /// It is a crate of the workspace.
     is_path: bool,
 }
 
-/// The root manifest with the crate in `crates/NAME` behind the last crate of the house.
+/// Adds the crate in `crates/NAME` to the root manifest, after the last crate of the workspace.
 pub(crate) fn add_member(text: &str, name: &str) -> Result<String> {
     let table = ["workspace", "dependencies"];
     let entries = entries(text, &table)?;
     expect_absent(&entries, name)?;
     let last = entries.iter().rfind(|entry| entry.is_path);
-    let last = last.context("[workspace.dependencies] has no crate of the house, with a `path`")?;
+    let last = last.context("[workspace.dependencies] has no crate of the workspace, with a `path`")?;
     let edited = insert_after(text, last, &format!("{name} = {{ path = \"crates/{name}\" }}"));
     checked(edited, &table, &with(&entries, name))
 }
 
-/// The crates of the house, in the order of the root manifest.
-pub(crate) fn house(text: &str) -> Result<BTreeSet<String>> {
+/// The names of the crates of the workspace in the root manifest.
+pub(crate) fn members(text: &str) -> Result<BTreeSet<String>> {
     let entries = entries(text, &["workspace", "dependencies"])?;
     Ok(entries.into_iter().filter(|entry| entry.is_path).map(|entry| entry.name).collect())
 }
 
-/// The root manifest without that crate.
+/// Removes that crate from the root manifest.
 pub(crate) fn remove_member(text: &str, name: &str) -> Result<String> {
     remove(text, &["workspace", "dependencies"], name)
 }
 
-/// A member's manifest with `NAME.workspace = true`, behind the last crate of the house that comes before it in the
-/// alphabet.
-pub(crate) fn add_dependency(text: &str, name: &str, house: &BTreeSet<String>) -> Result<String> {
+/// Adds `NAME.workspace = true` to the manifest of a member, after the last crate of the workspace that precedes it
+/// alphabetically.
+pub(crate) fn add_dependency(text: &str, name: &str, members: &BTreeSet<String>) -> Result<String> {
     let table = ["dependencies"];
     let entries = entries(text, &table)?;
     expect_absent(&entries, name)?;
     let line = format!("{name}.workspace = true");
-    let mut own = entries.iter().filter(|entry| house.contains(&entry.name));
+    let mut own = entries.iter().filter(|entry| members.contains(&entry.name));
     let before = own.clone().rfind(|entry| entry.name.as_str() < name);
     let edited = match (before, own.next()) {
         (Some(before), _) => insert_after(text, before, &line),
@@ -55,12 +55,12 @@ pub(crate) fn add_dependency(text: &str, name: &str, house: &BTreeSet<String>) -
     checked(edited, &table, &with(&entries, name))
 }
 
-/// A member's manifest without that dependency.
+/// Removes that dependency from the manifest of a member.
 pub(crate) fn remove_dependency(text: &str, name: &str) -> Result<String> {
     remove(text, &["dependencies"], name)
 }
 
-/// Whether a member's manifest asks for this crate, for its tests or its build script too.
+/// Whether the manifest of a member has a dependency on this crate, including those of tests and build scripts.
 pub(crate) fn depends_on(text: &str, name: &str) -> Result<bool> {
     let document = parse(text)?;
     let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
@@ -82,7 +82,7 @@ pub(crate) fn description(text: &str) -> Result<Option<String>> {
 }
 
 fn parse(text: &str) -> Result<Document<&str>> {
-    Document::parse(text).context("it is no TOML")
+    Document::parse(text).context("it is not valid TOML")
 }
 
 fn entries(text: &str, path: &[&str]) -> Result<Vec<Entry>> {
@@ -105,7 +105,7 @@ fn entry(table: &dyn TableLike, name: &str, item: &Item) -> Option<Entry> {
     Some(Entry { name: name.to_owned(), place: start.start..end.max(start.end), is_path })
 }
 
-/// The ends of all values in it: a dotted key has none of its own.
+/// The ends of all values in it, because a dotted key has no end of its own.
 fn ends(item: &Item) -> Vec<usize> {
     let below =
         item.as_table_like().into_iter().flat_map(|table| table.iter().flat_map(|(_, item)| ends(item)));
@@ -156,13 +156,13 @@ fn with<'a>(entries: &'a [Entry], name: &'a str) -> BTreeSet<&'a str> {
     entries.iter().map(|entry| entry.name.as_str()).chain([name]).collect()
 }
 
-/// An edit that went wrong must not be written: some layout may be stranger than this code knows.
+/// Checks the result of an edit, because this code may not support every layout.
 fn checked(edited: String, path: &[&str], wanted: &BTreeSet<&str>) -> Result<String> {
     let found = entries(&edited, path).unwrap_or_default();
     let found: BTreeSet<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
     if found != *wanted {
         bail!(
-            "[{}] has a layout that can't be edited: write each dependency on a line of its own",
+            "[{}] can't be edited in this layout: write each dependency on a line of its own",
             path.join(".")
         );
     }
@@ -179,7 +179,7 @@ mod tests {
 members = [\"crates/*\"]
 
 [workspace.dependencies]
-# The house itself.
+# Crates of this workspace.
 user = { path = \"crates/user\" }
 migration = { path = \"migration\" } # the schema
 
@@ -213,14 +213,14 @@ tempfile.workspace = true
     }
 
     #[test]
-    fn a_member_goes_behind_the_last_crate_of_the_house() {
+    fn a_member_goes_behind_the_last_crate_of_the_workspace() {
         let added = add_member(ROOT, "post").unwrap();
         let line = "migration = { path = \"migration\" } # the schema\n";
         assert_eq!(added, ROOT.replace(line, &format!("{line}post = {{ path = \"crates/post\" }}\n")));
         let both = add_member(&added, "blog").unwrap();
         assert!(both.contains("crates/post\" }\nblog = { path = \"crates/blog\" }\n\n# HTTP."));
         assert_eq!(
-            house(&both).unwrap().into_iter().collect::<Vec<_>>(),
+            members(&both).unwrap().into_iter().collect::<Vec<_>>(),
             ["blog", "migration", "post", "user"]
         );
         assert_eq!(remove_member(&added, "post").unwrap(), ROOT);
@@ -256,18 +256,18 @@ tempfile.workspace = true
     }
 
     #[test]
-    fn what_can_not_be_done_is_told() {
+    fn impossible_edits_are_errors() {
         let told = |result: Result<String>| result.unwrap_err().to_string();
         assert_eq!(told(add_member(ROOT, "user")), "there is a dependency `user` already");
         assert_eq!(told(remove_member(ROOT, "post")), "[workspace.dependencies] has no `post`");
         assert_eq!(told(add_member("[a]\n", "post")), "there is no [workspace.dependencies]");
-        assert_eq!(told(add_dependency("[dependencies", "post", &own())), "it is no TOML");
+        assert_eq!(told(add_dependency("[dependencies", "post", &own())), "it is not valid TOML");
         let apart = "[dependencies]\npost.workspace = true\nb = \"1\"\npost.features = [\"x\"]\n";
-        assert!(told(remove_dependency(apart, "post")).contains("has a layout that can't be edited"));
+        assert!(told(remove_dependency(apart, "post")).contains("can't be edited in this layout"));
     }
 
     #[test]
-    fn who_depends_on_it_is_found() {
+    fn dependants_are_found() {
         assert!(depends_on(SERVER, "user").unwrap());
         assert!(depends_on(SERVER, "tempfile").unwrap());
         assert!(!depends_on(SERVER, "post").unwrap());

@@ -8,10 +8,10 @@ use super::cargo_toml;
 use super::hand_written::HandWritten;
 use super::manifest;
 use super::plan::Plan;
-use super::view::{self, House};
+use super::view::{self, Specs};
 use crate::workspace::NO_DOMAINS;
 
-/// Where the page is.
+/// Path of the page.
 pub(crate) const PATH: &str = "docs/domains/README.md";
 
 const HEAD: &str = "\
@@ -24,13 +24,13 @@ domain is stands in its `Cargo.toml`, as the description.
 |---|---|---|---|---|
 ";
 
-/// Those of the crates that are domains.
+/// The crates that are domains.
 pub(crate) fn domains(crates: &BTreeSet<String>) -> impl Iterator<Item = &String> {
     crates.iter().filter(|name| !NO_DOMAINS.contains(&name.as_str()))
 }
 
-/// The page, as it will be when the plan is done.
-pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &House) -> Result<String> {
+/// The page, as it will be after the plan is applied.
+pub(crate) fn page(plan: &Plan, crates: &BTreeSet<String>, generated: &Specs) -> Result<String> {
     let mut page = HEAD.to_owned();
     for name in domains(crates) {
         let what = description(plan, name)?.replace('|', "\\|");

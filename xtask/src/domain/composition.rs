@@ -1,4 +1,4 @@
-//! A domain without a table: rules that others, which it builds on, have together.
+//! A domain without a table, for a rule across the domains that it builds on.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ const HEAD: &str = "\
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Composition {
-    /// The crate, in the singular: `checkout`.
+    /// Name of the crate, in the singular: `checkout`.
     pub(crate) name: String,
-    /// The last part of its route: `checkouts`.
+    /// Last segment of its route: `checkouts`.
     pub(crate) plural: String,
     /// The domains that it builds on.
     pub(crate) on: Vec<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Composition {
 }
 
 impl Composition {
-    /// Its `domain.toml`; always the same for the same domain.
+    /// Its `domain.toml`, which is deterministic.
     pub(crate) fn text(&self) -> String {
         let quoted = |text: &String| Value::from(text.as_str()).to_string();
         let on: Vec<String> = self.on.iter().map(quoted).collect();
@@ -47,30 +47,31 @@ impl Composition {
         text
     }
 
-    /// Reads a `domain.toml`; none, if it is that of a domain with a table.
+    /// Parses a `domain.toml`; `None` if it is that of another kind of domain.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>> {
-        let table: toml_edit::Document<&str> = toml_edit::Document::parse(text).context("it is no TOML")?;
+        let table: toml_edit::Document<&str> =
+            toml_edit::Document::parse(text).context("it is not valid TOML")?;
         if !table.contains_key("on") {
             return Ok(None);
         }
         let read: Self =
-            toml_edit::de::from_str(text).context("it has not the form that new-domain gave it")?;
+            toml_edit::de::from_str(text).context("it does not have the format that new-domain writes")?;
         for name in [&read.name, &read.plural].into_iter().chain(&read.on) {
             names::check(name, 200).map_err(anyhow::Error::msg)?;
         }
         if read.on.is_empty() {
-            bail!("it builds on nothing");
+            bail!("it builds on no domain");
         }
         read.files.iter().try_for_each(|(path, hash)| check_file(path, hash))?;
         Ok(Some(read))
     }
 
-    /// The line that makes it.
+    /// The command that generates it.
     pub(crate) fn command_line(&self) -> String {
         format!("cargo xtask new-domain {} --on {}", self.name, self.on.join(","))
     }
 
-    /// What is asked for in its body, as if each were a reference of a row.
+    /// The members of its request body, as references to rows.
     pub(crate) fn spec(&self) -> Spec {
         Spec {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! What generated requests cannot know of generated domains, so that the step `contract` takes 422 for an answer there.
+//! Operations of generated domains for which the step `contract` accepts 422, because generated requests can't satisfy all rules.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use super::survey::Survey;
 use super::view::route;
 use crate::workspace::Workspace;
 
-/// Tables for Schemathesis, one for each domain, with the operations whose requests can fit their schema and still be refused.
+/// Tables for Schemathesis, one for each domain, with the operations whose requests can match their schema and still be rejected.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ pub(crate) fn exceptions(workspace: &Workspace) -> Result<String> {
 
 fn table(spec: &Spec) -> String {
     let route = route(spec);
-    // A cursor is signed, so one that is made up is refused, and so is one together with an offset.
+    // A cursor is signed, so a generated one is rejected, and so is a cursor together with an offset.
     let mut operations = vec![format!("GET {route}")];
     if spec.fields.iter().any(is_beyond_a_schema) {
         operations.push(format!("POST {route}"));
@@ -30,8 +30,8 @@ fn table(spec: &Spec) -> String {
     )
 }
 
-/// An id has to be there and visible, the texts in an object have no control characters, and a string schema has no bounds for
-/// the number in it.
+/// Ids must refer to visible rows, texts in an object must not have control characters, and the schema of a decimal string does not
+/// express the bounds of its number.
 fn is_beyond_a_schema(field: &Field) -> bool {
     match field.kind {
         Kind::Ref(_) => !field.owner,

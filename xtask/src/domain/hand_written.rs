@@ -1,4 +1,4 @@
-//! `domain.toml` of a domain that was written by hand: what belongs to it outside of its folder, so that it can be removed.
+//! `domain.toml` of a domain that was written by hand: it lists the parts outside of its folder, so that it can be removed.
 
 use std::path::{Component, Path};
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::names;
 
-/// What the file says of how the domain was made.
+/// The value of `made` in the file.
 const MADE: &str = "by hand";
 
 /// A domain that was written by hand.
@@ -17,7 +17,7 @@ pub(crate) struct HandWritten {
     made: String,
     /// Its crate: `upload`.
     pub(crate) name: String,
-    /// Crates below `crates/` that nobody needs without it.
+    /// Crates below `crates/` that are only used by it.
     #[serde(default)]
     pub(crate) crates: Vec<String>,
     /// Files and folders outside of these crates, from the root of the workspace.
@@ -32,20 +32,21 @@ pub(crate) struct HandWritten {
 }
 
 impl HandWritten {
-    /// Reads a `domain.toml`; none, if it is that of a domain that was generated.
+    /// Parses a `domain.toml`; `None` if it is that of a generated domain.
     ///
     /// # Errors
     ///
-    /// It is no TOML, or has not the form of [`HandWritten`].
+    /// It is not valid TOML, or does not have the format of [`HandWritten`].
     pub(crate) fn parse(text: &str) -> Result<Option<Self>> {
-        let table: toml_edit::Document<&str> = toml_edit::Document::parse(text).context("it is no TOML")?;
+        let table: toml_edit::Document<&str> =
+            toml_edit::Document::parse(text).context("it is not valid TOML")?;
         if !table.contains_key("made") {
             return Ok(None);
         }
-        let read: Self =
-            toml_edit::de::from_str(text).context("it has not the form of a domain written by hand")?;
+        let read: Self = toml_edit::de::from_str(text)
+            .context("it does not have the format for a domain written by hand")?;
         if read.made != MADE {
-            bail!("`made` is `{}`, and only `{MADE}` is known", read.made);
+            bail!("`made` is `{}`, but only `{MADE}` is supported", read.made);
         }
         for name in [&read.name].into_iter().chain(&read.tables).chain(&read.migrations) {
             names::check(name, 200).map_err(anyhow::Error::msg)?;
@@ -53,13 +54,13 @@ impl HandWritten {
         for name in &read.crates {
             names::check(&name.replace('-', "_"), 200).map_err(anyhow::Error::msg)?;
         }
-        // Files are deleted by these paths, so none may lead out of the workspace.
+        // These files are deleted, so no path may lead outside of the workspace.
         let is_inside = |path: &&String| {
             let mut parts = Path::new(path).components();
             !path.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
         };
         if let Some(path) = read.paths.iter().find(|path| !is_inside(path)) {
-            bail!("`{path}` is no path below the root of the workspace");
+            bail!("`{path}` is not a path below the root of the workspace");
         }
         Ok(Some(read))
     }
@@ -104,9 +105,9 @@ migrations = [\"m20261121_000001_create_shops\"]
         assert!(told("by hand", "by foot").contains("`made` is `by foot`"));
         assert!(told("paths", "path").contains("unknown field `path`"));
         assert!(told("name = \"shop\"\n", "").contains("missing field `name`"));
-        assert!(told("\"shop-port\"", "\"../shop\"").contains("can't be a name"));
+        assert!(told("\"shop-port\"", "\"../shop\"").contains("is not a valid name"));
         for path in ["../x", "/etc/passwd", "", "a/../../b"] {
-            assert!(told("tests/src/shop.rs", path).contains("is no path below the root"), "{path}");
+            assert!(told("tests/src/shop.rs", path).contains("is not a path below the root"), "{path}");
         }
     }
 }

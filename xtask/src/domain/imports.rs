@@ -1,5 +1,4 @@
-//! A template names everything that its code may need; what the code does not use is taken out again, so that templates
-//! need no condition around each import.
+//! Removes unused imports: a template imports everything that its code may need, so that it needs no condition around each import.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,13 +8,13 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::{Item, ItemUse, UseTree};
 
-/// The file without the imports that nothing in it names. Traits that are imported `as _` stay.
+/// The file without unused imports. Traits that are imported `as _` are kept.
 ///
 /// # Errors
 ///
 /// The text is not a Rust file.
 pub(crate) fn prune(text: &str) -> Result<String> {
-    let file = syn::parse_file(text).context("it cannot be parsed")?;
+    let file = syn::parse_file(text).context("it can't be parsed")?;
     let mut used = HashSet::new();
     for item in file.items.iter().filter(|item| !matches!(item, Item::Use(_))) {
         let range = bytes(item);
@@ -35,13 +34,13 @@ pub(crate) fn prune(text: &str) -> Result<String> {
     Ok(pruned)
 }
 
-/// What the file imports, by the names that it has there.
+/// The names that the file imports.
 ///
 /// # Errors
 ///
 /// The text is not a Rust file.
 pub(crate) fn imported(text: &str) -> Result<Vec<String>> {
-    let file = syn::parse_file(text).context("it cannot be parsed")?;
+    let file = syn::parse_file(text).context("it can't be parsed")?;
     let mut names = Vec::new();
     for item in &file.items {
         if let Item::Use(import) = item {
@@ -77,7 +76,7 @@ fn collect(tokens: TokenStream, used: &mut HashSet<String>) {
     }
 }
 
-/// Whether what stands there is the name of a field or of a method, which may be that of a module: `new.field`, `field: new`.
+/// Whether the identifier is the name of a field or method, which may equal that of a module: `new.field`, `field: new`.
 fn is_field(tokens: &[TokenTree], at: usize) -> bool {
     let is = |at: Option<usize>, sign: char| {
         let token = at.and_then(|at| tokens.get(at));
@@ -89,7 +88,7 @@ fn is_field(tokens: &[TokenTree], at: usize) -> bool {
     is_member || is_named
 }
 
-/// Attributes have code in texts: `"patch::required"`, `"String(StringLen::N(30))"`. Sentences have spaces.
+/// Attributes contain code in strings: `"patch::required"`, `"String(StringLen::N(30))"`. Strings with spaces are sentences.
 fn collect_from_text(text: &str, used: &mut HashSet<String>) {
     if text.contains("::") && !text.contains(' ') {
         let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
@@ -101,7 +100,7 @@ fn shortened(import: &ItemUse, used: &HashSet<String>) -> String {
     kept(&import.tree, "", used).map_or_else(String::new, |tree| format!("use {tree};"))
 }
 
-/// What is left of a tree below the module `parent`.
+/// The used part of a tree below the module `parent`.
 fn kept(tree: &UseTree, parent: &str, used: &HashSet<String>) -> Option<String> {
     let is_used = |name: &str| used.contains(name);
     match tree {

@@ -1,5 +1,4 @@
-//! The lists of names that a macro takes, `domains! { auth, user, upload }`: one name more or less, everything else byte for byte
-//! as it was.
+//! Adds and removes one name in the list of a macro, `domains! { auth, user, upload }`; all other bytes stay unchanged.
 
 use std::ops::Range;
 
@@ -8,7 +7,7 @@ use proc_macro2::{Delimiter, TokenTree};
 
 use super::source::{is_sign, is_word, place, tokens};
 
-/// A list, and where its parts stand in the text.
+/// A list, with the ranges of its parts in the text.
 #[derive(Debug)]
 struct List {
     /// Between the braces.
@@ -16,7 +15,7 @@ struct List {
     items: Vec<Item>,
 }
 
-/// A name, and the comma behind it if there is one.
+/// A name, and the comma after it if there is one.
 #[derive(Debug)]
 struct Item {
     name: String,
@@ -24,13 +23,13 @@ struct Item {
     comma: Option<Range<usize>>,
 }
 
-/// The names in the list that the macro takes; none when the text does not call the macro.
+/// The names in the list of the macro; `None` if the text does not call the macro.
 pub(crate) fn names(text: &str, macro_name: &str) -> Result<Option<Vec<String>>> {
     let list = find(text, macro_name)?;
     Ok(list.map(|list| list.items.into_iter().map(|item| item.name).collect()))
 }
 
-/// The text with one name more, behind all others.
+/// Adds a name at the end of the list.
 pub(crate) fn add(text: &str, macro_name: &str, name: &str) -> Result<String> {
     let list = expect(text, macro_name)?;
     if list.items.iter().any(|item| item.name == name) {
@@ -41,7 +40,7 @@ pub(crate) fn add(text: &str, macro_name: &str, name: &str) -> Result<String> {
     checked(edited, macro_name, &wanted)
 }
 
-/// The text with one name less.
+/// Removes a name from the list.
 pub(crate) fn remove(text: &str, macro_name: &str, name: &str) -> Result<String> {
     let list = expect(text, macro_name)?;
     let Some(at) = list.items.iter().position(|item| item.name == name) else {
@@ -53,13 +52,11 @@ pub(crate) fn remove(text: &str, macro_name: &str, name: &str) -> Result<String>
     checked(edited, macro_name, &wanted)
 }
 
-/// An edit that went wrong must not be written: some layout may be stranger than this code knows.
+/// Checks the result of an edit, because this code may not support every layout.
 fn checked(edited: String, macro_name: &str, wanted: &[&str]) -> Result<String> {
     match names(&edited, macro_name) {
         Ok(Some(found)) if found == wanted => Ok(edited),
-        _ => bail!(
-            "the list of `{macro_name}!` has a layout that can't be edited: write it with one name on each line"
-        ),
+        _ => bail!("the list of `{macro_name}!` can't be edited in this layout: write one name on each line"),
     }
 }
 
@@ -92,21 +89,21 @@ fn items(stream: proc_macro2::TokenStream, macro_name: &str) -> Result<Vec<Item>
                 items.push(Item { name: name.to_string(), place: place(&token), comma: None });
             }
             (_, Some(item)) if is_sign(&token, ',') => item.comma = Some(place(&token)),
-            _ => bail!("`{macro_name}!` has `{token}` in it, where names and commas are expected"),
+            _ => bail!("`{macro_name}!` contains `{token}`, where only names and commas are expected"),
         }
     }
     Ok(items)
 }
 
 impl List {
-    /// The edits that put a name behind all others.
+    /// The edits that add a name at the end.
     fn insertion(&self, text: &str, name: &str) -> Vec<(Range<usize>, String)> {
         let here = |at: usize, new: String| (at..at, new);
         let Some(last) = self.items.last() else { return vec![self.first(text, name)] };
         if !text[last.place.end..self.inner.end].contains('\n') {
             return vec![here(last.place.end, format!(", {name}"))];
         }
-        // Behind what stands on the line of the last name: its comma, and a comment about it.
+        // After the comma of the last name and a comment on its line.
         let end = line_end(text, last.place.end);
         let indent = indent(text, last.place.start);
         match last.comma {
@@ -124,13 +121,13 @@ impl List {
         (self.inner.clone(), format!(" {name} "))
     }
 
-    /// The edits that take the item at `at` away: exactly what an insertion would have brought.
+    /// The edits that remove the item at `at`: exactly the inverse of an insertion.
     fn removal(&self, text: &str, at: usize) -> Vec<(Range<usize>, String)> {
         let gone = |range: Range<usize>| (range, String::new());
         let item = &self.items[at];
         let before = at.checked_sub(1).map(|before| &self.items[before]);
         if is_alone(text, item) {
-            // The line break in front goes with the line, for the last line may be the brace's.
+            // The line break before the name is removed with its line, because the brace may be on the last line.
             let start = text[..item.place.start].rfind('\n').unwrap_or(0);
             let line = gone(start..line_end(text, item.place.end));
             let comma = before.filter(|_| item.comma.is_none()).and_then(|before| before.comma.clone());
@@ -144,7 +141,7 @@ impl List {
     }
 }
 
-/// Whether the name has a line for itself, but for its comma and a comment.
+/// Whether the name is alone on its line, except for its comma and a comment.
 fn is_alone(text: &str, item: &Item) -> bool {
     let start = text[..item.place.start].rfind('\n').map_or(0, |at| at + 1);
     let end = item.comma.as_ref().map_or(item.place.end, |comma| comma.end);
@@ -156,14 +153,14 @@ fn line_end(text: &str, from: usize) -> usize {
     text[from..].find('\n').map_or(text.len(), |at| from + at)
 }
 
-/// The white space that the line of this place begins with.
+/// The indentation of the line at this position.
 fn indent(text: &str, place: usize) -> &str {
     let start = text[..place].rfind('\n').map_or(0, |at| at + 1);
     let line = &text[start..place];
     &line[..line.len() - line.trim_start().len()]
 }
 
-/// Edits from the front to the back, none within another.
+/// Applies edits in order; they must not overlap.
 fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut edited = String::new();
     let mut done = 0;
@@ -254,7 +251,7 @@ mod tests {
         assert_eq!(told(remove("list! { a }", "list", "b")), "`b` is not in `list!`");
         assert_eq!(told(add("", "list", "a")), "there is no `list! { … }`");
         let odd = told(add("list! { a => b }", "list", "c"));
-        assert_eq!(odd, "`list!` has `=` in it, where names and commas are expected");
-        assert!(told(add("list! { a", "list", "c")).contains("is no Rust"));
+        assert_eq!(odd, "`list!` contains `=`, where only names and commas are expected");
+        assert!(told(add("list! { a", "list", "c")).contains("is not valid Rust"));
     }
 }

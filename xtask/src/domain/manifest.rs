@@ -1,4 +1,4 @@
-//! `domain.toml`, which remembers what a crate was made from.
+//! `domain.toml`, which records from what a domain was generated.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -18,13 +18,13 @@ const HEAD: &str = "\
 # hand changes no code. `[files]` has the SHA-256 of each file as it was generated, so that edits are seen and kept.
 ";
 
-/// A generated domain: what it is, and what was made out of that.
+/// A generated domain: its specification, and the generated files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) spec: Spec,
-    /// The one that made its table, then one for each `add-field`.
+    /// The migration that created its table, then one for each `add-field`.
     pub(crate) migrations: Vec<Migration>,
-    /// The generated files, from the root of the workspace, with the hashes of their texts as they were rendered.
+    /// The generated files, relative to the root of the workspace, with the hashes of their rendered texts.
     pub(crate) files: BTreeMap<String, String>,
 }
 
@@ -33,16 +33,16 @@ pub(crate) struct Manifest {
 pub(crate) struct Migration {
     /// Its module: `m20261121_000005_create_posts`.
     pub(crate) name: String,
-    /// The names of the fields that it added; none for the first, which made the table.
+    /// The names of the fields that it added; empty for the first, which created the table.
     pub(crate) fields: Vec<String>,
 }
 
-/// Where the manifest of a domain is.
+/// Path of the manifest of a domain.
 pub(crate) fn path(name: &str) -> String {
     format!("crates/{name}/domain.toml")
 }
 
-/// The SHA-256 of the lines of a text, in hexadecimal digits; how they end does not matter.
+/// The SHA-256 of the lines of a text, in hexadecimal digits, independent of the line endings.
 pub(crate) fn hash(text: &str) -> String {
     Sha256::digest(lines(text)).iter().fold(String::new(), |digits, byte| {
         let hex = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(crate) fn hash(text: &str) -> String {
 }
 
 impl Manifest {
-    /// Its text; always the same for the same domain.
+    /// Its text, which is deterministic.
     pub(crate) fn text(&self) -> String {
         let Spec { name, plural, prefix, public_read, admin_only, events, fields } = &self.spec;
         let quoted = |text: &str| Value::from(text).to_string();
@@ -75,11 +75,11 @@ impl Manifest {
         text
     }
 
-    /// Reads it; whatever it did not write itself is an error.
+    /// Parses it; any text that [`Self::text`] does not write is an error.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let raw: Raw =
-            toml_edit::de::from_str(text).context("it has not the form that new-domain gave it")?;
-        // Here a refusal is no wish of whoever called, but a broken file.
+            toml_edit::de::from_str(text).context("it does not have the format that new-domain writes")?;
+        // Here a refusal is not due to the arguments, but to an invalid file.
         let field = |field: &String| grammar::parse(field).map_err(|refusal| anyhow!("{refusal}"));
         let fields = raw.fields.iter().map(field).collect::<Result<Vec<_>>>()?;
         for name in
@@ -101,12 +101,12 @@ impl Manifest {
     }
 }
 
-/// Files are deleted by these paths, so none may lead out of the workspace.
+/// These files are deleted, so no path may lead outside of the workspace.
 pub(super) fn check_file(path: &str, hash: &str) -> Result<()> {
     let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !inside || path.is_empty() || !is_hash {
-        bail!("its line for the file `{path}` is none that new-domain wrote");
+        bail!("its line for the file `{path}` was not written by new-domain");
     }
     Ok(())
 }
@@ -202,13 +202,13 @@ fields = ["say"]
             |from: &str, to: &str| format!("{:#}", Manifest::parse(&text.replace(from, to)).unwrap_err());
         assert!(told("events = true", "event = true").contains("unknown field `event`"));
         assert!(told("events = true\n", "").contains("missing field `events`"));
-        assert!(told("name = \"post\"", "name = \"../post\"").contains("`../post` can't be a name"));
+        assert!(told("name = \"post\"", "name = \"../post\"").contains("`../post` is not a valid name"));
         assert!(told("title:string", "title:strng").contains("there is no type `strng`"));
         assert!(
             told("crates/post/Cargo.toml", "../Cargo.toml").contains("its line for the file `../Cargo.toml`")
         );
         assert!(told("crates/post/Cargo.toml", "/etc/passwd").contains("`/etc/passwd`"));
         assert!(told("ca978112", "").contains("its line for the file"));
-        assert!(told("[files]", "[[files]]").contains("has not the form"));
+        assert!(told("[files]", "[[files]]").contains("does not have the format"));
     }
 }

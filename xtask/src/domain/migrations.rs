@@ -1,4 +1,4 @@
-//! The names of migrations: which comes next, and which were released.
+//! The names of migrations: the next one, and the released ones.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,17 +9,17 @@ pub(crate) const RELEASED: &str = "migration/RELEASED";
 
 /// Now in UTC, as `20261121_101500`: the date and the time of day.
 pub(crate) fn now() -> Result<String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(moment(since.as_secs()))
 }
 
-/// The moment that comes so many seconds after the first of January 1970.
+/// Formats a number of seconds since 1970-01-01.
 fn moment(seconds: u64) -> String {
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{}_{hour:02}{minute:02}{second:02}", day(seconds / 86_400))
 }
 
-/// The day that comes so many days after the first of January 1970.
+/// Formats a number of days since 1970-01-01.
 fn day(mut days: u64) -> String {
     let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let mut year = 1970;
@@ -38,14 +38,14 @@ fn day(mut days: u64) -> String {
     format!("{year:04}{month:02}{:02}", days + 1)
 }
 
-/// The module of a new migration, behind all that are there: `m20261121_101500_create_posts`.
+/// The module of a new migration, after all existing ones: `m20261121_101500_create_posts`.
 ///
-/// The time of day keeps a name from being given twice, also after the domain that had it was removed: a database that ran the
-/// first would take the second for it.
+/// The time of day makes names unique, also after the domain was removed: a database that ran the first migration would otherwise
+/// confuse the second one with it.
 pub(crate) fn next(listed: &[String], now: &str, what: &str) -> Result<String> {
     let last = listed.last().map(|last| parts(last)).transpose()?;
     Ok(match last {
-        // Somebody's clock was ahead, or two were made in one second; migrations stay in order all the same.
+        // A clock was ahead, or two migrations were written in one second; they stay in order nevertheless.
         Some((date, number)) if format!("{date}_{number:06}").as_str() >= now => {
             format!("m{date}_{:06}_{what}", number + 1)
         }
@@ -61,31 +61,31 @@ fn parts(name: &str) -> Result<(&str, u32)> {
     let (date, number) = (parts.next(), parts.next());
     if !digits(date, 8) || !digits(number, 6) {
         bail!(
-            "the last migration is called `{name}`, and not as in `m20261121_101500_create_posts`: rename it"
+            "the name of the last migration, `{name}`, does not have the form `m20261121_101500_create_posts`: rename it"
         );
     }
     let number = number.and_then(|number| number.parse().ok()).context("six digits are a number")?;
     Ok((date.unwrap_or_default(), number))
 }
 
-/// The last migration that was released, out of the text of [`RELEASED`].
+/// The last released migration in the text of [`RELEASED`].
 fn last_released(text: &str) -> Result<Option<&str>> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     match (lines.next(), lines.next()) {
         (Some("none"), None) => Ok(None),
         (Some(name), None) => Ok(Some(name)),
         _ => bail!(
-            "{RELEASED} has to have one line that is no comment: the name of the last released migration, or `none`"
+            "{RELEASED} must have exactly one line that is not a comment: the name of the last released migration, or `none`"
         ),
     }
 }
 
-/// Those of `names` that were released: everything up to the last released one was.
+/// Those of `names` that were released, which are all up to the last released one.
 pub(crate) fn released<'a>(text: &str, listed: &[String], names: &[&'a str]) -> Result<Vec<&'a str>> {
     let Some(last) = last_released(text)? else { return Ok(Vec::new()) };
     let Some(at) = listed.iter().position(|name| name == last) else {
         bail!(
-            "{RELEASED} names `{last}`, and there is no such migration: write the name of one that is in `migrations!`, or `none`"
+            "{RELEASED} names `{last}`, but there is no such migration: write the name of one that is in `migrations!`, or `none`"
         );
     };
     let is_released = |name: &&&str| listed[..=at].iter().any(|released| released == **name);
@@ -128,7 +128,7 @@ mod tests {
     fn a_strange_name_is_told() {
         for name in ["create_posts", "m2026_000001_a", "m20261121_01_a", "x20261121_000001_a"] {
             let error = next(&listed(&[name]), "20261121_101500", "a").unwrap_err().to_string();
-            assert!(error.starts_with(&format!("the last migration is called `{name}`")), "{error}");
+            assert!(error.starts_with(&format!("the name of the last migration, `{name}`")), "{error}");
         }
     }
 
@@ -140,9 +140,9 @@ mod tests {
         assert!(released("a\n").unwrap().is_empty());
         assert_eq!(released("# why\n b \n").unwrap(), ["b"]);
         assert_eq!(released("c").unwrap(), ["b", "c"]);
-        assert!(released("d").unwrap_err().to_string().contains("names `d`, and there is no such migration"));
+        assert!(released("d").unwrap_err().to_string().contains("names `d`, but there is no such migration"));
         for text in ["", "# only\n", "a\nb\n"] {
-            assert!(released(text).unwrap_err().to_string().contains("has to have one line"), "{text}");
+            assert!(released(text).unwrap_err().to_string().contains("must have exactly one line"), "{text}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The generator of domains: `cargo xtask new-domain` and what belongs to it.
+//! The generator of domains: `cargo xtask new-domain` and its related commands.
 //!
-//! The way of a command: `grammar` reads the fields, `survey` looks at what is there, `rules` say what is allowed beside it,
-//! `render` makes the files, `lists` and `cargo_toml` edit the few files that others keep too, and `plan` writes all of it or
-//! nothing. `manifest` remembers what was made, so that fields can be added and the domain removed. What was written by hand is
-//! removed by its record, `hand_written`, and by `regions`, comments that mark lines of other files.
+//! A command uses these modules in order: `grammar` parses the fields, `survey` reads the workspace, `rules` checks the new domain
+//! against it, `render` renders the files, `lists` and `cargo_toml` edit the few shared files, and `plan` writes all changes or none.
+//! `manifest` records what was generated, so that fields can be added and the domain removed. A domain that was written by hand is
+//! removed by its record, `hand_written`, and by `regions`, comments that mark its lines in other files.
 
 mod by_hand;
 pub(crate) mod canon;

@@ -1,11 +1,11 @@
-//! The form of names, and what is made out of them.
+//! The rules on names, and conversions between their forms.
 
 use heck::ToUpperCamelCase as _;
 
-/// How long the name of a domain, a field or a choice may be.
+/// Greatest length of the name of a domain, a field or a choice.
 pub(crate) const LONGEST: usize = 30;
 
-/// The words of Rust, of every edition, the reserved ones too. A crate can't be called so.
+/// The keywords of Rust in all editions, including reserved ones. They can't be names of crates.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
@@ -14,23 +14,23 @@ const KEYWORDS: &[&str] = &[
     "where", "while", "yield", "union",
 ];
 
-/// Whether Rust has this word for itself.
+/// Whether this is a keyword of Rust.
 pub(crate) fn is_keyword(name: &str) -> bool {
     KEYWORDS.contains(&name)
 }
 
-/// Refuses what is no name, with the name that was probably meant.
+/// Rejects an invalid name, and suggests a valid one.
 pub(crate) fn check(name: &str, longest: usize) -> Result<(), String> {
     if is_name(name, longest) {
         return Ok(());
     }
     let form = format!(
-        "small ASCII letters, digits and single underscores, a letter first, at most {longest} characters"
+        "lowercase ASCII letters, digits and single underscores, a letter first, at most {longest} characters"
     );
     let likely = snake(name);
     let hint =
         if is_name(&likely, longest) { format!("write `{likely}`") } else { "write another".to_owned() };
-    Err(format!("`{name}` can't be a name: {hint} ({form})"))
+    Err(format!("`{name}` is not a valid name: {hint} ({form})"))
 }
 
 fn is_name(name: &str, longest: usize) -> bool {
@@ -59,7 +59,7 @@ pub(crate) fn pascal(name: &str) -> String {
     name.to_upper_camel_case()
 }
 
-/// The constant that `derive(DomainError)` makes for a variant: `NotFound` is `NOT_FOUND`.
+/// The constant that `derive(DomainError)` generates for a variant: `NotFound` is `NOT_FOUND`.
 pub(crate) fn constant_of(variant: &str) -> String {
     let mut constant = String::new();
     for letter in variant.chars() {
@@ -97,11 +97,13 @@ mod tests {
         let told = |name| check(name, LONGEST).unwrap_err();
         assert_eq!(
             told("BlogPost"),
-            "`BlogPost` can't be a name: write `blog_post` (small ASCII letters, digits and single underscores, a letter first, at most 30 characters)"
+            "`BlogPost` is not a valid name: write `blog_post` (lowercase ASCII letters, digits and single underscores, a letter first, at most 30 characters)"
         );
         assert!(told("blog-post").contains("write `blog_post`"));
         assert!(told("blog__post_").contains("write `blog_post`"));
-        assert!(told("2nd").starts_with("`2nd` can't be a name: write another (small ASCII letters,"));
+        assert!(
+            told("2nd").starts_with("`2nd` is not a valid name: write another (lowercase ASCII letters,")
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a command will do to the files of the workspace: decided first, shown, then done as a whole or not at all.
+//! The changes of a command to the files of the workspace: computed first, printed, then applied completely or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The files that will be created, changed and deleted. Reading through it gives what will be.
+/// The files that will be created, changed and deleted. Reads return the planned texts.
 ///
-/// Texts are lines here: they end in `\n`, however a checkout has them, and a file keeps the ends that it has.
+/// Lines end in `\n` here, independent of the checkout; written files keep their line endings.
 #[derive(Debug)]
 pub(crate) struct Plan {
     root: PathBuf,
@@ -19,7 +19,7 @@ pub(crate) struct Plan {
     documents: Vec<&'static str>,
 }
 
-/// A file as it is and as it will be; none where there is no file. What is deleted need not be text.
+/// The current and the planned contents of a file; `None` if there is no file. A deleted file need not be text.
 #[derive(Debug)]
 struct Change {
     before: Option<Vec<u8>>,
@@ -27,7 +27,7 @@ struct Change {
 }
 
 impl Plan {
-    /// A plan for the workspace in this folder, that does nothing yet.
+    /// An empty plan for the workspace in this folder.
     pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), changes: BTreeMap::new(), documents: Vec::new() }
     }
@@ -42,7 +42,7 @@ impl Plan {
         &self.documents
     }
 
-    /// The text that the file will have, or has; none when there will be, or is, no such file.
+    /// The planned text of the file, otherwise its current text; `None` if there is no such file.
     pub(crate) fn read(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
         let path = path.as_ref();
         match self.changes.get(path) {
@@ -50,33 +50,33 @@ impl Plan {
             None => on_disk(&self.root.join(path))?
                 .map(|bytes| {
                     let text = String::from_utf8(bytes);
-                    text.map(|text| lines(&text)).with_context(|| format!("{} is no text", path.display()))
+                    text.map(|text| lines(&text)).with_context(|| format!("{} is not text", path.display()))
                 })
                 .transpose(),
         }
     }
 
-    /// The text of a file that has to be there.
+    /// The text of a file that must exist.
     pub(crate) fn expect(&self, path: impl AsRef<Path>) -> Result<String> {
         let path = path.as_ref();
         self.read(path)?.with_context(|| format!("there is no {}", path.display()))
     }
 
-    /// The file will have this text, whether it is there now or not.
+    /// Plans this text for the file, whether it exists or not.
     pub(crate) fn write(&mut self, path: impl AsRef<Path>, text: impl Into<String>) -> Result<()> {
         self.set(path.as_ref(), Some(text.into()))
     }
 
-    /// The file will have this text; it must not be there yet.
+    /// Plans a new file with this text.
     pub(crate) fn create(&mut self, path: impl AsRef<Path>, text: impl Into<String>) -> Result<()> {
         let path = path.as_ref();
         if self.read(path)?.is_some() {
-            bail!("{} is there already, and nothing is overwritten: move it away", path.display());
+            bail!("{} already exists, and no file is overwritten: move it away", path.display());
         }
         self.set(path, Some(text.into()))
     }
 
-    /// The file, which has to be there, will have what `change` makes of its text.
+    /// Plans an edit of an existing file by `change`.
     pub(crate) fn edit(
         &mut self,
         path: impl AsRef<Path>,
@@ -87,14 +87,14 @@ impl Plan {
         self.write(path, edited)
     }
 
-    /// The files that were there and will be, with another text.
+    /// The existing files whose text will change.
     pub(crate) fn edited(&self) -> impl Iterator<Item = &Path> {
         let edited =
             self.changes.iter().filter(|(_, change)| change.before.is_some() && change.after.is_some());
         edited.map(|(path, _)| path.as_path())
     }
 
-    /// There will be no such file.
+    /// Plans the deletion of the file.
     pub(crate) fn delete(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.set(path.as_ref(), None)
     }
@@ -106,14 +106,14 @@ impl Plan {
         };
         let after =
             after.map(|text| if ends_in_crlf(before.as_deref()) { text.replace('\n', "\r\n") } else { text });
-        // What ends as it began is no change.
+        // A file with its current contents is not a change.
         if before.as_deref() != after.as_deref().map(str::as_bytes) {
             self.changes.insert(path.to_owned(), Change { before, after });
         }
         Ok(())
     }
 
-    /// Does it. On an error everything is as it was before.
+    /// Applies the plan. On an error, all changes are reverted.
     pub(crate) fn apply(&self) -> Result<()> {
         self.expect_untouched()?;
         let mut done = Done::default();
@@ -132,18 +132,18 @@ impl Plan {
         }
     }
 
-    /// Between the plan and now somebody may have saved a file.
+    /// Fails if a file was saved since the plan was computed.
     fn expect_untouched(&self) -> Result<()> {
         for (path, change) in &self.changes {
             let full = self.root.join(path);
             if on_disk(&full)? != change.before {
-                bail!("{} has changed in this moment: try again", path.display());
+                bail!("{} was changed in the meantime: try again", path.display());
             }
         }
         Ok(())
     }
 
-    /// Writes every text beside its place, so that a full disk is noticed before anything is replaced.
+    /// Writes all texts into temporary files first, so that a full disk is noticed before a file is replaced.
     fn stage(&self, done: &mut Done) -> Result<BTreeMap<&Path, PathBuf>> {
         let mut staged = BTreeMap::new();
         for (number, (path, change)) in self.changes.iter().enumerate() {
@@ -167,7 +167,7 @@ impl Plan {
             let full = self.root.join(path);
             let failed = || format!("can't write or delete {}", full.display());
             if change.before.is_some() {
-                // The file itself is put aside, so that bringing it back needs neither space nor its mode.
+                // The file is renamed, so that restoring it needs no space and preserves its mode.
                 let aside = full.with_file_name(format!(".xtask-{}-{number}.bak", std::process::id()));
                 fs::rename(&full, &aside).with_context(failed)?;
                 done.aside.push((full.clone(), aside));
@@ -180,7 +180,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A folder whose last file was deleted goes too: git knows no empty ones.
+    /// Removes folders that become empty, because git does not track them.
     fn remove_empty_folders(&self) -> Result<()> {
         let deleted = self.changes.iter().filter(|(_, change)| change.after.is_none());
         let folders: BTreeSet<&Path> = deleted.flat_map(|(path, _)| path.ancestors().skip(1)).collect();
@@ -196,18 +196,18 @@ impl Plan {
     }
 }
 
-/// What was done, for undoing it.
+/// The applied changes, to revert them.
 #[derive(Default)]
 struct Done {
     folders: Vec<PathBuf>,
     temporary: Vec<PathBuf>,
     put: Vec<PathBuf>,
-    /// Files that were put aside, with where they lie.
+    /// Renamed files, with their temporary paths.
     aside: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Done {
-    /// Undoes all of it that can be undone, and tells the rest.
+    /// Reverts the changes, and returns the errors of those that could not be reverted.
     fn undo(&self) -> Result<()> {
         let mut failures = Vec::new();
         let mut attempt = |outcome: std::io::Result<()>, path: &Path| {
@@ -229,12 +229,12 @@ impl Done {
     }
 }
 
-/// The text with every line ended alike.
+/// The text with uniform line endings.
 pub(crate) fn lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Whether a file has the line ends of Windows, as its first line has them.
+/// Whether a file has the line endings of Windows, according to its first line.
 fn ends_in_crlf(bytes: Option<&[u8]>) -> bool {
     let first = bytes.and_then(|bytes| bytes.split(|byte| *byte == b'\n').next());
     first.is_some_and(|line| line.last() == Some(&b'\r'))
@@ -252,7 +252,7 @@ fn make_folders(folder: &Path, done: &mut Done) -> Result<()> {
 fn on_disk(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        // A name that is too long for a file is the name of none, too.
+        // There is no file whose name is too long.
         Err(error)
             if matches!(
                 error.kind(),
@@ -265,7 +265,7 @@ fn on_disk(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// One line for each file: what happens to it, and how many lines it is about.
+/// One line for each file: the kind of change, and the number of lines.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (path, change) in &self.changes {
@@ -294,7 +294,7 @@ fn counted(text: &str) -> String {
     }
 }
 
-/// How many lines came and went.
+/// The numbers of added and removed lines.
 fn differing(before: &str, after: &str) -> (usize, usize) {
     let patch = diffy::create_patch(before, after);
     let lines = || patch.hunks().iter().flat_map(diffy::Hunk::lines);
@@ -374,7 +374,7 @@ mod tests {
     fn an_existing_file_is_not_created_again() {
         let folder = workspace();
         let error = Plan::new(folder.path()).create("kept.txt", "x").unwrap_err();
-        assert_eq!(error.to_string(), "kept.txt is there already, and nothing is overwritten: move it away");
+        assert_eq!(error.to_string(), "kept.txt already exists, and no file is overwritten: move it away");
     }
 
     #[test]
@@ -414,7 +414,7 @@ mod tests {
         plan.create("new.txt", "new\n").unwrap();
         fs::write(folder.path().join("kept.txt"), "theirs\n").unwrap();
         let error = plan.apply().unwrap_err().to_string();
-        assert_eq!(error, "kept.txt has changed in this moment: try again");
+        assert_eq!(error, "kept.txt was changed in the meantime: try again");
         assert!(!folder.path().join("new.txt").exists());
     }
 }

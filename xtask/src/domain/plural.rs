@@ -1,6 +1,6 @@
-//! The plural of an English noun, for tables and routes. What it gets wrong is said with `--plural`.
+//! The plural of an English noun, for tables and routes. `--plural` overrides it.
 
-/// Nouns with a plural of their own; also where they are the end of a longer word, as in `grandchild`.
+/// Nouns with an irregular plural, also at the end of a longer word, as in `grandchild`.
 const IRREGULAR: &[(&str, &str)] = &[
     ("appendix", "appendices"),
     ("calf", "calves"),
@@ -74,7 +74,7 @@ const UNCOUNTABLE: &[&str] = &[
     "research",
 ];
 
-/// Endings, each with what takes its place; the first that fits counts.
+/// Endings with their replacements; the first match counts.
 const ENDINGS: &[(&str, &str)] = &[
     ("ay", "ays"),
     ("ey", "eys"),
@@ -110,11 +110,11 @@ fn of_noun(noun: &str) -> String {
     }
 }
 
-/// Nouns that end like several and are one.
+/// Singular nouns that end like a plural.
 const ONE_IN_S: &[&str] =
     &["alias", "atlas", "bias", "canvas", "chaos", "corps", "cosmos", "gas", "lens", "means"];
 
-/// What one of them is called, if the name is that of several: `post` of `posts`. A guess, as good as [`plural`] is.
+/// The singular, if the name is a plural: `post` of `posts`. A guess, as good as [`plural`] is.
 pub(crate) fn singular(name: &str) -> Option<String> {
     let (before, noun) = name.rsplit_once('_').map_or(("", name), |(before, noun)| (before, noun));
     let joint = if before.is_empty() { "" } else { "_" };

@@ -4,30 +4,32 @@ use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, refuse};
 
-/// What the house keeps for itself, in use or not.
+/// Prefixes that the workspace reserves for itself, in use or not.
 pub(crate) const KEPT: [&str; 6] = ["evt", "key", "req", "ses", "upl", "usr"];
 
-/// The prefix that was asked for, or the first good one that is free.
+/// The requested prefix, or the best unused one.
 pub(crate) fn choose(name: &str, asked: Option<&str>, taken: &BTreeSet<String>) -> Result<String, Refusal> {
     let free = |prefix: &String| !taken.contains(prefix) && !KEPT.contains(&prefix.as_str());
     let Some(asked) = asked.map(str::to_owned) else {
         return candidates(name)
             .find(free)
-            .ok_or_else(|| Refusal::new("every prefix of three letters is taken: choose one to free"));
+            .ok_or_else(|| Refusal::new("every prefix of three letters is in use"));
     };
     if asked.len() != 3 || !asked.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return refuse(format!("`{asked}` is no prefix: write three small letters, as in `--prefix pst`"));
+        return refuse(format!(
+            "`{asked}` is not a prefix: write three lowercase letters, as in `--prefix pst`"
+        ));
     }
     if !free(&asked) {
         let hint = candidates(name).find(free).unwrap_or_default();
         return refuse(format!(
-            "the prefix `{asked}` is taken: write another, such as `--prefix {hint}`, or leave it out"
+            "the prefix `{asked}` is in use: write another, such as `--prefix {hint}`, or omit it"
         ));
     }
     Ok(asked)
 }
 
-/// All prefixes, the best for this name first: its first letter, then consonants, then any letters, then what else there is.
+/// All prefixes, the best for this name first: its first letter with consonants, then with any of its letters, then all others.
 pub(crate) fn candidates(name: &str) -> impl Iterator<Item = String> {
     let letters: Vec<char> = name.chars().filter(char::is_ascii_lowercase).collect();
     let first = letters.first().copied().unwrap_or('a');
@@ -104,11 +106,11 @@ mod tests {
         let told = |asked| choose("post", Some(asked), &taken(&["abc"])).unwrap_err().to_string();
         assert_eq!(
             told("abc"),
-            "the prefix `abc` is taken: write another, such as `--prefix pst`, or leave it out"
+            "the prefix `abc` is in use: write another, such as `--prefix pst`, or omit it"
         );
-        assert!(told("usr").contains("is taken"));
+        assert!(told("usr").contains("is in use"));
         for wrong in ["ab", "abcd", "ABC", "a1b", "äb"] {
-            assert!(told(wrong).contains("is no prefix"), "{wrong}");
+            assert!(told(wrong).contains("is not a prefix"), "{wrong}");
         }
     }
 }

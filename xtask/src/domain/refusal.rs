@@ -1,13 +1,13 @@
-//! What the generator does not begin with: a wish that breaks a rule, told apart from what fails while it works.
+//! The error of arguments that break a rule, as opposed to an error while a command runs.
 
 use std::fmt;
 
-/// One sentence on what was asked for and what to ask for instead. The tool ends with 2 then, as for any wrong usage.
+/// One sentence on the error and on what to write instead. The tool then exits with code 2, as for any wrong usage.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal(String);
 
 impl Refusal {
-    /// A refusal with this sentence, on one line whatever was asked for.
+    /// A refusal with this sentence, on one line even if an argument has line breaks.
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into().replace(char::is_control, " "))
     }
@@ -21,7 +21,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Refuses with this sentence.
+/// Returns a [`Refusal`] with this sentence.
 pub(crate) fn refuse<T>(sentence: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::new(sentence))
 }

@@ -1,8 +1,8 @@
-//! Lines of shared files that belong to a domain that was written by hand, marked by comments that name it.
+//! Lines of shared files that belong to a domain that was written by hand, marked by comments with its name.
 //!
-//! In the syntax of the file, for a domain `shop`: `domain: shop` and `end: shop`, each in a comment on a line of its own, stand
-//! around several lines; `domain: shop` in a comment at the end of a line marks that line alone, which is how rows of a table and
-//! names in a list are marked. Comments start with `//` or `#`, or are those of HTML, which Markdown has.
+//! The comments have the syntax of the file. For a domain `shop`: `domain: shop` and `end: shop`, each in a comment on a line of its
+//! own, mark the lines between them; `domain: shop` in a comment at the end of a line marks only that line, such as a row of a table or
+//! a name in a list. Comments start with `//` or `#`, or are those of HTML in Markdown.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -16,16 +16,16 @@ use crate::workspace::Workspace;
 /// Lines of a text, counted from 0, the comments around them included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
-    /// The domain that they belong to.
+    /// The domain to which they belong.
     pub(crate) domain: String,
     lines: RangeInclusive<usize>,
 }
 
-/// A comment that names a domain.
+/// A comment with the name of a domain.
 struct Marker<'a> {
     domain: &'a str,
     is_end: bool,
-    /// It stands behind something.
+    /// It is at the end of a line with other text.
     is_behind: bool,
 }
 
@@ -33,7 +33,7 @@ struct Marker<'a> {
 ///
 /// # Errors
 ///
-/// A region is not closed, is closed twice, or begins within another; the sentence has the file and the line.
+/// A region is not closed, is closed twice, or begins within another; the message has the file and the line.
 pub(crate) fn find(path: &Path, text: &str) -> Result<Vec<Region>> {
     let mut found = Vec::new();
     let mut open: Option<(usize, &str)> = None;
@@ -51,18 +51,18 @@ pub(crate) fn find(path: &Path, text: &str) -> Result<Vec<Region>> {
                 "{place}: lines of `{domain}` begin within those of `{opened}`, which begin in line {}: end these first",
                 start + 1
             ),
-            (_, true) => bail!("{place}: lines of `{domain}` end here, and none begin before"),
+            (_, true) => bail!("{place}: lines of `{domain}` end here, but do not begin before"),
         };
         open = None;
         found.push(Region { domain: domain.to_owned(), lines: start..=number });
     }
     if let Some((start, domain)) = open {
-        bail!("{}:{}: lines of `{domain}` begin here and end nowhere", path.display(), start + 1);
+        bail!("{}:{}: lines of `{domain}` begin here, but do not end", path.display(), start + 1);
     }
     Ok(found)
 }
 
-/// The text without the lines of a domain; none where it has none.
+/// The text without the lines of a domain; `None` if it has none.
 ///
 /// # Errors
 ///
@@ -81,7 +81,7 @@ pub(crate) fn without(path: &Path, text: &str, domain: &str) -> Result<Option<St
         let is_first_behind = number
             .checked_sub(1)
             .is_some_and(|before| regions.iter().any(|region| *region.lines.end() == before));
-        // The empty lines before and behind what goes would be two.
+        // Otherwise the empty lines before and after the removed lines would be two.
         let is_double = line.is_empty() && is_first_behind && kept.last().is_none_or(|last| last.is_empty());
         if !is_double {
             kept.push(line);
@@ -93,7 +93,7 @@ pub(crate) fn without(path: &Path, text: &str, domain: &str) -> Result<Option<St
     Ok(Some(kept.iter().flat_map(|line| [line, "\n"]).collect()))
 }
 
-/// The marked lines of a domain alone.
+/// Only the marked lines of a domain.
 ///
 /// # Errors
 ///
@@ -107,7 +107,7 @@ pub(crate) fn only(path: &Path, text: &str, domain: &str) -> Result<Vec<String>>
     Ok(lines.map(|(_, line)| line.to_owned()).collect())
 }
 
-/// A sentence for each file whose marked lines are not closed, or belong to a domain that has no record and so can't be removed.
+/// A sentence for each file whose marked lines are not closed, or belong to a domain without a record, which can't be removed.
 ///
 /// # Errors
 ///
@@ -124,7 +124,7 @@ pub(crate) fn broken(workspace: &Workspace) -> Result<Vec<String>> {
                 let has_record = survey.hand_written.contains_key(domain);
                 (!has_record).then(|| {
                     format!(
-                        "{}:{}: lines are marked as those of `{domain}`, which is no domain that was written by hand and has a crates/{domain}/domain.toml: mend the name, or write the record.",
+                        "{}:{}: lines are marked as those of `{domain}`, but there is no domain of that name with a crates/{domain}/domain.toml that was written by hand: correct the name, or write the record.",
                         path.display(),
                         lines.start() + 1
                     )
@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn what_is_not_closed_or_is_within_another_is_told_with_its_line() {
         for (text, sentence) in [
-            ("a\n# domain: shop\nb\n", "docs/a.md:2: lines of `shop` begin here and end nowhere"),
-            ("a\n# end: shop\n", "docs/a.md:2: lines of `shop` end here, and none begin before"),
+            ("a\n# domain: shop\nb\n", "docs/a.md:2: lines of `shop` begin here, but do not end"),
+            ("a\n# end: shop\n", "docs/a.md:2: lines of `shop` end here, but do not begin before"),
             (
                 "# domain: shop\n# domain: other\n# end: other\n# end: shop\n",
                 "docs/a.md:2: lines of `other` begin within those of `shop`, which begin in line 1: end these first",
@@ -224,11 +224,11 @@ mod tests {
             ),
             (
                 "# domain: shop\n# end: other\n# end: shop\n",
-                "docs/a.md:2: lines of `other` end here, and none begin before",
+                "docs/a.md:2: lines of `other` end here, but do not begin before",
             ),
             (
                 "# domain: shop\nb # end: shop\n",
-                "docs/a.md:2: lines of `shop` end here, and none begin before",
+                "docs/a.md:2: lines of `shop` end here, but do not begin before",
             ),
         ] {
             assert_eq!(told(text), sentence, "{text}");

@@ -1,4 +1,4 @@
-//! Fills the templates and formats what comes out.
+//! Renders the templates and formats the result.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,14 +16,14 @@ use super::grammar;
 use super::imports;
 use super::plan::lines;
 use super::spec::{Field, Spec};
-use super::view::{self, House};
+use super::view::{self, Specs};
 
-/// A file as the templates make it.
+/// A rendered file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rendered {
-    /// Where it goes, from the workspace's root.
+    /// Its path, relative to the root of the workspace.
     pub(crate) path: PathBuf,
-    /// What is in it.
+    /// Its text.
     pub(crate) text: String,
 }
 
@@ -62,13 +62,13 @@ const TEMPLATES: [(&str, &str); 26] = [
     template!("composition/black_box.rs"),
 ];
 
-/// Everything that a domain is made of but its `domain.toml`. `migration` is the module of the migration that makes its table.
+/// All files of a domain except `domain.toml`. `migration` is the module of the migration that creates its table.
 ///
 /// # Errors
 ///
-/// rustfmt is not there, or a template makes something that is no Rust: then the template is wrong.
-pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
-    let view = view::view(spec, house);
+/// rustfmt is not installed, or the output of a template is not valid Rust, which is an error in the template.
+pub(crate) fn domain(root: &Path, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>> {
+    let view = view::view(spec, specs);
     let name = &spec.name;
     let in_crate = |file: &str| (format!("domain/crate/{file}"), format!("crates/{name}/{file}"));
     let files = [
@@ -91,13 +91,13 @@ pub(crate) fn domain(root: &Path, spec: &Spec, house: &House, migration: &str) -
     files.iter().map(|(template, path)| rendered(&templates, root, template, path, &view)).collect()
 }
 
-/// Everything that a domain without a table is made of but its `domain.toml`.
+/// All files of a domain without a table except `domain.toml`.
 ///
 /// # Errors
 ///
 /// As [`domain`].
-pub(crate) fn composition(root: &Path, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
-    let view = view::composition(composition, house);
+pub(crate) fn composition(root: &Path, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>> {
+    let view = view::composition(composition, specs);
     let name = &composition.name;
     let in_crate = |file: &str| (format!("composition/crate/{file}"), format!("crates/{name}/{file}"));
     let files = [
@@ -117,7 +117,7 @@ pub(crate) fn composition(root: &Path, composition: &Composition, house: &House)
     files.iter().map(|(template, path)| rendered(&templates, root, template, path, &view)).collect()
 }
 
-/// The migration that adds fields to a domain's table. `spec` has them already.
+/// The migration that adds fields to the table of a domain. `spec` already contains them.
 ///
 /// # Errors
 ///
@@ -126,19 +126,19 @@ pub(crate) fn added_fields(
     root: &Path,
     spec: &Spec,
     new: &[Field],
-    house: &House,
+    specs: &Specs,
     migration: &str,
 ) -> Result<Rendered> {
     let path = format!("migration/src/{migration}.rs");
-    rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, house))
+    rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, specs))
 }
 
-/// Who may do what, in a sentence.
+/// The permissions, in a sentence.
 pub(crate) fn access(spec: &Spec) -> String {
     view::access(spec)
 }
 
-/// A domain with one field of each type, which nobody makes: what it looks like is what domains look like.
+/// A domain with one field of each type, as a sample of generated domains for comparisons.
 ///
 /// # Errors
 ///
@@ -172,12 +172,12 @@ pub(crate) fn probe(root: &Path) -> Result<Vec<Rendered>> {
         events: true,
         fields: FIELDS.iter().enumerate().map(field).collect::<Result<_, _>>()?,
     };
-    domain(root, &spec, &House::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")
+    domain(root, &spec, &Specs::from([(PROBE.to_owned(), spec.clone())]), "m00000000_000000_probe")
 }
 
 const PROBE: &str = "zzprobe";
 
-/// The types that generated code has from elsewhere: no domain may be called so that its own types are.
+/// The types that generated code imports, which types of domains must not be named like.
 ///
 /// # Errors
 ///
@@ -199,11 +199,11 @@ pub(crate) fn reserved_types(root: &Path) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// What generated code has by a `*`.
+/// The modules that generated code imports by `*`.
 const PRELUDES: [&str; 2] = ["crates/shared-kernel/src/prelude.rs", "crates/http-kit/src/prelude.rs"];
 
-/// What needs no import: the types and traits of the standard library's prelude that generated code names, and what sea-orm's
-/// prelude brings to the model.
+/// Names without an import: the types and traits of the standard library's prelude that generated code uses, and those of sea-orm's
+/// prelude in the model.
 const PRELUDE: [&str; 24] = [
     "ActiveModel",
     "ActiveModelBehavior",
@@ -252,12 +252,12 @@ fn rendered(
         .get_template(template)?
         .render(Serde(view))
         .with_context(|| format!("the template {template}"))?;
-    // A checkout may have the templates with other line ends.
+    // In a checkout, the templates may have other line endings.
     let text = lines(&format!("{}\n", text.trim_end()));
     let is_rust = Path::new(path).extension().is_some_and(|extension| extension == "rs");
     let text = if is_rust {
         let pruned = imports::prune(&text)
-            .with_context(|| format!("the template {template} makes no Rust:\n{text}"))?;
+            .with_context(|| format!("the output of the template {template} is not valid Rust:\n{text}"))?;
         formatted(root, &pruned).with_context(|| format!("the template {template}"))?
     } else {
         text
@@ -265,7 +265,7 @@ fn rendered(
     Ok(Rendered { path: path.into(), text })
 }
 
-/// As `cargo fmt` would have it.
+/// Formats a text as `cargo fmt` does.
 fn formatted(root: &Path, text: &str) -> Result<String> {
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--config-path"])
@@ -274,13 +274,13 @@ fn formatted(root: &Path, text: &str) -> Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("rustfmt is not there: `rustup component add rustfmt` installs it")?;
+        .context("rustfmt is not installed: run `rustup component add rustfmt`")?;
     if let Some(mut input) = rustfmt.stdin.take() {
-        input.write_all(text.as_bytes()).context("rustfmt does not listen")?;
+        input.write_all(text.as_bytes()).context("can't write to rustfmt")?;
     }
     let output = rustfmt.wait_with_output().context("rustfmt did not end")?;
     if !output.status.success() {
-        bail!("rustfmt refuses what was made: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+        bail!("rustfmt rejects the generated code: {}\n{text}", String::from_utf8_lossy(&output.stderr));
     }
-    String::from_utf8(output.stdout).context("rustfmt printed no UTF-8")
+    String::from_utf8(output.stdout).context("the output of rustfmt is not UTF-8")
 }

@@ -1,4 +1,4 @@
-//! What a domain may be called and have, beside everything that is there already.
+//! The rules on the names and fields of a domain, given the existing workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use super::refusal::{Refusal, refuse};
 use super::spec::{Field, Kind, Spec, USERS};
 use super::survey::Survey;
 
-/// How many fields a domain may have.
+/// Greatest number of fields of a domain.
 const MOST_FIELDS: usize = 100;
 
-/// How long the plural may be: the longest name's is somewhat longer.
+/// Greatest length of the plural, somewhat longer than that of the name.
 const LONGEST_PLURAL: usize = 34;
 
-/// PostgreSQL cuts longer names off without a word, and errors are mapped by the names of constraints.
+/// PostgreSQL truncates longer names silently, and errors are mapped by the names of constraints.
 const LONGEST_CONSTRAINT: usize = 63;
 
-/// The longest that is put behind table and column.
+/// The longest suffix after the names of a table and a column.
 const LONGEST_SUFFIX: &str = "_id_idx";
 
-/// Names that something in the house, in Rust or in an operating system has, whether or not it is seen from here.
+/// Reserved names: something in the workspace, in Rust or in an operating system has them, even if the files read here do not show it.
 const TAKEN: &[&str] = &[
     "admin",
     "alloc",
@@ -73,10 +73,10 @@ const TAKEN: &[&str] = &[
     "xtask",
 ];
 
-/// The crate by which domains have files, where there are uploads.
+/// The crate with the port to uploads.
 pub(crate) const UPLOADS: &str = "upload-port";
 
-/// What a table or a route can't be called, whether or not it is seen from here.
+/// Reserved names of tables and routes, even if the files read here do not show them.
 const TAKEN_PLURALS: &[&str] = &[
     "admin",
     "api",
@@ -97,7 +97,7 @@ const TAKEN_PLURALS: &[&str] = &[
     "users",
 ];
 
-/// Columns that every table has, and those that PostgreSQL keeps for itself.
+/// Columns that every table has, and names that PostgreSQL reserves for system columns.
 const TAKEN_COLUMNS: &[&str] = &[
     "id",
     "version",
@@ -112,37 +112,37 @@ const TAKEN_COLUMNS: &[&str] = &[
     "xmin",
 ];
 
-/// What every list takes in its query.
+/// Query parameters that every list has.
 const TAKEN_PARAMETERS: &[&str] = &["q", "sort", "limit", "cursor", "offset", "include"];
 
-/// Whether something has this name, whether or not it is seen from here.
+/// Whether this name is reserved, even if the files read here do not show it.
 pub(crate) fn is_taken(name: &str) -> bool {
     TAKEN.contains(&name)
 }
 
-/// Refuses the name of a new domain that something else has.
+/// Rejects the name of a new domain if it is in use.
 pub(crate) fn check_name(name: &str, survey: &Survey) -> Result<(), Refusal> {
     names::check(name, names::LONGEST).map_err(Refusal::new)?;
     if survey.generated.contains_key(name) {
         return refuse(format!(
-            "there is a domain `{name}` already: choose another name, add to it with `cargo xtask add-field {name} …`, or remove it first"
+            "there is a domain `{name}` already: choose another name, add fields with `cargo xtask add-field {name} …`, or remove it first"
         ));
     }
     let taken = if names::is_keyword(name) {
-        "is a word of Rust's own"
+        "is a keyword of Rust"
     } else if is_taken(name) || survey.modules.contains(name) {
-        "is what a part of the house is called"
+        "is a reserved name (the workspace, Rust or an operating system uses it)"
     } else if survey.crates.contains(name) || survey.crates.contains(&name.replace('_', "-")) {
-        "is the name of a folder in crates/ with something in it"
+        "is the name of a folder in crates/ that is not empty"
     } else if survey.packages.contains(name) {
-        "is the name of a package in Cargo.lock, and code could not tell the two apart"
+        "is the name of a package in Cargo.lock, and code could not distinguish the two"
     } else {
         return Ok(());
     };
     refuse(format!("`{name}` {taken}: choose another name for the domain"))
 }
 
-/// Refuses a plural that another table or route has.
+/// Rejects a plural that another table or route has.
 pub(crate) fn check_plural(plural: &str, survey: &Survey) -> Result<(), Refusal> {
     names::check(plural, LONGEST_PLURAL).map_err(Refusal::new)?;
     let route = plural.replace('_', "-");
@@ -154,13 +154,13 @@ pub(crate) fn check_plural(plural: &str, survey: &Survey) -> Result<(), Refusal>
         || survey.compositions.values().any(|other| other.plural == plural);
     if is_taken {
         return refuse(format!(
-            "there is a table or a route `{plural}` already: write another plural, as in `--plural {plural}_entries`"
+            "there already is a table or a route `{plural}`: write another plural, as in `--plural {plural}_entries`"
         ));
     }
     Ok(())
 }
 
-/// Refuses a domain whose types would be called as types that its code or the document has from elsewhere.
+/// Rejects a domain whose types would have names of types that its code imports or that are in the OpenAPI document.
 pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<String>) -> Result<(), Refusal> {
     let types = own_types(spec);
     let others: BTreeSet<String> = survey.specs().values().flat_map(documented_types).collect();
@@ -168,7 +168,7 @@ pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<Stri
         |name: &&String| reserved.contains(*name) || survey.schemas.contains(*name) || others.contains(*name);
     if let Some(clash) = types.iter().find(is_taken) {
         return refuse(format!(
-            "a domain `{}` would have a type `{clash}`, and there is another of that name: choose another name for the domain",
+            "a domain `{}` would have a type `{clash}`, but there already is a type of that name: choose another name for the domain",
             spec.name
         ));
     }
@@ -181,7 +181,7 @@ pub(crate) fn check_types(spec: &Spec, survey: &Survey, reserved: &BTreeSet<Stri
     check_choices(spec, &spec.fields, survey)
 }
 
-/// Whether a domain could be called so: nothing has its name, its table's, its route's or its types'.
+/// Whether a domain could have this name: the names of the domain, its table, its route and its types are unused.
 pub(crate) fn is_free(name: &str, plural: &str, survey: &Survey) -> bool {
     check_name(name, survey).is_ok()
         && check_plural(plural, survey).is_ok()
@@ -199,7 +199,7 @@ fn types_of(name: &str, plural: &str) -> Vec<String> {
     types.chain([many, format!("Create{one}"), format!("Update{one}")]).collect()
 }
 
-/// The types that a domain brings into the document, its enums among them: it may be older than the domain.
+/// The types of a domain in the OpenAPI document, including its enums. The document may be older than the domain.
 fn documented_types(spec: &Spec) -> Vec<String> {
     let one = pascal(&spec.name);
     let enums = spec.fields.iter().filter(|field| matches!(field.kind, Kind::Enum(_)));
@@ -207,13 +207,13 @@ fn documented_types(spec: &Spec) -> Vec<String> {
     ["Filter", "Sort", ""].iter().map(|ending| format!("{one}{ending}")).chain(enums).collect()
 }
 
-/// Refuses enums whose types would be called as other types of the document.
+/// Rejects enums whose types would have names of other types in the OpenAPI document.
 pub(crate) fn check_choices(spec: &Spec, fields: &[Field], survey: &Survey) -> Result<(), Refusal> {
     for field in fields.iter().filter(|field| matches!(field.kind, Kind::Enum(_))) {
         let name = format!("{}{}", pascal(&spec.name), pascal(&field.name));
         if survey.schemas.contains(&name) {
             return refuse(format!(
-                "the field `{}` would have a type `{name}`, and there is another of that name: call the field otherwise",
+                "the field `{}` would have a type `{name}`, but there already is a type of that name: choose another name for the field",
                 field.name
             ));
         }
@@ -221,7 +221,7 @@ pub(crate) fn check_choices(spec: &Spec, fields: &[Field], survey: &Survey) -> R
     Ok(())
 }
 
-/// Refuses fields that can't stand beside each other in one table.
+/// Rejects fields that can't be in one table together.
 pub(crate) fn check_fields(spec: &Spec) -> Result<(), Refusal> {
     if spec.fields.len() > MOST_FIELDS {
         let count = spec.fields.len();
@@ -230,7 +230,7 @@ pub(crate) fn check_fields(spec: &Spec) -> Result<(), Refusal> {
         ));
     }
     if spec.fields.iter().filter(|field| field.owner).count() > 1 {
-        return refuse("a row has one owner: leave `owner` out at all but one field");
+        return refuse("a row has only one owner: keep `owner` at one field");
     }
     if spec.fields.iter().all(|field| field.owner) {
         return refuse(
@@ -242,14 +242,14 @@ pub(crate) fn check_fields(spec: &Spec) -> Result<(), Refusal> {
     spec.fields.iter().try_for_each(|field| check_length(spec, field))
 }
 
-/// A field is known by several names: its own, its column's, what it is shown as, and its normalised form's.
+/// A field has several names: its own, those of its column and of its normalized column, and that in responses.
 fn check_derived(fields: &[Field]) -> Result<(), Refusal> {
     let mut seen: BTreeMap<String, &Field> = BTreeMap::new();
     for field in fields {
         let own: BTreeSet<String> = derived(field).into_iter().collect();
         if let Some(name) = own.iter().find(|name| TAKEN_COLUMNS.contains(&name.as_str())) {
             return refuse(format!(
-                "every table has its own `{name}`: call the field `{}` otherwise",
+                "every table already has a column `{name}`: choose another name for the field `{}`",
                 field.name
             ));
         }
@@ -271,14 +271,14 @@ fn derived(field: &Field) -> Vec<String> {
 
 fn clash(one: &Field, other: &Field) -> String {
     if one.name == other.name {
-        return format!("there are two fields `{}`: leave one out, or call it otherwise", one.name);
+        return format!("there are two fields `{}`: remove one, or rename it", one.name);
     }
     let shared = derived(one).into_iter().find(|name| derived(other).contains(name));
     let what = match shared {
-        Some(name) => format!("would both be `{name}` in the table or in the API"),
-        None => "would be one name in code".to_owned(),
+        Some(name) => format!("would both be named `{name}` in the table or in the API"),
+        None => "would have the same name in code".to_owned(),
     };
-    format!("the fields `{}` and `{}` {what}: call one of them otherwise", one.name, other.name)
+    format!("the fields `{}` and `{}` {what}: rename one of them", one.name, other.name)
 }
 
 fn check_parameters(fields: &[Field]) -> Result<(), Refusal> {
@@ -287,13 +287,13 @@ fn check_parameters(fields: &[Field]) -> Result<(), Refusal> {
         if TAKEN_PARAMETERS.contains(&field.name.as_str()) {
             let name = &field.name;
             return refuse(format!(
-                "every list takes its own `{name}` in its query: call the field `{name}` otherwise, or leave `filter`, `sort` and `search` out"
+                "every list already has a parameter `{name}`: choose another name for the field `{name}`, or remove `filter`, `sort` and `search`"
             ));
         }
         for name in parameters(field) {
             if let Some(other) = seen.insert(name.clone(), field) {
                 return refuse(format!(
-                    "the filters of `{}` and `{}` would both be `{name}` in the query: call one of the fields otherwise",
+                    "the filters of `{}` and `{}` would both be named `{name}` in the query: rename one of the fields",
                     other.name, field.name
                 ));
             }
@@ -302,7 +302,7 @@ fn check_parameters(fields: &[Field]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a list can be asked for by this field.
+/// The query parameters of a list for this field.
 pub(crate) fn parameters(field: &Field) -> Vec<String> {
     let column = field.column();
     let suffixed = |suffixes: &[&str]| suffixes.iter().map(|suffix| format!("{column}{suffix}")).collect();
@@ -323,24 +323,24 @@ fn check_length(spec: &Spec, field: &Field) -> Result<(), Refusal> {
     }
     let over = length - LONGEST_CONSTRAINT;
     refuse(format!(
-        "the names of `{}` and its table `{}` are too long together for PostgreSQL: make one of them shorter, by {over} characters",
+        "the names of `{}` and its table `{}` are together too long for PostgreSQL: shorten one of them by {over} characters",
         field.name, spec.plural
     ))
 }
 
-/// Refuses references to what is no domain, or to one that this generator knows nothing of.
+/// Rejects references to unknown domains, and to domains that were not generated.
 pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refusal> {
     for field in &spec.fields {
         if field.kind == Kind::Upload && !survey.crates.contains(UPLOADS) {
             return refuse(format!(
-                "the field `{}` is a file, and this house has no uploads: leave it out, or write `{}:url`",
+                "the field `{}` is a file, and this workspace has no uploads: remove it, or write `{}:url`",
                 field.name, field.name
             ));
         }
         let Kind::Ref(target) = &field.kind else { continue };
         if *target == spec.name && !field.optional {
             return refuse(format!(
-                "the field `{}` refers to its own domain, and the first row would have nothing to refer to: add `optional`",
+                "the field `{}` refers to its own domain, so the first row would have no row to refer to: add `optional`",
                 field.name
             ));
         }
@@ -348,7 +348,7 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
         if !is_known {
             let known: Vec<&str> =
                 std::iter::once(USERS).chain(survey.generated.keys().map(String::as_str)).collect();
-            let first = if survey.crates.contains(target) { "" } else { ", or make that domain first" };
+            let first = if survey.crates.contains(target) { "" } else { ", or generate that domain first" };
             return refuse(format!(
                 "the field `{}` can't refer to `{target}`: write one of {}{first}",
                 field.name,
@@ -360,39 +360,44 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
     Ok(())
 }
 
-/// Two crates cannot depend on each other, so a domain may not build on one that builds on it.
+/// Two crates cannot depend on each other, so a domain cannot build on one that builds on it.
 fn check_acyclic(spec: &Spec, field: &Field, target: &str, survey: &Survey) -> Result<(), Refusal> {
-    let way = (target != spec.name).then(|| survey.way(target, &spec.name)).flatten();
-    way.map_or(Ok(()), |way| {
+    let path = (target != spec.name).then(|| survey.path(target, &spec.name)).flatten();
+    path.map_or(Ok(()), |path| {
         refuse(format!(
             "the field `{}` can't refer to `{target}`, which builds on `{}` ({}), and two domains can't build on each other: \
-             leave it out, and find the rows of `{target}` by its own reference",
+             remove it, and find the rows of `{target}` by its own reference",
             field.name,
             spec.name,
-            way.join(" -> ")
+            path.join(" -> ")
         ))
     })
 }
 
-/// Refuses new fields that the rows of an existing table can't have.
+/// Rejects new fields for which existing rows would have no value.
 pub(crate) fn check_added(new: &[Field]) -> Result<(), Refusal> {
     new.iter().try_for_each(|field| match (&field.kind, field.default.is_some()) {
-        _ if field.owner => refuse(format!("the field `{}` can't be the owner, because the rows that are there have none: leave `owner` out", field.name)),
+        _ if field.owner => refuse(format!(
+            "the field `{}` can't be the owner, because existing rows have none: remove `owner`",
+            field.name
+        )),
         _ if field.optional => Ok(()),
-        (Kind::Ref(_) | Kind::Upload, _) => {
-            refuse(format!("the field `{}` refers to something that the rows which are there have not: add `optional`", field.name))
-        }
-        (Kind::Json, _) => refuse(format!("the rows that are there have no `{}`: add `optional`", field.name)),
-        _ if field.unique => {
-            refuse(format!("the rows that are there can't all have their own `{}` at once: add `optional`", field.name))
-        }
+        (Kind::Ref(_) | Kind::Upload, _) => refuse(format!(
+            "the field `{}` is a reference, for which existing rows have no value: add `optional`",
+            field.name
+        )),
+        (Kind::Json, _) => refuse(format!("existing rows have no `{}`: add `optional`", field.name)),
+        _ if field.unique => refuse(format!(
+            "existing rows can't all have different values of `{}`: add `optional`",
+            field.name
+        )),
         (_, true) => Ok(()),
         (Kind::Bool, false) => refuse(format!(
-            "the rows that are there have no `{0}`: add `optional`, or write what it is for them, as in `{0}:bool=false`",
+            "existing rows have no `{0}`: add `optional`, or set their value, as in `{0}:bool=false`",
             field.name
         )),
         (_, false) => refuse(format!(
-            "the rows that are there have no `{}`: add `optional`, or `:default=` and what it is for them",
+            "existing rows have no `{}`: add `optional`, or `:default=` with their value",
             field.name
         )),
     })
@@ -445,19 +450,22 @@ mod tests {
             assert_eq!(check_name(name, &survey()), Ok(()), "{name}");
         }
         let refusals = [
-            ("Post", "`Post` can't be a name: write `post`"),
-            ("match", "`match` is a word of Rust's own: choose another name for the domain"),
-            ("gen", "`gen` is a word of Rust's own"),
-            ("yield", "`yield` is a word of Rust's own"),
-            ("dto", "`dto` is what a part of the house is called: choose another name for the domain"),
-            ("std", "`std` is what a part of the house is called"),
-            ("shared_kernel", "`shared_kernel` is what a part of the house is called"),
-            ("gate", "`gate` is what a part of the house is called"),
+            ("Post", "`Post` is not a valid name: write `post`"),
+            ("match", "`match` is a keyword of Rust: choose another name for the domain"),
+            ("gen", "`gen` is a keyword of Rust"),
+            ("yield", "`yield` is a keyword of Rust"),
+            (
+                "dto",
+                "`dto` is a reserved name (the workspace, Rust or an operating system uses it): choose another name for the domain",
+            ),
+            ("std", "`std` is a reserved name"),
+            ("shared_kernel", "`shared_kernel` is a reserved name"),
+            ("gate", "`gate` is a reserved name"),
             (
                 "blog",
-                "there is a domain `blog` already: choose another name, add to it with `cargo xtask add-field blog …`, or remove it first",
+                "there is a domain `blog` already: choose another name, add fields with `cargo xtask add-field blog …`, or remove it first",
             ),
-            ("auth", "`auth` is the name of a folder in crates/ with something in it"),
+            ("auth", "`auth` is the name of a folder in crates/ that is not empty"),
             ("serde", "`serde` is the name of a package in Cargo.lock"),
             ("aws_lc_rs", "`aws_lc_rs` is the name of a package in Cargo.lock"),
         ];
@@ -473,7 +481,7 @@ mod tests {
             ["users", "signing_keys", "auth", "health", "docs", "blogs", "odd_things", "sqlite_x", "uploads"]
         {
             let sentence = format!(
-                "there is a table or a route `{plural}` already: write another plural, as in `--plural {plural}_entries`"
+                "there already is a table or a route `{plural}`: write another plural, as in `--plural {plural}_entries`"
             );
             assert_eq!(told(check_plural(plural, &survey())), sentence);
         }
@@ -499,7 +507,7 @@ mod tests {
         }
         assert_eq!(
             told(check("user", &["status:enum=a"])),
-            "the field `status` would have a type `UserStatus`, and there is another of that name: call the field otherwise"
+            "the field `status` would have a type `UserStatus`, but there already is a type of that name: choose another name for the field"
         );
         assert!(told(check("number", &["a:int"])).starts_with("`number` is a name that generated code uses"));
     }
@@ -515,48 +523,48 @@ mod tests {
                 "a domain has at least one field, not counting its owner: write one, as in `title:string:1..200`",
             ),
             (&["author:ref=user:owner"], "a domain has at least one field, not counting its owner"),
-            (&["id:int"], "every table has its own `id`: call the field `id` otherwise"),
-            (&["version:int"], "every table has its own `version`"),
-            (&["deleted_at:timestamp"], "every table has its own `deleted_at`"),
-            (&["ctid:int"], "every table has its own `ctid`"),
-            (&["a:int", "a:string"], "there are two fields `a`: leave one out, or call it otherwise"),
+            (&["id:int"], "every table already has a column `id`: choose another name for the field `id`"),
+            (&["version:int"], "every table already has a column `version`"),
+            (&["deleted_at:timestamp"], "every table already has a column `deleted_at`"),
+            (&["ctid:int"], "every table already has a column `ctid`"),
+            (&["a:int", "a:string"], "there are two fields `a`: remove one, or rename it"),
             (
                 &["author:ref=user", "author_id:int"],
-                "the fields `author` and `author_id` would both be `author_id` in the table or in the API: call one of them otherwise",
+                "the fields `author` and `author_id` would both be named `author_id` in the table or in the API: rename one of them",
             ),
             (
                 &["cover:upload", "cover_url:url"],
-                "the fields `cover` and `cover_url` would both be `cover_url`",
+                "the fields `cover` and `cover_url` would both be named `cover_url`",
             ),
             (
                 &["cover:upload", "cover_upload_id:uuid"],
-                "the fields `cover` and `cover_upload_id` would both be",
+                "the fields `cover` and `cover_upload_id` would both be named",
             ),
             (
                 &["a:string:search", "a_normalized:string"],
-                "the fields `a` and `a_normalized` would both be `a_normalized`",
+                "the fields `a` and `a_normalized` would both be named `a_normalized`",
             ),
             (
                 &["line1:string", "line_1:string"],
-                "the fields `line1` and `line_1` would be one name in code: call one of them otherwise",
+                "the fields `line1` and `line_1` would have the same name in code: rename one of them",
             ),
             (
                 &["a:ref=user:owner", "b:ref=user:owner"],
-                "a row has one owner: leave `owner` out at all but one field",
+                "a row has only one owner: keep `owner` at one field",
             ),
             (
                 &["sort:int:filter"],
-                "every list takes its own `sort` in its query: call the field `sort` otherwise, or leave `filter`, `sort` and `search` out",
+                "every list already has a parameter `sort`: choose another name for the field `sort`, or remove `filter`, `sort` and `search`",
             ),
-            (&["limit:int:sort"], "every list takes its own `limit`"),
-            (&["q:string:search"], "every list takes its own `q`"),
+            (&["limit:int:sort"], "every list already has a parameter `limit`"),
+            (&["q:string:search"], "every list already has a parameter `q`"),
             (
                 &["price:int:filter", "price_min:int:filter"],
-                "the filters of `price` and `price_min` would both be `price_min` in the query: call one of the fields otherwise",
+                "the filters of `price` and `price_min` would both be named `price_min` in the query: rename one of the fields",
             ),
             (
                 &["day:date:filter", "day_after:bool:filter"],
-                "the filters of `day` and `day_after` would both be `day_after`",
+                "the filters of `day` and `day_after` would both be named `day_after`",
             ),
         ];
         for (fields, sentence) in refusals {
@@ -583,7 +591,7 @@ mod tests {
         let domain = "d".repeat(30);
         let told = told(check_fields(&spec(&domain, &[&format!("{long}:string")])));
         assert!(
-            told.ends_with("are too long together for PostgreSQL: make one of them shorter, by 6 characters"),
+            told.ends_with("are together too long for PostgreSQL: shorten one of them by 6 characters"),
             "{told}"
         );
     }
@@ -598,11 +606,11 @@ mod tests {
         );
         assert_eq!(
             told(check(&["a:ref=thing"])),
-            "the field `a` can't refer to `thing`: write one of user, blog, or make that domain first"
+            "the field `a` can't refer to `thing`: write one of user, blog, or generate that domain first"
         );
         assert_eq!(
             told(check(&["parent:ref=post"])),
-            "the field `parent` refers to its own domain, and the first row would have nothing to refer to: add `optional`"
+            "the field `parent` refers to its own domain, so the first row would have no row to refer to: add `optional`"
         );
         let survey = Survey {
             builds_on: [("blog".to_owned(), set(&["shelf"])), ("shelf".to_owned(), set(&["post"]))].into(),
@@ -611,14 +619,14 @@ mod tests {
         assert_eq!(
             told(check_references(&spec("post", &["b:ref=blog"]), &survey)),
             "the field `b` can't refer to `blog`, which builds on `post` (blog -> shelf -> post), and two domains can't build on each other: \
-             leave it out, and find the rows of `blog` by its own reference"
+             remove it, and find the rows of `blog` by its own reference"
         );
         assert_eq!(check_references(&spec("news", &["b:ref=blog"]), &survey), Ok(()));
         let bare = Survey { crates: set(&["user"]), ..self::survey() };
         assert_eq!(check(&["cover:upload"]), Ok(()));
         assert_eq!(
             told(check_references(&spec("post", &["cover:upload"]), &bare)),
-            "the field `cover` is a file, and this house has no uploads: leave it out, or write `cover:url`"
+            "the field `cover` is a file, and this workspace has no uploads: remove it, or write `cover:url`"
         );
     }
 
@@ -635,30 +643,21 @@ mod tests {
             assert_eq!(check(field), Ok(()), "{field}");
         }
         let refusals = [
-            (
-                "a:string",
-                "the rows that are there have no `a`: add `optional`, or `:default=` and what it is for them",
-            ),
-            (
-                "a:bool",
-                "the rows that are there have no `a`: add `optional`, or write what it is for them, as in `a:bool=false`",
-            ),
-            ("a:json", "the rows that are there have no `a`: add `optional`"),
-            (
-                "a:string:unique",
-                "the rows that are there can't all have their own `a` at once: add `optional`",
-            ),
+            ("a:string", "existing rows have no `a`: add `optional`, or `:default=` with their value"),
+            ("a:bool", "existing rows have no `a`: add `optional`, or set their value, as in `a:bool=false`"),
+            ("a:json", "existing rows have no `a`: add `optional`"),
+            ("a:string:unique", "existing rows can't all have different values of `a`: add `optional`"),
             (
                 "a:ref=user",
-                "the field `a` refers to something that the rows which are there have not: add `optional`",
+                "the field `a` is a reference, for which existing rows have no value: add `optional`",
             ),
             (
                 "a:upload",
-                "the field `a` refers to something that the rows which are there have not: add `optional`",
+                "the field `a` is a reference, for which existing rows have no value: add `optional`",
             ),
             (
                 "a:ref=user:owner",
-                "the field `a` can't be the owner, because the rows that are there have none: leave `owner` out",
+                "the field `a` can't be the owner, because existing rows have none: remove `owner`",
             ),
         ];
         for (field, sentence) in refusals {

@@ -1,32 +1,32 @@
-//! Values for tests and examples: some that a field takes, and each just inside and just outside of its rules.
+//! Values for tests and examples: valid ones, and some just inside and just outside of the rules of a field.
 
 use serde::Serialize;
 
 use super::spec::{Field, Kind};
 use super::view::{floating, grouped, integer as written, longest, shortest};
 
-/// How many rows the tests of a list make.
+/// Number of rows that the tests of a list create.
 const ROWS: usize = 5;
-/// How far tests count.
+/// Greatest number that tests use.
 const NUMBERS: i64 = 25;
 
 /// Values of a field, as Rust expressions. In `value` and `key` there is a `number: i64`, 1 to 25; the first
-/// five differ in every field whose rules leave room for five values.
+/// five differ in every field whose rules allow five values.
 #[derive(Clone, Serialize)]
 pub(crate) struct Sample {
-    /// A value that differs from number to number where the field's rules leave room.
+    /// A value that differs for each number, if the rules of the field allow it.
     pub(crate) value: String,
-    /// What the values are sorted by, as an `i64`; none where engines may differ.
+    /// The sort key of the values, as an `i64`; `None` if databases may sort differently.
     pub(crate) key: Option<String>,
-    /// For the document.
+    /// Example in the OpenAPI document.
     pub(crate) example: Option<String>,
-    /// Values that are taken.
+    /// Valid values.
     pub(crate) accepted: Vec<String>,
-    /// Values that are refused, and with which code.
+    /// Invalid values, with their error codes.
     pub(crate) refused: Vec<(String, &'static str)>,
 }
 
-/// The samples of `field`, which people call `words`.
+/// The samples of `field`, whose name in texts is `words`.
 pub(crate) fn sample(field: &Field, words: &str) -> Sample {
     of_kind(field, words)
 }
@@ -93,7 +93,7 @@ fn of_kind(field: &Field, words: &str) -> Sample {
     }
 }
 
-/// How many values differ from each other.
+/// The number of distinct values.
 pub(crate) fn distinct(field: &Field) -> usize {
     match &field.kind {
         Kind::Enum(values) => values.len(),
@@ -133,7 +133,7 @@ fn text(field: &Field, words: &str) -> Sample {
     sample
 }
 
-/// `start` and the number, which is filled up to this width.
+/// `start` and the number, padded to this width.
 fn numbered(start: &str, width: u64) -> String {
     match width {
         0 | 1 => format!("format!(\"{start}{{number}}\")"),
@@ -174,7 +174,7 @@ fn choice(values: &[String]) -> Sample {
     let shown: Vec<String> = values.iter().take(ROWS).map(|value| format!("\"{value}\"")).collect();
     let first = shown.first().cloned().unwrap_or_default();
     let mut sample = new(format!("pick(&[{}], number)", shown.join(", ")), first);
-    // Engines sort texts by the rules of a language or by bytes.
+    // Databases sort texts by the rules of a language or by bytes.
     sample.key = None;
     sample.accepted = values.iter().map(|value| format!("json!(\"{value}\")")).collect();
     with(sample, &[], &[("\"no such value\"", "choice")])
@@ -219,13 +219,13 @@ fn json(value: i64) -> String {
     format!("json!({}_i64)", grouped(&value.to_string()))
 }
 
-/// Values that are written out; from the last on they start again.
+/// Literal values; after the last one the first follows.
 fn picked(values: &[String], example: String) -> Sample {
     let key = (values.len() >= ROWS).then(|| "number".to_owned());
     Sample { key, ..new(format!("pick(&[{}], number)", values.join(", ")), example) }
 }
 
-/// A decimal as a whole number of its smallest units.
+/// A decimal as an integer number of its smallest units.
 pub(crate) fn units(text: &str, scale: u32) -> i64 {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
@@ -273,7 +273,7 @@ fn decimal(field: &Field, precision: u32, scale: u32) -> Sample {
     let (low, high) = decimal_bounds(field, precision, scale);
     let text = |value| format!("json!(\"{}\")", from_units(value, scale));
     sample.accepted = vec![text(low), text(high)];
-    // Where the field has no bound of its own, its digits are the bound.
+    // If the field has no bound, the number of its digits is the bound.
     let code = |given: bool, value: i64, code| {
         if given && value.unsigned_abs() < 10_u64.pow(precision) { code } else { "invalid" }
     };

@@ -1,4 +1,4 @@
-//! Rust source as tokens, each with its place: what is found so is neither in a comment nor in a string.
+//! Rust source as tokens with their positions, so that text in comments and strings is not found.
 
 use std::ops::Range;
 
@@ -9,21 +9,21 @@ use proc_macro2::{TokenStream, TokenTree};
 pub(crate) fn tokens(text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error: proc_macro2::LexError| {
         let at = error.span().start();
-        anyhow!("line {} is no Rust: {error}", at.line)
+        anyhow!("line {} is not valid Rust: {error}", at.line)
     })
 }
 
-/// Where the token stands, in bytes.
+/// The range of the token, in bytes.
 pub(crate) fn place(token: &TokenTree) -> Range<usize> {
     token.span().byte_range()
 }
 
-/// Whether it is this word.
+/// Whether the token is this identifier.
 pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == word)
 }
 
-/// Whether it is this sign.
+/// Whether the token is this punctuation character.
 pub(crate) fn is_sign(token: &TokenTree, sign: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
@@ -36,7 +36,7 @@ pub(crate) fn string(token: &TokenTree) -> Option<String> {
     (!inner.contains('\\')).then(|| inner.to_owned())
 }
 
-/// The values of `const NAME: … = "value"`, wherever they stand.
+/// The values of all `const NAME: … = "value"`.
 pub(crate) fn constants(stream: &TokenStream, name: &str) -> Vec<String> {
     let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
     let mut found = inside(&tokens, |inner| constants(inner, name));
@@ -49,7 +49,7 @@ pub(crate) fn constants(stream: &TokenStream, name: &str) -> Vec<String> {
     found
 }
 
-/// The first arguments of the calls of these functions, where they are plain strings.
+/// The first arguments of calls of these functions, if they are plain strings.
 pub(crate) fn first_arguments(stream: &TokenStream, functions: &[&str]) -> Vec<String> {
     let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
     let mut found = inside(&tokens, |inner| first_arguments(inner, functions));
@@ -107,6 +107,6 @@ mod tests {
 
     #[test]
     fn what_is_no_rust_is_an_error_with_a_line() {
-        assert!(tokens("fn a() {\n  }}\n").unwrap_err().to_string().contains("is no Rust"));
+        assert!(tokens("fn a() {\n  }}\n").unwrap_err().to_string().contains("is not valid Rust"));
     }
 }

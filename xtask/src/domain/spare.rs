@@ -1,4 +1,4 @@
-//! Names for domains that are made to try the generator, beside whatever domains there are.
+//! Unused names for the test domains of the generator, in any workspace.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,14 +9,14 @@ use super::plural::plural;
 use super::rules;
 use super::survey::Survey;
 
-/// What a domain is called where its own name is taken.
+/// Alternative names of a test domain whose name is in use.
 const SPARE: [&str; 3] = ["", "spare_", "other_"];
 
-/// For each of these names one that nothing in the workspace has: itself, where it is free.
+/// For each of these names an unused one: the name itself, if it is unused.
 ///
 /// # Errors
 ///
-/// The workspace cannot be read, or every name that comes to mind is taken.
+/// The workspace cannot be read, or all alternative names are in use.
 pub(crate) fn names(root: &Path, wanted: &[&str]) -> Result<BTreeMap<String, String>> {
     let survey = Survey::of(root)?;
     let mut names = BTreeMap::new();
@@ -25,13 +25,13 @@ pub(crate) fn names(root: &Path, wanted: &[&str]) -> Result<BTreeMap<String, Str
         let free = candidates.find(|candidate| rules::is_free(candidate, &plural(candidate), &survey));
         match free {
             Some(free) => names.insert((*name).to_owned(), free),
-            None => bail!("no name for a domain like `{name}` is free"),
+            None => bail!("all tried names for a domain like `{name}` are taken"),
         };
     }
     Ok(names)
 }
 
-/// The command line with these names: of the domain, and of those that its fields refer to or that it builds on.
+/// The command line with these names for the domain and for those to which its fields refer or on which it builds.
 pub(crate) fn renamed(line: &str, names: &BTreeMap<String, String>) -> String {
     let name = |word: &str| names.get(word).cloned().unwrap_or_else(|| word.to_owned());
     let part = |part: &str| match part.strip_prefix("ref=") {

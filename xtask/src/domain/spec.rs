@@ -1,4 +1,4 @@
-//! What a domain is: the data that the command line is parsed into, `domain.toml` keeps, and the templates are filled from.
+//! The specification of a domain: parsed from the command line, stored in `domain.toml`, and the input of the templates.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,56 +6,56 @@ use std::fmt;
 /// The domain of the accounts, which was written by hand and to which any domain may refer.
 pub(crate) const USERS: &str = "user";
 
-/// A domain, as its owner described it. The rules hold: it was made by the parser.
+/// The specification of a domain. It satisfies the rules, because the parser creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
-    /// The crate, in the singular: `blog_post`.
+    /// Name of the crate, in the singular: `blog_post`.
     pub(crate) name: String,
-    /// The table, and the last part of the routes: `blog_posts`.
+    /// Name of the table and last segment of the routes: `blog_posts`.
     pub(crate) plural: String,
-    /// What its ids start with: three lower-case letters.
+    /// Prefix of its ids: three lowercase letters.
     pub(crate) prefix: String,
     /// Everyone may read, signed in or not.
     pub(crate) public_read: bool,
-    /// Only admins may do what is not public.
+    /// Only admins may read and write, except what is public.
     pub(crate) admin_only: bool,
-    /// Whether it tells of what happens in it.
+    /// Whether it emits events.
     pub(crate) events: bool,
     /// Its fields, in order.
     pub(crate) fields: Vec<Field>,
 }
 
 /// A field.
-#[expect(clippy::struct_excessive_bools, reason = "each is a modifier of its own, and any go together")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent modifier")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// As it was written: `cover`, whatever it is called in bodies.
+    /// Its name on the command line: `cover`, even if its name in bodies differs.
     pub(crate) name: String,
-    /// What it holds.
+    /// Its type.
     pub(crate) kind: Kind,
     /// May be absent and null.
     pub(crate) optional: bool,
-    /// No two living rows have the same.
+    /// No two living rows have the same value.
     pub(crate) unique: bool,
     /// Has an index.
     pub(crate) index: bool,
-    /// The list can be narrowed by it.
+    /// The list can be filtered by it.
     pub(crate) filter: bool,
     /// The list can be sorted by it.
     pub(crate) sort: bool,
-    /// The list's `q` looks into it.
+    /// The parameter `q` of the list searches it.
     pub(crate) search: bool,
     /// On a `ref=user`: set from the token.
     pub(crate) owner: bool,
     /// Bounds of its length or value.
     pub(crate) range: Range,
-    /// What it is when it is absent from a new row.
+    /// The value if it is absent from a new row.
     pub(crate) default: Option<String>,
-    /// On a reference: what happens when its target goes. Always there on references and uploads, never elsewhere.
+    /// On a reference: the action when its target is deleted. Always set on references and uploads, and only there.
     pub(crate) on_delete: Option<OnDelete>,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One line.
@@ -67,7 +67,7 @@ pub(crate) enum Kind {
     Int,
     /// 64 bits.
     BigInt,
-    /// Exact, with so many digits in all and after the point.
+    /// An exact number with these numbers of digits in total and after the point.
     Decimal {
         precision: u32,
         scale: u32,
@@ -81,29 +81,29 @@ pub(crate) enum Kind {
     Email,
     /// http or https.
     Url,
-    /// One of these.
+    /// One of these values.
     Enum(Vec<String>),
-    /// A row of another domain, or of this one.
+    /// The id of a row of another domain, or of the same domain.
     Ref(String),
-    /// A completed upload of whoever sets it.
+    /// A completed upload of the caller.
     Upload,
 }
 
-/// Bounds, either end open. Texts, because a decimal's are exact.
+/// Bounds, of which one may be absent. They are texts, because those of a decimal are exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) min: Option<String>,
     pub(crate) max: Option<String>,
 }
 
-/// What happens to a row when what it refers to is deleted.
+/// The action when the referenced row is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnDelete {
-    /// It goes too.
+    /// The referring row is deleted too.
     Cascade,
-    /// The deletion is refused.
+    /// The deletion is rejected.
     Restrict,
-    /// It forgets what it referred to.
+    /// The reference is set to null.
     SetNull,
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for OnDelete {
 }
 
 impl Field {
-    /// Its column, and what it is called in the bodies that come in: `author_id`, `cover_upload_id`, `title`.
+    /// Its column, and its name in requests: `author_id`, `cover_upload_id`, `title`.
     pub(crate) fn column(&self) -> String {
         match self.kind {
             Kind::Ref(_) => format!("{}_id", self.name),
@@ -127,7 +127,7 @@ impl Field {
         }
     }
 
-    /// What it is called in the bodies that go out: `author_id`, `cover_url`, `title`.
+    /// Its name in responses: `author_id`, `cover_url`, `title`.
     pub(crate) fn shown(&self) -> String {
         match self.kind {
             Kind::Upload => format!("{}_url", self.name),
@@ -135,27 +135,26 @@ impl Field {
         }
     }
 
-    /// The column with the form in which texts are searched, sorted and compared whatever their spelling; only where it
-    /// is needed.
+    /// The column with the normalized text for searches, sorting and comparisons; `None` if it is not needed.
     pub(crate) fn normalized_column(&self) -> Option<String> {
         let compared = matches!(self.kind, Kind::Email) && (self.unique || self.filter);
         (self.is_text() && (self.search || self.sort) || compared)
             .then(|| format!("{}_normalized", self.name))
     }
 
-    /// Holds text that people type.
+    /// Whether it is a text that users type.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self.kind, Kind::String | Kind::Text | Kind::Email | Kind::Url)
     }
 }
 
 impl Spec {
-    /// The field that says whose a row is.
+    /// The field with the owner of a row.
     pub(crate) fn owner(&self) -> Option<&Field> {
         self.fields.iter().find(|field| field.owner)
     }
 
-    /// The generated domains that it builds on: those that it refers to, because it has the ids of their rows.
+    /// The generated domains that it builds on: those that it refers to, because it uses their ids.
     pub(crate) fn builds_on(&self) -> BTreeSet<String> {
         let target = |field: &Field| match &field.kind {
             Kind::Ref(domain) if domain != USERS && *domain != self.name => Some(domain.clone()),
@@ -164,7 +163,7 @@ impl Spec {
         self.fields.iter().filter_map(target).collect()
     }
 
-    /// Whether everyone who is signed in may change every row.
+    /// Whether all signed-in users may change every row.
     pub(crate) fn is_shared(&self) -> bool {
         self.owner().is_none() && !self.admin_only
     }

@@ -1,4 +1,4 @@
-//! What is there already: the domains, and every name that a new one may not have.
+//! The existing domains of the workspace, and all names that a new domain must not have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,45 +12,45 @@ use super::hand_written::HandWritten;
 use super::lists;
 use super::manifest::{self, Manifest};
 use super::source;
-use super::view::House;
+use super::view::Specs;
 use crate::graph;
 use crate::product::Product;
 
-/// Where the migrations are listed.
+/// The file with the list of migrations.
 pub(crate) const MIGRATIONS: &str = "migration/src/lib.rs";
 
-/// The workspace, as a new domain meets it.
+/// The domains and names of the workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// The domains that were generated, by name.
+    /// The generated domains with a table, by name.
     pub(crate) generated: BTreeMap<String, Manifest>,
-    /// Those that were generated without a table.
+    /// The generated domains without a table.
     pub(crate) compositions: BTreeMap<String, Composition>,
-    /// Those that were written by hand and say what belongs to them.
+    /// The domains that were written by hand and have a record.
     pub(crate) hand_written: BTreeMap<String, HandWritten>,
-    /// The domains that each crate says it builds on.
+    /// The domains that each crate declares to build on.
     pub(crate) builds_on: BTreeMap<String, BTreeSet<String>>,
-    /// The folders in `crates/` with something in them.
+    /// The folders in `crates/` that are not empty.
     pub(crate) crates: BTreeSet<String>,
-    /// What any package in the lock file is called, with `_` for `-`.
+    /// The names of all packages in the lock file, with `_` for `-`.
     pub(crate) packages: BTreeSet<String>,
-    /// The modules of the server and its routers, and the product.
+    /// The modules of the server and its routers, and the name of the product.
     pub(crate) modules: BTreeSet<String>,
     pub(crate) tables: BTreeSet<String>,
-    /// What stands behind `/api/v1/`, and what stands there instead.
+    /// The first path segments after `/api/v1/`, and those of other routes.
     pub(crate) routes: BTreeSet<String>,
-    /// The names of the schemas in the document.
+    /// The names of the schemas in the OpenAPI document.
     pub(crate) schemas: BTreeSet<String>,
     /// The prefixes of ids.
     pub(crate) prefixes: BTreeSet<String>,
     /// The migrations, in their order.
     pub(crate) migrations: Vec<String>,
-    /// The file with the list of domains, from the root.
+    /// The file with the list of domains, relative to the root.
     pub(crate) domains_list: PathBuf,
 }
 
 impl Survey {
-    /// Looks around in the workspace.
+    /// Reads the workspace.
     pub(crate) fn of(root: &Path) -> Result<Self> {
         let crates = crates(root)?;
         let document = document(root)?;
@@ -78,17 +78,17 @@ impl Survey {
         })
     }
 
-    /// The domains on the way from one to another that it builds on, directly or not, both included.
-    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<String>> {
+    /// The path of dependencies from one domain to another that it builds on, directly or not, both included.
+    pub(crate) fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
         if from == to {
             return Some(vec![to.to_owned()]);
         }
-        let rest = self.builds_on.get(from)?.iter().find_map(|next| self.way(next, to))?;
+        let rest = self.builds_on.get(from)?.iter().find_map(|next| self.path(next, to))?;
         Some(std::iter::once(from.to_owned()).chain(rest).collect())
     }
 
-    /// What the generated domains are, by name.
-    pub(crate) fn specs(&self) -> House {
+    /// The specifications of the generated domains, by name.
+    pub(crate) fn specs(&self) -> Specs {
         self.generated.iter().map(|(name, manifest)| (name.clone(), manifest.spec.clone())).collect()
     }
 }
@@ -97,7 +97,7 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))
 }
 
-/// What is in a folder, sorted; nothing when there is no such folder.
+/// The entries of a folder, sorted; empty if there is no such folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -152,7 +152,7 @@ fn builds_on(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeMap<String, 
     Ok(found)
 }
 
-/// What the domains remember of how they were made.
+/// The records of the domains.
 #[derive(Default)]
 struct Records {
     generated: BTreeMap<String, Manifest>,
@@ -180,8 +180,7 @@ fn records(root: &Path, crates: &BTreeSet<String>) -> Result<Records> {
     Ok(found)
 }
 
-/// The lock file is written by cargo alone, one `name = "…"` on a line.
-/// What any package in the lock file is called, with `_` for `-`.
+/// The names of all packages in the lock file, with `_` for `-`. Cargo writes one `name = "…"` on a line.
 pub(crate) fn packages(root: &Path) -> BTreeSet<String> {
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
     let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
@@ -208,7 +207,7 @@ fn prefixes(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeSet<String>> 
     for name in crates {
         for path in sources(&root.join("crates").join(name).join("src"))? {
             let text = read(&path)?;
-            // Most files have none, and taking text apart takes time.
+            // Most files have none, and parsing takes time.
             if text.contains("const PREFIX") {
                 let tokens = source::tokens(&text).with_context(|| format!("in {}", path.display()))?;
                 found.extend(source::constants(&tokens, "PREFIX"));
@@ -218,14 +217,14 @@ fn prefixes(root: &Path, crates: &BTreeSet<String>) -> Result<BTreeSet<String>> 
     Ok(found)
 }
 
-/// The OpenAPI document; nothing when there is none.
+/// The OpenAPI document; `null` if there is none.
 fn document(root: &Path) -> Result<Value> {
     let path = root.join("docs/openapi.json");
     if !path.is_file() {
         return Ok(Value::Null);
     }
     serde_json::from_str(&read(&path)?)
-        .context("docs/openapi.json is no JSON: `cargo xtask openapi` writes it again")
+        .context("docs/openapi.json is not valid JSON: run `cargo xtask openapi` to generate it again")
 }
 
 fn keys(object: &Value) -> BTreeSet<String> {

@@ -1,8 +1,8 @@
-//! `cargo xtask rename`: the product gets another name, everywhere but where data would be lost by it.
+//! `cargo xtask rename`: renames the product everywhere except in values whose change would lose data.
 //!
-//! What it is called now stands in the root `Cargo.toml`, so that it can be renamed again.
+//! The root `Cargo.toml` records the current name, so that the product can be renamed again.
 
-mod wish;
+mod checks;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,49 +24,49 @@ Examples:
   cargo xtask rename corner-shop --title \"The Corner Shop\"
   cargo xtask rename corner-shop --dry-run
 
-All files that git has or would take are gone through, the history in docs/adr too: the binary, its file of settings and its
-database are called NAME, variables begin with NAME_, people read the title. Files that are called after the product are moved.
-crates/shared-kernel/src/frozen.rs stays as it is, with what must not change once there is data, and so do the migrations.
-It can be done again.";
+Replaces the name in all files that git tracks or would track, including the history in docs/adr: the binary, its
+configuration file and its database are named NAME, environment variables begin with NAME_, and texts use the title.
+Files named after the product are renamed. crates/shared-kernel/src/frozen.rs, with values that must not change once
+there is data, and the migrations are not changed. The command can be run again with another name.";
 
-/// What the product is to be called.
+/// The new name of the product.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Its new name, in small letters: `corner-shop`.
+    /// New name, in lowercase letters: `corner-shop`.
     name: String,
-    /// What people read; without it the name with spaces and capital letters: `Corner Shop`.
+    /// Name in texts; by default the name with spaces and capital letters: `Corner Shop`.
     #[arg(long)]
     title: Option<String>,
-    /// Also if there are changes that are not committed, which then can't be told from those of the renaming.
+    /// Rename even if there are uncommitted changes, which then can't be distinguished from those of the renaming.
     #[arg(long)]
     force: bool,
-    /// Print what would be done, and do nothing.
+    /// Print the changes without writing them.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What a renaming will do.
+/// The planned changes of a renaming.
 #[derive(Debug)]
 struct Draft {
     plan: Plan,
     /// The files whose text changes.
     changed: Vec<PathBuf>,
-    /// The files that are called after the product, and what they will be called.
+    /// The files named after the product, and their new paths.
     moved: Vec<(PathBuf, PathBuf)>,
-    /// The files that name it and stay.
+    /// The files that contain the name and are not changed.
     stay: Vec<PathBuf>,
-    /// The files that have the new name already.
+    /// The files that already contain the new name.
     confused: Vec<PathBuf>,
 }
 
 /// Renames the product.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let old = Product::find(&workspace.root)?
-        .context("Cargo.toml doesn't say what the product is called now: write `name` and `title` in [workspace.metadata.product]")?;
-    let new = wish::product(&workspace.root, &options.name, options.title.as_deref())?;
+        .context("Cargo.toml does not state the current name of the product: write `name` and `title` in [workspace.metadata.product]")?;
+    let new = checks::product(&workspace.root, &options.name, options.title.as_deref())?;
     if new == old {
-        return Err(Refusal::new(format!("it is called `{}` already", old.name)).into());
+        return Err(Refusal::new(format!("the product is already named `{}`", old.name)).into());
     }
     if !options.force && !options.dry_run {
         refuse_uncommitted(workspace)?;
@@ -74,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = draft(workspace, &old, &new)?;
     if options.dry_run {
         crate::output::text(&draft.plan);
-        crate::output::say!("{}nothing was written: leave --dry-run out for that", draft.moves());
+        crate::output::say!("{}nothing was written because of --dry-run", draft.moves());
         return Ok(true);
     }
     draft.apply(workspace)?;
@@ -88,7 +88,7 @@ fn refuse_uncommitted(workspace: &Workspace) -> Result<()> {
     match left.lines().count() {
         0 => Ok(()),
         count => bail!(
-            "{count} file(s) have changes that are not committed, and what a renaming changes could not be told from them, nor taken back alone: commit them, or use --force"
+            "{count} file(s) have uncommitted changes, which could not be distinguished from those of the renaming, nor reverted separately: commit them, or use --force"
         ),
     }
 }
@@ -107,7 +107,7 @@ fn draft(workspace: &Workspace, old: &Product, new: &Product) -> Result<Draft> {
     }
     for (_, to) in &draft.moved {
         if workspace.root.join(to).exists() {
-            bail!("{} is there already, and nothing is overwritten: move it away", to.display());
+            bail!("{} already exists, and no file is overwritten: move it away", to.display());
         }
     }
     Ok(draft)
@@ -135,7 +135,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Writes all texts or none, moves files, and has the other tools do what follows from that.
+    /// Writes all texts or none, moves files, formats the sources and updates the lock file.
     fn apply(&self, workspace: &Workspace) -> Result<()> {
         self.plan.apply()?;
         for (from, to) in &self.moved {
@@ -148,7 +148,7 @@ impl Draft {
         let sources: Vec<PathBuf> =
             self.changed.iter().map(moved).filter(|path| rustfmt::is_source(path)).collect();
         rustfmt::run(workspace, &sources, &[])
-            .context("every file is written, but not every one formatted: see above")?;
+            .context("all files are written, but not all are formatted: see above")?;
         crate::domain::commands::lock(workspace)
     }
 
@@ -166,18 +166,18 @@ impl Draft {
         let confused = match self.confused.first() {
             None => String::new(),
             Some(first) => format!(
-                "\n{} file(s) had the new name before, as {} has: a second renaming would change it there too.",
+                "\n{} file(s) already contained the new name, for example {}: another renaming would change it there too.",
                 self.confused.len(),
                 first.display()
             ),
         };
         format!(
-            "`{}` is `{}` now, and people read {}: {} file(s) changed, {} moved.\n\
-             The old name stays in {stay}: see there what must not change once there is data.{confused}\n\n\
-             If there is data already, say where it is: by default the database is <data_dir>/{new_name}.sqlite, and the\n\
-             audience of access tokens `{new_name}` (`database.url`, `auth.audience`); docs/make-it-yours.md has the rest. Variables begin with \
-             {prefix}_, and who signed in by cookie signs in again.\n\n\
-             Next:\n  cargo xtask ci\n  git add --all && git commit\n  (`git stash --include-untracked` takes it back)",
+            "`{}` was renamed to `{}`, with the title {}: {} file(s) changed, {} moved.\n\
+             The old name remains in {stay}, in values that must not change once there is data.{confused}\n\n\
+             If there is data already, configure its place: by default the database is now <data_dir>/{new_name}.sqlite, and the\n\
+             audience of access tokens `{new_name}` (`database.url`, `auth.audience`); see docs/make-it-yours.md. Environment variables now begin with \
+             {prefix}_, and users who signed in by cookie have to sign in again.\n\n\
+             Next:\n  cargo xtask ci\n  git add --all && git commit\n  (`git stash --include-untracked` reverts it)",
             old.name,
             new.name,
             new.title,
@@ -193,14 +193,14 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Moves a file, and takes the folders away that nothing is left in.
+/// Moves a file, and removes folders that become empty.
 fn move_file(root: &Path, from: &Path, to: &Path) -> Result<()> {
     let failed = || format!("can't move {} to {}", from.display(), to.display());
     let target = root.join(to);
     fs::create_dir_all(target.parent().unwrap_or(root)).with_context(failed)?;
     fs::rename(root.join(from), &target).with_context(failed)?;
     let folders = from.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-    // One that is not empty can't be removed, and then none above it can.
+    // Stops at the first folder that is not empty.
     let _emptied = folders.map(|folder| fs::remove_dir(root.join(folder))).take_while(Result::is_ok).count();
     Ok(())
 }

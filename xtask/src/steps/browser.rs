@@ -1,5 +1,5 @@
-//! /docs and /redoc in a real browser, with everything outside blocked, and what a browser keeps of one user when the next
-//! one signs in.
+//! Tests /docs and /redoc in a real browser with all other hosts blocked, and that the browser retains no data of one user when
+//! another one signs in.
 
 use anyhow::{Result, bail};
 
@@ -9,12 +9,12 @@ use crate::process::{self, Invocation};
 use crate::server::Server;
 use crate::workspace::Workspace;
 
-/// Names under which a browser is installed.
+/// Names of the programs of installed browsers.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let Some(browser) = BROWSERS.into_iter().find_map(process::find) else {
-        return missing("there is no chromium on the path");
+        return missing("Chromium is not installed");
     };
     if let Some(reason) = node::missing()? {
         return missing(&reason);
@@ -37,7 +37,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .run();
     crate::output::say!("screenshots: {}", server.folder().display());
     if let Err(error) = looked {
-        bail!("something does not work in a browser: {error}\n{}", server.tail());
+        bail!("a test in the browser failed: {error}\n{}", server.tail());
     }
     server.stop()?;
     Ok(Outcome::Passed)

@@ -1,4 +1,4 @@
-//! What cargo and its own tools check.
+//! The checks of cargo and its own tools.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn cargo(workspace: &Workspace, args: &str) -> Invocation {
     Invocation::new("cargo").args(args.split_whitespace()).current_dir(&workspace.root)
 }
 
-/// The README's test command, as it stands there: SQLite, no service.
+/// The test command of the README: on SQLite, without other services.
 pub(super) fn test(workspace: &Workspace) -> Result<Outcome> {
     coverage::tests(workspace)?.run()?;
     Ok(Outcome::Passed)

@@ -1,7 +1,7 @@
-//! What the tools of frontend teams make of the API: linters read its document, generators make clients of it, and those and
-//! libraries for tokens call the running server.
+//! Tests the API with tools of frontend teams: linters check its document, generators generate clients from it, and these clients
+//! and libraries for tokens call the running server.
 //!
-//! The programs are in `tests/clients`; they run in a copy below the target folder, beside what is generated.
+//! The programs are in `tests/clients`; they run in a copy below the target folder, beside the generated clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     server.promote(&account)?;
     let clients = Clients { folder, python, server: &server, account };
     if let Err(error) = clients.try_all() {
-        bail!("a client has a reason to complain: {error:#}\n{}", server.tail());
+        bail!("a third-party tool reports an error: {error:#}\n{}", server.tail());
     }
     server.stop()?;
     Ok(Outcome::Passed)
 }
 
-/// The programs, without what was generated last time.
+/// Copies the programs, without the files generated in the last run.
 fn copied(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.kept("client-programs")?;
     for generated in ["built", "python"] {
@@ -87,7 +87,7 @@ impl Clients<'_> {
             .run()
     }
 
-    /// A page's program in strict TypeScript, with every field of every body filled in.
+    /// The program of a web page in strict TypeScript, with every field of every body set.
     fn typescript(&self, document: &Path) -> Result<()> {
         self.npm_tool("openapi-typescript").arg(document).args(["--output", "api.ts"]).run()?;
         let filled = self.tool("node").arg("filled.mjs").arg(document).capture()?;
@@ -147,7 +147,7 @@ impl Clients<'_> {
         self.tool(self.folder.join("node_modules/.bin").join(name))
     }
 
-    /// A program that calls the server, told where everything is.
+    /// A program that calls the server, with its addresses in environment variables.
     fn called(&self, program: Invocation) -> Invocation {
         program
             .env("ASHLAR_TEST_URL", self.server.url())

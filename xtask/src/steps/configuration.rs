@@ -1,4 +1,4 @@
-//! The reference of all settings, which the documentation ends with. A test of the server holds the two against each other.
+//! Generates the reference of all settings at the end of docs/configuration.md. A test of the server compares the two.
 
 use std::fs;
 
@@ -11,10 +11,10 @@ use crate::workspace::Workspace;
 /// Where the reference stands.
 pub(crate) const DOCUMENT: &str = "docs/configuration.md";
 
-/// Writes the reference again.
+/// Generates the reference again.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     let binary = server::build(workspace)?;
-    // An empty folder: no configuration file of a developer's is in the way.
+    // In an empty folder, without the configuration file of a developer.
     let folder = workspace.scratch("configuration")?;
     let command = Invocation::new(binary).args(["config", "--reference"]);
     let reference = command.without_configuration().current_dir(&folder).capture()?;
@@ -24,7 +24,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The document with this reference in place of everything from its first line on.
+/// The document with everything from the first line of the reference on replaced by this reference.
 fn with_reference(document: &str, reference: &str) -> Result<String> {
     let heading = reference.lines().next().context("`ashlar config --reference` printed nothing")?;
     let start = document

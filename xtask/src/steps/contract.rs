@@ -1,7 +1,7 @@
-//! Generated requests against the running server: it has to keep its own OpenAPI document.
+//! Sends generated requests to the running server, which must conform to its own OpenAPI document.
 //!
-//! How requests are made, and which check doesn't fit which operation, stands in `xtask/contract/schemathesis.toml`; for generated
-//! domains it follows from their fields.
+//! `xtask/contract/schemathesis.toml` configures the requests, and the checks that do not apply to an operation; for generated domains
+//! this follows from their fields.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use crate::workspace::Workspace;
 const CONFIGURATION: &str = "xtask/contract/schemathesis.toml";
 const HOOKS: &str = "xtask/contract/hooks.py";
 
-/// Checks that don't fit this API at all, each with the reason.
+/// Checks that do not apply to this API, each with the reason.
 const LEFT_OUT: [(&str, &str); 0] = [];
 
-/// Operations that end the session, or the account, that all other requests are made with: they run last.
+/// Operations that end the session or delete the account of all other requests: they run last.
 const ENDS_THE_SESSION: [&str; 6] = [
     "POST /api/v1/auth/logout",
     "DELETE /api/v1/auth/sessions",
@@ -62,7 +62,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         outcome = outcome.and(schemathesis("leaver", "--include-name", &last));
     }
     if let Err(error) = outcome {
-        bail!("the server doesn't keep its contract: {error}\n{}", server.tail());
+        bail!("the server does not conform to its OpenAPI document: {error}\n{}", server.tail());
     }
     server.stop()?;
     Ok(Outcome::Passed)

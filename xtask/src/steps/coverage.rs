@@ -1,7 +1,7 @@
-//! Which lines the tests run.
+//! Test coverage by line.
 //!
-//! Where LLVM's tools are, the steps `test` and `postgres` run the tests instrumented, with one build for both, and the step `coverage`
-//! reads what they wrote. Run by its name alone, it runs the tests itself.
+//! If the tools of LLVM are installed, the steps `test` and `postgres` run the tests instrumented, with one build for both, and the
+//! step `coverage` reads the profiles. With `--only coverage`, it runs the tests itself.
 //!
 //! Only the members of the workspace are instrumented, by a wrapper around rustc, so that the dependencies are not built again.
 //! The numbers come from the compiler's own instrumentation and LLVM's own tools.
@@ -18,10 +18,10 @@ use crate::coverage_report::Report;
 use crate::process::{Invocation, on_path};
 use crate::workspace::Workspace;
 
-/// The share of lines in `crates/*/src` that the tests have to run. It may go up; who takes it down says why here.
+/// Minimum percentage of the lines in `crates/*/src` that the tests must cover. A change that lowers it states the reason here.
 const FLOOR: f64 = 90.0;
 
-/// Cargo calls it with rustc's path and arguments, for members of the workspace only.
+/// Cargo calls it with the path and the arguments of rustc, only for members of the workspace.
 const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" -C instrument-coverage\n";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
@@ -41,13 +41,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let percent = report.percent();
     if percent < FLOOR {
         bail!(
-            "the tests run {percent:.1} % of the lines below crates/, and {FLOOR} % is the floor: test what is listed above"
+            "the tests cover {percent:.1} % of the lines below crates/, but at least {FLOOR} % are required: add tests for the files listed above"
         );
     }
     Ok(Outcome::Passed)
 }
 
-/// The README's test command, instrumented where somebody can read what that writes.
+/// The test command of the README, instrumented if the tools of LLVM are installed.
 pub(super) fn tests(workspace: &Workspace) -> Result<Invocation> {
     let tests = Invocation::new("cargo")
         .args(["test", "--workspace", "--locked"])
@@ -58,7 +58,7 @@ pub(super) fn tests(workspace: &Workspace) -> Result<Invocation> {
         return Ok(tests);
     }
     let wrapper = workspace.kept("coverage")?.join("rustc");
-    // Cargo builds everything again when the wrapper's time is another.
+    // Cargo builds everything again if the modification time of the wrapper changes.
     if fs::read_to_string(&wrapper).ok().as_deref() != Some(WRAPPER) {
         fs::write(&wrapper, WRAPPER).context("can't write the wrapper")?;
     }
@@ -69,18 +69,18 @@ pub(super) fn tests(workspace: &Workspace) -> Result<Invocation> {
     Ok(tests.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("LLVM_PROFILE_FILE", profiles))
 }
 
-/// Where instrumented programs write what they ran: empty at the first call of each run of this program.
+/// The folder of the profiles that instrumented programs write; emptied at the first call of each run of this program.
 fn profiles(workspace: &Workspace) -> Result<PathBuf> {
     let (run, this) = (workspace.kept("coverage")?.join("run"), std::process::id().to_string());
     if fs::read_to_string(&run).ok().as_deref() == Some(&this) {
         return workspace.kept("coverage/profiles");
     }
     let profiles = workspace.scratch("coverage/profiles")?;
-    fs::write(run, this).context("can't say whose the profiles are")?;
+    fs::write(run, this).context("can't record the run of the profiles")?;
     Ok(profiles)
 }
 
-/// The binaries that the tests are.
+/// The test binaries.
 fn binaries(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let words = ["--tests", "--no-run", "--message-format", "json-render-diagnostics"];
     let messages = tests(workspace)?.args(words).capture()?;
@@ -91,7 +91,7 @@ fn binaries(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     Ok(binaries)
 }
 
-/// The executable that one line of cargo's messages tells of.
+/// The executable in one line of the messages of cargo.
 fn executable(line: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
@@ -100,14 +100,14 @@ fn executable(line: &str) -> Option<PathBuf> {
     serde_json::from_str::<Message>(line).ok()?.executable
 }
 
-/// LLVM's tools, of the version that rustc was made with.
+/// The tools of LLVM, in the version with which rustc was built.
 struct Tools {
     profdata: PathBuf,
     cov: PathBuf,
 }
 
 impl Tools {
-    /// Those of the toolchain, else Debian's of the same version.
+    /// Those of the toolchain, otherwise those of Debian in the same version.
     fn find() -> Result<Option<Self>> {
         let rustc = |args: &[&str]| Invocation::new("rustc").args(args).capture();
         let about = rustc(&["-vV"])?;
@@ -125,7 +125,7 @@ impl Tools {
     }
 
     fn merge(&self, profiles: &Path, merged: &Path) -> Result<()> {
-        // A process that was killed leaves half a profile: one such file among many is no failure.
+        // A killed process leaves an incomplete profile: one such file among many is not a failure.
         let args = ["merge", "--sparse", "--failure-mode=all", "--output"];
         Invocation::new(&self.profdata).args(args).arg(merged).arg(profiles).run()
     }
@@ -138,7 +138,7 @@ impl Tools {
         let output = format!("--output-dir={}", folder.display());
         let command = self.call(&["show", "--format=html", &output], merged, binaries).arg("--sources");
         command.arg(root.join("crates")).capture()?;
-        crate::output::say!("for a person: {}", folder.join("index.html").display());
+        crate::output::say!("report in HTML: {}", folder.join("index.html").display());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! cargo-deny, where it is installed. What matters most of it is checked by the step `architecture` in any case.
+//! cargo-deny, if it is installed. The step `architecture` checks its most important rules in any case.
 
 use anyhow::Result;
 

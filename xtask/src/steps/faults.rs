@@ -1,5 +1,4 @@
-//! What happens while something that the server needs is broken, as a table: made on the built server, with a PostgreSQL of
-//! its own.
+//! Measures the responses of the built server during faults, with a PostgreSQL of its own, and writes them as a table.
 
 use std::fs;
 
@@ -11,10 +10,10 @@ use crate::workspace::Workspace;
 
 const DOCUMENT: &str = "docs/faults.md";
 
-/// Where the table begins. What stands before it is written by hand.
+/// The beginning of the table. The text before it is written by hand.
 const TABLE: &str = "| situation |";
 
-/// Makes the situations and writes the table again. `false`: they cannot be made here.
+/// Produces the situations and writes the table. Returns `false` if this machine has no PostgreSQL.
 pub(crate) fn write(workspace: &Workspace) -> Result<bool> {
     let outcome = postgres::with_server(workspace, |url| {
         let table = Invocation::new("cargo")

@@ -1,4 +1,4 @@
-//! Links in the documents that lead to files, and to headings in them.
+//! Checks the links in the documents to files and to headings in them.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -36,7 +36,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Why a link leads nowhere; none for one that does, or that leads out of the repository.
+/// The error of a link; `None` if its target exists, or is not in the repository.
 fn why_broken(
     workspace: &Workspace,
     files: &BTreeSet<PathBuf>,
@@ -49,7 +49,7 @@ fn why_broken(
     let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
     let file = if path.is_empty() { Some(document.to_owned()) } else { resolve(document, path) };
     let Some(file) = file else {
-        return Ok(Some("it leads out of the repository".to_owned()));
+        return Ok(Some("it leads outside of the repository".to_owned()));
     };
     if !files.contains(&file) {
         let folder = files.iter().any(|known| known.starts_with(&file));
@@ -69,7 +69,7 @@ fn has_scheme(target: &str) -> bool {
     before.contains(':') || target.starts_with("//")
 }
 
-/// The file that a link means, from the root; none when it climbs out.
+/// The target file of a link, relative to the root; `None` if it is outside of the repository.
 fn resolve(document: &Path, link: &str) -> Option<PathBuf> {
     let start = if link.starts_with('/') { Path::new("") } else { document.parent()? };
     let mut resolved = start.to_owned();

@@ -1,4 +1,4 @@
-//! What many clients at once cost the server, as a table: made on the binary that is delivered.
+//! Measures the release binary under the load of many clients, and writes the figures as a table.
 
 use std::fs;
 use std::thread::available_parallelism;
@@ -10,10 +10,10 @@ use crate::workspace::Workspace;
 
 const DOCUMENT: &str = "docs/load.md";
 
-/// Where the figures begin. What stands before it is written by hand.
+/// The beginning of the figures. The text before it is written by hand.
 const FIGURES: &str = "**Machine:**";
 
-/// Makes the situations and writes the figures again.
+/// Produces the situations and writes the figures.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     let cargo = |args: &[&str]| {
         Invocation::new("cargo").args(args).without_configuration().current_dir(&workspace.root)
@@ -31,7 +31,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// What the figures depend on, and what else it did when they were taken (Linux).
+/// The machine, and its load before the measurement (Linux).
 fn machine() -> Result<String> {
     let first_line = |path: &str| -> Result<String> {
         let text = fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
@@ -41,7 +41,7 @@ fn machine() -> Result<String> {
         let word = line.split_whitespace().nth(index).context("a line of /proc without a number")?;
         word.parse().context("a line of /proc without a number")
     };
-    let cores = available_parallelism().context("how many cores there are is not known")?;
+    let cores = available_parallelism().context("the number of cores is unknown")?;
     let memory = number(&first_line("/proc/meminfo")?, 1)? / 1024.0 / 1024.0;
     let load = number(&first_line("/proc/loadavg")?, 0)?;
     let date = Invocation::new("date").args(["-u", "+%F"]).capture()?;

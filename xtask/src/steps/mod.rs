@@ -22,15 +22,15 @@ use anyhow::{Result, bail};
 
 use crate::workspace::{Workspace, in_ci};
 
-/// How a step ended that didn't fail.
+/// The result of a step that did not fail.
 pub(crate) enum Outcome {
-    /// It ran and found nothing.
+    /// It ran without findings.
     Passed,
-    /// It couldn't run here; why.
+    /// It can't run on this machine, with the reason.
     Skipped(String),
 }
 
-/// When a step runs that nobody asked for by its name.
+/// When a step runs, unless `--only` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// In every run.
@@ -41,9 +41,9 @@ pub(crate) enum When {
 
 /// One check.
 pub(crate) struct Step {
-    /// What `--only` and `--skip` call it.
+    /// Its name, for `--only` and `--skip`.
     pub(crate) name: &'static str,
-    /// What it shows, in a few words.
+    /// What it checks, in a few words.
     pub(crate) about: &'static str,
     /// When it runs.
     pub(crate) when: When,
@@ -58,51 +58,51 @@ const fn step(name: &'static str, about: &'static str, run: fn(&Workspace) -> Re
 /// Every step, the quick ones first.
 pub(crate) const STEPS: [Step; 18] = [
     step("fmt", "the code is formatted", cargo::fmt),
-    step("links", "relative links in the documents lead somewhere", links::run),
-    step("architecture", "the arrows between the crates, bans, licences, sources", architecture::run),
-    step("deny", "the same bans for every target, by cargo-deny", deny::run),
+    step("links", "relative links in the documents have existing targets", links::run),
+    step(
+        "architecture",
+        "the rules on dependencies between crates, banned packages, licences, registries",
+        architecture::run,
+    ),
+    step("deny", "the rules of deny.toml for every platform, by cargo-deny", deny::run),
     step("test", "the tests, on SQLite", cargo::test),
-    step("clippy", "no warning", cargo::clippy),
+    step("clippy", "clippy reports no warning", cargo::clippy),
     step("docs", "the documentation builds without a warning", cargo::docs),
     step("postgres", "the tests again, on PostgreSQL", postgres::run),
-    step("openapi", "docs/openapi.json is what the code says, valid, and can be met", openapi::run),
-    step("walkthrough", "the README's walkthrough works as it is written", walkthrough::run),
-    step("contract", "the server keeps its OpenAPI document under generated requests", contract::run),
-    step(
-        "clients",
-        "linters and clients of other people's making have nothing to complain about",
-        clients::run,
-    ),
-    step("browser", "/docs and /redoc work in a browser with no internet", browser::run),
+    step("openapi", "docs/openapi.json is up to date and valid, and requests can satisfy it", openapi::run),
+    step("walkthrough", "the commands of the walkthrough in the README work", walkthrough::run),
+    step("contract", "the server conforms to its OpenAPI document under generated requests", contract::run),
+    step("clients", "third-party linters, client generators and clients accept the API", clients::run),
+    step("browser", "/docs and /redoc work in a browser without internet access", browser::run),
     step(
         "generator",
-        "a domain works, on both engines: a generated one, which goes without a trace, and those made by hand as the pages say",
+        "a generated domain, and those written by following the pages, work on both databases; removing a domain leaves no trace",
         generator::sample,
     ),
     step(
         "rename",
-        "a copy with another name and without the domains that can go compiles, and names neither where it may not",
+        "a copy that is renamed and without removable domains compiles, and mentions neither the old name nor those domains",
         renamed::check,
     ),
-    step("coverage", "enough lines are run by the tests", coverage::run),
+    step("coverage", "the tests cover enough lines", coverage::run),
     Step {
         name: "domains",
-        about: "a house that keeps every kind of generated domain passes every other step unedited",
+        about: "a copy with every kind of generated domain passes all other steps",
         when: When::Full,
         run: generator::full,
     },
     Step {
         name: "renamed",
-        about: "a renamed copy, one without the domains that can go, and one that is both pass what every house has to",
+        about: "a renamed copy, a copy without removable domains, and a copy with both changes pass the tests",
         when: When::Full,
         run: renamed::full,
     },
 ];
 
-/// For a tool that is not here: a failure in CI, where `.ci/run` installs what is needed, else a reason to skip.
+/// The result if a tool is missing: a failure in CI, where `.ci/run` installs the tools, otherwise a skipped step.
 fn missing(what: &str) -> Result<Outcome> {
     if in_ci() {
-        bail!("{what}, and in CI it has to be there: see .ci/run");
+        bail!("{what}, and CI requires it: see .ci/run");
     }
     Ok(Outcome::Skipped(format!("{what}; `.ci/run` installs it")))
 }

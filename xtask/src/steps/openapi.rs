@@ -1,4 +1,4 @@
-//! The contract: what the code says, and what is committed.
+//! Compares the committed OpenAPI document with the one generated from the code.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
             .run();
         drop(shown);
         bail!(
-            "{DOCUMENT} is not what the code says: run `cargo xtask openapi`, look at the difference and commit it"
+            "{DOCUMENT} differs from the code: run `cargo xtask openapi`, review the difference and commit it"
         );
     }
     let programs = python::programs(workspace)?;
@@ -35,18 +35,18 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Writes the document again.
+/// Generates the document again.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     fs::write(workspace.root.join(DOCUMENT), generate(workspace)?).context("can't write the document")?;
     crate::output::say!("wrote {DOCUMENT}");
     Ok(())
 }
 
-/// What `ashlar openapi --pretty` prints, with a line break at its end: a change of the contract is then a few lines in a
-/// diff, and two changes of different operations merge.
+/// The output of `ashlar openapi --pretty`, with a line break at its end: a change of the document is then a few lines in a
+/// diff, and two changes of different operations can be merged.
 fn generate(workspace: &Workspace) -> Result<String> {
     let binary = server::build(workspace)?;
-    // An empty folder: no configuration file or data of a developer's changes what is printed.
+    // In an empty folder, without the configuration file or the data of a developer.
     let folder = workspace.scratch("openapi")?;
     let command = Invocation::new(binary)
         .args(["openapi", "--pretty"])

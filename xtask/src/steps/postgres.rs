@@ -1,4 +1,4 @@
-//! The tests again, on PostgreSQL: on the server that `TEST_DATABASE_URL` names, or on one of our own, thrown away afterwards.
+//! Runs the tests on PostgreSQL: on the server in `TEST_DATABASE_URL`, or on a temporary one.
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,13 +26,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     with_server(workspace, |url| test(workspace, url))
 }
 
-/// Does something with the URL of a server: the one that `TEST_DATABASE_URL` names, or one of our own that ends with it.
+/// Calls a function with the URL of a server: the one in `TEST_DATABASE_URL`, or a temporary one that stops afterwards.
 pub(super) fn with_server(
     workspace: &Workspace,
     work: impl FnOnce(&str) -> Result<Outcome>,
 ) -> Result<Outcome> {
     if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
-        crate::output::say!("using the server that TEST_DATABASE_URL names");
+        crate::output::say!("using the server in TEST_DATABASE_URL");
         return work(&url);
     }
     let Some(programs) = programs() else {
@@ -49,13 +49,13 @@ fn test(workspace: &Workspace, url: &str) -> Result<Outcome> {
     coverage::tests(workspace)?
         .arg("--tests")
         .env("TEST_DATABASE_URL", url)
-        // A streaming replica of its own, which only the server programs can make.
+        // Tests with a streaming replica need the server programs.
         .env("TEST_REPLICATION", if programs().is_some() { "1" } else { "0" })
         .run()?;
     Ok(Outcome::Passed)
 }
 
-/// The folder of the newest server programs: Debian keeps them off the path.
+/// The folder of the newest server programs, which Debian does not put on the path.
 fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -69,7 +69,7 @@ fn programs() -> Option<PathBuf> {
     newest.or_else(|| on_path("initdb").then(PathBuf::new))
 }
 
-/// The user that the server runs as; PostgreSQL refuses to run as root.
+/// The user that the server runs as, because PostgreSQL refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 struct User {
     uid: u32,
@@ -77,7 +77,7 @@ struct User {
 }
 
 impl User {
-    /// None when we may run it ourselves.
+    /// `None` if the current user is not root.
     fn needed() -> Result<Option<Self>> {
         let id = |args: &[&str]| -> Result<u32> {
             Invocation::new("id").args(args).capture()?.trim().parse().context("`id` printed no number")
@@ -91,9 +91,9 @@ impl User {
     }
 }
 
-/// A server of our own. Dropped, it is killed and its folder removed.
+/// A temporary server. When it is dropped, it is killed and its folder is removed.
 struct Server {
-    // Before the folder: it has to end before that is removed.
+    // Declared before the folder, because the process must end before the folder is removed.
     process: Running,
     _folder: Folder,
     port: u16,
@@ -129,7 +129,7 @@ impl Server {
         let port = self.port.to_string();
         let ready = poll(150, Duration::from_millis(200), || {
             if let Some(status) = self.process.ended()? {
-                bail!("PostgreSQL ended at once ({status}):\n{}", self.process.tail());
+                bail!("PostgreSQL ended immediately ({status}):\n{}", self.process.tail());
             }
             Ok(Invocation::new(pg_isready).args(["-q", "-h", "127.0.0.1", "-p", &port]).succeeds())
         })?;
@@ -150,7 +150,7 @@ impl Server {
     }
 }
 
-/// The command, as the user that may run it; it ends when we do, however we end.
+/// The command, as the user that may run it; it ends with this program, even if that is killed.
 fn as_user(user: Option<User>, program: &Path) -> Invocation {
     match user {
         Some(User { uid, gid }) => Invocation::new("setpriv")
@@ -161,7 +161,7 @@ fn as_user(user: Option<User>, program: &Path) -> Invocation {
     }
 }
 
-/// A folder that the server may read. The target folder can be below a home that it may not.
+/// A folder that the server can read. The target folder may be below a home folder that it can't read.
 struct Folder {
     path: PathBuf,
 }

@@ -1,5 +1,5 @@
-//! A product without the domains that were written by hand and can go, in a copy of the workspace: nothing names them any more but
-//! what may.
+//! Checks a copy of the workspace from which the removable domains that were written by hand were removed: only allowed files still
+//! mention them.
 
 use anyhow::{Result, bail};
 
@@ -7,33 +7,30 @@ use crate::domain::hand_written::HandWritten;
 use crate::output::say;
 use crate::workspace::Workspace;
 
-/// Where the name of a domain that is gone may stand, and why.
+/// Paths in which the name of a removed domain may remain, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
     ("docs/adr/", "decisions are history"),
-    ("docs/generator-compared.md", "what was compared had them"),
-    ("docs/measurements.md", "what was measured had them"),
-    ("docs/generator.md", "a type of fields is called like the domain that it needs"),
-    (
-        "xtask/generator/",
-        "so it is in the lists of domains to be tried, of which such fields are left out then",
-    ),
-    ("xtask/src/domain/", "so it is in the generator, which refuses it then"),
-    ("xtask/src/steps/generator/", "so it is in the step that tries the generator"),
-    ("xtask/src/workspace.rs", "so it is in the list of crates that are no domains"),
-    ("xtask/templates/", "so it is in what the generator renders"),
+    ("docs/generator-compared.md", "the compared generators have them"),
+    ("docs/measurements.md", "the measured product had them"),
+    ("docs/generator.md", "a type of fields has the name of the domain that it needs"),
+    ("xtask/generator/", "so it is in the lists of test domains, from which such fields are then omitted"),
+    ("xtask/src/domain/", "so it is in the generator, which then rejects it"),
+    ("xtask/src/steps/generator/", "so it is in the step that tests the generator"),
+    ("xtask/src/workspace.rs", "so it is in the list of crates that are not domains"),
+    ("xtask/templates/", "so it is in the templates"),
 ];
 
-/// What is made from the code, and only looked at where it was made again.
-const MADE: [&str; 2] = ["docs/configuration.md", "docs/openapi.json"];
+/// Files that are generated from the code, and only checked if they were generated again.
+const GENERATED: [&str; 2] = ["docs/configuration.md", "docs/openapi.json"];
 
-/// Fails when something in the copy names the domain, its tables or its crates, in whatever spelling.
+/// Fails if a file of the copy mentions the domain, its tables or its crates, in any spelling.
 pub(super) fn expect_gone(copy: &Workspace, record: &HandWritten, made_again: bool) -> Result<()> {
     let words = words(record);
     let mut left = Vec::new();
     for path in copy.files()? {
         let called = path.to_string_lossy().into_owned();
         let is_allowed = ALLOWED.iter().any(|(place, _)| called.starts_with(place));
-        if is_allowed || (!made_again && MADE.contains(&called.as_str())) {
+        if is_allowed || (!made_again && GENERATED.contains(&called.as_str())) {
             continue;
         }
         let text = copy.text(&path)?.unwrap_or_default();
@@ -46,7 +43,7 @@ pub(super) fn expect_gone(copy: &Workspace, record: &HandWritten, made_again: bo
     }
     match left.first() {
         Some(first) => bail!(
-            "{} file(s) still name `{}`, which was removed: give what is the domain's a file of its own, mark its lines (docs/generator.md), or say it without: {first}",
+            "{} file(s) still mention `{}`, which was removed: move the domain's part into a file of its own, mark its lines (docs/generator.md), or rephrase the text: {first}",
             left.len(),
             record.name
         ),

@@ -1,5 +1,5 @@
-//! A product under another name, in a copy of the workspace: it compiles, and the old name is left only where it has to be. The same
-//! copy is without the domains that can go, so that one more check is all that both cost.
+//! Checks a renamed copy of the workspace: it compiles, and the old name remains only where it must. The removable domains are
+//! removed from the same copy, so that one `cargo check` covers both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,14 +18,14 @@ use crate::process::Invocation;
 use crate::product::{self, Product};
 use crate::workspace::Workspace;
 
-/// What the copy is called, whatever the workspace is called. Two words, so that every form of it differs from the others.
+/// Name of the copy. It has two words, so that all its forms differ.
 const NAMES: [&str; 2] = ["spare-name", "other-name"];
 
-/// What each house passes and what depends on names; of the other steps it makes no difference.
+/// The steps that depend on names or domains; the results of the others are the same in a copy.
 const STEPS: &str = "fmt,links,architecture,test,clippy,docs,openapi";
 
-/// Checks a renamed copy in the target folder of the workspace, so that no dependency is built again. The copy stays where it
-/// is, and what did not change in it keeps its time: next time cargo checks only what did.
+/// Checks a renamed copy in the target folder of the workspace, so that no dependency is built again. The copy is retained, and
+/// unchanged files keep their modification time, so that cargo checks only changed crates in the next run.
 pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
     let old = product(workspace)?;
     let fresh = Workspace { root: workspace.scratch("renamed-fresh")?, target: workspace.target.clone() };
@@ -33,7 +33,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
         copy_file(&workspace.root.join(&file), &fresh.root.join(&file))?;
     }
     Invocation::new("git").args(["init", "--quiet"]).current_dir(&fresh.root).run()?;
-    // All of the copy is new to its git.
+    // No file of the copy is committed.
     let program = program(workspace, &workspace.kept("renamed-program")?)?;
     let tool = || Invocation::new(&program).current_dir(&fresh.root);
     tool().args(["rename", another(&old), "--force"]).run()?;
@@ -49,14 +49,14 @@ pub(super) fn check(workspace: &Workspace) -> Result<Outcome> {
         .current_dir(&kept)
         .env("CARGO_TARGET_DIR", &workspace.target)
         .env("CARGO_INCREMENTAL", "0")
-        // Cargo knows a member by its place in its workspace: without a wrapper it would take the copy's crates for ours.
+        // Cargo identifies a member by its path in its workspace: without a wrapper it would confuse the crates of the copy with ours.
         .env("RUSTC_WORKSPACE_WRAPPER", "env")
         .run()?;
     Ok(Outcome::Passed)
 }
 
-/// Runs the tests of a renamed copy, of one without the domains that can go, and of one that is both, and what else a house has to
-/// pass whatever it is called and has.
+/// Runs the tests and the other steps that depend on names or domains in a renamed copy, in one without the removable domains, and
+/// in one with both changes.
 pub(super) fn full(workspace: &Workspace) -> Result<Outcome> {
     let name = another(&product(workspace)?);
     let records = remove_by_hand::removable(workspace)?;
@@ -85,14 +85,14 @@ fn passes(workspace: &Workspace, name: Option<&str>, gone: &[HandWritten]) -> Re
 }
 
 fn product(workspace: &Workspace) -> Result<Product> {
-    Product::find(&workspace.root)?.context("Cargo.toml doesn't say what the product is called")
+    Product::find(&workspace.root)?.context("Cargo.toml does not state the name of the product")
 }
 
 fn another(product: &Product) -> &'static str {
     if product.name == NAMES[0] { NAMES[1] } else { NAMES[0] }
 }
 
-/// Fails when the old name is left, in whatever spelling, in a text or in the name of a file.
+/// Fails if the old name remains, in any spelling, in a text or in the name of a file.
 fn expect_gone(copy: &Workspace, old: &Product) -> Result<()> {
     let mut left = Vec::new();
     for path in copy.files()?.into_iter().filter(|path| !product::stays(path)) {
@@ -106,7 +106,7 @@ fn expect_gone(copy: &Workspace, old: &Product) -> Result<()> {
     }
     match left.first() {
         Some(first) => bail!(
-            "{} file(s) still have the old name: what must not change once there is data is to be in {}, the rest is to be renamed: {first}",
+            "{} file(s) still contain the old name: move values that must not change once there is data to {}, and make the rest renameable: {first}",
             left.len(),
             product::FROZEN
         ),
@@ -114,7 +114,7 @@ fn expect_gone(copy: &Workspace, old: &Product) -> Result<()> {
     }
 }
 
-/// Whether a line has the name: as a word, or anywhere in one where it is long enough to be no other word's part by chance.
+/// Whether a line contains the name: as a word, or within a word if the name is too long to be part of another word by chance.
 fn names(line: &str, product: &Product) -> bool {
     let (line, name) = (line.to_lowercase(), product.name.as_str());
     let spellings = [name.to_owned(), product.snake(), name.replace('-', ""), name.replace('-', " ")];
@@ -127,7 +127,7 @@ fn names(line: &str, product: &Product) -> bool {
     })
 }
 
-/// Makes `kept` what the copy is, and leaves alone what is the same.
+/// Makes `kept` equal to the copy, without touching files that are equal already.
 fn mirror(copy: &Workspace, kept: &Path) -> Result<()> {
     let files: BTreeSet<PathBuf> = copy.files()?.into_iter().collect();
     for file in survey::files(kept)? {

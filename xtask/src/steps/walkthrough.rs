@@ -1,4 +1,4 @@
-//! The README's walkthrough, run out of the README against the server that `cargo run` starts.
+//! Runs the commands of the walkthrough in the README against the server that `cargo run` starts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,15 +41,18 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         .current_dir(&copy)
         .run();
     if let Err(error) = walked {
-        bail!("the README's walkthrough stopped at the last command shown above: {error}\n{}", server.tail());
+        bail!(
+            "the walkthrough in the README stopped at the last command shown above: {error}\n{}",
+            server.tail()
+        );
     }
     server.stop()?;
     Ok(Outcome::Passed)
 }
 
-/// The blocks that are marked, as one script.
+/// The marked blocks, as one script.
 fn script(readme: &str) -> Result<String> {
-    // A `cargo` in the walkthrough means this workspace, not the copy that it runs in, which nobody has built.
+    // A `cargo` in the walkthrough runs in this workspace, because the copy in which the script runs is not built.
     let mut script =
         "cargo() { command cargo \"$1\" --manifest-path \"$WORKSPACE_MANIFEST\" \"${@:2}\"; }\n".to_owned();
     let marked = |block: &markdown::Block| block.info.split_whitespace().any(|word| word == "walkthrough");
@@ -63,7 +66,7 @@ fn script(readme: &str) -> Result<String> {
     Ok(script)
 }
 
-/// The repository as a stranger has it: commands may name its files, and what they write stays out of it.
+/// A copy of the repository, in which the commands can use its files without writing into the repository.
 fn copy_files(workspace: &Workspace, to: &Path) -> Result<()> {
     for file in workspace.files()? {
         let target = to.join(&file);

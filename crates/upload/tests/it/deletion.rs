@@ -9,10 +9,10 @@ use upload::event::UploadDeleted;
 use upload::service::Purged;
 use upload::storage::Storage;
 
-use crate::house::{DAY, HOUR, House, MINUTE, code, declare, localhost, png, storage_settings};
+use crate::fixture::{DAY, Fixture, HOUR, MINUTE, code, declare, localhost, png, storage_settings};
 
-async fn purge(house: &House) -> Purged {
-    house.service().purge(&house.database).await.unwrap()
+async fn purge(fixture: &Fixture) -> Purged {
+    fixture.service().purge(&fixture.database).await.unwrap()
 }
 
 fn purged(abandoned: usize, removed: usize) -> Purged {
@@ -21,175 +21,175 @@ fn purged(abandoned: usize, removed: usize) -> Purged {
 
 #[tokio::test]
 async fn what_is_deleted_is_not_there_any_more() {
-    let house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    let fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = fixture.create(&ada, declare("b.png", "image/png", &bytes)).await;
     for id in [published.id, pending.upload.id] {
-        house.delete(&ada, id).await.unwrap();
-        assert_eq!(code(house.get(&ada, id).await), "upload_not_found");
-        assert_eq!(code(house.download(&ada, id, Disposition::Attachment).await), "upload_not_found");
-        assert_eq!(code(house.complete(&ada, id).await), "upload_not_found");
-        assert_eq!(code(house.delete(&ada, id).await), "upload_not_found");
-        let events = house.events::<UploadDeleted>(id).await;
+        fixture.delete(&ada, id).await.unwrap();
+        assert_eq!(code(fixture.get(&ada, id).await), "upload_not_found");
+        assert_eq!(code(fixture.download(&ada, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(fixture.complete(&ada, id).await), "upload_not_found");
+        assert_eq!(code(fixture.delete(&ada, id).await), "upload_not_found");
+        let events = fixture.events::<UploadDeleted>(id).await;
         assert_eq!(events.len(), 1);
         assert_eq!((events[0].id, events[0].owner_id), (id, ada.user()));
     }
     // The URL of a deleted upload still puts, but nothing can be made of it.
-    assert_eq!(house.put(&pending.request, &bytes).await, 200);
-    assert_eq!(code(house.complete(&ada, pending.upload.id).await), "upload_not_found");
+    assert_eq!(fixture.put(&pending.request, &bytes).await, 200);
+    assert_eq!(code(fixture.complete(&ada, pending.upload.id).await), "upload_not_found");
 }
 
 #[tokio::test]
 async fn who_read_an_old_version_does_not_delete() {
-    let house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    let session = house.database.write();
+    let fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let session = fixture.database.write();
     let stale = Precondition::OneOf(vec![Revision::new(published.id, published.version - 1)]);
-    let refused = house.service().delete(&session, &ada, published.id, &stale).await;
+    let refused = fixture.service().delete(&session, &ada, published.id, &stale).await;
     assert_eq!(code(refused), "precondition_failed");
     drop(session);
-    let session = house.database.write();
+    let session = fixture.database.write();
     let current = Precondition::OneOf(vec![Revision::new(published.id, published.version)]);
-    house.service().delete(&session, &ada, published.id, &current).await.unwrap();
+    fixture.service().delete(&session, &ada, published.id, &current).await.unwrap();
     session.commit(()).await.unwrap().into_value();
-    assert_eq!(code(house.get(&ada, published.id).await), "upload_not_found");
+    assert_eq!(code(fixture.get(&ada, published.id).await), "upload_not_found");
 }
 
 #[tokio::test]
 async fn a_deleted_object_goes_after_its_grace_period_and_others_stay() {
-    let house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    let kept = house.publish(&ada, declare("kept.png", "image/png", &bytes), &bytes).await;
-    let deleted = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    house.clock.advance(HOUR);
-    house.delete(&ada, deleted.id).await.unwrap();
-    let key = house.object_key(deleted.id).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let kept = fixture.publish(&ada, declare("kept.png", "image/png", &bytes), &bytes).await;
+    let deleted = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    fixture.clock.advance(HOUR);
+    fixture.delete(&ada, deleted.id).await.unwrap();
+    let key = fixture.object_key(deleted.id).await.unwrap();
 
-    house.clock.advance(6 * DAY + 23 * HOUR);
-    assert_eq!(purge(&house).await, purged(0, 0));
-    assert!(house.storage.head(&key).await.unwrap().is_some());
+    fixture.clock.advance(6 * DAY + 23 * HOUR);
+    assert_eq!(purge(&fixture).await, purged(0, 0));
+    assert!(fixture.storage.head(&key).await.unwrap().is_some());
 
-    house.clock.advance(HOUR);
-    assert_eq!(purge(&house).await, purged(0, 1));
-    assert_eq!(house.storage.head(&key).await.unwrap(), None);
-    assert_eq!(house.rows(&[deleted.id]).await, 0);
-    assert_eq!(purge(&house).await, purged(0, 0));
+    fixture.clock.advance(HOUR);
+    assert_eq!(purge(&fixture).await, purged(0, 1));
+    assert_eq!(fixture.storage.head(&key).await.unwrap(), None);
+    assert_eq!(fixture.rows(&[deleted.id]).await, 0);
+    assert_eq!(purge(&fixture).await, purged(0, 0));
 
-    assert_eq!(house.get(&ada, kept.id).await.unwrap(), kept);
-    let download = house.download(&ada, kept.id, Disposition::Attachment).await.unwrap();
+    assert_eq!(fixture.get(&ada, kept.id).await.unwrap(), kept);
+    let download = fixture.download(&ada, kept.id, Disposition::Attachment).await.unwrap();
     assert!(download.expires_at > kept.created_at);
-    let key = house.object_key(kept.id).await.unwrap();
-    assert!(house.storage.head(&key).await.unwrap().is_some());
+    let key = fixture.object_key(kept.id).await.unwrap();
+    assert!(fixture.storage.head(&key).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn what_was_never_completed_is_given_up() {
-    let house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    let empty = house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
-    let arrived = house.create(&ada, declare("b.png", "image/png", &bytes)).await;
-    assert_eq!(house.put(&arrived.request, &bytes).await, 200);
-    let deleted = house.create(&ada, declare("c.png", "image/png", &bytes)).await.upload.id;
-    house.delete(&ada, deleted).await.unwrap();
-    let key = house.object_key(arrived.upload.id).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let empty = fixture.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
+    let arrived = fixture.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    assert_eq!(fixture.put(&arrived.request, &bytes).await, 200);
+    let deleted = fixture.create(&ada, declare("c.png", "image/png", &bytes)).await.upload.id;
+    fixture.delete(&ada, deleted).await.unwrap();
+    let key = fixture.object_key(arrived.upload.id).await.unwrap();
 
     // As long as a slow PUT may still arrive, nothing is touched: what it brought would stay for ever.
-    house.clock.advance(DAY);
-    assert_eq!(purge(&house).await, purged(0, 0));
+    fixture.clock.advance(DAY);
+    assert_eq!(purge(&fixture).await, purged(0, 0));
 
-    house.clock.advance(15 * MINUTE);
-    assert_eq!(purge(&house).await, purged(2, 3));
-    assert_eq!(house.storage.head(&key).await.unwrap(), None);
-    assert_eq!(house.rows(&[empty, arrived.upload.id, deleted]).await, 0);
+    fixture.clock.advance(15 * MINUTE);
+    assert_eq!(purge(&fixture).await, purged(2, 3));
+    assert_eq!(fixture.storage.head(&key).await.unwrap(), None);
+    assert_eq!(fixture.rows(&[empty, arrived.upload.id, deleted]).await, 0);
     for id in [empty, arrived.upload.id, deleted] {
-        assert_eq!(house.events::<UploadDeleted>(id).await.len(), 1);
+        assert_eq!(fixture.events::<UploadDeleted>(id).await.len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_purge_takes_on_as_many_as_there_are_in_small_batches() {
-    let mut house = House::new().await;
-    house.settings.purge_batch = 2;
-    let (ada, bytes) = (house.user().await, png());
+    let mut fixture = Fixture::new().await;
+    fixture.settings.purge_batch = 2;
+    let (ada, bytes) = (fixture.user().await, png());
     let mut ids = Vec::new();
     for _ in 0..5 {
-        ids.push(house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id);
+        ids.push(fixture.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id);
     }
-    house.clock.advance(2 * DAY);
-    assert_eq!(purge(&house).await, purged(5, 5));
-    assert_eq!(house.rows(&ids).await, 0);
+    fixture.clock.advance(2 * DAY);
+    assert_eq!(purge(&fixture).await, purged(5, 5));
+    assert_eq!(fixture.rows(&ids).await, 0);
 }
 
 #[tokio::test]
 async fn a_purge_without_the_store_loses_nothing() {
-    let house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    let id = house.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
-    house.clock.advance(2 * DAY);
+    let fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let id = fixture.create(&ada, declare("a.png", "image/png", &bytes)).await.upload.id;
+    fixture.clock.advance(2 * DAY);
     let closed = TcpListener::bind(localhost(0)).await.unwrap().local_addr().unwrap();
-    let away = Storage::new(&storage_settings(closed), house.clock.clone());
-    let error = house.service_with(&away).purge(&house.database).await.unwrap_err();
+    let away = Storage::new(&storage_settings(closed), fixture.clock.clone());
+    let error = fixture.service_with(&away).purge(&fixture.database).await.unwrap_err();
     assert_eq!(error.problem().code, "service_unavailable");
-    assert_eq!(house.rows(&[id]).await, 1);
-    assert_eq!(purge(&house).await, purged(0, 1));
-    assert_eq!(house.rows(&[id]).await, 0);
+    assert_eq!(fixture.rows(&[id]).await, 1);
+    assert_eq!(purge(&fixture).await, purged(0, 1));
+    assert_eq!(fixture.rows(&[id]).await, 0);
 }
 
 #[tokio::test]
 async fn what_something_else_needs_is_not_deleted() {
-    let house = House::with_frames().await;
-    let (ada, bytes) = (house.user().await, png());
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    house.execute(&format!("INSERT INTO frames VALUES ('frm_1', 1, NULL, NULL, '{}')", published.id)).await;
-    assert_eq!(code(house.delete(&ada, published.id).await), "still_referenced");
-    assert_eq!(house.get(&ada, published.id).await.unwrap(), published);
-    house.execute("UPDATE frames SET deleted_at = CURRENT_TIMESTAMP").await;
-    house.delete(&ada, published.id).await.unwrap();
-    assert_eq!(house.events::<UploadDeleted>(published.id).await.len(), 1);
+    let fixture = Fixture::with_frames().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    fixture.execute(&format!("INSERT INTO frames VALUES ('frm_1', 1, NULL, NULL, '{}')", published.id)).await;
+    assert_eq!(code(fixture.delete(&ada, published.id).await), "still_referenced");
+    assert_eq!(fixture.get(&ada, published.id).await.unwrap(), published);
+    fixture.execute("UPDATE frames SET deleted_at = CURRENT_TIMESTAMP").await;
+    fixture.delete(&ada, published.id).await.unwrap();
+    assert_eq!(fixture.events::<UploadDeleted>(published.id).await.len(), 1);
 }
 
 /// A deleted row of another table keeps the id, and its foreign key the row; the object goes all the same.
 #[tokio::test]
 async fn a_row_that_a_foreign_key_keeps_stays_and_the_others_go() {
-    let house = House::with_frames().await;
-    let (ada, bytes) = (house.user().await, png());
+    let fixture = Fixture::with_frames().await;
+    let (ada, bytes) = (fixture.user().await, png());
     let mut ids = Vec::new();
     for _ in 0..3 {
-        ids.push(house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id);
+        ids.push(fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id);
     }
-    let key = house.object_key(ids[1]).await.unwrap();
+    let key = fixture.object_key(ids[1]).await.unwrap();
     let moment = "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP";
-    house.execute(&format!("INSERT INTO frames VALUES ('frm_1', 2, {moment}, '{}')", ids[1])).await;
+    fixture.execute(&format!("INSERT INTO frames VALUES ('frm_1', 2, {moment}, '{}')", ids[1])).await;
     for id in &ids {
-        house.delete(&ada, *id).await.unwrap();
+        fixture.delete(&ada, *id).await.unwrap();
     }
-    house.clock.advance(7 * DAY);
+    fixture.clock.advance(7 * DAY);
     for expected in [Purged { removed: 2, failed: 1, abandoned: 0 }, Purged { failed: 1, ..purged(0, 0) }] {
-        assert_eq!(purge(&house).await, expected);
-        assert_eq!((house.rows(&ids).await, house.rows(&[ids[1]]).await), (1, 1));
-        assert_eq!(house.storage.head(&key).await.unwrap(), None);
+        assert_eq!(purge(&fixture).await, expected);
+        assert_eq!((fixture.rows(&ids).await, fixture.rows(&[ids[1]]).await), (1, 1));
+        assert_eq!(fixture.storage.head(&key).await.unwrap(), None);
     }
-    house.execute("DELETE FROM frames").await;
-    assert_eq!(purge(&house).await, purged(0, 1));
-    assert_eq!(house.rows(&ids).await, 0);
+    fixture.execute("DELETE FROM frames").await;
+    assert_eq!(purge(&fixture).await, purged(0, 1));
+    assert_eq!(fixture.rows(&ids).await, 0);
 }
 
 #[tokio::test]
 async fn the_uploads_of_a_deleted_account_go_with_it() {
-    let house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
-    let other = house.publish(&eve, declare("c.png", "image/png", &bytes), &bytes).await;
-    let session = house.database.write();
+    let fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = fixture.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
+    let other = fixture.publish(&eve, declare("c.png", "image/png", &bytes), &bytes).await;
+    let session = fixture.database.write();
     reference::apply_on_delete(&session, "users", &[ada.user().unwrap()]).await.unwrap();
     session.commit(()).await.unwrap().into_value();
     for id in [published.id, pending.id] {
-        assert_eq!(code(house.get(&ada, id).await), "upload_not_found");
-        let [event] = house.events::<UploadDeleted>(id).await.try_into().unwrap();
+        assert_eq!(code(fixture.get(&ada, id).await), "upload_not_found");
+        let [event] = fixture.events::<UploadDeleted>(id).await.try_into().unwrap();
         assert_eq!(event.owner_id, ada.user());
     }
-    assert_eq!(house.get(&eve, other.id).await.unwrap(), other);
+    assert_eq!(fixture.get(&eve, other.id).await.unwrap(), other);
 }

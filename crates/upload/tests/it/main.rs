@@ -8,7 +8,7 @@
 
 mod deletion;
 mod files;
+mod fixture;
 mod flow;
-mod house;
 mod presigned;
 mod rules;

@@ -8,47 +8,47 @@ use shared_kernel::page::PageRequest;
 use shared_kernel::testing::as_admin;
 use upload::dto::{CreateUpload, Disposition, Upload, UploadFilter, UploadStatus, UploadVisibility};
 
-use crate::house::{DAY, House, code, declare, png, request};
+use crate::fixture::{DAY, Fixture, code, declare, png, request};
 
 #[tokio::test]
 async fn other_peoples_uploads_are_not_there() {
-    let house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let admin = as_admin(&house.user().await);
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    let pending = house.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
+    let fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    let admin = as_admin(&fixture.user().await);
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    let pending = fixture.create(&ada, declare("b.png", "image/png", &bytes)).await.upload;
     for other in [&eve, &admin] {
         for id in [published.id, pending.id] {
-            assert_eq!(code(house.get(other, id).await), "upload_not_found");
-            assert_eq!(code(house.complete(other, id).await), "upload_not_found");
-            assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
-            assert_eq!(code(house.delete(other, id).await), "upload_not_found");
+            assert_eq!(code(fixture.get(other, id).await), "upload_not_found");
+            assert_eq!(code(fixture.complete(other, id).await), "upload_not_found");
+            assert_eq!(code(fixture.download(other, id, Disposition::Attachment).await), "upload_not_found");
+            assert_eq!(code(fixture.delete(other, id).await), "upload_not_found");
         }
-        let page = house.list(other, &UploadFilter::default(), &PageRequest::first(100)).await;
+        let page = fixture.list(other, &UploadFilter::default(), &PageRequest::first(100)).await;
         assert_eq!(page.items, []);
     }
-    assert_eq!(house.get(&ada, published.id).await.unwrap(), published);
+    assert_eq!(fixture.get(&ada, published.id).await.unwrap(), published);
 }
 
 #[tokio::test]
 async fn a_public_upload_is_anybodys_once_it_is_completed() {
-    let house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let created = house.create(&ada, public(&bytes)).await;
+    let fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    let created = fixture.create(&ada, public(&bytes)).await;
     let id = created.upload.id;
     assert_eq!(created.upload.visibility, UploadVisibility::Public);
     for other in [None, Some(&eve)] {
-        assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
-        assert_eq!(code(house.show(other, id).await), "upload_not_found");
+        assert_eq!(code(fixture.download(other, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(fixture.show(other, id).await), "upload_not_found");
     }
-    assert_eq!(code(house.download(&ada, id, Disposition::Attachment).await), "upload_incomplete");
-    assert_eq!(house.put(&created.request, &bytes).await, 200);
-    let completed = house.complete(&ada, id).await.unwrap();
+    assert_eq!(code(fixture.download(&ada, id, Disposition::Attachment).await), "upload_incomplete");
+    assert_eq!(fixture.put(&created.request, &bytes).await, 200);
+    let completed = fixture.complete(&ada, id).await.unwrap();
 
     for other in [None, Some(&eve)] {
-        let download = house.download(other, id, Disposition::Attachment).await.unwrap();
-        assert_eq!(house.fetch(&download.url).await.bytes().await.unwrap(), bytes);
-        let shown = serde_json::to_value(house.show(other, id).await.unwrap()).unwrap();
+        let download = fixture.download(other, id, Disposition::Attachment).await.unwrap();
+        assert_eq!(fixture.fetch(&download.url).await.bytes().await.unwrap(), bytes);
+        let shown = serde_json::to_value(fixture.show(other, id).await.unwrap()).unwrap();
         let own = serde_json::to_value(&completed).unwrap();
         let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
         assert_eq!(
@@ -59,29 +59,29 @@ async fn a_public_upload_is_anybodys_once_it_is_completed() {
             assert_eq!(*value, own[name], "{name}");
         }
     }
-    assert_eq!(house.get(&ada, id).await.unwrap(), completed);
-    assert_eq!(code(house.complete(&eve, id).await), "upload_not_found");
-    assert_eq!(code(house.delete(&eve, id).await), "upload_not_found");
-    house.delete(&ada, id).await.unwrap();
+    assert_eq!(fixture.get(&ada, id).await.unwrap(), completed);
+    assert_eq!(code(fixture.complete(&eve, id).await), "upload_not_found");
+    assert_eq!(code(fixture.delete(&eve, id).await), "upload_not_found");
+    fixture.delete(&ada, id).await.unwrap();
     for other in [None, Some(&eve)] {
-        assert_eq!(code(house.download(other, id, Disposition::Attachment).await), "upload_not_found");
-        assert_eq!(code(house.show(other, id).await), "upload_not_found");
+        assert_eq!(code(fixture.download(other, id, Disposition::Attachment).await), "upload_not_found");
+        assert_eq!(code(fixture.show(other, id).await), "upload_not_found");
     }
 }
 
 #[tokio::test]
 async fn what_belongs_to_an_account_that_is_not_in_use_is_not_public() {
-    let house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    let id = house.publish(&ada, public(&bytes), &bytes).await.id;
+    let fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    let id = fixture.publish(&ada, public(&bytes), &bytes).await.id;
     let readable = async || {
-        let download = house.download(None, id, Disposition::Attachment).await;
-        let shown = house.show(Some(&eve), id).await;
+        let download = fixture.download(None, id, Disposition::Attachment).await;
+        let shown = fixture.show(Some(&eve), id).await;
         assert_eq!(download.is_ok(), shown.is_ok());
         shown.map_err(|error| error.problem().code)
     };
     let set = async |values: &str| {
-        house.execute(&format!("UPDATE users SET {values} WHERE id = '{ada}'")).await;
+        fixture.execute(&format!("UPDATE users SET {values} WHERE id = '{ada}'")).await;
     };
     assert!(readable().await.is_ok());
     set("status = 'suspended'").await;
@@ -101,9 +101,9 @@ fn public(bytes: &[u8]) -> CreateUpload {
 
 #[tokio::test]
 async fn what_a_browser_could_run_is_saved_and_not_shown() {
-    let mut house = House::new().await;
-    house.settings.allowed_types.extend(["image/svg+xml".to_owned(), "text/html".to_owned()]);
-    let ada = house.user().await;
+    let mut fixture = Fixture::new().await;
+    fixture.settings.allowed_types.extend(["image/svg+xml".to_owned(), "text/html".to_owned()]);
+    let ada = fixture.user().await;
     let script = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>".as_slice();
     for (content_type, bytes, shown, served) in [
         ("image/svg+xml", script, "attachment", "image/svg+xml"),
@@ -112,9 +112,9 @@ async fn what_a_browser_could_run_is_saved_and_not_shown() {
         ("text/csv", b"a,b", "attachment", "text/csv; charset=utf-8"),
         ("text/plain", script, "inline", "text/plain; charset=utf-8"),
     ] {
-        let published = house.publish(&ada, declare("a", content_type, bytes), bytes).await;
-        let download = house.download(&ada, published.id, Disposition::Inline).await.unwrap();
-        let answer = house.fetch(&download.url).await;
+        let published = fixture.publish(&ada, declare("a", content_type, bytes), bytes).await;
+        let download = fixture.download(&ada, published.id, Disposition::Inline).await.unwrap();
+        let answer = fixture.fetch(&download.url).await;
         assert_eq!(answer.headers()["content-type"], served);
         let disposition = answer.headers()["content-disposition"].to_str().unwrap();
         assert!(disposition.starts_with(shown), "{content_type}: {disposition}");
@@ -123,8 +123,8 @@ async fn what_a_browser_could_run_is_saved_and_not_shown() {
 
 #[tokio::test]
 async fn a_type_or_a_size_that_is_not_taken_is_refused_by_name() {
-    let house = House::new().await;
-    let ada = house.user().await;
+    let fixture = Fixture::new().await;
+    let ada = fixture.user().await;
     for content_type in [
         "text/html",
         "image/svg+xml",
@@ -133,7 +133,7 @@ async fn a_type_or_a_size_that_is_not_taken_is_refused_by_name() {
         "application/vnd.ms-excel",
         "png",
     ] {
-        let error = house.try_create(&ada, declare("a", content_type, b"a")).await.unwrap_err();
+        let error = fixture.try_create(&ada, declare("a", content_type, b"a")).await.unwrap_err();
         assert_eq!(error.problem().code, "validation_failed");
         let [field] = error.fields().try_into().unwrap();
         assert_eq!(
@@ -145,109 +145,109 @@ async fn a_type_or_a_size_that_is_not_taken_is_refused_by_name() {
     }
     let sized =
         |size: i64| request(&serde_json::json!({"filename": "a", "content_type": "image/png", "size": size}));
-    assert!(house.try_create(&ada, sized(house.settings.max_size)).await.is_ok());
-    for size in [house.settings.max_size + 1, i64::MAX] {
-        let [field] = house.try_create(&ada, sized(size)).await.unwrap_err().fields().try_into().unwrap();
+    assert!(fixture.try_create(&ada, sized(fixture.settings.max_size)).await.is_ok());
+    for size in [fixture.settings.max_size + 1, i64::MAX] {
+        let [field] = fixture.try_create(&ada, sized(size)).await.unwrap_err().fields().try_into().unwrap();
         assert_eq!((field.pointer.as_str(), field.code.as_ref()), ("/size", "too_large"));
     }
     let both = request(&serde_json::json!({"filename": "a", "content_type": "x", "size": i64::MAX}));
-    assert_eq!(house.try_create(&ada, both).await.unwrap_err().fields().len(), 2);
+    assert_eq!(fixture.try_create(&ada, both).await.unwrap_err().fields().len(), 2);
 }
 
 #[tokio::test]
 async fn a_quota_counts_all_uploads_of_one_user_until_their_objects_are_gone() {
-    let mut house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    house.settings.quota = i64::try_from(bytes.len()).unwrap() * 2;
-    let first = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
-    house.create(&ada, declare("b.png", "image/png", &bytes)).await;
-    let error = house.try_create(&ada, declare("c.txt", "text/plain", b"c")).await.unwrap_err();
+    let mut fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    fixture.settings.quota = i64::try_from(bytes.len()).unwrap() * 2;
+    let first = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
+    fixture.create(&ada, declare("b.png", "image/png", &bytes)).await;
+    let error = fixture.try_create(&ada, declare("c.txt", "text/plain", b"c")).await.unwrap_err();
     assert_eq!(error.problem().code, "quota_exceeded");
     assert_eq!(error.fields()[0].pointer, "/size");
-    assert!(house.try_create(&eve, declare("a.png", "image/png", &bytes)).await.is_ok());
-    house.delete(&ada, first.id).await.unwrap();
-    assert_eq!(code(house.try_create(&ada, declare("c.txt", "text/plain", b"c")).await), "quota_exceeded");
+    assert!(fixture.try_create(&eve, declare("a.png", "image/png", &bytes)).await.is_ok());
+    fixture.delete(&ada, first.id).await.unwrap();
+    assert_eq!(code(fixture.try_create(&ada, declare("c.txt", "text/plain", b"c")).await), "quota_exceeded");
     // The deleted one goes a week later, and by then the pending one has been given up.
-    house.clock.advance(7 * DAY);
-    house.service().purge(&house.database).await.unwrap();
-    assert!(house.try_create(&ada, declare("c.png", "image/png", &bytes)).await.is_ok());
+    fixture.clock.advance(7 * DAY);
+    fixture.service().purge(&fixture.database).await.unwrap();
+    assert!(fixture.try_create(&ada, declare("c.png", "image/png", &bytes)).await.is_ok());
 }
 
 #[tokio::test]
 async fn deleting_before_the_bytes_come_does_not_pass_the_quota() {
-    let mut house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    house.settings.quota = i64::try_from(bytes.len()).unwrap();
-    let created = house.create(&ada, declare("a.png", "image/png", &bytes)).await;
-    house.delete(&ada, created.upload.id).await.unwrap();
-    assert_eq!(house.put(&created.request, &bytes).await, 200, "its URL still puts");
-    let refused = house.try_create(&ada, declare("b.txt", "text/plain", b"b")).await;
+    let mut fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    fixture.settings.quota = i64::try_from(bytes.len()).unwrap();
+    let created = fixture.create(&ada, declare("a.png", "image/png", &bytes)).await;
+    fixture.delete(&ada, created.upload.id).await.unwrap();
+    assert_eq!(fixture.put(&created.request, &bytes).await, 200, "its URL still puts");
+    let refused = fixture.try_create(&ada, declare("b.txt", "text/plain", b"b")).await;
     assert_eq!(code(refused), "quota_exceeded");
 }
 
 #[tokio::test]
 async fn only_so_many_uploads_of_one_user_are_pending_at_once() {
-    let mut house = House::new().await;
-    let (ada, eve) = (house.user().await, house.user().await);
-    house.settings.max_pending = 2;
+    let mut fixture = Fixture::new().await;
+    let (ada, eve) = (fixture.user().await, fixture.user().await);
+    fixture.settings.max_pending = 2;
     let text = || declare("a.txt", "text/plain", b"text");
-    let first = house.create(&ada, text()).await;
-    house.create(&ada, text()).await;
-    let error = house.try_create(&ada, text()).await.unwrap_err();
+    let first = fixture.create(&ada, text()).await;
+    fixture.create(&ada, text()).await;
+    let error = fixture.try_create(&ada, text()).await.unwrap_err();
     assert_eq!(error.problem().code, "quota_exceeded");
     assert!(error.to_string().contains("2 of your uploads"), "{error}");
-    assert!(house.try_create(&eve, text()).await.is_ok());
+    assert!(fixture.try_create(&eve, text()).await.is_ok());
     // What is completed is not pending any more.
-    assert_eq!(house.put(&first.request, b"text").await, 200);
-    house.complete(&ada, first.upload.id).await.unwrap();
-    let third = house.create(&ada, text()).await;
+    assert_eq!(fixture.put(&first.request, b"text").await, 200);
+    fixture.complete(&ada, first.upload.id).await.unwrap();
+    let third = fixture.create(&ada, text()).await;
     // What is deleted still is: its URL puts on.
-    house.delete(&ada, third.upload.id).await.unwrap();
-    assert_eq!(code(house.try_create(&ada, text()).await), "quota_exceeded");
-    house.clock.advance(2 * DAY);
-    house.service().purge(&house.database).await.unwrap();
-    assert!(house.try_create(&ada, text()).await.is_ok());
+    fixture.delete(&ada, third.upload.id).await.unwrap();
+    assert_eq!(code(fixture.try_create(&ada, text()).await), "quota_exceeded");
+    fixture.clock.advance(2 * DAY);
+    fixture.service().purge(&fixture.database).await.unwrap();
+    assert!(fixture.try_create(&ada, text()).await.is_ok());
 }
 
 #[tokio::test]
 async fn uploads_at_once_do_not_pass_the_quota_together() {
-    let mut house = House::new().await;
-    let (ada, bytes) = (house.user().await, png());
-    house.settings.quota = i64::try_from(bytes.len()).unwrap() * 3;
+    let mut fixture = Fixture::new().await;
+    let (ada, bytes) = (fixture.user().await, png());
+    fixture.settings.quota = i64::try_from(bytes.len()).unwrap() * 3;
     let outcomes =
-        join_all((0..8).map(|_| house.try_create(&ada, declare("a.png", "image/png", &bytes)))).await;
+        join_all((0..8).map(|_| fixture.try_create(&ada, declare("a.png", "image/png", &bytes)))).await;
     let refused = outcomes.into_iter().filter_map(Result::err).map(|error| error.problem().code);
     assert_eq!(refused.collect::<Vec<_>>(), ["quota_exceeded"; 5]);
 }
 
 #[tokio::test]
 async fn a_list_shows_ones_own_newest_first_in_pages_and_filtered() {
-    let house = House::new().await;
-    let (ada, eve, bytes) = (house.user().await, house.user().await, png());
-    house.create(&eve, declare("eve.png", "image/png", &bytes)).await;
+    let fixture = Fixture::new().await;
+    let (ada, eve, bytes) = (fixture.user().await, fixture.user().await, png());
+    fixture.create(&eve, declare("eve.png", "image/png", &bytes)).await;
     let mut made = Vec::new();
     for number in 0..5 {
         made.push(
-            house.create(&ada, declare(&format!("{number}.txt"), "text/plain", b"text")).await.upload.id,
+            fixture.create(&ada, declare(&format!("{number}.txt"), "text/plain", b"text")).await.upload.id,
         );
     }
-    let published = house.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id;
+    let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await.id;
     made.push(published);
     made.reverse();
 
     let everything = UploadFilter::default();
     let ids = |items: &[Upload]| items.iter().map(|upload| upload.id).collect::<Vec<_>>();
-    let first = house.list(&ada, &everything, &PageRequest::first(4).with_total()).await;
+    let first = fixture.list(&ada, &everything, &PageRequest::first(4).with_total()).await;
     assert_eq!((ids(&first.items), first.total), (made[..4].to_vec(), Some(6)));
-    house.delete(&ada, made[5]).await.unwrap();
-    house.create(&ada, declare("new.txt", "text/plain", b"text")).await;
-    let second = house.list(&ada, &everything, &PageRequest::after(4, first.next_cursor.unwrap())).await;
+    fixture.delete(&ada, made[5]).await.unwrap();
+    fixture.create(&ada, declare("new.txt", "text/plain", b"text")).await;
+    let second = fixture.list(&ada, &everything, &PageRequest::after(4, first.next_cursor.unwrap())).await;
     assert_eq!((ids(&second.items), second.next_cursor), (made[4..5].to_vec(), None));
 
     let filtered = |json| {
         let filter = serde_json::from_value(json).unwrap();
-        let (house, ada) = (&house, &ada);
-        async move { house.list(ada, &filter, &PageRequest::first(100)).await.items }
+        let (fixture, ada) = (&fixture, &ada);
+        async move { fixture.list(ada, &filter, &PageRequest::first(100)).await.items }
     };
     assert_eq!(ids(&filtered(serde_json::json!({"status": "completed"})).await), [published]);
     for name in ["image/png", "IMAGE/PNG", "image/x-png"] {
@@ -260,7 +260,7 @@ async fn a_list_shows_ones_own_newest_first_in_pages_and_filtered() {
     assert!(pending.iter().all(|upload| upload.status == UploadStatus::Pending));
 
     let invalid = PageRequest::after(4, "nonsense");
-    let refused = house.service().list(&house.database.read(None), &ada, &everything, &invalid).await;
+    let refused = fixture.service().list(&fixture.database.read(None), &ada, &everything, &invalid).await;
     assert_eq!(code(refused), "validation_failed");
 }
 

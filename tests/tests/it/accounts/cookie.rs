@@ -6,7 +6,7 @@ const REFRESH: &str = "/api/v1/auth/refresh";
 const LOGOUT: &str = "/api/v1/auth/logout";
 const NAME: &str = "__Host-ashlar_refresh";
 
-/// The cookie's value and its attributes, sorted.
+/// The value of the cookie and its attributes, sorted.
 fn cookie(answer: &Answer) -> (String, Vec<String>) {
     let header = answer.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {answer:?}"));
     let mut parts = header.split("; ");
@@ -39,7 +39,7 @@ async fn the_refresh_token_goes_into_a_cookie_and_not_into_the_body() {
 
 #[tokio::test]
 async fn the_cookie_refreshes_from_our_own_pages_only() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
     let (value, _) = cookie(&answer);
@@ -60,7 +60,7 @@ async fn the_cookie_refreshes_from_our_own_pages_only() {
             let request = server.post(path).bearer(&token).header("cookie", &format!("{NAME}={value}"));
             request.header(name, page).await.problem(403, "origin_not_allowed");
         }
-        // Nothing else looks at it.
+        // No other route uses the cookie.
         let elsewhere = server.get("/api/v1/users/me").bearer(&token).header(name, page);
         elsewhere.header("cookie", &format!("{NAME}={value}")).await.expect(200);
         let elsewhere = server.patch("/api/v1/users/me").bearer(&token).header(name, page);
@@ -85,7 +85,7 @@ async fn the_cookie_refreshes_from_our_own_pages_only() {
     }
 }
 
-/// A server that renders pages sends the cookie on, and no `Origin`: it is no browser's page. A browser says where it stands.
+/// A server that renders pages forwards the cookie without `Origin`, unlike a page in a browser.
 #[tokio::test]
 async fn without_an_origin_only_a_foreign_page_is_refused() {
     let server = TestServer::start().await;
@@ -98,7 +98,7 @@ async fn without_an_origin_only_a_foreign_page_is_refused() {
     }
 }
 
-/// The cookie is taken back as it was given.
+/// The cookie is cleared with the attributes with which it was set.
 fn assert_taken_back(answer: &Answer) {
     let (emptied, attributes) = cookie(answer);
     assert_eq!(emptied, "");
@@ -135,11 +135,11 @@ async fn the_cookie_alone_logs_out() {
     let (value, _) = cookie(&refresh.header("cookie", &format!("{NAME}={value}")).await.expect(200));
     assert_taken_back(&logout(&value).await.expect(204));
     assert!(!server.accepts(&token).await);
-    // Over already, spent, never ours: there is nothing left to end, and the browser keeps nothing.
+    // An ended session, a used token, a foreign token: there is no session to end, and the cookie is cleared.
     for value in [value.as_str(), &spent, "ashr_nonsense", ""] {
         assert_taken_back(&logout(value).await.expect(204));
     }
-    // A token that has expired, as it has in a page that slept, does not keep anybody signed in.
+    // An expired access token, as in a suspended page, does not prevent the sign-out.
     let answer = server.post("/api/v1/auth/signup").json(&signup()).await.expect(201);
     let (value, _) = cookie(&answer);
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
@@ -148,7 +148,7 @@ async fn the_cookie_alone_logs_out() {
     assert!(!server.accepts(&token).await);
 }
 
-/// Or the browser would send it for the rest of its month.
+/// Otherwise the browser would send it for the rest of its month.
 #[tokio::test]
 async fn a_dead_cookie_is_taken_back_by_the_refusal() {
     let server = TestServer::start().await;
@@ -170,7 +170,7 @@ async fn a_dead_cookie_is_taken_back_by_the_refusal() {
         assert_taken_back(&answer);
         answer.problem(401, code);
     }
-    // What did not come in the cookie says nothing of it, and neither does what is nobody's fault.
+    // Errors of tokens outside of the cookie do not clear it, and neither do errors of the server.
     let in_body = server.post(REFRESH).header("origin", &own).header("cookie", &format!("{NAME}={last}"));
     let answer = in_body.json(&json!({"refresh_token": "ashr_x"})).await;
     assert_eq!(answer.header("set-cookie"), None);
@@ -195,8 +195,8 @@ async fn a_cookie_is_no_access_token_and_reading_needs_no_origin() {
     server.get("/api/v1/users/me").header("cookie", &cookie).bearer(&token).await.expect(200);
 }
 
-/// Another host of the domain may set a cookie of another name, also of one that merely decodes to ours, and may set ours
-/// twice in no browser: neither is taken for it.
+/// Another host of the domain may set a cookie of another name, also one that only decodes to ours, and no browser sends ours
+/// twice: neither is accepted.
 #[tokio::test]
 async fn only_the_one_cookie_of_exactly_this_name_counts() {
     let server = TestServer::start().await;

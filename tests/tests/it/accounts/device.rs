@@ -1,9 +1,9 @@
-//! From where a session was begun. The header that tells it behind a proxy is written by whoever likes to.
+//! The address from which a session was opened. Behind a proxy it is in a header, which any client can set.
 
 use serde_json::json;
 use tests::{PASSWORD, Raw, TestServer, unique};
 
-/// The address that is kept of a signup with these headers `X-Forwarded-For`.
+/// The stored address of a sign-up with these headers `X-Forwarded-For`.
 async fn kept(server: &TestServer, forwarded: &[&str]) -> String {
     let body = json!({"email": unique("device") + "@example.com", "password": PASSWORD, "name": "Ada"});
     let request = server.post("/api/v1/auth/signup").json(&body);
@@ -18,13 +18,13 @@ async fn address(server: &TestServer, session_id: &str) -> String {
 }
 
 async fn behind_proxies() -> TestServer {
-    TestServer::with(&[("ASHLAR_SERVER__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")]).await
+    TestServer::with_variables(&[("ASHLAR_SERVER__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")]).await
 }
 
 #[tokio::test]
 async fn nobody_says_where_he_is_who_is_no_proxy_of_ours() {
     for proxies in ["", "10.0.0.0/8"] {
-        let server = TestServer::with(&[("ASHLAR_SERVER__TRUSTED_PROXIES", proxies)]).await;
+        let server = TestServer::with_variables(&[("ASHLAR_SERVER__TRUSTED_PROXIES", proxies)]).await;
         for forwarded in [&[][..], &["203.0.113.7"], &["203.0.113.7, 10.0.0.3"], &["10.0.0.3"]] {
             assert_eq!(kept(&server, forwarded).await, "127.0.0.1", "{proxies}: {forwarded:?}");
         }
@@ -37,7 +37,7 @@ async fn behind_proxies_it_is_the_last_address_that_is_no_proxy() {
     for (forwarded, client) in [
         (&["203.0.113.7"][..], "203.0.113.7"),
         (&["203.0.113.7, 10.0.0.3,10.1.2.3"], "203.0.113.7"),
-        // What the client itself had sent stands first.
+        // The values sent by the client come first.
         (&["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
         (&["10.0.0.9, 203.0.113.7, 10.0.0.3"], "203.0.113.7"),
         // Several headers are one list (RFC 9110, section 5.3).
@@ -80,7 +80,7 @@ async fn what_is_no_address_hides_what_stands_before_it_and_nothing_else() {
         for (forwarded, client) in [
             (format!("{rubbish}, 203.0.113.7"), "203.0.113.7"),
             (format!("{rubbish}, 203.0.113.7, 10.0.0.3"), "203.0.113.7"),
-            // No proxy of ours wrote it, so none vouches for the address.
+            // No trusted proxy set the header, so the address is not trustworthy.
             (format!("203.0.113.7, {rubbish}"), "127.0.0.1"),
             (format!("203.0.113.7, {rubbish}, 10.0.0.3"), "127.0.0.1"),
             (rubbish.to_owned(), "127.0.0.1"),

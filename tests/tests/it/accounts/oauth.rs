@@ -4,7 +4,7 @@ use tests::{Answer, PASSWORD, TestServer};
 
 const TOKEN: &str = "/api/v1/auth/token";
 
-/// The error of RFC 6749, section 5.2. Its form was checked when it came.
+/// The error of RFC 6749, section 5.2. Its form was checked when it was received.
 #[track_caller]
 fn refused(answer: Answer, status: u16, error: &str) {
     let answer = answer.expect(status);
@@ -117,7 +117,7 @@ async fn a_public_client_names_itself_as_it_likes() {
     let refresh =
         [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
     granted(named(&refresh).await);
-    // What an app sends with everything is not meant for this endpoint.
+    // Parameters that an app sends with every request are ignored by this endpoint.
     for authorization in ["Bearer x", "Bearer", "Digest username=\"app\"", "x"] {
         granted(named(&password).header("authorization", authorization).await);
     }

@@ -134,7 +134,7 @@ async fn a_logout_ends_this_session_and_no_other() {
     assert!(server.accepts(&phone.token).await);
     let phone = Account::from(&refresh(&server, &phone.refresh_token).await.expect(200).json());
 
-    // The refresh token alone is enough, also one that is spent; and so is one that never was ours.
+    // The refresh token alone is enough, even a used one, or one that is not ours.
     server.post(LOGOUT).json(&json!({"refresh_token": phone.refresh_token})).await.expect(204);
     assert!(!server.accepts(&phone.token).await);
     let tablet = server.login(&ada).await;
@@ -144,13 +144,13 @@ async fn a_logout_ends_this_session_and_no_other() {
     for over in [phone.refresh_token.as_str(), "ashr_nonsense", ""] {
         server.post(LOGOUT).json(&json!({"refresh_token": over})).await.expect(204);
     }
-    // Two sessions in one request: neither stays behind.
+    // Two sessions in one request: both are ended.
     let (here, there) = (server.login(&ada).await, server.login(&ada).await);
     let both = server.post(LOGOUT).bearer(&here.token).json(&json!({"refresh_token": there.refresh_token}));
     both.await.expect(204);
     assert!(!server.accepts(&here.token).await && !server.accepts(&there.token).await);
 
-    // Who names no session ends none.
+    // Without a session, none is ended.
     server.post(LOGOUT).await.problem(401, "invalid_token");
     server.post(LOGOUT).json(&json!({})).await.problem(401, "invalid_token");
     server.post(LOGOUT).bearer("nonsense").await.problem(401, "invalid_token");
@@ -158,7 +158,7 @@ async fn a_logout_ends_this_session_and_no_other() {
 
 #[tokio::test]
 async fn all_that_was_acknowledged_is_there_after_a_restart() {
-    let mut server = TestServer::with(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
+    let mut server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
     let ada = server.signup().await;
     server.restart().await;
     assert!(server.accepts(&ada.token).await, "the access token");

@@ -106,7 +106,7 @@ async fn of_fifty_simultaneous_signups_of_one_address_one_gets_in() {
 async fn spellings_of_one_address_are_one_address() {
     let server = TestServer::start().await;
     server.post(SIGNUP).json(&body("fiona@example.com")).await.expect(201);
-    // Capitals, spaces around it, full width, a ligature.
+    // Capital letters, spaces around it, full width, a ligature.
     for spelling in
         ["FIONA@EXAMPLE.COM", "  fiona@example.com  ", "ｆｉｏｎａ@example.com", "\u{fb01}ona@example.com"]
     {
@@ -179,8 +179,8 @@ async fn all_broken_rules_are_named_at_once() {
         .invalid(&[("/password", "required"), ("/name", "required")]);
 }
 
-/// Missing, of the wrong type, unknown and against a rule: nothing hides anything, no value is repeated, and each error has
-/// what an app needs to say it in its own language.
+/// Missing, of the wrong type, unknown, invalid: all errors are reported, no value is repeated, and each error has the data that an
+/// app needs to translate it.
 #[tokio::test]
 async fn all_that_is_wrong_with_a_body_is_told_at_once() {
     let server = TestServer::start().await;

@@ -1,9 +1,9 @@
-//! That no file of this folder is forgotten. It is also the one file that is always here: `automod` takes no empty folder.
+//! Tests that no file of this folder is missing in the binary. This file always exists, because `automod` fails for an empty folder.
 
 use std::path::Path;
 use std::process::Command;
 
-/// The tests in this binary, by their whole names.
+/// The full names of the tests in this binary.
 fn compiled() -> Vec<String> {
     let listed = Command::new(std::env::current_exe().unwrap()).args(["--list", "--format=terse"]).output();
     let text = String::from_utf8(listed.unwrap().stdout).unwrap();

@@ -1,4 +1,4 @@
-//! A full disk: nothing that is acknowledged is lost, and when there is space again everything goes on by itself.
+//! A full disk: no acknowledged write is lost, and when there is space again the server recovers without a restart.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,10 +10,10 @@ use serde_json::json;
 use tests::process::{Installation, Process};
 use tests::{Answer, Client, PASSWORD, TestServer, eventually, unique};
 
-/// More statements than any request has.
+/// More statements than any request executes.
 pub(crate) const ENOUGH: i64 = 40;
 
-/// A server on SQLite, each of whose changes to a row needs a page of its own from now on. `None` on PostgreSQL.
+/// A server on SQLite in which each change of a row needs a new page from now on. `None` on PostgreSQL.
 pub(crate) async fn on_sqlite() -> Option<TestServer> {
     let server = TestServer::start().await;
     if server.backend() != DbBackend::Sqlite {
@@ -36,12 +36,12 @@ pub(crate) async fn on_sqlite() -> Option<TestServer> {
     Some(server)
 }
 
-/// Lets the file grow by so many pages, as far as the server's writing connection of this moment is concerned.
+/// Limits the growth of the file to this number of pages, on the current write connection of the server.
 pub(crate) async fn leave_pages(server: &TestServer, pages: i64) {
-    let primary = server.own_databases().primary();
-    // The relay is not to run into the limit in the request's stead, nor into that of the request before.
+    let primary = server.server_databases().primary();
+    // The relay must not hit the limit instead of the request, nor that of the previous request.
     primary.execute_unprepared("PRAGMA max_page_count = 4294967294").await.unwrap();
-    // It may have run into that already: then the event is its own until the lease ends, which is longer than a test waits.
+    // If it has hit the limit already, it holds the event until the lease ends, which is longer than a test waits.
     server.execute("UPDATE outbox_events SET available_at = occurred_at WHERE delivered_at IS NULL").await;
     eventually("all events are delivered", async || {
         let open = server.count("SELECT count(*) FROM outbox_events WHERE delivered_at IS NULL").await;
@@ -63,14 +63,14 @@ async fn logs_in(client: &Client, email: &str) -> bool {
     client.post("/api/v1/auth/login").json(&body).await.status == 200
 }
 
-/// What was refused was for want of space, which the client is told to wait for.
+/// The request failed because of missing space, with a 503 and `Retry-After`.
 #[track_caller]
 pub(crate) fn is_refused(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
 }
 
-/// A refused write and others after it: what is acknowledged is there for other connections and can be used.
+/// A failed write and others after it: acknowledged writes are visible to other connections.
 pub(crate) async fn writes_are_kept(server: &TestServer) {
     let emails: Vec<String> = (0..3).map(|_| unique("kept") + "@example.com").collect();
     for email in &emails {
@@ -106,7 +106,7 @@ async fn a_sign_up_at_any_of_its_statements() {
     server.get("/health/ready").await.expect(200);
 }
 
-/// A file system of 24 MB. `None` where this process may not mount one.
+/// A file system of 24 MB. `None` if this process may not mount one.
 pub(crate) struct SmallDisk {
     mounted: tempfile::TempDir,
 }
@@ -135,7 +135,7 @@ impl SmallDisk {
         self.path().join("filler")
     }
 
-    /// Fills it, but for so many bytes.
+    /// Fills it, except for this number of bytes.
     pub(crate) fn fill(&self, left: u64) {
         let mut file = File::create(self.filler()).unwrap();
         let mut size = 0;
@@ -154,7 +154,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a process that is about to end may still be in it.
+        // Lazily, because an ending process may still use it.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
@@ -166,7 +166,7 @@ async fn is_ready(process: &Process) -> bool {
 #[tokio::test]
 async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
     let Some(disk) = SmallDisk::new() else { return };
-    let installation = Installation::below(disk.path());
+    let installation = Installation::without_database_in(disk.path());
     let process = installation.start().await;
     let session = signup(&process, "first@example.com").await.expect(201).json();
     let token = session["access_token"].as_str().unwrap().to_owned();
@@ -174,7 +174,7 @@ async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
     for pages in 0..12 {
         disk.fill(pages * 4096);
         let (mut refused, mut ready) = (0, true);
-        // The last pages may do for a small write and not for a sign-up, so that it is ready for a moment more.
+        // The last pages may be enough for a small write, but not for a sign-up, so that it is ready a moment longer.
         for _ in 0..300 {
             let email = unique("filling") + "@example.com";
             let answer = signup(&process, &email).await;
@@ -190,7 +190,7 @@ async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
             }
         }
         assert!(refused > 0 && !ready, "{refused} refused, ready: {ready}");
-        // Who only reads is served; who asks is told.
+        // Reads succeed, and readiness reports the problem.
         process.get("/api/v1/users/me").bearer(&token).await.expect(200);
         process.get("/health/live").await.expect(200);
         disk.empty();
@@ -208,7 +208,7 @@ async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
     for email in &kept {
         assert!(logs_in(&process, email).await, "{email} was acknowledged and is lost");
     }
-    // A restart in order would lose what was never committed.
+    // A regular restart would lose uncommitted data.
     process.stop().await;
     let process = installation.start().await;
     for email in &kept {
@@ -217,13 +217,13 @@ async fn a_server_whose_disk_fills_up_goes_on_when_there_is_space() {
     process.stop().await;
 }
 
-/// Whatever the migration had done when the disk was full, the next one can begin with.
+/// After a migration failed because of the full disk, the next one succeeds.
 #[tokio::test]
 async fn a_migration_that_does_not_fit_is_undone() {
     let Some(disk) = SmallDisk::new() else { return };
     let mut refused = 0;
     for pages in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96] {
-        let installation = Installation::below(disk.path());
+        let installation = Installation::without_database_in(disk.path());
         disk.fill(40 * 1024 + pages * 4096);
         let first = installation.run(&["migrate", "up"]).await;
         disk.empty();
@@ -236,7 +236,7 @@ async fn a_migration_that_does_not_fit_is_undone() {
     assert!(refused >= 3, "{refused}");
 }
 
-/// The log may be on the full disk too. That is no reason to stop.
+/// If the log is on the full disk too, the server continues to run.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_log_that_cannot_be_written_stops_nothing() {
@@ -244,7 +244,7 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     installation.set("ASHLAR_SERVER__BIND", &free.to_string());
     installation.set("ASHLAR_LOG_LEVEL", "debug");
-    let process = installation.start_with_full_log(free).await;
+    let process = installation.start_with_full_output(free).await;
     signup(&process, "ada@example.com").await.expect(201);
     signup(&process, "ada@example.com").await.expect(409);
     process.get("/api/v1/users/me").await.expect(401);

@@ -44,7 +44,7 @@ async fn a_second_server_on_a_data_folder_is_refused_and_a_command_is_not() {
     let admin = ["admin", "create", "--email", "root@example.com", "--password-stdin"];
     let created = installation.run_with_input(&admin, &format!("{PASSWORD}\n")).await;
     assert_eq!(created.code, 0, "{created:?}");
-    // What a dead server leaves behind is in nobody's way.
+    // Files of a killed server do not prevent a start.
     first.kill().await;
     let third = installation.start().await;
     eventually("the third one is ready", async || {
@@ -54,7 +54,7 @@ async fn a_second_server_on_a_data_folder_is_refused_and_a_command_is_not() {
     third.stop().await;
 }
 
-/// What is elsewhere, besides the database, so that nothing is kept in the data folder.
+/// Settings by which no data is in the data folder, besides the database.
 const ELSEWHERE: &[(&str, &str)] = &[
     // domain: upload
     ("ASHLAR_STORAGE__ENDPOINT", "http://127.0.0.1:9"),

@@ -4,7 +4,7 @@ use tests::{Account, PASSWORD, Request, TestServer};
 
 const JSON: &str = "application/json";
 
-/// The routes that take JSON, as somebody who may use them.
+/// The routes that accept JSON, with a user who may call them.
 fn routes(server: &TestServer, admin: &Account) -> Vec<Request> {
     let user = format!("/api/v1/admin/users/{}", admin.id);
     vec![
@@ -17,7 +17,7 @@ fn routes(server: &TestServer, admin: &Account) -> Vec<Request> {
     ]
 }
 
-/// Somebody can still sign in.
+/// Expects that users can still sign in.
 async fn lives(server: &TestServer) {
     let ada = server.signup().await;
     server.get_as(&ada, "/api/v1/users/me").await.expect(200);
@@ -29,7 +29,7 @@ async fn what_is_not_json_is_malformed() {
     let admin = server.admin().await;
     let deep = |open: &str, close: &str| [open.repeat(200_000), close.repeat(200_000)].concat().into_bytes();
     for route in routes(&server, &admin) {
-        // Where the body may be left out, none is none.
+        // If the body is optional, an empty one counts as absent.
         if !route.path().ends_with("/refresh") {
             route.body(JSON, "").await.problem(400, "malformed_request");
         }
@@ -66,7 +66,7 @@ async fn what_is_not_json_is_malformed() {
     lives(&server).await;
 }
 
-/// It is JSON, which has no largest number.
+/// JSON does not limit the size of numbers.
 #[tokio::test]
 async fn a_number_that_is_too_large_breaks_a_rule() {
     let server = TestServer::start().await;
@@ -86,7 +86,7 @@ async fn json_that_is_no_object_is_refused() {
     for body in ["[]", "null", "true", "1", "\"name\"", "[\"ada@example.com\", \"correct horse\", \"Ada\"]"] {
         for route in routes(&server, &admin) {
             let answer = route.body(JSON, body).await;
-            // Where the body may be left out, `null` says that it was.
+            // If the body is optional, `null` counts as absent.
             if body == "null" && answer.path.ends_with("/refresh") {
                 answer.problem(401, "invalid_refresh_token");
             } else {
@@ -212,7 +212,7 @@ async fn the_type_of_a_body_is_json_and_nothing_else() {
     }
 }
 
-/// RFC 7396 has a name of its own for what a PATCH is here. Names compare without regard to case, and a coding of `identity` is none.
+/// RFC 7396 defines the media type of a PATCH. Media types are compared without case, and the coding `identity` means no coding.
 #[tokio::test]
 async fn a_type_is_known_by_all_its_names() {
     let server = TestServer::start().await;
@@ -235,7 +235,7 @@ async fn a_type_is_known_by_all_its_names() {
         assert_eq!(patch(content_type, &name).await.expect(200).json()["name"], name, "{content_type}");
     }
     patch(JSON, "Ada").header("content-encoding", "Identity").await.expect(200);
-    // Only where it is a patch.
+    // Only for a PATCH.
     let login = server.post("/api/v1/auth/login").body("application/merge-patch+json", "{}").await;
     assert_eq!((login.header("accept"), login.header("accept-patch")), (Some(JSON), None));
     login.problem(415, "unsupported_media_type");
@@ -243,7 +243,7 @@ async fn a_type_is_known_by_all_its_names() {
 
 /// RFC 5789, sections 2.2 and 3.1.
 #[tokio::test]
-async fn who_cannot_know_how_to_patch_is_told() {
+async fn an_unsupported_patch_format_lists_the_supported_ones() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let forms = Some("application/json, application/merge-patch+json");

@@ -25,7 +25,8 @@ fn varies_by_origin(answer: &Answer) -> bool {
 #[tokio::test]
 async fn a_preflight_from_a_configured_origin_is_answered() {
     let server =
-        TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com,http://localhost:*")]).await;
+        TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com,http://localhost:*")])
+            .await;
     let own = server.origin();
     for origin in ["https://app.example.com", "http://localhost:5173", own.as_str()] {
         for method in ["GET", "POST", "PATCH"] {
@@ -48,7 +49,7 @@ async fn a_preflight_from_a_configured_origin_is_answered() {
 
 #[tokio::test]
 async fn a_preflight_from_elsewhere_is_refused() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     for origin in [
         "https://evil.example.com",
         "https://app.example.com.evil.example",
@@ -61,20 +62,20 @@ async fn a_preflight_from_elsewhere_is_refused() {
     ] {
         let answer = preflight(&server, origin, "PATCH", "authorization").await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:?}");
-        // The page that this code leads to names the setting: who develops a frontend meets it first of all.
+        // The page of this code names the setting, because frontend developers usually get this error first.
         answer.problem(403, "origin_not_allowed");
     }
-    // Headers and methods that the contract does not have.
+    // Headers and methods that are not in the OpenAPI document.
     for (method, headers) in [("PATCH", "x-evil"), ("PUT", ""), ("TRACE", "")] {
         let answer = preflight(&server, "https://app.example.com", method, headers).await;
         answer.problem(403, "origin_not_allowed");
     }
 }
 
-/// The page is shown nothing of a preflight, so who looks for the reason reads the answer by hand, or the log.
+/// Browsers do not show the response to a preflight to the page, so developers find the reason in the response itself, or in the log.
 #[tokio::test]
 async fn a_refused_preflight_says_what_is_refused_and_where_to_allow_it() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let (app, evil) = ("https://app.example.com", "https://evil.example.com");
     for (origin, method, headers, told, untold) in [
         (evil, "PATCH", "authorization", &[evil, "cors.origins"][..], &["PATCH", "cors.headers"][..]),
@@ -97,7 +98,7 @@ async fn a_refused_preflight_says_what_is_refused_and_where_to_allow_it() {
 
 #[tokio::test]
 async fn what_pages_add_can_be_allowed_and_so_can_apps() {
-    let server = TestServer::with(&[
+    let server = TestServer::with_variables(&[
         ("ASHLAR_CORS__ORIGINS", "https://app.example.com,capacitor://localhost"),
         ("ASHLAR_CORS__HEADERS", "Sentry-Trace, baggage"),
     ])
@@ -124,7 +125,7 @@ async fn what_pages_add_can_be_allowed_and_so_can_apps() {
         .problem(403, "origin_not_allowed");
 }
 
-/// What tools serve a page at: with and without a certificate, by name and by either address.
+/// The origins of development tools: with and without a certificate, by name and by both addresses.
 #[tokio::test]
 async fn in_development_every_page_of_the_machine_may_call() {
     let server = TestServer::start().await;
@@ -137,7 +138,7 @@ async fn in_development_every_page_of_the_machine_may_call() {
 
 #[tokio::test]
 async fn answers_and_errors_are_readable_to_configured_origins_only() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let ada = server.signup().await;
     let requests = || {
         [

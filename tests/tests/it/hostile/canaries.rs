@@ -1,19 +1,19 @@
-//! What a client sends stands in no error and in no log: it may be a password in the wrong field. Tried with every field of
-//! every body, every parameter and the usual headers of every operation in the document.
+//! No error and no log contains values that a client has sent, because one may be a password in the wrong field. Tested with every
+//! field of every body, every parameter and the usual headers of every operation in the document.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::{Installation, Process};
 use tests::{Answer, PASSWORD, Request};
 
-/// What is looked for, as text and as a number.
+/// The value to search for, as text and as a number.
 const TEXT: &str = "canary-qzx7w";
 const NUMBER: &str = "774398213";
 
-/// The name of a field or a parameter that there is not. The refusal names it, to who sent it; the log does not.
+/// The name of an unknown field or parameter. The error contains it, but the log does not.
 const NAME: &str = "canary-vjk4y";
 
-/// Values of every type that a field can be sent, each with a canary.
+/// Values of all JSON types, each with a canary.
 fn canaries() -> Vec<Value> {
     let number: i64 = NUMBER.parse().unwrap();
     vec![
@@ -37,7 +37,7 @@ fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     target.unwrap_or(value)
 }
 
-/// The names of the fields of a schema, whatever it is put together from.
+/// The names of the fields of a schema, including composed ones.
 fn fields(document: &Value, schema: &Value) -> Vec<String> {
     let schema = resolve(document, schema);
     let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
@@ -47,7 +47,7 @@ fn fields(document: &Value, schema: &Value) -> Vec<String> {
     own.chain(parts.flat_map(|part| fields(document, part))).collect()
 }
 
-/// Fails if an error says what was sent.
+/// Fails if an error contains the sent value.
 fn assert_silent(answer: &Answer, sent: &str) {
     if answer.status < 400 {
         return;
@@ -62,7 +62,7 @@ async fn session(process: &Process, email: &str) -> String {
     session["access_token"].as_str().unwrap().to_owned()
 }
 
-/// An operation of the document, asked by somebody who may.
+/// An operation of the document, with a user who may call it.
 struct Operation<'d> {
     process: &'d Process,
     document: &'d Value,
@@ -77,7 +77,7 @@ impl Operation<'_> {
         self.process.request(self.method.clone(), path).bearer(&self.token)
     }
 
-    /// The path with this where parameters stand.
+    /// The path with values for its parameters.
     fn with(&self, parameter: impl Fn(&str) -> &'static str) -> String {
         let segments = self.path.split('/');
         segments
@@ -86,12 +86,12 @@ impl Operation<'_> {
             .join("/")
     }
 
-    /// The path with ids that nobody has.
+    /// The path with unknown ids.
     fn concrete(&self) -> String {
         tests::contract::concrete(self.document, self.path)
     }
 
-    /// In the path, in each parameter.
+    /// Sends canaries in the path and in each parameter.
     async fn in_parameters(&self) -> Vec<Answer> {
         let (concrete, mut answers) = (self.concrete(), Vec::new());
         if self.path.contains('{') {
@@ -122,7 +122,7 @@ impl Operation<'_> {
         answers
     }
 
-    /// In headers that any request may have.
+    /// Sends canaries in common headers.
     async fn in_headers(&self) -> Vec<Answer> {
         let (concrete, mut answers) = (self.concrete(), Vec::new());
         for header in [
@@ -148,7 +148,7 @@ impl Operation<'_> {
         answers
     }
 
-    /// In the body: instead of one, and in each of its fields.
+    /// Sends canaries instead of the body, and in each of its fields.
     async fn in_body(&self) -> Vec<Answer> {
         let (concrete, mut answers) = (self.concrete(), Vec::new());
         for (media_type, content) in self.item["requestBody"]["content"].as_object().into_iter().flatten() {

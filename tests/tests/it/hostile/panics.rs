@@ -1,5 +1,4 @@
-//! A handler that panics is a bug. No route of ours does, so one that does stands behind the layer that all of them
-//! stand behind.
+//! A handler that panics is a bug. No route of the product panics, so the test adds one behind the same middleware.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Passwords that are chosen to be expensive to judge, by people who have no account.
+//! Passwords that are expensive to estimate, sent by clients without an account.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_expensive_passwords_does_not_hold_up_a_sign_in() {
-    let server = TestServer::with(&[
+    let server = TestServer::with_variables(&[
         ("ASHLAR_AUTH__ARGON2_MEMORY_KIB", "19456"),
         ("ASHLAR_AUTH__ARGON2_ITERATIONS", "2"),
         ("ASHLAR_AUTH__HASH_THREADS", "2"),

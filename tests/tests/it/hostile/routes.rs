@@ -4,7 +4,7 @@ use reqwest::Method;
 use tests::contract::concrete;
 use tests::{Raw, TestServer};
 
-/// The paths of the contract, with ids in place of their parameters, and their methods.
+/// The paths of the OpenAPI document, with ids in place of their parameters, and their methods.
 async fn contract(server: &TestServer) -> BTreeMap<String, Vec<String>> {
     let document = server.get("/openapi.json").await.expect(200).json();
     let mut paths = BTreeMap::new();
@@ -220,10 +220,10 @@ async fn a_query_that_cannot_be_read_is_malformed_and_an_unknown_parameter_is_re
     assert!(problem["errors"].as_array().unwrap().len() <= 20, "{problem}");
 }
 
-/// Before it is routed, and before anybody is asked who he is.
+/// Before routing and authentication.
 #[tokio::test]
 async fn a_url_that_is_too_long_is_refused_as_such() {
-    let server = TestServer::with(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_LIMITS__URL_BYTES", "20000")]).await;
     let ada = server.admin().await;
     let of_length = |path: &str, length: usize| format!("{path}{}", "0".repeat(length - path.len()));
     for path in ["/api/v1/admin/users?cursor=", "/api/v1/users/me?x=", "/api/v1/users/", "/nothing/"] {
@@ -241,7 +241,7 @@ async fn a_url_that_is_too_long_is_refused_as_such() {
     server.get(&of_length("/nothing/", 20_000)).await.problem(404, "not_found");
 }
 
-/// What a client may not send, it can know before.
+/// The schema lets clients know which cursors they may send.
 #[tokio::test]
 async fn a_cursor_is_of_a_known_form() {
     let server = TestServer::start().await;
@@ -292,7 +292,7 @@ async fn head_is_get_without_the_body() {
             assert!(head.body.is_empty());
         }
     }
-    // On the wire: the next answer of the connection begins where the head of this one ends.
+    // On the connection: the next response begins after the head of this one.
     let mut raw = Raw::connect(server.addresses().api).await;
     let path = "/.well-known/jwks.json";
     raw.send(format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\nGET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
@@ -319,7 +319,7 @@ async fn a_request_id_is_kept_if_it_is_fit_for_a_log() {
     assert_ne!(ids[0].header("x-request-id"), ids[1].header("x-request-id"));
 }
 
-/// The router decodes a path before it matches: what guards the routes must see the same path. Every literal letter of
+/// The router decodes a path before it matches, so access control must check the same path. Every literal letter of
 /// every operation is sent encoded, without a token.
 #[tokio::test]
 async fn an_encoded_letter_opens_no_door() {

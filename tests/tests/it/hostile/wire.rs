@@ -1,4 +1,4 @@
-//! Below what a client would send.
+//! Requests at the level of bytes that a client library would not send.
 
 use serde_json::json;
 use tests::{PASSWORD, PATIENCE, Raw, TestServer};
@@ -26,7 +26,7 @@ const SECURED: &[(&str, &str)] = &[
 async fn nobody_unauthenticated_gets_a_body_read() {
     let server = TestServer::start().await;
     for &(method, path) in SECURED {
-        // A gigabyte is announced, a few bytes come, and the answer is there.
+        // The head declares a gigabyte, a few bytes are sent, and the response arrives.
         let mut raw = connect(&server).await;
         raw.send(head(method, path, &["content-type: application/json", "content-length: 1073741824"])).await;
         raw.send(r#"{"name": "#).await;
@@ -66,16 +66,16 @@ async fn a_body_that_nobody_reads_is_not_taken_in_for_ever() {
 async fn a_body_that_is_too_large_is_refused_before_and_while_it_comes() {
     let server = TestServer::start().await;
     let path = "/api/v1/auth/login";
-    // It says so: nothing of it needs to come.
+    // With a `Content-Length`, it is rejected before any byte is sent.
     let mut raw = connect(&server).await;
     raw.send(head("POST", path, &["content-type: application/json", "content-length: 3145728"])).await;
     raw.answer("POST", path).await.problem(413, "body_too_large");
-    // It does not say so.
+    // Without a `Content-Length`.
     let mut raw = connect(&server).await;
     raw.send(head("POST", path, &["content-type: application/json", "transfer-encoding: chunked"])).await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     for _ in 0..17 {
-        // The server may have answered and closed by now.
+        // The server may already have responded and closed the connection.
         raw.try_send(chunk.as_bytes()).await;
     }
     raw.answer("POST", path).await.problem(413, "body_too_large");
@@ -131,7 +131,7 @@ async fn what_is_not_http_gets_no_further() {
 async fn a_refused_request_smuggles_no_second_one() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
-    // The body of the refused request reads like a request of its own.
+    // The body of the rejected request looks like another request.
     let inner =
         format!("GET /api/v1/users/me HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", ada.token);
     let mut raw = connect(&server).await;

@@ -1,4 +1,4 @@
-//! The command line of uploads, and what it shows of their settings.
+//! The command line of uploads, and their settings in its output.
 
 use serde_json::Value;
 use tests::process::Installation;
@@ -16,7 +16,7 @@ async fn the_object_store_can_be_opened_by_an_s3_client() {
         ["access_key", "bucket", "endpoint", "path_style", "region", "secret_key"]
     );
     assert!(told["secret_key"].as_str().unwrap().len() >= 16, "{text}");
-    // The same each time, as the store has it.
+    // The keys of the store, which are the same in each call.
     assert_eq!(succeeded(installation.run(&["uploads", "credentials"]).await), text);
 }
 

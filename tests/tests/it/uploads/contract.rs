@@ -1,4 +1,4 @@
-//! Uploads in the document, and in the configuration that pages read.
+//! Uploads in the OpenAPI document, and in the configuration for pages.
 
 use serde_json::{Value, json};
 use tests::TestServer;
@@ -20,7 +20,7 @@ async fn the_example_of_an_announcement_is_taken() {
 
 #[tokio::test]
 async fn the_document_and_the_configuration_have_the_installations_limits() {
-    let server = TestServer::with(&[
+    let server = TestServer::with_variables(&[
         ("ASHLAR_UPLOADS__MAX_SIZE", "1000"),
         ("ASHLAR_UPLOADS__ALLOWED_TYPES", "text/csv,image/png"),
     ])

@@ -1,4 +1,4 @@
-//! A full disk, while a file is announced, sent and completed.
+//! A full disk while an upload is created, sent and completed.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ async fn put(client: &Client, created: &Value, bytes: &[u8]) -> Answer {
 #[tokio::test]
 async fn a_file_that_does_not_fit_leaves_nothing_behind_and_can_be_sent_again() {
     let Some(disk) = SmallDisk::new() else { return };
-    let installation = Installation::below(disk.path());
+    let installation = Installation::without_database_in(disk.path());
     let process = installation.start().await;
     let session = signup(&process, "ada@example.com").await.expect(201).json();
     let ada = Account::from(&session);

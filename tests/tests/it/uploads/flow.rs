@@ -238,7 +238,7 @@ async fn a_pending_upload_can_be_deleted() {
 
 #[tokio::test]
 async fn uploads_are_there_after_a_restart() {
-    let mut server = TestServer::with(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
+    let mut server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://ashlar.test")]).await;
     let ada = server.signup_as(json!({"username": unique("ada")})).await;
     let bytes = png(5, 4);
     let upload = publish(&server, &ada, &bytes).await;

@@ -1,4 +1,4 @@
-//! What no client would send of an upload.
+//! Invalid requests for uploads.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What a cache may know of an upload, and what a client may be sure of.
+//! Tags and caching of uploads.
 
 use serde_json::json;
 use tests::TestServer;

@@ -1,11 +1,11 @@
-//! The object store as an operator has it: there or not, stopped, started again, and nowhere in the log.
+//! The object store in operation: missing, stopped, restarted, and without its secrets in the log.
 
 use std::path::{Path, PathBuf};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::{Installation, Process};
-use tests::proxy::{Proxy, Way};
+use tests::proxy::{Mode, Proxy};
 use tests::store::png;
 use tests::{Client, PASSWORD, Raw, TestServer};
 use url::Url;
@@ -20,9 +20,9 @@ async fn signed_up(process: &Process) -> Value {
 
 #[tokio::test]
 async fn without_its_store_a_server_lives_and_is_not_ready() {
-    // Nobody listens on a port that was free a moment ago and is held by nobody.
+    // No program listens on a port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = TestServer::with(&[
+    let server = TestServer::with_variables(&[
         ("ASHLAR_STORAGE__ENDPOINT", &format!("http://{free}")),
         ("ASHLAR_STORAGE__ACCESS_KEY", "tests"),
         ("ASHLAR_STORAGE__SECRET_KEY", "a-secret-that-only-tests-have"),
@@ -34,7 +34,7 @@ async fn without_its_store_a_server_lives_and_is_not_ready() {
     let expected =
         json!({"database": "ok", "schema": "ok", "replicas": "not_configured", "storage": "unavailable"});
     assert_eq!(problem["dependencies"], expected);
-    // What needs no store works; what does says so, and when to come back.
+    // Requests without the store succeed; the others fail with `Retry-After`.
     let ada = server.signup().await;
     let body = json!({"filename": "a.png", "content_type": "image/png", "size": png(2, 2).len()});
     let created = server.post("/api/v1/uploads").bearer(&ada.token).json(&body).await;
@@ -46,7 +46,7 @@ async fn without_its_store_a_server_lives_and_is_not_ready() {
     complete.problem(503, "service_unavailable");
 }
 
-/// Uploads these bytes. The path of the upload.
+/// Uploads these bytes, and returns the path of the upload.
 async fn uploaded(client: &Client, token: &str, bytes: &[u8]) -> String {
     let body = json!({"filename": "a.png", "content_type": "image/png", "size": bytes.len()});
     let created = client.post("/api/v1/uploads").bearer(token).json(&body).await.expect(201).json();
@@ -62,7 +62,7 @@ async fn uploaded(client: &Client, token: &str, bytes: &[u8]) -> String {
     upload
 }
 
-/// The files below a folder that begin so.
+/// The files below a folder whose contents begin with these bytes.
 fn files_with(folder: &Path, begin: &[u8]) -> Vec<PathBuf> {
     let paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
@@ -70,7 +70,7 @@ fn files_with(folder: &Path, begin: &[u8]) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| files_with(folder, begin))).collect()
 }
 
-/// Work on a file cannot be cut off. A pipe in the file's place is one that hangs for ever, as a dead disk does.
+/// Operations on files cannot be cancelled. A pipe in place of a file hangs for ever, like a broken disk.
 #[tokio::test]
 async fn a_stop_leaves_behind_what_hangs() {
     let installation = Installation::new().await;
@@ -172,13 +172,13 @@ async fn nothing_comes_back_from_the_store() {
     holds(Some(tests::uploads::store_silent().await));
 }
 
-/// What says in the contract that it may take longer, may.
+/// An operation that declares a longer time limit may take longer.
 #[tokio::test]
 async fn an_operation_that_declares_its_time_has_it() {
-    let way = Proxy::to("127.0.0.1:1").await;
-    way.set(Way::Silent);
-    let endpoint = format!("http://{}", way.address());
-    let server = TestServer::with(&[
+    let proxy = Proxy::to("127.0.0.1:1").await;
+    proxy.set_mode(Mode::Stalled);
+    let endpoint = format!("http://{}", proxy.address());
+    let server = TestServer::with_variables(&[
         ("ASHLAR_SERVER__REQUEST_TIMEOUT", "1"),
         ("ASHLAR_STORAGE__ENDPOINT", &endpoint),
         ("ASHLAR_STORAGE__ACCESS_KEY", "ashlar"),
@@ -190,10 +190,10 @@ async fn an_operation_that_declares_its_time_has_it() {
     let upload = server.post("/api/v1/uploads").bearer(&ada.token).json(&file).await.expect(201).json();
     let id = upload["upload"]["id"].as_str().or(upload["id"].as_str()).unwrap().to_owned();
     let complete = server.post(&format!("/api/v1/uploads/{id}/complete")).bearer(&ada.token);
-    // The store's own time ran out, and not the second that ordinary requests have.
+    // The time limit of the store applied, and not the second of ordinary requests.
     let problem = complete.await.problem(503, "service_unavailable");
     assert_eq!(problem["detail"], "the object store does not answer");
-    // Readiness asks the same store and declares nothing.
+    // Readiness uses the same store, but declares no time limit.
     let problem = server.get("/health/ready").await.problem(503, "service_unavailable");
     assert_eq!(problem["detail"], "a dependency did not answer in time");
     let document: Value = server.get("/openapi.json").await.expect(200).json();

@@ -1,4 +1,4 @@
-//! Files as people have them: named by whatever system, declared by whatever browser, saved by whatever program.
+//! Real-world files: with names of all systems, types declared by different browsers, and contents saved by different programs.
 
 use serde_json::{Value, json};
 use tests::client::members;
@@ -7,7 +7,7 @@ use tests::{Account, Answer, TestServer};
 
 use super::{announce_as, complete, path, send};
 
-/// Announced, sent and completed.
+/// Creates, sends and completes an upload.
 async fn publish(
     server: &TestServer,
     account: &Account,
@@ -21,7 +21,7 @@ async fn publish(
     complete(server, account, &created["upload"]).await.expect(200).json()
 }
 
-/// What the store answers to who wants to look at it.
+/// The response of the store to a request for inline display.
 async fn shown(server: &TestServer, account: &Account, upload: &Value) -> Answer {
     let redirect = server.get_as(account, &(path(upload) + "/download?disposition=inline")).await.expect(302);
     server.get(redirect.header("location").unwrap()).unchecked().await.expect(200)
@@ -44,9 +44,9 @@ async fn a_type_is_taken_by_each_of_its_names_and_kept_under_one() {
         ("a.pdf", "application/x-pdf", "application/pdf"),
         ("a.csv", "TEXT/CSV", "text/csv"),
         ("a.csv", "application/csv", "text/csv"),
-        // Windows, as soon as Excel is installed.
+        // Windows with Excel installed.
         ("a.csv", "application/vnd.ms-excel", "text/csv"),
-        // Blobs of pages, and recordings.
+        // Blobs and recordings of pages.
         ("a.csv", "text/csv;charset=utf-8;", "text/csv"),
         ("a.txt", "text/plain; charset=\"Windows-1252\"", "text/plain"),
         ("a.webm", "video/webm;codecs=vp8,opus", "video/webm"),
@@ -69,7 +69,8 @@ async fn a_type_is_taken_by_each_of_its_names_and_kept_under_one() {
 
 #[tokio::test]
 async fn a_type_of_an_operator_is_taken_by_each_of_its_names_too() {
-    let server = TestServer::with(&[("ASHLAR_UPLOADS__ALLOWED_TYPES", "audio/x-wav,image/svg+xml")]).await;
+    let server =
+        TestServer::with_variables(&[("ASHLAR_UPLOADS__ALLOWED_TYPES", "audio/x-wav,image/svg+xml")]).await;
     let ada = server.signup().await;
     let wav = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0";
     for declared in ["audio/wav", "audio/x-wav", "audio/vnd.wave"] {
@@ -117,7 +118,7 @@ async fn a_pdf_may_have_something_before_its_header() {
     }
 }
 
-/// 40 by 30 pixels, and what a camera says of how it was held.
+/// A photo of 40 by 30 pixels with the orientation of a camera.
 fn photo(orientation: u8) -> Vec<u8> {
     let mut bytes = b"\xff\xd8\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     bytes.push(orientation);

@@ -1,4 +1,4 @@
-//! What the store, or the API before it, does not take.
+//! Uploads that the store or the API rejects.
 
 use serde_json::{Value, json};
 use tests::TestServer;
@@ -18,7 +18,7 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
     changed.into()
 }
 
-/// The machine's time, which the store goes by.
+/// The time of the machine, which the store uses.
 fn now() -> OffsetDateTime {
     #[expect(clippy::disallowed_methods, reason = "the store has no other clock")]
     OffsetDateTime::now_utc()
@@ -79,7 +79,7 @@ async fn the_store_refuses_what_is_late() {
     const KEY: StoreKey = StoreKey { access_key: "tests", secret_key: "a-secret-that-only-tests-have" };
     let variables =
         [("ASHLAR_STORAGE__ACCESS_KEY", KEY.access_key), ("ASHLAR_STORAGE__SECRET_KEY", KEY.secret_key)];
-    let server = TestServer::with(&variables).await;
+    let server = TestServer::with_variables(&variables).await;
     let ada = server.signup().await;
     let bytes = png(4, 4);
     let created = announce(&server, &ada, &bytes).await;
@@ -87,7 +87,7 @@ async fn the_store_refuses_what_is_late() {
     let headers = created["request"]["headers"].as_object().unwrap();
     let headers: Vec<(&str, &str)> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-    // The same signature but for its time: what the API signed an hour ago would be this.
+    // The same signature with another time, as the API would have signed it an hour ago.
     let signed = |at: OffsetDateTime, seconds: u32| {
         let mut request = created["request"].clone();
         request["url"] = KEY.presign_put(&url, &headers, at, seconds).as_str().into();
@@ -113,7 +113,7 @@ async fn the_store_refuses_what_is_late() {
         let answer = send(&server, &forever, &bytes, &[]).await;
         assert!(matches!(answer.status, 400 | 403), "{answer:?}");
     }
-    // The control: made by the same hand, in time.
+    // The control: signed by the same code, in time.
     send(&server, &signed(now(), 900), &bytes, &[]).await.expect(200);
 }
 
@@ -149,8 +149,11 @@ async fn what_lies_in_the_store_must_be_what_was_declared() {
 
 #[tokio::test]
 async fn what_is_announced_must_be_within_the_rules() {
-    let server =
-        TestServer::with(&[("ASHLAR_UPLOADS__QUOTA", "3000"), ("ASHLAR_UPLOADS__MAX_SIZE", "2000")]).await;
+    let server = TestServer::with_variables(&[
+        ("ASHLAR_UPLOADS__QUOTA", "3000"),
+        ("ASHLAR_UPLOADS__MAX_SIZE", "2000"),
+    ])
+    .await;
     let ada = server.signup().await;
     let with = |field: &str, value: Value| {
         let mut body = json!({"filename": "a.png", "content_type": "image/png", "size": 1_000});
@@ -186,7 +189,7 @@ async fn what_is_announced_must_be_within_the_rules() {
     assert_eq!(full["errors"][0]["pointer"], "/size");
     let last = announce_as(&server, &ada, &with("size", json!(1_000))).await.expect(201).json();
     announce_as(&server, &ada, &with("size", json!(1))).await.problem(422, "quota_exceeded");
-    // What was deleted counts until its object is gone: its URL may still send one.
+    // A deleted upload counts until its object is removed, because its URL may still be used.
     server.delete(&super::path(&last["upload"])).bearer(&ada.token).await.expect(204);
     announce_as(&server, &ada, &with("size", json!(1_000))).await.problem(422, "quota_exceeded");
     let eve = server.signup().await;
@@ -195,7 +198,7 @@ async fn what_is_announced_must_be_within_the_rules() {
 
 #[tokio::test]
 async fn a_quota_holds_whatever_comes_at_once() {
-    let server = TestServer::with(&[("ASHLAR_UPLOADS__QUOTA", "3000")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_UPLOADS__QUOTA", "3000")]).await;
     let ada = server.signup().await;
     let body = json!({"filename": "a.png", "content_type": "image/png", "size": 1_000});
     let answers = futures_util::future::join_all((0..12).map(|_| announce_as(&server, &ada, &body))).await;

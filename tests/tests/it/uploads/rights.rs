@@ -1,4 +1,4 @@
-//! Whose uploads they are, and which pages may send and fetch them.
+//! Permissions on uploads, and the origins from which pages may send and fetch them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ async fn a_public_upload_is_for_anyone_and_is_still_its_owners() {
     let page = server.get_as(&eve, "/api/v1/uploads").await.expect(200).json();
     assert_eq!(page["items"], json!([]));
     server.get("/api/v1/uploads").await.problem(401, "invalid_token");
-    // Who says who he is must be that.
+    // A token must be valid even if it is optional.
     for address in [&path(upload), &download] {
         for header in ["Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense"] {
             server.get(address).header("authorization", header).await.problem(401, "invalid_token");
@@ -146,7 +146,7 @@ async fn preflight(server: &TestServer, url: &str, origin: &str, method: &str) -
 
 #[tokio::test]
 async fn a_configured_page_may_send_and_any_page_that_has_the_url_may_fetch() {
-    let server = TestServer::with(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
+    let server = TestServer::with_variables(&[("ASHLAR_CORS__ORIGINS", "https://app.example.com")]).await;
     let ada = server.signup().await;
     let bytes = png(2, 2);
     let created = announce(&server, &ada, &bytes).await;
@@ -170,7 +170,7 @@ async fn a_configured_page_may_send_and_any_page_that_has_the_url_may_fetch() {
     assert_eq!(sent.header("access-control-expose-headers"), Some("ETag"));
     complete(&server, &ada, &created["upload"]).await.expect(200);
     let redirect = server.get_as(&ada, &(path(&created["upload"]) + "/download")).await.expect(302);
-    // After a redirect a browser calls its origin `null`.
+    // After a redirect, the browser sends the origin `null`.
     let file = server
         .get(redirect.header("location").unwrap())
         .unchecked()

@@ -1,4 +1,4 @@
-//! `cargo xtask add-field`: new fields for a domain that was generated, and that people have worked on since.
+//! `cargo xtask add-field`: adds fields to a generated domain, whose files may have been edited since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::rules;
 use crate::domain::spec::{Field, Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey};
-use crate::domain::view::House;
+use crate::domain::view::Specs;
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
@@ -27,27 +27,27 @@ Examples:
   cargo xtask add-field post pinned:bool=false:filter stars:int:0..5:default=0:sort
   cargo xtask add-field post slug:string:unique:optional --merge
 
-The table may have rows already, so a new field is optional or has a default. What you changed in the generated files
-stays: where your lines and the new ones are in each other's way, nothing is written and the files are named. With --merge
-they are written with conflict markers, as git does.";
+The table may already have rows, so a new field must be optional or have a default. Your edits of the generated files are
+preserved: if they conflict with the new lines, the command prints the names of the files and writes nothing. With --merge
+it writes both with conflict markers, as git does.";
 
-/// Fields to be added.
+/// The fields to add.
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {
     /// The domain, as `cargo xtask domains` lists it.
     domain: String,
-    /// The new fields, as in `subtitle:string:optional`; --help explains them all.
+    /// The new fields, as in `subtitle:string:optional`; see --help for all types and modifiers.
     #[arg(value_name = "FIELD")]
     fields: Vec<String>,
-    /// Where edits are in the way, write both with conflict markers, as git does.
+    /// On conflicts with your edits, write both with conflict markers, as git does.
     #[arg(long)]
     merge: bool,
     #[command(flatten)]
     how: How,
 }
 
-/// The plan, the files in which edits and new code were put together, and those in which a person has to do it.
+/// The plan, the files in which edits and new code were merged, and those with conflicts.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) plan: Plan,
@@ -58,18 +58,18 @@ pub(super) struct Draft {
 /// Adds the fields.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = on_site(workspace, |site| draft(site, options))?;
-    // What has conflict markers in it can't be compiled.
+    // Files with conflict markers do not compile.
     let how = How { no_openapi: options.how.no_openapi || !draft.conflicts.is_empty(), ..options.how };
     let is_done = carry_out(workspace, &draft.plan, how)?;
     if !draft.merged.is_empty() {
         crate::output::say!(
-            "\nYour edits were kept in these files; look at them with `git diff`:\n  {}",
+            "\nYour edits in these files were merged; check them with `git diff`:\n  {}",
             draft.merged.join("\n  ")
         );
     }
     if !draft.conflicts.is_empty() {
         crate::output::say!(
-            "\nYour edits and the new lines are in each other's way in these files. Search for `<<<<<<<`, keep what is right of both, then run `cargo xtask openapi`:\n  {}",
+            "\nYour edits conflict with the new lines in these files. Search for `<<<<<<<`, resolve the conflicts, then run `cargo xtask openapi`:\n  {}",
             draft.conflicts.join("\n  ")
         );
         return Ok(false);
@@ -145,15 +145,16 @@ fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Manifest, Refusal> {
     }
 }
 
-/// Nothing that people wrote into the domain may have the name of a new field.
+/// Fields that were written by hand must not have the name of a new field.
 fn refuse_written(site: &Site<'_>, spec: &Spec, new: &[Field]) -> Result<()> {
     let plan = Plan::new(&site.workspace.root);
-    let read = |room| plan.read(format!("crates/{}/src/{room}.rs", spec.name)).map(Option::unwrap_or_default);
+    let read =
+        |module| plan.read(format!("crates/{}/src/{module}.rs", spec.name)).map(Option::unwrap_or_default);
     let (model, dto) = (read("model")?, read("dto")?);
     for field in new {
         if let Some(there) = by_hand::clash(spec, field, &model, &dto)? {
             refuse(format!(
-                "{there}, and not by this generator: call the new field `{}` otherwise, or take out what was written by hand",
+                "{there}, which this generator did not write: choose another name for the new field `{}`, or remove the lines that were written by hand",
                 field.name
             ))?;
         }
@@ -161,12 +162,12 @@ fn refuse_written(site: &Site<'_>, spec: &Spec, new: &[Field]) -> Result<()> {
     Ok(())
 }
 
-/// The other domains that refer to this one, directly or not: their tests make rows of it.
-fn referring(house: &House, name: &str) -> BTreeSet<String> {
+/// The other domains that refer to this one, directly or indirectly: their tests create rows of it.
+fn referring(specs: &Specs, name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![name.to_owned()];
     while let Some(target) = open.pop() {
-        for spec in house.values().filter(|spec| refers(spec, &target) && spec.name != name) {
+        for spec in specs.values().filter(|spec| refers(spec, &target) && spec.name != name) {
             if found.insert(spec.name.clone()) {
                 open.push(spec.name.clone());
             }
@@ -185,18 +186,18 @@ type Files = BTreeMap<String, String>;
 
 struct Work<'a> {
     site: &'a Site<'a>,
-    /// The domains as they were, and as they will be.
-    before: &'a House,
-    after: &'a House,
+    /// The domains before and after the change.
+    before: &'a Specs,
+    after: &'a Specs,
     plan: Plan,
     merged: Vec<String>,
-    /// The files with conflict markers, if these are wanted.
+    /// The files with conflict markers, with `--merge`.
     conflicts: Option<Vec<String>>,
     stuck: Vec<String>,
 }
 
 impl Work<'_> {
-    /// Brings the files of one domain from what it was to what it will be; the manifest is what it will be, too.
+    /// Merges the difference between the old and the new domain into its files, and updates the manifest.
     fn renew(&mut self, old: &Manifest) -> Result<Manifest> {
         let base = self.files(old, self.before)?;
         let theirs = self.files(old, self.after)?;
@@ -222,10 +223,10 @@ impl Work<'_> {
     }
 
     /// What is generated for a domain, but for the migration that made its table: that one is never made again.
-    fn files(&self, old: &Manifest, house: &House) -> Result<Files> {
-        let spec = house.get(&old.spec.name).unwrap_or(&old.spec);
+    fn files(&self, old: &Manifest, specs: &Specs) -> Result<Files> {
+        let spec = specs.get(&old.spec.name).unwrap_or(&old.spec);
         let first = old.migrations.first().map(|migration| migration.name.as_str()).unwrap_or_default();
-        let files = self.site.render.domain(spec, house, first)?;
+        let files = self.site.render.domain(spec, specs, first)?;
         let files = files.into_iter().map(|file| (file.path.display().to_string(), file.text));
         Ok(files.filter(|(path, _)| *path != module(first)).collect())
     }
@@ -267,7 +268,7 @@ impl Work<'_> {
         self.plan.write(path, text)
     }
 
-    /// As `cargo fmt` has it: lines of two hands may be put together otherwise than it would.
+    /// Formats a merged file, because merged lines may not be formatted as `cargo fmt` does.
     fn formatted(&mut self, path: &str, text: String) -> Option<String> {
         if Path::new(path).extension().is_none_or(|extension| extension != "rs") {
             return Some(text);
@@ -275,8 +276,7 @@ impl Work<'_> {
         let rustfmt = Invocation::new("rustfmt").args(["--edition", "2024"]).input(text);
         let formatted = rustfmt.current_dir(&self.site.workspace.root).capture();
         if formatted.is_err() {
-            self.stuck
-                .push(format!("{path} was edited so that it is no Rust any more with the new lines in it"));
+            self.stuck.push(format!("{path} was edited, and is not valid Rust with the new lines"));
         }
         formatted.ok()
     }
@@ -299,7 +299,7 @@ impl Work<'_> {
             return Ok(Draft { plan: self.plan, merged: self.merged, conflicts });
         }
         bail!(
-            "nothing was written, because edits are in the way:\n- {}\nRun this again with --merge to have both in the files, with conflict markers, or put these files aside (`git show` has them as they were generated), run this again, and bring your edits back",
+            "nothing was written, because of conflicts with edits:\n- {}\nRun this again with --merge to write both with conflict markers, or restore the generated files (`git show` prints them), run this again, and apply your edits again",
             self.stuck.join("\n- ")
         )
     }
@@ -310,7 +310,7 @@ pub(super) fn module(migration: &str) -> String {
     format!("migration/src/{migration}.rs")
 }
 
-/// What the migration does, for its name.
+/// The name of the migration, without its prefix.
 fn what(spec: &Spec, new: &[Field]) -> String {
     let first = new.first().map(Field::column).unwrap_or_default();
     match new.len() {

@@ -1,4 +1,4 @@
-//! `cargo xtask new-domain NAME --on A,B`: a domain without a table, for rules that others have together.
+//! `cargo xtask new-domain NAME --on A,B`: generates a domain without a table, for a rule across other domains.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::rules;
 use crate::domain::survey::Survey;
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
+pub(super) struct Request<'a> {
     pub(super) name: &'a str,
     pub(super) plural: Option<&'a str>,
     /// The domains that it builds on.
     pub(super) on: &'a [String],
 }
 
-/// What making it will do.
-pub(super) fn draft(site: &Site<'_>, wish: &Wish<'_>) -> Result<Plan> {
+/// Plans the changes.
+pub(super) fn draft(site: &Site<'_>, request: &Request<'_>) -> Result<Plan> {
     let root = &site.workspace.root;
     let survey = Survey::of(root)?;
-    let mut composition = composition(wish, &survey)?;
+    let mut composition = composition(request, &survey)?;
     rules::check_types(&composition.spec(), &survey, &site.render.reserved_types()?)?;
     let files = site.render.composition(&composition, &survey.specs())?;
     let mut plan = Plan::new(root);
@@ -40,44 +40,44 @@ pub(super) fn draft(site: &Site<'_>, wish: &Wish<'_>) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The domain, if it keeps the rules.
-fn composition(wish: &Wish<'_>, survey: &Survey) -> Result<Composition, Refusal> {
-    let plural = checked_plural(wish.name, wish.plural, survey)?;
-    for (index, target) in wish.on.iter().enumerate() {
-        if target == wish.name {
+/// The domain, if it satisfies the rules.
+fn composition(request: &Request<'_>, survey: &Survey) -> Result<Composition, Refusal> {
+    let plural = checked_plural(request.name, request.plural, survey)?;
+    for (index, target) in request.on.iter().enumerate() {
+        if target == request.name {
             refuse(format!("`{target}` can't build on itself"))?;
         }
         check_target(target, survey)?;
-        if wish.on[..index].contains(target) {
+        if request.on[..index].contains(target) {
             refuse(format!("`--on` names `{target}` twice"))?;
         }
     }
-    Ok(Composition { name: wish.name.to_owned(), plural, on: wish.on.to_vec(), files: BTreeMap::new() })
+    Ok(Composition { name: request.name.to_owned(), plural, on: request.on.to_vec(), files: BTreeMap::new() })
 }
 
-/// It can only call a service that it knows: that of a generated domain with a table.
+/// The templates can only call the service of a generated domain with a table.
 fn check_target(target: &str, survey: &Survey) -> Result<(), Refusal> {
     if survey.generated.contains_key(target) {
         return Ok(());
     }
     if survey.crates.contains(target) {
         return refuse(format!(
-            "`{target}` has no table that was generated, so it is not known how one of its rows is found: leave it out, and add it afterwards, to \
+            "`{target}` has no generated table, so the generator does not know how to read one of its rows: omit it, and add it afterwards to \
              `builds-on` and the dependencies"
         ));
     }
     let known: Vec<&str> = survey.generated.keys().map(String::as_str).collect();
     let hint = if known.is_empty() {
-        "make it first".to_owned()
+        "generate it first".to_owned()
     } else {
         format!("write one of {}", known.join(", "))
     };
     refuse(format!("there is no domain `{target}` to build on: {hint}"))
 }
 
-/// What to do with it.
+/// The next steps to print.
 pub(super) fn next_steps(name: &str) -> String {
     format!(
-        "The code is yours now. Next:\n  write what it does into crates/{name}/src/service.rs: docs/rules-across-domains.md shows a checkout\n  cargo test -p {name}\n  cargo run, and then http://localhost:8000/docs\n  git add --all && git commit"
+        "The code is yours now. Next:\n  write its rules in crates/{name}/src/service.rs: docs/rules-across-domains.md shows a checkout\n  cargo test -p {name}\n  cargo run, then open http://localhost:8000/docs\n  git add --all && git commit"
     )
 }

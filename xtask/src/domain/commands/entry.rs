@@ -1,4 +1,4 @@
-//! What every new domain goes through: its names are checked, its files are made, and it is entered in the lists that are kept by hand.
+//! Steps of every new domain: its names are checked, its files are planned, and it is added to the lists that are edited by hand.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::domain::render::Rendered;
 use crate::domain::rules;
 use crate::domain::survey::Survey;
 
-/// What several of them are called, if the name and this may be used.
+/// The plural, if both the name and the plural are allowed.
 pub(super) fn checked_plural(name: &str, wanted: Option<&str>, survey: &Survey) -> Result<String, Refusal> {
     rules::check_name(name, survey)?;
     if let (Some(one), None) = (singular(name), wanted) {
         refuse(format!(
-            "`{name}` are several, and a domain is called what one of them is: write `{one}`, or say with `--plural` what several `{name}` are called"
+            "`{name}` is a plural, and the name of a domain is a singular: write `{one}`, or state the plural of `{name}` with `--plural`"
         ))?;
     }
     let plural = wanted.map_or_else(|| plural(name), str::to_owned);
@@ -28,14 +28,14 @@ pub(super) fn checked_plural(name: &str, wanted: Option<&str>, survey: &Survey) 
     Ok(plural)
 }
 
-/// The files, where nothing is yet; their hashes.
+/// Plans new files and returns their hashes; no file may exist yet.
 pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for file in files {
         let path = file.path.display().to_string();
         if plan.read(&file.path)?.is_some() {
             refuse(format!(
-                "{path} is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+                "{path} already exists, and no file is overwritten: choose another name for the domain, or move the file away"
             ))?;
         }
         plan.create(&file.path, &file.text)?;
@@ -44,10 +44,10 @@ pub(super) fn create_files(plan: &mut Plan, files: &[Rendered]) -> Result<BTreeM
     Ok(hashes)
 }
 
-/// Its lines in the files that name every domain.
+/// Adds its lines to the files that list every domain.
 pub(super) fn enlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
-    let house = cargo_toml::house(&plan.expect(ROOT_MANIFEST)?)?;
+    let members = cargo_toml::members(&plan.expect(ROOT_MANIFEST)?)?;
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::add_member(text, name))?;
-    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &house))?;
+    plan.edit(SERVER_MANIFEST, |text| cargo_toml::add_dependency(text, name, &members))?;
     plan.edit(&survey.domains_list, |text| lists::add(text, "domains", name))
 }

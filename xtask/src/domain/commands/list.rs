@@ -1,4 +1,4 @@
-//! `cargo xtask domains`: what there is, and how it was made.
+//! `cargo xtask domains`: lists the domains and the commands that generate them.
 
 use std::fmt::Write as _;
 
@@ -16,10 +16,10 @@ use crate::domain::survey::Survey;
 use crate::domain::view;
 use crate::workspace::Workspace;
 
-/// How to list.
+/// Options of the list.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Write docs/domains/README.md again, too.
+    /// Also update docs/domains/README.md.
     #[arg(long)]
     write: bool,
 }
@@ -72,7 +72,7 @@ fn without_table(plan: &Plan, survey: &Survey, name: &str) -> Result<String> {
     Ok(format!("{name}: generated\n  {line}\n  routes      {route}\n  edited      {edited}\n"))
 }
 
-/// Whether it was edited, git knows.
+/// The entry of a domain that was written by hand. It has no line `edited`, because only git knows that.
 fn hand_written(record: &HandWritten) -> String {
     let HandWritten { name, crates, migrations, .. } = record;
     format!(

@@ -1,4 +1,4 @@
-//! The commands: each makes a plan out of its options, and then carries it out.
+//! The commands: each computes a plan from its options, and then executes it.
 
 pub(crate) mod add_field;
 mod compose;
@@ -25,7 +25,7 @@ use super::refusal::Refusal;
 use super::render::{self, Rendered};
 use super::spec::{Field, Spec};
 use super::survey::Survey;
-use super::view::House;
+use super::view::Specs;
 use crate::process::Invocation;
 use crate::steps::openapi;
 use crate::workspace::Workspace;
@@ -34,79 +34,79 @@ use crate::workspace::Workspace;
 const ROOT_MANIFEST: &str = "Cargo.toml";
 const SERVER_MANIFEST: &str = "crates/server/Cargo.toml";
 
-/// What cargo makes of all manifests.
+/// The lock file, which cargo derives from all manifests.
 const LOCK: &str = "Cargo.lock";
 
-/// How fields are written, for the help of two commands.
+/// The syntax of fields, for the help of two commands.
 const FIELDS: &str = "\
-A field is NAME:TYPE, and after more colons what else there is to say about it: title:string:1..200:unique
+A field is NAME:TYPE, followed by modifiers, each after a colon: title:string:1..200:unique
 
 Types:
-  string           one line of at most 255 characters, or as many as a range says
-  text             several lines, at most 10000 characters, or as many as a range says
-  bool             bool=false and bool=true also say what it is when it is absent
-  int, bigint      whole numbers of 32 bits, and of the 53 bits that JavaScript keeps exactly
-  decimal=10,2     exact: 10 digits, 2 of them after the point
+  string           one line of 1 to 255 characters, unless a range is set
+  text             several lines of 1 to 10000 characters, unless a range is set
+  bool             true or false; bool=false and bool=true set a default
+  int, bigint      integers of 32 bits, and of the 53 bits that JavaScript represents exactly
+  decimal=10,2     an exact number of 10 digits, 2 of them after the point
   float, date, timestamp, uuid, json, email, url
-  enum=news,essay  one of these
-  ref=DOMAIN       a row of another domain, as in ref=user, or of the domain itself
-  upload           a file of whoever sets it, where there are uploads
+  enum=news,essay  one of these values
+  ref=DOMAIN       the id of a row of another domain, as in ref=user, or of the same domain
+  upload           a completed upload of the caller; requires the domain upload
 
 Modifiers:
-  optional         may be absent
-  unique           no two rows have the same
-  1..200           bounds of a number, or of how many characters a text has; also 1.. and ..200
-  default=VALUE    what it is when it is absent
-  filter           the list can be narrowed by it
+  optional         may be absent, or null
+  unique           no two rows have the same value
+  1..200           bounds of a number, or of the number of characters of a text; also 1.. and ..200
+  default=VALUE    the value if the field is absent
+  filter           the list can be filtered by it
   sort             the list can be sorted by it
-  search           the list's q looks into it
-  index            has an index, for queries of your own
-  owner            on ref=user: set from the token, and says whose the row is
+  search           the parameter q of the list searches it
+  index            has an index, for queries that you write
+  owner            on ref=user: the user who owns the row, set from the token
   cascade, restrict, set-null
-                   on ref and upload: what happens to the row when what it refers to is deleted";
+                   on ref and upload: the action when the referenced row is deleted";
 
-/// How a command is carried out.
+/// Options on how a command is executed.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct How {
-    /// Print what would be done, and do nothing.
+    /// Print the changes without writing them.
     #[arg(long)]
     dry_run: bool,
-    /// Leave docs/openapi.json as it is, which saves compiling the server; `cargo xtask openapi` writes it later.
+    /// Do not update docs/openapi.json, which requires compiling the server; `cargo xtask openapi` does so later.
     #[arg(long)]
     no_openapi: bool,
 }
 
-/// What makes the files of a domain.
+/// Renders the files of a domain.
 pub(crate) trait Render {
-    /// All files but `domain.toml`; `migration` is the module that makes the table.
-    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>>;
+    /// All files except `domain.toml`; `migration` is the module that creates the table.
+    fn domain(&self, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>>;
 
-    /// All files but `domain.toml` of a domain without a table.
-    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>>;
+    /// All files except `domain.toml` of a domain without a table.
+    fn composition(&self, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>>;
 
-    /// The migration that adds these fields, which `spec` has already.
-    fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered>;
+    /// The migration that adds these fields, which `spec` already contains.
+    fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered>;
 
-    /// The names that generated code has from elsewhere.
+    /// The names of types that generated code imports.
     fn reserved_types(&self) -> Result<BTreeSet<String>>;
 }
 
-/// The templates of the house.
+/// The templates of the workspace.
 struct Templates<'a> {
     workspace: &'a Workspace,
 }
 
 impl Render for Templates<'_> {
-    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
-        render::domain(&self.workspace.root, spec, house, migration)
+    fn domain(&self, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>> {
+        render::domain(&self.workspace.root, spec, specs, migration)
     }
 
-    fn composition(&self, composition: &Composition, house: &House) -> Result<Vec<Rendered>> {
-        render::composition(&self.workspace.root, composition, house)
+    fn composition(&self, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>> {
+        render::composition(&self.workspace.root, composition, specs)
     }
 
-    fn added_fields(&self, spec: &Spec, new: &[Field], house: &House, migration: &str) -> Result<Rendered> {
-        render::added_fields(&self.workspace.root, spec, new, house, migration)
+    fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered> {
+        render::added_fields(&self.workspace.root, spec, new, specs, migration)
     }
 
     fn reserved_types(&self) -> Result<BTreeSet<String>> {
@@ -114,20 +114,20 @@ impl Render for Templates<'_> {
     }
 }
 
-/// Where a command works, and with what.
+/// The workspace of a command, with the renderer and the time.
 pub(crate) struct Site<'a> {
     workspace: &'a Workspace,
     render: &'a dyn Render,
-    /// As `20261121_101500`.
+    /// Current time as `20261121_101500`.
     now: String,
 }
 
-/// Runs something in the workspace, with the templates of the house and the time of day.
+/// Runs a function with the workspace, its templates and the current time.
 fn on_site<T>(workspace: &Workspace, work: impl FnOnce(&Site<'_>) -> Result<T>) -> Result<T> {
     work(&Site { workspace, render: &Templates { workspace }, now: migrations::now()? })
 }
 
-/// Writes what is planned, and what other tools make of it; true when something was written.
+/// Writes the planned files, the lock file and the OpenAPI document; true if files were written.
 fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
     if how.dry_run {
         crate::output::text(&plan);
@@ -135,7 +135,7 @@ fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
         let documents = documents.filter(|_| !how.no_openapi);
         let rewritten = [LOCK].into_iter().chain(documents).collect::<Vec<_>>().join(", ");
         crate::output::say!(
-            "and what follows from that in {rewritten}\nnothing was written: leave --dry-run out for that"
+            "and the resulting changes of {rewritten}\nnothing was written because of --dry-run"
         );
         return Ok(false);
     }
@@ -148,30 +148,30 @@ fn carry_out(workspace: &Workspace, plan: &Plan, how: How) -> Result<bool> {
     }
     if !how.no_openapi {
         openapi::write(workspace).context(
-            "all files are written but docs/openapi.json, for the server can't say it: see above, mend that, and run `cargo xtask openapi`",
+            "all files are written except docs/openapi.json, because the server does not compile or start: fix the error above, and run `cargo xtask openapi`",
         )?;
     }
     Ok(true)
 }
 
-/// Writes the lines of the workspace's own crates in the lock file again. `cargo metadata` would do so too, but it wants the
-/// packages of every platform on this machine, and without the network they may not be there.
+/// Updates the crates of the workspace in the lock file. `cargo metadata` would do so too, but it requires the packages of every
+/// platform, which may not be available without the network.
 pub(crate) fn lock(workspace: &Workspace) -> Result<()> {
     let update = Invocation::new("cargo").args(["update", "--workspace", "--offline", "--quiet"]);
     update.current_dir(&workspace.root).capture().map(drop).context(
-        "all files are written but Cargo.lock, for cargo does not take the manifests: see above, mend that, and run `cargo update --workspace`",
+        "all files are written except Cargo.lock, because cargo rejects the manifests: fix the error above, and run `cargo update --workspace`",
     )
 }
 
-/// The page that lists the domains, with these domains generated.
-fn write_catalogue(plan: &mut Plan, survey: &Survey, generated: &House) -> Result<()> {
+/// Plans the page that lists the domains, of which these are generated.
+fn write_catalogue(plan: &mut Plan, survey: &Survey, generated: &Specs) -> Result<()> {
     let known = survey.crates.iter().filter(|name| !survey.generated.contains_key(*name));
     let crates = known.chain(generated.keys()).cloned().collect();
     let page = catalogue::page(plan, &crates, generated)?;
     plan.write(catalogue::PATH, page)
 }
 
-/// The fields that a command line describes.
+/// Parses the fields of a command line.
 fn parse_fields(fields: &[String]) -> Result<Vec<Field>, Refusal> {
     fields.iter().map(|field| super::grammar::parse(field)).collect()
 }

@@ -1,11 +1,11 @@
-//! `cargo xtask new-domain`: everything that a domain is made of, in one go.
+//! `cargo xtask new-domain`: generates all parts of a domain.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::compose::Wish;
+use super::compose::Request;
 use super::entry::{checked_plural, create_files, enlist};
 use super::{How, Site, carry_out, compose, on_site, parse_fields, write_catalogue};
 use crate::domain::lists;
@@ -29,26 +29,26 @@ Examples:
       author:ref=user:owner --public-read
   cargo xtask new-domain checkout --on order,product
 
-Who may do what: with an owner, each user has rows of their own. --shared lets everyone who is signed in do everything
-with every row, and --admin-only lets only admins do what is not public. --public-read lets everyone read.";
+Permissions: with a field that has the modifier `owner`, each user may read and write only their own rows. With --shared,
+signed-in users may read and write all rows; with --admin-only, only admins may. --public-read lets everyone read.";
 
-/// A domain to be made.
+/// The domain to generate.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{}\n\n{EXAMPLES}", super::FIELDS))]
 pub(crate) struct Options {
-    /// What it is called, in the singular: `blog_post`. The crate, the types and the table are named after it.
+    /// Name of the domain, in the singular: `blog_post`. The crate, the types and the table are named after it.
     name: String,
-    /// Its fields, as in `title:string:1..200` and `author:ref=user:owner`; --help explains them all.
+    /// Its fields, as in `title:string:1..200` and `author:ref=user:owner`; see --help for all types and modifiers.
     #[arg(value_name = "FIELD")]
     fields: Vec<String>,
-    /// The three letters that its ids start with; made from the name when absent.
+    /// The three letters that its ids start with; by default derived from the name.
     #[arg(long, value_name = "ABC")]
     prefix: Option<String>,
-    /// What several of them are called, for the table and the routes; made from the name when absent.
+    /// Plural of the name, for the table and the routes; by default derived from the name.
     #[arg(long, value_name = "NAMES")]
     plural: Option<String>,
-    /// The domains that it builds on, with commas between them: it has no table then, and its rules call their services.
+    /// Domains that it builds on, separated by commas. It then has no table, and its service calls theirs.
     #[arg(
         long,
         value_name = "DOMAIN",
@@ -56,16 +56,16 @@ pub(crate) struct Options {
         conflicts_with_all = ["fields", "prefix", "public_read", "admin_only", "shared", "no_events"]
     )]
     pub(super) on: Vec<String>,
-    /// Everyone may read, signed in or not.
+    /// Let everyone read, signed in or not.
     #[arg(long)]
     public_read: bool,
-    /// Only admins may do what is not public.
+    /// Let only admins read and write, except what is public.
     #[arg(long)]
     admin_only: bool,
-    /// Everyone who is signed in may change and delete every row: has to be said where rows have no owner.
+    /// Let signed-in users change and delete every row. Required if rows have no owner and --admin-only is not set.
     #[arg(long, conflicts_with = "admin_only")]
     shared: bool,
-    /// Tell nobody of what happens: no events.
+    /// Generate no events.
     #[arg(long)]
     no_events: bool,
     #[command(flatten)]
@@ -73,16 +73,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What is asked for of a domain without a table.
-    pub(super) fn wish(&self) -> Wish<'_> {
-        Wish { name: &self.name, plural: self.plural.as_deref(), on: &self.on }
+    /// The options of a domain without a table.
+    pub(super) fn request(&self) -> Request<'_> {
+        Request { name: &self.name, plural: self.plural.as_deref(), on: &self.on }
     }
 }
 
-/// Makes the domain.
+/// Generates the domain.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if !options.on.is_empty() {
-        let plan = on_site(workspace, |site| compose::draft(site, &options.wish()))?;
+        let plan = on_site(workspace, |site| compose::draft(site, &options.request()))?;
         if carry_out(workspace, &plan, options.how)? {
             crate::output::say!("\n{}", compose::next_steps(&options.name));
         }
@@ -100,28 +100,28 @@ fn next_steps(spec: &Spec) -> String {
     let title = names::capitalized(&spec.plural.replace('_', " "));
     let access = render::access(spec);
     format!(
-        "{title}: {access}\n\nThe code is yours now. Next:\n  cargo test -p {name}\n  look at crates/{name}/src/dto.rs and service.rs, and at docs/domains/{name}.md\n  cargo run, and then http://localhost:8000/docs\n  git add --all && git commit"
+        "{title}: {access}\n\nThe code is yours now. Next:\n  cargo test -p {name}\n  read crates/{name}/src/dto.rs and service.rs, and docs/domains/{name}.md\n  cargo run, then open http://localhost:8000/docs\n  git add --all && git commit"
     )
 }
 
-/// What making it will do.
+/// Plans the changes.
 pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> {
     let root = &site.workspace.root;
     let survey = Survey::of(root)?;
     let spec = spec(options, &survey, &site.render.reserved_types()?)?;
     let migration = migrations::next(&survey.migrations, &site.now, &format!("create_{}", spec.plural))?;
-    let mut house = survey.specs();
-    house.insert(spec.name.clone(), spec.clone());
-    let files = site.render.domain(&spec, &house, &migration)?;
+    let mut specs = survey.specs();
+    specs.insert(spec.name.clone(), spec.clone());
+    let files = site.render.domain(&spec, &specs, &migration)?;
     let mut plan = Plan::new(root);
     create(&mut plan, &spec, &files, &migration)?;
     enlist(&mut plan, &spec.name, &survey)?;
     plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration))?;
-    write_catalogue(&mut plan, &survey, &house)?;
+    write_catalogue(&mut plan, &survey, &specs)?;
     Ok((plan, spec))
 }
 
-/// The domain, if it keeps the rules.
+/// The domain, if it satisfies the rules.
 fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Result<Spec, Refusal> {
     let name = &options.name;
     let spec = Spec {
@@ -140,15 +140,15 @@ fn spec(options: &Options, survey: &Survey, reserved: &BTreeSet<String>) -> Resu
     Ok(spec)
 }
 
-/// Nobody lets every user change every row without saying so.
+/// Domains without an owner require an explicit flag.
 fn check_sharing(spec: &Spec, shared: bool) -> Result<(), Refusal> {
     let (name, plural) = (&spec.name, spec.plural.replace('_', " "));
     match (spec.is_shared(), shared) {
         (true, false) => refuse(format!(
-            "everyone who is signed in could change and delete all {plural}: give `{name}` an owner (`author:ref=user:owner`), or say \
+            "every signed-in user could change and delete all {plural}: add an owner to `{name}` (`author:ref=user:owner`), or use \
              `--shared` or `--admin-only`"
         )),
-        (false, true) => refuse(format!("`--shared` says nothing about {plural}, which have an owner")),
+        (false, true) => refuse(format!("`--shared` has no effect on {plural}, which have an owner")),
         (true, true) | (false, false) => Ok(()),
     }
 }

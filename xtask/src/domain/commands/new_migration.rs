@@ -1,4 +1,4 @@
-//! `cargo xtask new-migration`: an empty migration, and its line in the list.
+//! `cargo xtask new-migration`: writes an empty migration and adds it to the list.
 
 use anyhow::Result;
 use clap::Args;
@@ -14,27 +14,27 @@ use crate::workspace::Workspace;
 
 const TEMPLATE: &str = include_str!("../../../templates/migration/empty.rs.jinja");
 
-/// How long the name may be; it says what the migration does.
+/// Greatest length of the name.
 const LONGEST: usize = 60;
 
-/// A migration to be made.
+/// The migration to write.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  cargo xtask new-migration drop_notes")]
 pub(crate) struct Options {
-    /// What it does: `backfill_slugs`. The date and a number are put in front.
+    /// Name for its effect: `backfill_slugs`. A date and a number are added in front.
     name: String,
 }
 
-/// Makes the file and its line.
+/// Writes the file and its line.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let plan = draft(workspace, &options.name, &migrations::now()?)?;
     plan.apply()?;
     crate::output::text(&plan);
-    crate::output::say!("\nNext: write both ways, and try them with `cargo test -p migration`");
+    crate::output::say!("\nNext: write `up` and `down`, and test them with `cargo test -p migration`");
     Ok(true)
 }
 
-/// What making it will do.
+/// Plans the changes.
 pub(super) fn draft(workspace: &Workspace, name: &str, now: &str) -> Result<Plan> {
     names::check(name, LONGEST).map_err(Refusal::new)?;
     let mut plan = Plan::new(&workspace.root);

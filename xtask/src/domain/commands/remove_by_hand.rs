@@ -1,5 +1,5 @@
-//! `cargo xtask remove-domain` for a domain that was written by hand: its record says what belongs to it, comments mark its lines
-//! in other files, and git says whether work would be lost.
+//! `cargo xtask remove-domain` for a domain that was written by hand: its record lists its files, comments mark its lines in other
+//! files, and git shows whether uncommitted changes would be lost.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,30 +21,30 @@ use crate::process::Invocation;
 use crate::steps::configuration;
 use crate::workspace::Workspace;
 
-/// The page whose map has a line for each crate, which no comment can mark: it would be seen.
+/// The page with a line for each crate in a code block, where a comment would be displayed.
 const MAP: &str = "README.md";
 
-/// What belongs to the schema, and stays with migrations that were released.
+/// The folder of the schema; its files are kept if a migration was released.
 const SCHEMA: &str = "migration/";
 
-/// Domains that no house can be without, and why.
+/// Domains that can't be removed, with the reason.
 const NEEDED: [(&str, &str); 2] = [
     (
         "auth",
-        "without it nobody could sign in, and the server does not start without a domain that signs users in",
+        "without it no user could sign in, and the server does not start without a domain that authenticates users",
     ),
     ("user", "auth builds on it, and rows of other domains belong to its users"),
 ];
 
-/// Why the domain stays, whatever is said.
+/// Fails for a domain that can't be removed, even with `--force`.
 pub(super) fn refuse_needed(name: &str) -> Result<()> {
     match NEEDED.iter().find(|(needed, _)| *needed == name) {
-        Some((_, why)) => bail!("`{name}` stays: {why}"),
+        Some((_, why)) => bail!("`{name}` can't be removed: {why}"),
         None => Ok(()),
     }
 }
 
-/// What removing it will do.
+/// Plans the changes.
 pub(super) fn draft(
     workspace: &Workspace,
     force: bool,
@@ -73,14 +73,14 @@ pub(super) fn draft(
             plan.write(path, left)?;
         }
     }
-    strike(&mut plan, record, survey, &released)?;
+    remove_lines(&mut plan, record, survey, &released)?;
     catalogue(&mut plan, record, survey)?;
     plan.rewrites(configuration::DOCUMENT);
     let databases = databases(&migrations, &survey.migrations, &released);
     Ok(Draft { plan, released, databases, is_by_hand: true })
 }
 
-/// The domains that were written by hand and can be removed, as far as others are concerned.
+/// The domains that were written by hand and that no other domain needs.
 ///
 /// # Errors
 ///
@@ -98,7 +98,7 @@ pub(crate) fn removable(workspace: &Workspace) -> Result<Vec<HandWritten>> {
     Ok(found)
 }
 
-/// Nothing may be left that needs it.
+/// Fails if another domain needs it.
 fn refuse_used(plan: &Plan, survey: &Survey, record: &HandWritten) -> Result<()> {
     refuse_files_of_others(survey, record)?;
     refuse_depended(plan, survey, &record.members().collect::<Vec<_>>())?;
@@ -106,7 +106,7 @@ fn refuse_used(plan: &Plan, survey: &Survey, record: &HandWritten) -> Result<()>
     record.tables.iter().try_for_each(|table| refuse_migrated(plan, survey, table, &migrations))
 }
 
-/// The fields of others that are files name no domain, so their manifests alone would say why it can't go.
+/// Fails if other domains have fields of the type `upload`, which do not name the domain that they need.
 fn refuse_files_of_others(survey: &Survey, record: &HandWritten) -> Result<()> {
     if !record.crates.iter().any(|name| name == UPLOADS) {
         return Ok(());
@@ -117,10 +117,14 @@ fn refuse_files_of_others(survey: &Survey, record: &HandWritten) -> Result<()> {
     if users.is_empty() {
         return Ok(());
     }
-    bail!("fields of {} are files: remove first what has files, then `{}`", users.join(", "), record.name)
+    bail!(
+        "fields of {} are uploads: remove those domains or fields first, then `{}`",
+        users.join(", "),
+        record.name
+    )
 }
 
-/// The files in its crates and those that its record names.
+/// The files in its crates and those that its record lists.
 fn own_files(workspace: &Workspace, record: &HandWritten) -> Result<BTreeSet<PathBuf>> {
     let members = record.members().map(|name| format!("crates/{name}"));
     let migrations = record.migrations.iter().map(|migration| module(migration));
@@ -130,7 +134,7 @@ fn own_files(workspace: &Workspace, record: &HandWritten) -> Result<BTreeSet<Pat
         let below = if full.is_file() { vec![full] } else { files(&full)? };
         if below.is_empty() {
             bail!(
-                "there is no {path}, which the record of `{}` names: mend crates/{0}/domain.toml",
+                "there is no {path}, which the record of `{}` lists: correct crates/{0}/domain.toml",
                 record.name
             );
         }
@@ -152,7 +156,7 @@ fn marked(workspace: &Workspace, name: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is deleted has to be in git as it is, and so have the marked lines of other files.
+/// Fails if deleted files, or marked lines of other files, have uncommitted changes.
 fn refuse_uncommitted(
     workspace: &Workspace,
     name: &str,
@@ -161,7 +165,7 @@ fn refuse_uncommitted(
 ) -> Result<()> {
     let git = |words: &[&str]| Invocation::new("git").args(words).current_dir(&workspace.root).capture();
     git(&["rev-parse", "--quiet", "--verify", "HEAD"]).context(
-        "git has no commit here, so nobody could bring back what goes: commit first, or use --force",
+        "git has no commit here, so the removed files could not be restored: commit first, or use --force",
     )?;
     let listed = |text: String| text.split('\0').map(PathBuf::from).collect::<BTreeSet<_>>();
     let known = listed(git(&["ls-tree", "-r", "-z", "--name-only", "HEAD"])?);
@@ -187,11 +191,11 @@ fn refuse_uncommitted(
     if lost.is_empty() {
         return Ok(());
     }
-    bail!("work would be lost:\n{}\nCommit it, or use --force if it may be", lost.join("\n"))
+    bail!("these changes would be lost:\n{}\nCommit them, or use --force to delete them", lost.join("\n"))
 }
 
-/// Its lines in the files that name every domain, every crate and every migration.
-fn strike(plan: &mut Plan, record: &HandWritten, survey: &Survey, released: &[String]) -> Result<()> {
+/// Removes its lines from the files that list every domain, crate and migration.
+fn remove_lines(plan: &mut Plan, record: &HandWritten, survey: &Survey, released: &[String]) -> Result<()> {
     plan.edit(&survey.domains_list, |text| lists::remove(text, "domains", &record.name))?;
     for member in record.members() {
         plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, member))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask remove-domain`: the way back from `new-domain`.
+//! `cargo xtask remove-domain`: the inverse of `new-domain`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,21 +25,21 @@ Examples:
   cargo xtask remove-domain note --dry-run
   cargo xtask remove-domain note
 
-Afterwards the tree is what it was before `new-domain`: files, lists, manifests, Cargo.lock and docs/openapi.json. What
-was edited, and what was added in the crate's folder, is only deleted with --force. A domain that others refer to stays.
-One that was written by hand goes if its domain.toml says `made = \"by hand\"` and what belongs to it; lines of other files
-that comments mark as its own, as in `// domain: shop`, go with it. There it is what git has not that is only deleted with
---force.
-A database in which the migration ran keeps the table: take it back before, or start with an empty one. Migrations that
-were released stay even with --force, for there are databases that have them.";
+Afterwards the tree is as it was before `new-domain`: files, lists, manifests, Cargo.lock and docs/openapi.json. Edited
+files, and files that were added to the folder of the crate, are deleted only with --force. A domain that others refer to
+can't be removed. A domain that was written by hand can be removed if its domain.toml has `made = \"by hand\"` and lists its
+files; marked lines in other files, as in `// domain: shop`, are removed too. Files of it that are not committed are
+deleted only with --force.
+A database in which the migration ran keeps the table: revert the migration first, or start with an empty database.
+Released migrations are not removed even with --force, because databases have applied them.";
 
-/// A domain to be removed.
+/// The domain to remove.
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The domain, as `cargo xtask domains` lists it.
     domain: String,
-    /// Also if files were edited or added, which are then lost unless git has them, or if its migration was released.
+    /// Remove it even if files were edited or added, which are then lost unless committed, or if its migration was released.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -51,31 +51,31 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let draft = draft(workspace, options)?;
     if carry_out(workspace, &draft.plan, options.how)? {
         if draft.is_by_hand {
-            mend(workspace, &draft.plan, options.how)?;
+            clean_up(workspace, &draft.plan, options.how)?;
         }
         crate::output::say!(
-            "\n`{}` is gone. Next:\n  cargo xtask ci\n  git add --all && git commit{}",
+            "\n`{}` was removed. Next:\n  cargo xtask ci\n  git add --all && git commit{}",
             options.domain,
             draft.databases
         );
     }
     if !draft.released.is_empty() {
         crate::output::say!(
-            "\nThese migrations were released and stay: {}. A later one may drop the table: `cargo xtask new-migration`.",
+            "\nThese migrations were released and are kept: {}. Drop the table in a new one: `cargo xtask new-migration`.",
             draft.released.join(", ")
         );
     }
     Ok(true)
 }
 
-/// What lines that went leave to other tools: the form of the sources, and the reference of the settings.
-fn mend(workspace: &Workspace, plan: &Plan, how: How) -> Result<()> {
+/// Formats the edited sources and generates the reference of the settings again.
+fn clean_up(workspace: &Workspace, plan: &Plan, how: How) -> Result<()> {
     let sources: Vec<_> = plan.edited().filter(|path| rustfmt::is_source(path)).map(Path::to_owned).collect();
     rustfmt::run(workspace, &sources, &[])?;
     if how.no_openapi { Ok(()) } else { configuration::write(workspace) }
 }
 
-/// What removing it will do.
+/// Plans the changes.
 pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     let survey = Survey::of(&workspace.root)?;
     let name = &options.domain;
@@ -88,7 +88,7 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     }
     let Some(manifest) = survey.generated.get(name) else {
         bail!(
-            "`{name}` is no domain that was generated and has no record, so nobody but you knows what belongs to it: `cargo xtask domains` lists those that have one"
+            "`{name}` is not a generated domain and has no record, so the files that belong to it are unknown: `cargo xtask domains` lists the domains that can be removed"
         );
     };
     let mut plan = Plan::new(&workspace.root);
@@ -106,7 +106,7 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
         plan.delete(path)?;
     }
     plan.delete(manifest::path(name))?;
-    strike(&mut plan, manifest, &survey, &released)?;
+    remove_lines(&mut plan, manifest, &survey, &released)?;
     let mut generated = survey.specs();
     generated.remove(name);
     write_catalogue(&mut plan, &survey, &generated)?;
@@ -114,7 +114,7 @@ pub(super) fn draft(workspace: &Workspace, options: &Options) -> Result<Draft> {
     Ok(Draft { plan, released, databases, is_by_hand: false })
 }
 
-/// What removing a domain without a table will do.
+/// Plans the removal of a domain without a table.
 fn without_table(
     workspace: &Workspace,
     options: &Options,
@@ -141,7 +141,7 @@ fn without_table(
     Ok(Draft { plan, released: Vec::new(), databases: String::new(), is_by_hand: false })
 }
 
-/// Nothing may be left that names it.
+/// Fails if another domain refers to it or depends on it.
 fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
     let others = survey.generated.values().map(|other| &other.spec);
     let users: Vec<&str> = others
@@ -149,12 +149,12 @@ fn refuse_used(plan: &Plan, survey: &Survey, name: &str) -> Result<()> {
         .map(|other| other.name.as_str())
         .collect();
     if !users.is_empty() {
-        bail!("{} refer(s) to `{name}`: remove first what refers, then what it refers to", users.join(", "));
+        bail!("{} refer(s) to `{name}`: remove the referring domains or fields first", users.join(", "));
     }
     refuse_depended(plan, survey, &[&name.to_owned()])
 }
 
-/// What lies in its folder and was not generated.
+/// The files in its folder that were not generated.
 fn extra_files(
     workspace: &Workspace,
     name: &str,
@@ -174,10 +174,13 @@ fn refuse_edited(plan: &Plan, generated: &BTreeMap<String, String>, extra: &[Str
     let edited = edited.iter().map(|path| format!("- {path} was edited"));
     let extra = extra.iter().map(|path| format!("- {path} was not generated"));
     let lines: Vec<String> = edited.chain(extra).collect();
-    bail!("work would be lost:\n{}\nUse --force if it may be, or move it away first", lines.join("\n"))
+    bail!(
+        "these changes would be lost:\n{}\nUse --force to delete them, or move them away first",
+        lines.join("\n")
+    )
 }
 
-/// The files that are no longer as they were generated. Those that are gone are no loss.
+/// The generated files that were edited. Deleted files do not count.
 pub(super) fn edited(plan: &Plan, generated: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let mut edited = Vec::new();
     for (path, recorded) in generated {
@@ -188,15 +191,15 @@ pub(super) fn edited(plan: &Plan, generated: &BTreeMap<String, String>) -> Resul
     Ok(edited)
 }
 
-/// Its lines in the files that name every domain.
-fn strike(plan: &mut Plan, manifest: &Manifest, survey: &Survey, released: &[String]) -> Result<()> {
+/// Removes its lines from the files that list every domain.
+fn remove_lines(plan: &mut Plan, manifest: &Manifest, survey: &Survey, released: &[String]) -> Result<()> {
     unlist(plan, &manifest.spec.name, survey)?;
     let names = manifest.migrations.iter().map(|migration| &migration.name);
     let mut gone = names.filter(|name| !released.contains(name));
     gone.try_for_each(|gone| plan.edit(MIGRATIONS, |text| lists::remove(text, "migrations", gone)))
 }
 
-/// The same without migrations.
+/// The same for a domain without migrations.
 fn unlist(plan: &mut Plan, name: &str, survey: &Survey) -> Result<()> {
     plan.edit(ROOT_MANIFEST, |text| cargo_toml::remove_member(text, name))?;
     plan.edit(SERVER_MANIFEST, |text| cargo_toml::remove_dependency(text, name))?;

@@ -16,7 +16,7 @@ resolver = \"3\"
 members = [\"crates/*\", \"migration\"]
 
 [workspace.dependencies]
-# The house.
+# The fixture.
 user = { path = \"crates/user\" }
 server = { path = \"crates/server\" }
 migration = { path = \"migration\" }
@@ -49,22 +49,22 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// A workspace in a folder of its own.
-struct Place {
+struct Fixture {
     _folder: TempDir,
     workspace: Workspace,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let house = Self { workspace: Workspace { target: root.join("target"), root }, _folder: folder };
+        let fixture = Self { workspace: Workspace { target: root.join("target"), root }, _folder: folder };
         for (path, text) in FILES {
-            house.write(path, text);
+            fixture.write(path, text);
         }
-        lock(&house.workspace).unwrap();
-        house.list_write();
-        house
+        lock(&fixture.workspace).unwrap();
+        fixture.list_write();
+        fixture
     }
 
     fn list_write(&self) {
@@ -130,7 +130,7 @@ impl Place {
             if options.on.is_empty() {
                 new_domain::draft(site, &options).map(|(plan, _)| plan)
             } else {
-                compose::draft(site, &options.wish())
+                compose::draft(site, &options.request())
             }
         })?;
         self.carry_out(&plan);
@@ -178,18 +178,18 @@ impl Simple {
     }
 
     /// What the tests of a domain know of those that it refers to.
-    fn tests(spec: &Spec, house: &House) -> String {
+    fn tests(spec: &Spec, specs: &Specs) -> String {
         let mut code = "//! Tests.\n".to_owned();
-        for target in house.values().filter(|target| add_field::refers(spec, &target.name)) {
+        for target in specs.values().filter(|target| add_field::refers(spec, &target.name)) {
             code.extend(["// ", &target.name, " ", &target.fields.len().to_string(), "\n"]);
-            code.push_str(&Self::tests(target, house));
+            code.push_str(&Self::tests(target, specs));
         }
         code
     }
 }
 
 impl Render for Simple {
-    fn domain(&self, spec: &Spec, house: &House, migration: &str) -> Result<Vec<Rendered>> {
+    fn domain(&self, spec: &Spec, specs: &Specs, migration: &str) -> Result<Vec<Rendered>> {
         let name = &spec.name;
         let file = |path: String, text: String| Rendered { path: path.into(), text };
         let manifest = format!(
@@ -199,7 +199,7 @@ impl Render for Simple {
         let mut files = vec![
             file(format!("crates/{name}/Cargo.toml"), manifest),
             file(format!("crates/{name}/src/lib.rs"), self.code(spec)),
-            file(format!("crates/{name}/tests/it/main.rs"), Self::tests(spec, house)),
+            file(format!("crates/{name}/tests/it/main.rs"), Self::tests(spec, specs)),
             file(format!("crates/server/src/routers/{name}.rs"), "//! Routes.\n".to_owned()),
             file(format!("docs/domains/{name}.md"), format!("# {name}\n")),
             file(
@@ -213,7 +213,7 @@ impl Render for Simple {
         Ok(files)
     }
 
-    fn composition(&self, composition: &Composition, _: &House) -> Result<Vec<Rendered>> {
+    fn composition(&self, composition: &Composition, _: &Specs) -> Result<Vec<Rendered>> {
         let name = &composition.name;
         let file = |path: String, text: String| Rendered { path: path.into(), text };
         let uses: Vec<String> = composition.on.iter().map(|on| format!("{on}.workspace = true\n")).collect();
@@ -225,7 +225,7 @@ impl Render for Simple {
         ])
     }
 
-    fn added_fields(&self, spec: &Spec, new: &[Field], _house: &House, migration: &str) -> Result<Rendered> {
+    fn added_fields(&self, spec: &Spec, new: &[Field], _specs: &Specs, migration: &str) -> Result<Rendered> {
         let text = format!("fn up() {{ add(\"{}\", {}) }}\n", spec.plural, new.len());
         Ok(Rendered { path: format!("migration/src/{migration}.rs").into(), text })
     }
@@ -241,261 +241,259 @@ const CREATED: &str = "m20261121_000001_create_posts";
 
 #[test]
 fn a_domain_is_made() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
     assert!(
-        house
+        fixture
             .read("Cargo.toml")
             .contains("migration = { path = \"migration\" }\npost = { path = \"crates/post\" }\n\n# Others")
     );
     assert!(
-        house
+        fixture
             .read("crates/server/Cargo.toml")
             .ends_with("[dependencies]\npost.workspace = true\nuser.workspace = true\n")
     );
-    assert!(house.read("crates/server/src/routers/mod.rs").ends_with("domains! { auth, user, post }\n"));
+    assert!(fixture.read("crates/server/src/routers/mod.rs").ends_with("domains! { auth, user, post }\n"));
     assert_eq!(
-        house.read("migration/src/lib.rs"),
+        fixture.read("migration/src/lib.rs"),
         format!("migrations! {{\n    m20261120_000001_create_users,\n    {CREATED},\n}}\n")
     );
-    assert!(house.read("docs/domains/README.md").ends_with(
+    assert!(fixture.read("docs/domains/README.md").ends_with(
         "| [post](post.md) | posts of ours. | `/api/v1/posts` | `pst_…` | by `new-domain` |\n\
          | [user](../../crates/user/src/lib.rs) | Accounts. | | | by hand |\n"
     ));
-    assert!(house.read("Cargo.lock").contains("name = \"post\""));
-    let manifest = house.manifest("post");
+    assert!(fixture.read("Cargo.lock").contains("name = \"post\""));
+    let manifest = fixture.manifest("post");
     assert_eq!((manifest.spec.plural.as_str(), manifest.spec.prefix.as_str()), ("posts", "pst"));
     assert_eq!(manifest.files.len(), 6);
-    assert_eq!(manifest.files[CODE], hash(&house.read(CODE)));
+    assert_eq!(manifest.files[CODE], hash(&fixture.read(CODE)));
     assert_eq!(manifest.migrations.len(), 1);
-    assert!(house.path(&add_field::module(CREATED)).is_file());
+    assert!(fixture.path(&add_field::module(CREATED)).is_file());
 }
 
 #[test]
 fn removed_it_leaves_nothing_behind() {
-    let house = Place::new();
-    let empty = house.tree();
-    house.new_domain(&POST).unwrap();
-    let one = house.tree();
-    house.new_domain(&["comment", "post:ref=post", "body:text", "--public-read", "--shared"]).unwrap();
-    house.add_field(1, &["post", "pinned:bool=false", "cover:upload:optional"]).unwrap();
-    assert_eq!(house.read("migration/src/lib.rs").lines().count(), 6);
-    house.remove_domain(&["comment"]).unwrap();
-    house.remove_domain(&["post"]).unwrap();
-    assert_eq!(house.tree(), empty);
-    house.new_domain(&POST).unwrap();
-    assert_eq!(house.tree(), one);
+    let fixture = Fixture::new();
+    let empty = fixture.tree();
+    fixture.new_domain(&POST).unwrap();
+    let one = fixture.tree();
+    fixture.new_domain(&["comment", "post:ref=post", "body:text", "--public-read", "--shared"]).unwrap();
+    fixture.add_field(1, &["post", "pinned:bool=false", "cover:upload:optional"]).unwrap();
+    assert_eq!(fixture.read("migration/src/lib.rs").lines().count(), 6);
+    fixture.remove_domain(&["comment"]).unwrap();
+    fixture.remove_domain(&["post"]).unwrap();
+    assert_eq!(fixture.tree(), empty);
+    fixture.new_domain(&POST).unwrap();
+    assert_eq!(fixture.tree(), one);
 }
 
 #[test]
 fn a_domain_that_was_removed_and_made_again_has_another_migration() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    let removed = remove_domain::draft(&house.workspace, &parsed(&["post"])).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    let removed = remove_domain::draft(&fixture.workspace, &parsed(&["post"])).unwrap();
     assert!(
         removed.databases.contains(&format!("A database in which `{CREATED}` ran")),
         "{}",
         removed.databases
     );
     assert!(removed.databases.contains("migrate down --steps 1`"), "{}", removed.databases);
-    house.carry_out(&removed.plan);
+    fixture.carry_out(&removed.plan);
     let options = parsed::<new_domain::Options>(&POST);
     let later =
-        Site { workspace: &house.workspace, render: &Simple { age: 1 }, now: "20261121_000042".to_owned() };
+        Site { workspace: &fixture.workspace, render: &Simple { age: 1 }, now: "20261121_000042".to_owned() };
     let (plan, _) = new_domain::draft(&later, &options).unwrap();
-    house.carry_out(&plan);
-    assert_eq!(house.manifest("post").migrations[0].name, "m20261121_000042_create_posts");
+    fixture.carry_out(&plan);
+    assert_eq!(fixture.manifest("post").migrations[0].name, "m20261121_000042_create_posts");
 }
 
 /// As git for Windows checks out where nothing tells it otherwise.
 #[test]
 fn a_checkout_with_other_line_ends_is_no_edit() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    for (path, text) in house.tree() {
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    for (path, text) in fixture.tree() {
         let Some(text) = text else { continue };
-        let ours = path.starts_with(house.path("crates")) || path.starts_with(house.path("migration"));
+        let ours = path.starts_with(fixture.path("crates")) || path.starts_with(fixture.path("migration"));
         if ours || path.extension().is_some_and(|extension| extension == "toml" || extension == "md") {
             fs::write(path, text.replace('\n', "\r\n")).unwrap();
         }
     }
-    let survey = Survey::of(&house.workspace.root).unwrap();
-    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    let survey = Survey::of(&fixture.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&fixture.workspace.root), &survey).unwrap();
     assert!(listing.contains("edited      nothing"), "{listing}");
-    assert!(house.add_field(1, &["post", "pinned:bool=false"]).unwrap().is_empty());
-    let code = house.read(CODE);
+    assert!(fixture.add_field(1, &["post", "pinned:bool=false"]).unwrap().is_empty());
+    let code = fixture.read(CODE);
     assert!(code.contains("const PINNED: u8 = 1;\r\n"), "{code:?}");
     assert_eq!(code.matches('\n').count(), code.matches("\r\n").count(), "{code:?}");
-    house.remove_domain(&["post"]).unwrap();
-    assert!(!house.path("crates/post").exists());
+    fixture.remove_domain(&["post"]).unwrap();
+    assert!(!fixture.path("crates/post").exists());
 }
 
 #[test]
 fn a_field_that_was_written_by_hand_is_refused() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.write("crates/post/src/model.rs", "pub struct Model {\n    pub edited_at: Option<Timestamp>,\n}\n");
-    let before = house.tree();
-    let (told, refused) = told(house.add_field(1, &["post", "edited_at:timestamp:optional"]));
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture
+        .write("crates/post/src/model.rs", "pub struct Model {\n    pub edited_at: Option<Timestamp>,\n}\n");
+    let before = fixture.tree();
+    let (told, refused) = told(fixture.add_field(1, &["post", "edited_at:timestamp:optional"]));
     assert!(
-        refused && told.starts_with("`Model` in crates/post/src/model.rs has a `edited_at` already"),
+        refused && told.starts_with("`Model` in crates/post/src/model.rs already has `edited_at`"),
         "{told}"
     );
-    assert_eq!(house.tree(), before);
-    house.add_field(1, &["post", "seen_at:timestamp:optional"]).unwrap();
+    assert_eq!(fixture.tree(), before);
+    fixture.add_field(1, &["post", "seen_at:timestamp:optional"]).unwrap();
 }
 
 #[test]
 fn a_dry_run_writes_nothing() {
-    let house = Place::new();
-    let before = house.tree();
+    let fixture = Fixture::new();
+    let before = fixture.tree();
     let options = parsed::<new_domain::Options>(&POST);
-    let (plan, _) = house.on_site(1, |site| new_domain::draft(site, &options)).unwrap();
-    assert!(!carry_out(&house.workspace, &plan, How { dry_run: true, no_openapi: true }).unwrap());
-    assert_eq!(house.tree(), before);
+    let (plan, _) = fixture.on_site(1, |site| new_domain::draft(site, &options)).unwrap();
+    assert!(!carry_out(&fixture.workspace, &plan, How { dry_run: true, no_openapi: true }).unwrap());
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn what_breaks_a_rule_is_refused_before_anything_is_written() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    let before = house.tree();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    let before = fixture.tree();
     let refusals: &[(&[&str], &str)] = &[
         (&["post", "a:int"], "there is a domain `post` already"),
         (&["user", "a:int"], "`user` is the name of a folder in crates/"),
-        (&["routers", "a:int"], "`routers` is what a part of the house is called"),
+        (&["routers", "a:int"], "`routers` is a reserved name"),
         (&["thing"], "a domain has at least one field"),
         (&["page", "a:int"], "a domain `page` would have a type `Page`"),
         (&["thing", "a:strng"], "in the field `a:strng`, there is no type `strng`"),
         (&["thing", "a:int", "a:int"], "there are two fields `a`"),
-        (&["thing", "a:ref=user:owner", "b:ref=user:owner"], "a row has one owner"),
+        (&["thing", "a:ref=user:owner", "b:ref=user:owner"], "a row has only one owner"),
         (
             &["thing", "a:ref=stuff"],
-            "the field `a` can't refer to `stuff`: write one of user, post, or make that domain first",
+            "the field `a` can't refer to `stuff`: write one of user, post, or generate that domain first",
         ),
-        (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is taken"),
-        (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is taken"),
-        (
-            &["things", "a:int"],
-            "`things` are several, and a domain is called what one of them is: write `thing`",
-        ),
-        (&["thing", "a:int", "--plural", "posts"], "there is a table or a route `posts` already"),
-        (&["thing", "a:int", "--plural", "users"], "there is a table or a route `users` already"),
-        (&["thing", "a:int", "--plural", "Things"], "`Things` can't be a name"),
+        (&["thing", "a:int", "--prefix", "pst"], "the prefix `pst` is in use"),
+        (&["thing", "a:int", "--prefix", "abc"], "the prefix `abc` is in use"),
+        (&["things", "a:int"], "`things` is a plural, and the name of a domain is a singular: write `thing`"),
+        (&["thing", "a:int", "--plural", "posts"], "there already is a table or a route `posts`"),
+        (&["thing", "a:int", "--plural", "users"], "there already is a table or a route `users`"),
+        (&["thing", "a:int", "--plural", "Things"], "`Things` is not a valid name"),
     ];
     for (line, sentence) in refusals {
-        let outcome = house.new_domain(line);
+        let outcome = fixture.new_domain(line);
         assert!(outcome.is_err(), "{line:?}");
         let (told, refused) = told(outcome);
         assert!(told.starts_with(sentence) && refused, "{line:?}: {told}");
     }
-    let is_refused = |line: &[&str]| told(house.add_field(1, line));
+    let is_refused = |line: &[&str]| told(fixture.add_field(1, line));
     assert_eq!(
         is_refused(&["nothing", "a:int"]),
         ("there is no domain `nothing`: write one of post".to_owned(), true)
     );
     assert!(is_refused(&["post"]).0.starts_with("there is nothing to add: write a field"));
     assert!(is_refused(&["user", "a:int"]).0.starts_with("`user` was written by hand"));
-    assert!(is_refused(&["post", "a:int"]).0.starts_with("the rows that are there have no `a`"));
+    assert!(is_refused(&["post", "a:int"]).0.starts_with("existing rows have no `a`"));
     assert!(is_refused(&["post", "title:int:optional"]).0.starts_with("there are two fields `title`"));
-    assert_eq!(house.tree(), before);
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn nothing_is_overwritten() {
-    let house = Place::new();
-    house.write("docs/domains/post.md", "# Mine\n");
-    let before = house.tree();
-    let (told, refused) = told(house.new_domain(&POST));
+    let fixture = Fixture::new();
+    fixture.write("docs/domains/post.md", "# Mine\n");
+    let before = fixture.tree();
+    let (told, refused) = told(fixture.new_domain(&POST));
     assert_eq!(
         told,
-        "docs/domains/post.md is there already, and nothing is overwritten: choose another name for the domain, or move the file away"
+        "docs/domains/post.md already exists, and no file is overwritten: choose another name for the domain, or move the file away"
     );
     assert!(refused);
-    fs::create_dir(house.path("crates/post")).unwrap();
-    fs::remove_file(house.path("docs/domains/post.md")).unwrap();
-    house.new_domain(&POST).unwrap();
-    assert!(before.contains_key(&house.path("docs/domains/post.md")));
+    fs::create_dir(fixture.path("crates/post")).unwrap();
+    fs::remove_file(fixture.path("docs/domains/post.md")).unwrap();
+    fixture.new_domain(&POST).unwrap();
+    assert!(before.contains_key(&fixture.path("docs/domains/post.md")));
 }
 
 #[test]
 fn a_field_is_added_to_what_nobody_edited() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
     let merged =
-        house.add_field(2, &["post", "subtitle:string:optional:search", "stars:int:default=0"]).unwrap();
+        fixture.add_field(2, &["post", "subtitle:string:optional:search", "stars:int:default=0"]).unwrap();
     assert!(merged.is_empty());
     assert!(
-        house
+        fixture
             .read(CODE)
             .contains("const AUTHOR_ID: u8 = 1;\nconst SUBTITLE: u8 = 1;\nconst STARS: u8 = 1;\n")
     );
-    let manifest = house.manifest("post");
+    let manifest = fixture.manifest("post");
     let fields: Vec<String> = manifest.spec.fields.iter().map(ToString::to_string).collect();
     assert_eq!(fields[2..], ["subtitle:string:optional:search", "stars:int:default=0"]);
     let added = &manifest.migrations[1];
     assert_eq!(added.name, "m20261121_000002_add_subtitle_and_1_more_to_posts");
     assert_eq!(added.fields, ["subtitle", "stars"]);
-    assert!(house.read("migration/src/lib.rs").ends_with(&format!("    {},\n}}\n", added.name)));
-    assert_eq!(house.read(&add_field::module(&added.name)), "fn up() { add(\"posts\", 2) }\n");
+    assert!(fixture.read("migration/src/lib.rs").ends_with(&format!("    {},\n}}\n", added.name)));
+    assert_eq!(fixture.read(&add_field::module(&added.name)), "fn up() { add(\"posts\", 2) }\n");
     assert_eq!(
-        house.read(&add_field::module(CREATED)),
+        fixture.read(&add_field::module(CREATED)),
         "fn up() { resource(\"posts\", 2) }\n",
         "never made again"
     );
     assert_eq!(manifest.files["crates/post/src/search.rs"], hash("//! Search.\n"));
     for (path, recorded) in &manifest.files {
-        assert_eq!(*recorded, hash(&house.read(path)), "{path}");
+        assert_eq!(*recorded, hash(&fixture.read(path)), "{path}");
     }
-    house.add_field(2, &["post", "third:int:optional"]).unwrap();
-    assert_eq!(house.manifest("post").migrations[2].name, "m20261121_000003_add_third_to_posts");
+    fixture.add_field(2, &["post", "third:int:optional"]).unwrap();
+    assert_eq!(fixture.manifest("post").migrations[2].name, "m20261121_000003_add_third_to_posts");
 }
 
 #[test]
 fn a_field_is_added_beside_edits() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "fn last() {}", "fn last() { 1+1; }");
-    house.edit("docs/domains/post.md", "# post", "# Posts");
-    assert_eq!(house.add_field(1, &["post", "a:int:optional"]).unwrap(), [CODE]);
-    let code = house.read(CODE);
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "fn last() {}", "fn last() { 1+1; }");
+    fixture.edit("docs/domains/post.md", "# post", "# Posts");
+    assert_eq!(fixture.add_field(1, &["post", "a:int:optional"]).unwrap(), [CODE]);
+    let code = fixture.read(CODE);
     assert!(code.contains("const A: u8 = 1;") && code.contains("    1 + 1;\n"), "{code}");
-    assert_eq!(house.read("docs/domains/post.md"), "# Posts\n");
-    let manifest = house.manifest("post");
+    assert_eq!(fixture.read("docs/domains/post.md"), "# Posts\n");
+    let manifest = fixture.manifest("post");
     assert_ne!(manifest.files[CODE], hash(&code), "what was generated, and not what became of it");
     assert_eq!(manifest.files["docs/domains/post.md"], hash("# post\n"));
-    assert_eq!(house.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
-    assert!(house.read(CODE).contains("const B: u8 = 1;"));
+    assert_eq!(fixture.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
+    assert!(fixture.read(CODE).contains("const B: u8 = 1;"));
 }
 
 #[test]
 fn edits_in_the_way_stop_it() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
-    fs::remove_file(house.path("crates/post/tests/it/main.rs")).unwrap();
-    let before = house.tree();
-    let (told, refused) = told(house.add_field(1, &["post", "a:int:optional"]));
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
+    fs::remove_file(fixture.path("crates/post/tests/it/main.rs")).unwrap();
+    let before = fixture.tree();
+    let (told, refused) = told(fixture.add_field(1, &["post", "a:int:optional"]));
     assert!(
         told.starts_with(&format!(
-            "nothing was written, because edits are in the way:\n- {CODE} was edited where it has to change\n"
+            "nothing was written, because of conflicts with edits:\n- {CODE} was edited where it needs changes\n"
         )),
         "{told}"
     );
     assert!(!refused, "it ends with 1");
-    assert_eq!(house.tree(), before);
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn edits_in_the_way_are_marked_where_that_is_wanted() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "const AUTHOR_ID: u8 = 1;\n", "const AUTHOR_ID: u8 = 1;\nconst MINE: u8 = 1;\n");
     let options = parsed::<add_field::Options>(&["post", "a:int:optional", "--merge"]);
-    let draft = house.on_site(1, |site| add_field::draft(site, &options)).unwrap();
-    house.carry_out(&draft.plan);
+    let draft = fixture.on_site(1, |site| add_field::draft(site, &options)).unwrap();
+    fixture.carry_out(&draft.plan);
     assert_eq!(draft.conflicts, [CODE]);
-    let code = house.read(CODE);
+    let code = fixture.read(CODE);
     let marked =
         "<<<<<<< ours\nconst MINE: u8 = 1;\n||||||| original\n=======\nconst A: u8 = 1;\n>>>>>>> theirs\n";
     assert!(code.contains(marked), "{code}");
@@ -503,14 +501,14 @@ fn edits_in_the_way_are_marked_where_that_is_wanted() {
     let settled = code
         .lines()
         .filter(|line| !["<", "|", "=", ">"].iter().any(|sign| line.starts_with(&sign.repeat(7))));
-    house.write(CODE, &settled.fold(String::new(), |text, line| text + line + "\n"));
-    house.edit(CODE, "const MINE: u8 = 1;\nconst A: u8 = 1;\n", "const A: u8 = 1;\n");
-    house.edit(CODE, "fn last() {}", "fn last() {}\n\nconst MINE: u8 = 1;\n");
-    assert_eq!(house.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
-    assert!(house.read(CODE).contains("const B: u8 = 1;"));
+    fixture.write(CODE, &settled.fold(String::new(), |text, line| text + line + "\n"));
+    fixture.edit(CODE, "const MINE: u8 = 1;\nconst A: u8 = 1;\n", "const A: u8 = 1;\n");
+    fixture.edit(CODE, "fn last() {}", "fn last() {}\n\nconst MINE: u8 = 1;\n");
+    assert_eq!(fixture.add_field(1, &["post", "b:int:optional"]).unwrap(), [CODE]);
+    assert!(fixture.read(CODE).contains("const B: u8 = 1;"));
 }
 
-/// The templates of the house: where people add a variant, a new unique field does not add its own.
+/// The templates of the workspace: where people add a variant, a new unique field does not add its own.
 #[test]
 fn a_variant_by_hand_and_a_unique_field_go_together() {
     const KERNEL: &str =
@@ -528,8 +526,8 @@ fn a_variant_by_hand_and_a_unique_field_go_together() {
             events: true,
             fields,
         };
-        let house = [("post".to_owned(), spec.clone())].into();
-        let files = render::domain(root, &spec, &house, "m20261121_000001_create_posts").unwrap();
+        let specs = [("post".to_owned(), spec.clone())].into();
+        let files = render::domain(root, &spec, &specs, "m20261121_000001_create_posts").unwrap();
         files.into_iter().find(|rendered| rendered.path.ends_with(file)).unwrap().text
     };
     let merged = |file: &str, ours: &dyn Fn(&str) -> String, fields: [&[&str]; 2]| {
@@ -598,144 +596,153 @@ fn a_variant_by_hand_and_a_unique_field_go_together() {
 
 #[test]
 fn edits_of_what_older_templates_made_stop_it() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "fn last() {}", "fn end() {}");
-    let before = house.tree();
-    let (told, _) = told(house.add_field(2, &["post", "a:int:optional"]));
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "fn last() {}", "fn end() {}");
+    let before = fixture.tree();
+    let (told, _) = told(fixture.add_field(2, &["post", "a:int:optional"]));
     assert!(told.contains(&format!("- {CODE} was edited, and the templates have changed since")), "{told}");
-    assert_eq!(house.tree(), before);
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn edits_that_are_no_rust_stop_it() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "fn last() {}", "fn last() {");
-    let (told, _) = told(house.add_field(1, &["post", "a:int:optional"]));
-    assert!(told.contains(&format!("- {CODE} was edited so that it is no Rust any more")), "{told}");
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "fn last() {}", "fn last() {");
+    let (told, _) = told(fixture.add_field(1, &["post", "a:int:optional"]));
+    assert!(
+        told.contains(&format!("- {CODE} was edited, and is not valid Rust with the new lines")),
+        "{told}"
+    );
 }
 
 #[test]
 fn those_who_refer_to_it_learn_of_the_field() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
-    house.new_domain(&["vote", "comment:ref=comment", "--shared"]).unwrap();
-    house.new_domain(&["other", "a:int", "--shared"]).unwrap();
-    let other = house.read("crates/other/domain.toml");
-    house.add_field(1, &["post", "a:int:optional"]).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
+    fixture.new_domain(&["vote", "comment:ref=comment", "--shared"]).unwrap();
+    fixture.new_domain(&["other", "a:int", "--shared"]).unwrap();
+    let other = fixture.read("crates/other/domain.toml");
+    fixture.add_field(1, &["post", "a:int:optional"]).unwrap();
     for (name, tests) in
         [("comment", "crates/comment/tests/it/main.rs"), ("vote", "crates/vote/tests/it/main.rs")]
     {
-        assert!(house.read(tests).contains("// post 3\n"), "{name}");
-        assert_eq!(house.manifest(name).files[tests], hash(&house.read(tests)));
-        assert_eq!(house.manifest(name).migrations.len(), 1);
+        assert!(fixture.read(tests).contains("// post 3\n"), "{name}");
+        assert_eq!(fixture.manifest(name).files[tests], hash(&fixture.read(tests)));
+        assert_eq!(fixture.manifest(name).migrations.len(), 1);
     }
-    assert_eq!(house.read("crates/other/domain.toml"), other);
+    assert_eq!(fixture.read("crates/other/domain.toml"), other);
 }
 
 #[test]
 fn what_others_need_is_not_removed() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.new_domain(&["comment", "post:ref=post", "--shared"]).unwrap();
     for line in [&["post"][..], &["post", "--force"]] {
-        let (told, refused) = told(house.remove_domain(line));
-        assert_eq!(told, "comment refer(s) to `post`: remove first what refers, then what it refers to");
+        let (told, refused) = told(fixture.remove_domain(line));
+        assert_eq!(told, "comment refer(s) to `post`: remove the referring domains or fields first");
         assert!(!refused);
     }
-    house.edit("crates/user/Cargo.toml", "edition", "# x\nedition");
-    house.write(
+    fixture.edit("crates/user/Cargo.toml", "edition", "# x\nedition");
+    fixture.write(
         "crates/user/Cargo.toml",
-        &format!("{}\n[dev-dependencies]\ncomment.workspace = true\n", house.read("crates/user/Cargo.toml")),
+        &format!(
+            "{}\n[dev-dependencies]\ncomment.workspace = true\n",
+            fixture.read("crates/user/Cargo.toml")
+        ),
     );
-    let (told, _) = told(house.remove_domain(&["comment", "--force"]));
+    let (told, _) = told(fixture.remove_domain(&["comment", "--force"]));
     assert!(told.starts_with("crates/user/Cargo.toml depends on `comment`"), "{told}");
 }
 
 #[test]
 fn a_domain_without_a_table_comes_and_goes() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    let before = house.tree();
-    house.new_domain(&["review", "--on", "post"]).unwrap();
-    assert!(house.read("crates/server/src/routers/mod.rs").contains("review"));
-    assert!(house.read("docs/domains/README.md").contains("by `new-domain` |\n| [user]"));
-    let survey = Survey::of(&house.workspace.root).unwrap();
-    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    let before = fixture.tree();
+    fixture.new_domain(&["review", "--on", "post"]).unwrap();
+    assert!(fixture.read("crates/server/src/routers/mod.rs").contains("review"));
+    assert!(fixture.read("docs/domains/README.md").contains("by `new-domain` |\n| [user]"));
+    let survey = Survey::of(&fixture.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&fixture.workspace.root), &survey).unwrap();
     let listed = "review: generated\n  cargo xtask new-domain review --on post\n  routes      /api/v1/reviews\n  edited      nothing\n";
     assert!(listing.contains(listed), "{listing}");
-    let (kept, _) = told(house.remove_domain(&["post"]));
+    let (kept, _) = told(fixture.remove_domain(&["post"]));
     assert!(kept.starts_with("crates/review/Cargo.toml depends on `post`"), "{kept}");
-    let (no_table, refused) = told(house.add_field(1, &["review", "a:int:optional"]));
+    let (no_table, refused) = told(fixture.add_field(1, &["review", "a:int:optional"]));
     assert!(no_table.starts_with("`review` has no table") && refused, "{no_table}");
-    house.write("crates/review/src/more.rs", "//! More.\n");
-    let (lost, _) = told(house.remove_domain(&["review"]));
-    assert!(lost.starts_with("work would be lost:\n- crates/review/src/more.rs was not generated"), "{lost}");
-    house.remove_domain(&["review", "--force"]).unwrap();
-    assert_eq!(house.tree(), before);
+    fixture.write("crates/review/src/more.rs", "//! More.\n");
+    let (lost, _) = told(fixture.remove_domain(&["review"]));
+    assert!(
+        lost.starts_with("these changes would be lost:\n- crates/review/src/more.rs was not generated"),
+        "{lost}"
+    );
+    fixture.remove_domain(&["review", "--force"]).unwrap();
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn only_what_is_known_can_be_built_on() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.new_domain(&["review", "--on", "post"]).unwrap();
-    let before = house.tree();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.new_domain(&["review", "--on", "post"]).unwrap();
+    let before = fixture.tree();
     for (on, words) in [
         ("nothing", "there is no domain `nothing` to build on: write one of post"),
         ("cart", "`cart` can't build on itself"),
         ("post,post", "`--on` names `post` twice"),
-        ("user", "`user` has no table that was generated"),
-        ("review", "`review` has no table that was generated"),
+        ("user", "`user` has no generated table"),
+        ("review", "`review` has no generated table"),
     ] {
-        let (told, refused) = told(house.new_domain(&["cart", "--on", on]));
+        let (told, refused) = told(fixture.new_domain(&["cart", "--on", on]));
         assert!(told.starts_with(words) && refused, "{on}: {told}");
     }
-    let (nothing, refused) = told(house.new_domain(&["cart"]));
+    let (nothing, refused) = told(fixture.new_domain(&["cart"]));
     assert!(nothing.starts_with("a domain has at least one field") && refused, "{nothing}");
-    assert_eq!(house.tree(), before);
+    assert_eq!(fixture.tree(), before);
 }
 
 #[test]
 fn work_is_not_removed_without_force() {
-    let house = Place::new();
-    let empty = house.tree();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "first", "mine");
-    house.write("crates/post/src/more.rs", "//! More.\n");
-    fs::write(house.path("crates/post/picture"), [0xff, 0]).unwrap();
-    fs::remove_file(house.path("docs/domains/post.md")).unwrap();
-    let (told, _) = told(house.remove_domain(&["post"]));
+    let fixture = Fixture::new();
+    let empty = fixture.tree();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "first", "mine");
+    fixture.write("crates/post/src/more.rs", "//! More.\n");
+    fs::write(fixture.path("crates/post/picture"), [0xff, 0]).unwrap();
+    fs::remove_file(fixture.path("docs/domains/post.md")).unwrap();
+    let (told, _) = told(fixture.remove_domain(&["post"]));
     assert_eq!(
         told,
         format!(
-            "work would be lost:\n- {CODE} was edited\n- crates/post/picture was not generated\n- crates/post/src/more.rs was not generated\nUse --force if it may be, or move it away first"
+            "these changes would be lost:\n- {CODE} was edited\n- crates/post/picture was not generated\n- crates/post/src/more.rs was not generated\nUse --force to delete them, or move them away first"
         )
     );
-    house.remove_domain(&["post", "--force"]).unwrap();
-    assert_eq!(house.tree(), empty);
+    fixture.remove_domain(&["post", "--force"]).unwrap();
+    assert_eq!(fixture.tree(), empty);
 }
 
 #[test]
 fn what_was_released_stays() {
-    let house = Place::new();
-    let (told_unknown, refused) = told(house.remove_domain(&["user"]));
-    assert!(told_unknown.starts_with("`user` stays: auth builds on it") && !refused);
-    house.new_domain(&POST).unwrap();
-    house.write("migration/RELEASED", &format!("{CREATED}\n"));
-    let (told, _) = told(house.remove_domain(&["post"]));
+    let fixture = Fixture::new();
+    let (told_unknown, refused) = told(fixture.remove_domain(&["user"]));
+    assert!(told_unknown.starts_with("`user` can't be removed: auth builds on it") && !refused);
+    fixture.new_domain(&POST).unwrap();
+    fixture.write("migration/RELEASED", &format!("{CREATED}\n"));
+    let (told, _) = told(fixture.remove_domain(&["post"]));
     assert!(
-        told.starts_with(&format!("the migration `{CREATED}` was released (migration/RELEASED says so)")),
+        told.starts_with(&format!("the migration `{CREATED}` was released (see migration/RELEASED)")),
         "{told}"
     );
-    house.remove_domain(&["post", "--force"]).unwrap();
-    assert!(house.read("migration/src/lib.rs").contains(CREATED), "databases have it");
-    assert!(house.path(&add_field::module(CREATED)).is_file());
-    assert!(!house.path("crates/post").exists());
-    house.new_domain(&["note", "a:int", "--shared"]).unwrap();
-    house.remove_domain(&["note"]).unwrap();
+    fixture.remove_domain(&["post", "--force"]).unwrap();
+    assert!(fixture.read("migration/src/lib.rs").contains(CREATED), "databases have it");
+    assert!(fixture.path(&add_field::module(CREATED)).is_file());
+    assert!(!fixture.path("crates/post").exists());
+    fixture.new_domain(&["note", "a:int", "--shared"]).unwrap();
+    fixture.remove_domain(&["note"]).unwrap();
 }
 
 /// A domain that was written by hand, with all that can belong to one.
@@ -757,37 +764,37 @@ const SHOP: &[(&str, &str)] = &[
     ("migration/src/m20261120_000002_create_shops.rs", "fn up() { resource(\"shops\") }\n"),
 ];
 
-impl Place {
+impl Fixture {
     /// Makes the domain, commits everything, and says what there was before it.
     fn with_shop() -> (Self, BTreeMap<PathBuf, Option<String>>) {
-        let house = Self::new();
-        house.write("README.md", "# House\n\n```text\ncrates/\n  user/   accounts\n```\n");
-        house.write("docs/list.md", "| a |\n|---|\n| b |\n");
-        house.write("tests/all.rs", "fn a() {}\n");
-        let before = house.tree();
+        let fixture = Self::new();
+        fixture.write("README.md", "# Workspace\n\n```text\ncrates/\n  user/   accounts\n```\n");
+        fixture.write("docs/list.md", "| a |\n|---|\n| b |\n");
+        fixture.write("tests/all.rs", "fn a() {}\n");
+        let before = fixture.tree();
         for (path, text) in SHOP {
-            house.write(path, text);
+            fixture.write(path, text);
         }
-        house.edit("README.md", "```text", "<!-- domain: shop -->\nShops.\n<!-- end: shop -->\n\n```text");
-        house.edit("README.md", "accounts\n", "accounts\n  shop/   shops\n  shop-port/  ids\n");
-        house.edit("docs/list.md", "| b |\n", "| b |\n| shop | <!-- domain: shop -->\n");
-        house.edit("tests/all.rs", "fn a", "// domain: shop\nmod shop;\n// end: shop\n\nfn a");
-        house.edit("Cargo.toml", "# Others.", "# Others.\nx = \"1\" # domain: shop");
+        fixture.edit("README.md", "```text", "<!-- domain: shop -->\nShops.\n<!-- end: shop -->\n\n```text");
+        fixture.edit("README.md", "accounts\n", "accounts\n  shop/   shops\n  shop-port/  ids\n");
+        fixture.edit("docs/list.md", "| b |\n", "| b |\n| shop | <!-- domain: shop -->\n");
+        fixture.edit("tests/all.rs", "fn a", "// domain: shop\nmod shop;\n// end: shop\n\nfn a");
+        fixture.edit("Cargo.toml", "# Others.", "# Others.\nx = \"1\" # domain: shop");
         let member = |name: &str| format!("{name} = {{ path = \"crates/{name}\" }}\n");
-        house.edit(
+        fixture.edit(
             "Cargo.toml",
             "server = {",
             &format!("{}{}server = {{", member("shop"), member("shop-port")),
         );
-        house.edit("crates/server/Cargo.toml", "user.", "shop.workspace = true\nuser.");
-        house.edit("crates/server/src/routers/mod.rs", "auth, user", "auth, shop, user");
+        fixture.edit("crates/server/Cargo.toml", "user.", "shop.workspace = true\nuser.");
+        fixture.edit("crates/server/src/routers/mod.rs", "auth, user", "auth, shop, user");
         let shops = "create_users,\n    m20261120_000002_create_shops,";
-        house.edit("migration/src/lib.rs", "create_users,", shops);
-        lock(&house.workspace).unwrap();
-        house.list_write();
-        house.git("init --quiet");
-        house.commit();
-        (house, before)
+        fixture.edit("migration/src/lib.rs", "create_users,", shops);
+        lock(&fixture.workspace).unwrap();
+        fixture.list_write();
+        fixture.git("init --quiet");
+        fixture.commit();
+        (fixture, before)
     }
 
     fn git(&self, words: &str) {
@@ -813,129 +820,129 @@ impl Place {
 
 #[test]
 fn a_domain_written_by_hand_goes_with_all_that_is_its_own() {
-    let (house, before) = Place::with_shop();
-    let survey = Survey::of(&house.workspace.root).unwrap();
-    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    let (fixture, before) = Fixture::with_shop();
+    let survey = Survey::of(&fixture.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&fixture.workspace.root), &survey).unwrap();
     assert!(listing.contains("shop: written by hand\n  crates      shop-port\n"), "{listing}");
     assert!(listing.contains("user: written by hand, without a record\n"), "{listing}");
-    let draft = remove_domain::draft(&house.workspace, &parsed(&["shop"])).unwrap();
+    let draft = remove_domain::draft(&fixture.workspace, &parsed(&["shop"])).unwrap();
     assert!(draft.databases.contains("A database in which `m20261120_000002_create_shops` ran"));
     assert!(draft.is_by_hand && draft.released.is_empty());
     assert_eq!(draft.plan.documents(), ["docs/configuration.md"], "its settings leave the reference");
-    house.carry_out(&draft.plan);
-    assert_eq!(house.tree_beside_git(), before);
+    fixture.carry_out(&draft.plan);
+    assert_eq!(fixture.tree_beside_git(), before);
 }
 
 #[test]
 fn what_git_has_not_is_not_removed_without_force() {
-    let (house, before) = Place::with_shop();
-    house.write("crates/shop/src/more.rs", "//! More.\n");
-    house.edit("docs/shop/page.md", "Shops", "Our shops");
-    house.edit("README.md", "Shops.", "Our shops.");
+    let (fixture, before) = Fixture::with_shop();
+    fixture.write("crates/shop/src/more.rs", "//! More.\n");
+    fixture.edit("docs/shop/page.md", "Shops", "Our shops");
+    fixture.edit("README.md", "Shops.", "Our shops.");
     // What is not the domain's may be edited.
-    house.edit("tests/all.rs", "fn a", "fn b");
-    let (lost, refused) = told(house.remove_domain(&["shop"]));
+    fixture.edit("tests/all.rs", "fn a", "fn b");
+    let (lost, refused) = told(fixture.remove_domain(&["shop"]));
     assert_eq!(
         lost,
-        "work would be lost:\n- crates/shop/src/more.rs is not in git\n- docs/shop/page.md was edited since the last commit\n\
-         - README.md has marked lines that were edited since the last commit\nCommit it, or use --force if it may be"
+        "these changes would be lost:\n- crates/shop/src/more.rs is not in git\n- docs/shop/page.md was edited since the last commit\n\
+         - README.md has marked lines that were edited since the last commit\nCommit them, or use --force to delete them"
     );
     assert!(!refused);
-    house.remove_domain(&["shop", "--force"]).unwrap();
-    house.edit("tests/all.rs", "fn b", "fn a");
-    assert_eq!(house.tree_beside_git(), before);
+    fixture.remove_domain(&["shop", "--force"]).unwrap();
+    fixture.edit("tests/all.rs", "fn b", "fn a");
+    assert_eq!(fixture.tree_beside_git(), before);
 }
 
 #[test]
 fn where_git_has_nothing_it_can_give_nothing_back() {
-    let (house, before) = Place::with_shop();
-    fs::remove_dir_all(house.path(".git")).unwrap();
-    house.git("init --quiet");
-    let (lost, _) = told(house.remove_domain(&["shop"]));
+    let (fixture, before) = Fixture::with_shop();
+    fs::remove_dir_all(fixture.path(".git")).unwrap();
+    fixture.git("init --quiet");
+    let (lost, _) = told(fixture.remove_domain(&["shop"]));
     assert!(lost.starts_with("git has no commit here"), "{lost}");
-    house.remove_domain(&["shop", "--force"]).unwrap();
-    assert_eq!(house.tree_beside_git(), before);
+    fixture.remove_domain(&["shop", "--force"]).unwrap();
+    assert_eq!(fixture.tree_beside_git(), before);
 }
 
 #[test]
 fn a_domain_that_others_need_or_that_was_released_stays() {
-    let (house, _) = Place::with_shop();
+    let (fixture, _) = Fixture::with_shop();
     let user = "crates/user/Cargo.toml";
-    let alone = house.read(user);
-    house.write(user, &format!("{alone}\n[dev-dependencies]\nshop-port.workspace = true\n"));
-    let (needed, _) = told(house.remove_domain(&["shop", "--force"]));
+    let alone = fixture.read(user);
+    fixture.write(user, &format!("{alone}\n[dev-dependencies]\nshop-port.workspace = true\n"));
+    let (needed, _) = told(fixture.remove_domain(&["shop", "--force"]));
     assert!(needed.starts_with("crates/user/Cargo.toml depends on `shop-port`"), "{needed}");
-    assert_eq!(remove_by_hand::removable(&house.workspace).unwrap(), []);
-    house.write(user, &alone);
-    assert_eq!(remove_by_hand::removable(&house.workspace).unwrap().len(), 1);
-    house.write("migration/src/m20261120_000001_create_users.rs", "fn up() { to(\"shops\") }\n");
-    let (named, _) = told(house.remove_domain(&["shop", "--force"]));
+    assert_eq!(remove_by_hand::removable(&fixture.workspace).unwrap(), []);
+    fixture.write(user, &alone);
+    assert_eq!(remove_by_hand::removable(&fixture.workspace).unwrap().len(), 1);
+    fixture.write("migration/src/m20261120_000001_create_users.rs", "fn up() { to(\"shops\") }\n");
+    let (named, _) = told(fixture.remove_domain(&["shop", "--force"]));
     assert!(named.contains("create_users.rs names the table `shops`"), "{named}");
-    house.git("checkout --quiet .");
-    house.write("migration/RELEASED", "m20261120_000002_create_shops\n");
-    let (released, _) = told(house.remove_domain(&["shop"]));
+    fixture.git("checkout --quiet .");
+    fixture.write("migration/RELEASED", "m20261120_000002_create_shops\n");
+    let (released, _) = told(fixture.remove_domain(&["shop"]));
     assert!(released.contains("`m20261120_000002_create_shops` was released"), "{released}");
-    house.remove_domain(&["shop", "--force"]).unwrap();
-    assert!(house.path("migration/src/m20261120_000002_create_shops.rs").is_file(), "databases have it");
-    assert!(house.read("migration/src/lib.rs").contains("create_shops"));
-    assert!(!house.path("crates/shop").exists());
+    fixture.remove_domain(&["shop", "--force"]).unwrap();
+    assert!(fixture.path("migration/src/m20261120_000002_create_shops.rs").is_file(), "databases have it");
+    assert!(fixture.read("migration/src/lib.rs").contains("create_shops"));
+    assert!(!fixture.path("crates/shop").exists());
 }
 
 #[test]
 fn fields_that_are_files_need_the_domain_that_has_them() {
-    let (house, _) = Place::with_shop();
-    house.new_domain(&["post", "cover:upload", "--shared"]).unwrap();
-    house.edit("crates/shop/domain.toml", "\"shop-port\"", "\"upload-port\"");
-    let (needed, _) = told(house.remove_domain(&["shop", "--force"]));
-    assert_eq!(needed, "fields of post are files: remove first what has files, then `shop`");
+    let (fixture, _) = Fixture::with_shop();
+    fixture.new_domain(&["post", "cover:upload", "--shared"]).unwrap();
+    fixture.edit("crates/shop/domain.toml", "\"shop-port\"", "\"upload-port\"");
+    let (needed, _) = told(fixture.remove_domain(&["shop", "--force"]));
+    assert_eq!(needed, "fields of post are uploads: remove those domains or fields first, then `shop`");
 }
 
 #[test]
 fn a_record_that_is_not_true_and_marks_that_are_not_closed_are_told() {
-    let (house, _) = Place::with_shop();
-    house.edit("crates/shop/domain.toml", "docs/shop", "docs/shops");
-    let (missing, _) = told(house.remove_domain(&["shop", "--force"]));
-    assert!(missing.starts_with("there is no docs/shops, which the record of `shop` names"), "{missing}");
-    house.git("checkout --quiet .");
-    house.edit("README.md", "<!-- end: shop -->\n", "");
-    let (open, _) = told(house.remove_domain(&["shop", "--force"]));
-    assert_eq!(open, "README.md:3: lines of `shop` begin here and end nowhere");
+    let (fixture, _) = Fixture::with_shop();
+    fixture.edit("crates/shop/domain.toml", "docs/shop", "docs/shops");
+    let (missing, _) = told(fixture.remove_domain(&["shop", "--force"]));
+    assert!(missing.starts_with("there is no docs/shops, which the record of `shop` lists"), "{missing}");
+    fixture.git("checkout --quiet .");
+    fixture.edit("README.md", "<!-- end: shop -->\n", "");
+    let (open, _) = told(fixture.remove_domain(&["shop", "--force"]));
+    assert_eq!(open, "README.md:3: lines of `shop` begin here, but do not end");
 }
 
 #[test]
-fn no_house_is_without_users_and_their_sign_in() {
-    let house = Place::new();
+fn no_workspace_is_without_users_and_their_sign_in() {
+    let fixture = Fixture::new();
     for name in ["auth", "user"] {
-        let (stays, _) = told(house.remove_domain(&[name, "--force"]));
-        assert!(stays.starts_with(&format!("`{name}` stays: ")), "{stays}");
+        let (stays, _) = told(fixture.remove_domain(&[name, "--force"]));
+        assert!(stays.starts_with(&format!("`{name}` can't be removed: ")), "{stays}");
     }
-    let (unknown, _) = told(house.remove_domain(&["nothing"]));
-    assert!(unknown.starts_with("`nothing` is no domain that was generated and has no record"), "{unknown}");
+    let (unknown, _) = told(fixture.remove_domain(&["nothing"]));
+    assert!(unknown.starts_with("`nothing` is not a generated domain and has no record"), "{unknown}");
 }
 
 #[test]
 fn an_empty_migration_is_made() {
-    let house = Place::new();
-    new_migration::draft(&house.workspace, "backfill_slugs", "20261121_000001").unwrap().apply().unwrap();
-    let text = house.read("migration/src/m20261121_000001_backfill_slugs.rs");
+    let fixture = Fixture::new();
+    new_migration::draft(&fixture.workspace, "backfill_slugs", "20261121_000001").unwrap().apply().unwrap();
+    let text = fixture.read("migration/src/m20261121_000001_backfill_slugs.rs");
     assert!(text.starts_with("//! Backfill slugs.\n\nuse sea_orm_migration::prelude::*;\n"), "{text}");
     assert!(!text.contains("{{"));
     assert!(
-        house
+        fixture
             .read("migration/src/lib.rs")
             .ends_with("create_users,\n    m20261121_000001_backfill_slugs,\n}\n")
     );
-    let (told, refused) = told(new_migration::draft(&house.workspace, &"a".repeat(61), "20261121_000001"));
+    let (told, refused) = told(new_migration::draft(&fixture.workspace, &"a".repeat(61), "20261121_000001"));
     assert!(told.contains("at most 60 characters") && refused, "{told}");
 }
 
 #[test]
 fn domains_are_listed() {
-    let house = Place::new();
-    house.new_domain(&POST).unwrap();
-    house.edit(CODE, "first", "mine");
-    let survey = Survey::of(&house.workspace.root).unwrap();
-    let listing = list::listing(&Plan::new(&house.workspace.root), &survey).unwrap();
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.edit(CODE, "first", "mine");
+    let survey = Survey::of(&fixture.workspace.root).unwrap();
+    let listing = list::listing(&Plan::new(&fixture.workspace.root), &survey).unwrap();
     assert_eq!(
         listing,
         format!(
@@ -946,14 +953,14 @@ fn domains_are_listed() {
 
 #[test]
 fn manifests_that_cargo_does_not_take_are_told_of() {
-    let house = Place::new();
-    house.edit("Cargo.toml", "[workspace]", "[workspace]\nbroken");
-    let (told, _) = told(lock(&house.workspace));
-    assert!(told.starts_with("all files are written but Cargo.lock"), "{told}");
+    let fixture = Fixture::new();
+    fixture.edit("Cargo.toml", "[workspace]", "[workspace]\nbroken");
+    let (told, _) = told(lock(&fixture.workspace));
+    assert!(told.starts_with("all files are written except Cargo.lock"), "{told}");
 }
 
 #[test]
-fn the_lists_of_this_house_are_found() {
+fn the_lists_of_this_workspace_are_found() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let survey = Survey::of(root).unwrap();
     assert!(
@@ -972,9 +979,10 @@ fn the_lists_of_this_house_are_found() {
     );
     let mut plan = Plan::new(root);
     let name = "no_such_domain";
-    let house = crate::domain::cargo_toml::house(&plan.expect(ROOT_MANIFEST).unwrap()).unwrap();
+    let members = crate::domain::cargo_toml::members(&plan.expect(ROOT_MANIFEST).unwrap()).unwrap();
     plan.edit(ROOT_MANIFEST, |text| crate::domain::cargo_toml::add_member(text, name)).unwrap();
-    plan.edit(SERVER_MANIFEST, |text| crate::domain::cargo_toml::add_dependency(text, name, &house)).unwrap();
+    plan.edit(SERVER_MANIFEST, |text| crate::domain::cargo_toml::add_dependency(text, name, &members))
+        .unwrap();
     plan.edit(&survey.domains_list, |text| crate::domain::lists::add(text, "domains", name)).unwrap();
     assert_eq!(plan.to_string().matches("(+1 -").count(), 3, "{plan}");
 }

@@ -1,4 +1,4 @@
-//! The types of fields: their words, and what stands behind the `=`.
+//! The types of fields: their keywords, and the argument after the `=`.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::nearest::nearest;
 use crate::domain::names;
 use crate::domain::spec::Kind;
 
-/// The words for the types.
+/// The keywords of the types.
 pub(crate) const TYPES: [&str; 16] = [
     "string",
     "text",
@@ -26,11 +26,11 @@ pub(crate) const TYPES: [&str; 16] = [
     "upload",
 ];
 
-/// How many choices an `enum` may have.
+/// Greatest number of choices of an `enum`.
 const MOST_CHOICES: usize = 50;
 
 impl Kind {
-    /// The word for it.
+    /// Its keyword.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::String => "string",
@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-/// A type, and what a `bool` is when it is absent: `bool=false`.
+/// A type, and the default of a `bool`: `bool=false`.
 pub(super) fn parse(text: &str) -> Result<(Kind, Option<String>), String> {
     let (word, argument) = text.split_once('=').map_or((text, None), |(word, rest)| (word, Some(rest)));
     if word == "bool" {
@@ -68,16 +68,16 @@ fn with_argument(word: &str, argument: Option<&str>) -> Result<Kind, String> {
         ("enum", Some(choices)) => choice(choices),
         ("ref", Some(target)) => reference(target),
         ("decimal", None) => {
-            Err("a decimal says how many digits it has in all and after the point: write `decimal=10,2`"
+            Err("a decimal needs its number of digits in total and after the point: write `decimal=10,2`"
                 .into())
         }
-        ("enum", None) => Err("an enum says what it may be: write `enum=news,essay,note`".into()),
-        ("ref", None) => Err("a reference says which domain it refers to: write `ref=user`".into()),
+        ("enum", None) => Err("an enum needs its values: write `enum=news,essay,note`".into()),
+        ("ref", None) => Err("a reference needs the domain that it refers to: write `ref=user`".into()),
         (_, None) => plain(word),
         (_, Some(value)) => {
             plain(word)?;
             Err(format!(
-                "`{word}` has nothing behind it: write `{word}`, and `:default={value}` if `{value}` is what it is when absent"
+                "`{word}` has no argument: write `{word}`, and `:default={value}` if `{value}` is the default"
             ))
         }
     }
@@ -101,15 +101,15 @@ fn plain(word: &str) -> Result<Kind, String> {
     })
 }
 
-/// What types are called in other tools, and what to write here.
+/// Names of types in other tools, with the equivalent here.
 const ELSEWHERE: [(&[&str], &str); 10] = [
     (&["boolean"], "write `bool`"),
     (&["integer", "i32", "number"], "write `int`, or `bigint` for more than 2,147,483,647"),
     (&["i64", "long", "biginteger"], "write `bigint`"),
-    (&["double", "real", "f64"], "write `float`, or `decimal=10,2` for what is counted exactly"),
+    (&["double", "real", "f64"], "write `float`, or `decimal=10,2` for exact numbers"),
     (&["money", "numeric", "currency"], "write `decimal=12,2`"),
     (&["varchar", "char", "str"], "write `string:1..200`"),
-    (&["slug"], "write `string:1..100:unique`; who makes it out of a title is code of your own"),
+    (&["slug"], "write `string:1..100:unique`; the code that derives it from a title is yours"),
     (&["datetime", "timestamptz"], "write `timestamp`"),
     (&["references", "reference", "belongs_to", "fk"], "write `ref=post` with the name of the other domain"),
     (&["file", "image", "attachment", "blob"], "write `upload`"),
@@ -118,7 +118,7 @@ const ELSEWHERE: [(&[&str], &str); 10] = [
 fn unknown(word: &str) -> String {
     let all = TYPES.join(", ");
     if word.is_empty() {
-        return format!("the type is missing: write one of {all} behind the name and a colon");
+        return format!("the type is missing: write one of {all} after the name and a colon");
     }
     if let Some((_, hint)) = ELSEWHERE.iter().find(|(names, _)| names.contains(&word)) {
         return format!("there is no type `{word}`: {hint}; the types are {all}");
@@ -131,7 +131,7 @@ fn unknown(word: &str) -> String {
     }
     match nearest(word, &TYPES) {
         Some(near) => {
-            format!("there is no type `{word}`: write `{near}` if you meant that; the types are {all}")
+            format!("there is no type `{word}`: write `{near}` if you mean that; the types are {all}")
         }
         None => format!("there is no type `{word}`: write one of {all}"),
     }
@@ -143,7 +143,7 @@ fn decimal(digits: &str) -> Result<Kind, String> {
     match numbers {
         Some((precision @ 1..=15, scale)) if scale <= precision => Ok(Kind::Decimal { precision, scale }),
         _ => Err(format!(
-            "`decimal={digits}` can't be: write `decimal=P,S` with P digits in all, 1 to 15, of which S, at most P, stand after the point, as in `decimal=10,2`"
+            "`decimal={digits}` is not valid: write `decimal=P,S` with P digits in total, 1 to 15, of which S, at most P, are after the point, as in `decimal=10,2`"
         )),
     }
 }
@@ -163,12 +163,12 @@ fn choice(text: &str) -> Result<Kind, String> {
     for choice in &choices {
         names::check(choice, names::LONGEST)?;
         if *choice == "self" {
-            return Err("the choice `self` has no name in Rust: write another".into());
+            return Err("the choice `self` is not a valid name in Rust: write another".into());
         }
         // `v1` and `v_1` would be one variant.
         if !variants.insert(names::pascal(choice)) {
             return Err(format!(
-                "the choice `{choice}` is there already, perhaps with other underscores: leave it out"
+                "the choice `{choice}` already exists, possibly with other underscores: remove it"
             ));
         }
     }
@@ -177,7 +177,7 @@ fn choice(text: &str) -> Result<Kind, String> {
 
 fn reference(target: &str) -> Result<Kind, String> {
     if target == "upload" {
-        return Err("a file is no reference: write the type `upload`, which also checks whose the file is and shows its URL".into());
+        return Err("a file is not a reference: write the type `upload`, which also checks the owner of the file and adds its URL".into());
     }
     names::check(target, names::LONGEST)?;
     Ok(Kind::Ref(target.to_owned()))

@@ -1,4 +1,4 @@
-//! The line that describes a field, `name:type[=argument][:modifier]…`, read and written.
+//! The line that describes a field, `name:type[=argument][:modifier]…`, parsed and written.
 
 mod kinds;
 mod modifiers;
@@ -17,7 +17,7 @@ use crate::process::Invocation;
 /// What an index and a cursor hold, however the text grows when it is normalized: see `PageQuery` in the kernel.
 const LONGEST_INDEXED: u64 = 255;
 
-/// The field that `text` describes, as far as it can be told without the others.
+/// Parses the field in `text`. The rules across several fields are not checked here.
 pub(crate) fn parse(text: &str) -> Result<Field, Refusal> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     names::check(name, names::LONGEST)
@@ -35,7 +35,7 @@ fn read(name: &str, rest: &str) -> Result<Field, String> {
     settle(field)
 }
 
-/// A field with nothing but its type, and the default of a `bool`.
+/// A field with only its type, and the default of a `bool`.
 fn plain(name: &str, (kind, default): (Kind, Option<String>)) -> Field {
     Field {
         name: name.to_owned(),
@@ -53,7 +53,7 @@ fn plain(name: &str, (kind, default): (Kind, Option<String>)) -> Field {
     }
 }
 
-/// What the modifiers mean together.
+/// Checks the modifiers against each other and sets the defaults.
 fn settle(mut field: Field) -> Result<Field, String> {
     if field.owner {
         check_owner(&field)?;
@@ -69,21 +69,21 @@ fn settle(mut field: Field) -> Result<Field, String> {
     check_length(&field)?;
     let Some(default) = field.default.take() else { return Ok(field) };
     if field.optional {
-        return Err("`optional` and a default both say what absent means: leave one out".into());
+        return Err("`optional` and a default both define the value if it is absent: remove one".into());
     }
     if field.unique {
-        return Err("with `unique`, only one row could have the default: leave one out".into());
+        return Err("with `unique`, only one row could have the default: remove one".into());
     }
     let default = values::default(&field, &default)?;
     if (field.sort || field.search) && field.is_text() && !default.is_ascii() {
-        return Err("a default that is searched or sorted by has to be plain ASCII: rows that are there get it as it is written".into());
+        return Err("the default of a field that is searched or sorted by must be ASCII, because existing rows get it without normalization".into());
     }
     field.default = Some(default);
     Ok(field)
 }
 
-/// A key of an index has to fit into a page of it (PostgreSQL manual, "B-Tree Indexes": about 2,700 bytes), and what a list is
-/// sorted by stands in the cursor of its pages.
+/// A key of an index must fit into a page of it (PostgreSQL manual, "B-Tree Indexes": about 2,700 bytes), and the cursor of a page
+/// contains the value by which the list is sorted.
 fn check_length(field: &Field) -> Result<(), String> {
     let longest = field.range.max.as_deref().and_then(|max| max.parse::<u64>().ok());
     if field.kind != Kind::String || longest <= Some(LONGEST_INDEXED) {
@@ -93,7 +93,7 @@ fn check_length(field: &Field) -> Result<(), String> {
         [(field.sort, "sort"), (field.unique, "unique"), (field.filter, "filter"), (field.index, "index")];
     match words.iter().find(|(is_there, _)| *is_there) {
         Some((_, word)) => Err(format!(
-            "`{word}` takes texts of at most {LONGEST_INDEXED} characters, because an index and a cursor hold no more: leave it out, or write `..{LONGEST_INDEXED}`"
+            "`{word}` accepts texts of at most {LONGEST_INDEXED} characters, because indexes and cursors are limited in size: remove it, or write `..{LONGEST_INDEXED}`"
         )),
         None => Ok(()),
     }
@@ -104,12 +104,12 @@ fn check_owner(field: &Field) -> Result<(), String> {
         return Err("only a user can own a row: write `ref=user:owner`".into());
     }
     if field.optional {
-        return Err("a row always has its owner, who is whoever made it: leave `optional` out".into());
+        return Err("a row always has an owner, the user who creates it: remove `optional`".into());
     }
     Ok(())
 }
 
-/// What happens when nothing is said about it. Always something on references and uploads, never elsewhere.
+/// The default action on deletion. Always set on references and uploads, and only there.
 fn default_on_delete(field: &Field) -> Option<OnDelete> {
     match field.kind {
         Kind::Ref(_) if field.owner => Some(OnDelete::Cascade),
@@ -119,7 +119,7 @@ fn default_on_delete(field: &Field) -> Option<OnDelete> {
     }
 }
 
-/// The command line that makes this domain, as it can be pasted into a shell.
+/// The command line that generates this domain, quoted for a shell.
 pub(crate) fn command_line(spec: &Spec) -> String {
     let mut line = Invocation::new("cargo").args(["xtask", "new-domain", &spec.name]);
     line = line.args(spec.fields.iter().map(ToString::to_string));

@@ -1,11 +1,11 @@
-//! What stands behind the type: `unique`, `1..200`, `default=draft`.
+//! The modifiers after the type: `unique`, `1..200`, `default=draft`.
 
 use super::kinds::TYPES;
 use super::nearest::{distance, nearest};
 use super::range;
 use crate::domain::spec::{Field, Kind, OnDelete, Range};
 
-/// The words, as they are listed to somebody who mistyped one.
+/// The keywords, as listed in error messages.
 const WORDS: [&str; 12] = [
     "optional",
     "unique",
@@ -21,7 +21,7 @@ const WORDS: [&str; 12] = [
     "set-null",
 ];
 
-/// One of them.
+/// A modifier.
 #[derive(Debug)]
 enum Modifier {
     Optional,
@@ -56,7 +56,7 @@ impl Modifier {
         })
     }
 
-    /// What it is called in a sentence.
+    /// Its name in error messages.
     fn word(&self) -> &'static str {
         match self {
             Self::Optional => "optional",
@@ -74,7 +74,7 @@ impl Modifier {
         }
     }
 
-    /// The types that it says something about.
+    /// The types to which it applies.
     fn types(&self) -> &'static [&'static str] {
         match self {
             Self::Optional => &TYPES,
@@ -190,8 +190,7 @@ impl Modifier {
     }
 }
 
-/// The parts between the colons. A default may have colons of its own, as times and URLs do: it goes on until there is
-/// another modifier.
+/// The parts between the colons. A default may contain colons, as times and URLs do, and ends at the next modifier.
 pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
     let mut parts: Vec<String> = Vec::new();
     for part in text.split(':') {
@@ -209,18 +208,18 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(parts)
 }
 
-/// `default=draft:fliter` most likely means `filter`, and nobody would see that it became a part of the default.
+/// `default=draft:fliter` most likely means `filter`, and should not silently become a part of the default.
 fn refuse_slip(part: &str) -> Result<(), String> {
     let is_word = part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     match WORDS.iter().find(|word| is_word && distance(part, word) == 1) {
-        Some(word) => Err(format!(
-            "there is no modifier `{part}`: write `{word}`, or another default than one with `:{part}` in it"
-        )),
+        Some(word) => {
+            Err(format!("there is no modifier `{part}`: write `{word}`, or a default without `:{part}`"))
+        }
         None => Ok(()),
     }
 }
 
-/// Puts one of them on the field.
+/// Applies a modifier to the field.
 pub(super) fn add(field: &mut Field, part: &str) -> Result<(), String> {
     let modifier = Modifier::parse(part).ok_or_else(|| unknown(part))?;
     refuse_misfit(&field.kind, &modifier)?;
@@ -237,7 +236,7 @@ fn refuse_misfit(kind: &Kind, modifier: &Modifier) -> Result<(), String> {
     }
     let (word, kind, types) = (modifier.word(), kind.word(), modifier.types().join(", "));
     Err(format!(
-        "`{word}` says nothing about the type `{kind}`: leave it out, or take a type that it fits ({types})"
+        "`{word}` does not apply to the type `{kind}`: remove it, or use a type to which it applies ({types})"
     ))
 }
 
@@ -245,31 +244,31 @@ fn twice(field: &Field, modifier: &Modifier) -> String {
     let word = modifier.word();
     match (modifier, field.on_delete) {
         (Modifier::OnDelete(rule), Some(first)) if *rule != first => {
-            format!("`{first}` and `{word}` contradict each other: leave one out")
+            format!("`{first}` and `{word}` contradict each other: remove one")
         }
-        _ => format!("`{word}` is there twice: leave one out"),
+        _ => format!("`{word}` is written twice: remove one"),
     }
 }
 
 fn unknown(part: &str) -> String {
     let all = WORDS.join(", ");
     if part.is_empty() {
-        return "there is nothing behind a colon: leave the colon out".to_owned();
+        return "nothing follows a colon: remove the colon".to_owned();
     }
     if part.contains("..") {
         return format!(
-            "`{part}` is no range: write numbers on one side of the dots or on both, as in `1..200`, `1..` or `..200`"
+            "`{part}` is not a range: write a number before the dots, after them, or both, as in `1..200`, `1..` or `..200`"
         );
     }
     let word = part.split('=').next().unwrap_or(part);
     let named: Vec<&str> = WORDS.iter().map(|word| word.split('=').next().unwrap_or(word)).collect();
     match nearest(word, &named) {
         Some("default") => format!(
-            "there is no modifier `{part}`: write `default=` and the value if you meant that; the modifiers are {all}"
+            "there is no modifier `{part}`: write `default=` and the value if you mean that; the modifiers are {all}"
         ),
-        Some(near) => format!(
-            "there is no modifier `{part}`: write `{near}` if you meant that; the modifiers are {all}"
-        ),
+        Some(near) => {
+            format!("there is no modifier `{part}`: write `{near}` if you mean that; the modifiers are {all}")
+        }
         None => format!("there is no modifier `{part}`: the modifiers are {all}"),
     }
 }

@@ -1,13 +1,13 @@
-//! What somebody may have meant who mistyped a word.
+//! Suggestions for mistyped words.
 
-/// The word that differs least, unless all differ too much to be meant.
+/// The most similar word, unless all differ too much.
 pub(super) fn nearest<'a>(typed: &str, words: &[&'a str]) -> Option<&'a str> {
     let most = (typed.chars().count() / 3).max(1);
     let near = words.iter().map(|word| (distance(typed, word), *word)).filter(|(far, _)| *far <= most);
     near.min_by_key(|(far, _)| *far).map(|(_, word)| word)
 }
 
-/// How many letters were mistyped: wrong, missing, too many, or two of them swapped.
+/// The number of typing errors: wrong, missing, additional or swapped letters.
 pub(super) fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut before: Vec<usize> = Vec::new();

@@ -1,9 +1,9 @@
-//! Bounds: `1..200`, with either end open.
+//! Bounds: `1..200`, of which one may be absent.
 
 use super::values::{self, is_number};
 use crate::domain::spec::{Kind, Range};
 
-/// Reads bounds; none when the text has not their form.
+/// Parses bounds; `None` if the text does not have their form.
 pub(super) fn parse(text: &str) -> Option<Range> {
     let (min, max) = text.split_once("..")?;
     let end = |end: &str| (!end.is_empty()).then(|| end.to_owned());
@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<Range> {
     (numbers && text != "..").then(|| Range { min: end(min), max: end(max) })
 }
 
-/// The bounds as they are kept, if the type allows them.
+/// The normalized bounds, if the type allows them.
 pub(super) fn settle(kind: &Kind, range: &Range) -> Result<Range, String> {
     match longest(kind) {
         Some(limits) => lengths(kind, range, limits),
@@ -19,7 +19,7 @@ pub(super) fn settle(kind: &Kind, range: &Range) -> Result<Range, String> {
     }
 }
 
-/// How long a text may be when nothing is said, and how long at all. Bodies are limited to 1 MiB.
+/// Default and absolute limit of the length of a text. Bodies are limited to 1 MiB.
 pub(super) fn longest(kind: &Kind) -> Option<(u64, u64)> {
     match kind {
         Kind::String => Some((255, 10_000)),
@@ -35,19 +35,19 @@ fn lengths(kind: &Kind, range: &Range, (usual, most): (u64, u64)) -> Result<Rang
     let min = range.min.as_deref().map(length).transpose()?;
     let max = range.max.as_deref().map(length).transpose()?;
     if max.is_some_and(|max| max > most || max == 0) {
-        let longer = if *kind == Kind::String { ", or take the type `text` for more" } else { "" };
+        let longer = if *kind == Kind::String { ", or use the type `text` for more" } else { "" };
         return Err(format!(
             "the type `{word}` has 1 to {most} characters at most: write `..{most}` or less{longer}"
         ));
     }
-    // Shorter ones are no addresses that anybody has.
+    // Shorter limits would exclude most addresses.
     let least = match kind {
         Kind::Email => 20,
         Kind::Url => 40,
         _ => 0,
     };
     if least > 0 && min.is_some() {
-        return Err("an address has no shortest length: write only the longest, as in `..100`".into());
+        return Err("an e-mail address has no minimum length: write only the maximum, as in `..100`".into());
     }
     if max.is_some_and(|max| max < least) {
         return Err(format!(
@@ -64,8 +64,9 @@ fn lengths(kind: &Kind, range: &Range, (usual, most): (u64, u64)) -> Result<Rang
 }
 
 fn length(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is no length: write a number of characters from 0 on, as in `1..200`"))
+    text.parse().map_err(|_| {
+        format!("`{text}` is not a length: write a number of characters, at least 0, as in `1..200`")
+    })
 }
 
 fn bounds(kind: &Kind, range: &Range) -> Result<Range, String> {

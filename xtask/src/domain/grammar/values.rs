@@ -1,18 +1,18 @@
-//! Whether a text is a value of a type: for defaults and for bounds.
+//! Parses values of a type, for defaults and for bounds.
 
 use super::range;
 use crate::domain::spec::{Field, Kind, Range};
 
-/// The largest whole number that a JavaScript client keeps exactly (RFC 8259, section 6).
+/// The largest integer that a JavaScript client represents exactly (RFC 8259, section 6).
 const SAFE: i128 = 9_007_199_254_740_991;
 
-/// A number as it is kept, and as it is compared.
+/// A number in normalized form, and its value for comparisons.
 pub(super) struct Number {
     pub(super) text: String,
     pub(super) measure: Measure,
 }
 
-/// What numbers of one type are compared by.
+/// The value by which numbers of one type are compared.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(super) enum Measure {
     /// A decimal in units of its last digit.
@@ -20,7 +20,7 @@ pub(super) enum Measure {
     Float(f64),
 }
 
-/// Digits, perhaps with a sign before them and a point within.
+/// Digits, optionally with a sign and a decimal point.
 pub(super) fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
@@ -28,7 +28,7 @@ pub(super) fn is_number(text: &str) -> bool {
     digits(whole) && rest.is_none_or(digits)
 }
 
-/// The number that `text` is for this type. The error goes on after the text: `"1.5" is no whole number: …`.
+/// Parses a number of this type. The error continues after the text: `"1.5" is not a number of this type: …`.
 pub(super) fn number(kind: &Kind, text: &str) -> Result<Number, String> {
     match kind {
         Kind::Decimal { precision, scale } => decimal(text, *precision, *scale),
@@ -44,7 +44,7 @@ fn whole(text: &str, min: i128, max: i128) -> Result<Number, String> {
         Some(value) if (min..=max).contains(&value) => {
             Ok(Number { text: value.to_string(), measure: Measure::Exact(value) })
         }
-        _ => Err(format!("is no number of this type: write a whole number from {min} to {max}")),
+        _ => Err(format!("is not a number of this type: write an integer from {min} to {max}")),
     }
 }
 
@@ -52,7 +52,7 @@ fn decimal(text: &str, precision: u32, scale: u32) -> Result<Number, String> {
     let wrong = || {
         let before = precision - scale;
         format!(
-            "is no number of this type: write at most {before} digits before the point and {scale} after it"
+            "is not a number of this type: write at most {before} digits before the point and {scale} after it"
         )
     };
     if !is_number(text) {
@@ -74,29 +74,30 @@ fn decimal(text: &str, precision: u32, scale: u32) -> Result<Number, String> {
 fn float(text: &str) -> Result<Number, String> {
     let parsed = is_number(text).then(|| text.parse::<f64>().ok()).flatten();
     match parsed.filter(|value| value.is_finite()) {
-        // Zero has a sign that nobody wants to read.
+        // Negative zero is written as zero.
         Some(0.0) => Ok(Number { text: "0".to_owned(), measure: Measure::Float(0.0) }),
         Some(value) => Ok(Number { text: value.to_string(), measure: Measure::Float(value) }),
-        None => Err("is no number: write digits, perhaps with a point, as in `0.5`".to_owned()),
+        None => Err("is not a number: write digits, perhaps with a point, as in `0.5`".to_owned()),
     }
 }
 
-/// A default as it is kept, if the field may have it.
+/// The normalized default, if it is valid for the field.
 pub(super) fn default(field: &Field, text: &str) -> Result<String, String> {
     let told = |what| format!("the default `{text}` {what}");
     match &field.kind {
         Kind::Bool if ["true", "false"].contains(&text) => Ok(text.to_owned()),
-        Kind::Bool => Err(told("is neither: write `bool=true` or `bool=false`".to_owned())),
+        Kind::Bool => Err(told("is not a Boolean: write `bool=true` or `bool=false`".to_owned())),
         Kind::Enum(choices) if choices.iter().any(|choice| choice == text) => Ok(text.to_owned()),
         Kind::Enum(choices) => {
-            Err(told(format!("is none of its choices: write one of {}", choices.join(", "))))
+            Err(told(format!("is not one of its choices: write one of {}", choices.join(", "))))
         }
         Kind::Int | Kind::BigInt | Kind::Decimal { .. } | Kind::Float => bounded(field, text).map_err(told),
         Kind::Date if is_date(text) => Ok(text.to_owned()),
-        Kind::Date => Err(told("is no day: write it as in `2026-01-31`".to_owned())),
-        Kind::Timestamp | Kind::Uuid => {
-            Err(told("would be the same for every row that leaves it out: leave the default out, or set it in the service".to_owned()))
-        }
+        Kind::Date => Err(told("is not a date: write one as in `2026-01-31`".to_owned())),
+        Kind::Timestamp | Kind::Uuid => Err(told(
+            "would be the same for every row without a value: remove the default, or set it in the service"
+                .to_owned(),
+        )),
         _ => written(field, text).map_err(told),
     }
 }
@@ -115,20 +116,20 @@ fn written(field: &Field, text: &str) -> Result<String, String> {
     let breaks = |c: char| field.kind == Kind::Text && matches!(c, '\n' | '\t');
     let refused = |c: char| (c.is_control() && !breaks(c)) || matches!(c, '\u{2028}' | '\u{2029}');
     if text.trim() != text || text.contains(refused) {
-        return Err("has white space around it or control characters in it: leave those out".to_owned());
+        return Err("has white space at its ends or control characters: remove them".to_owned());
     }
     if field.kind == Kind::Email && !is_email(text) {
-        return Err("is no address: write one as in `ada@example.com`".to_owned());
+        return Err("is not an e-mail address: write one as in `ada@example.com`".to_owned());
     }
     if field.kind == Kind::Url && !is_url(text) {
-        return Err("is no URL: write one as in `https://example.com/about`".to_owned());
+        return Err("is not a URL: write one as in `https://example.com/about`".to_owned());
     }
     let kept = if field.kind == Kind::Url { with_path(text) } else { text.to_owned() };
     within_length(field, &kept)?;
     Ok(kept)
 }
 
-/// A URL as it is kept: `https://example.com` has the path `/`.
+/// A URL in normalized form: `https://example.com` has the path `/`.
 fn with_path(url: &str) -> String {
     let host = url.find("://").map_or(0, |at| at + 3);
     match url.get(host..).and_then(|rest| rest.find(['/', '?', '#'])) {
@@ -157,7 +158,7 @@ fn out_of(range: &Range) -> String {
         (None, Some(max)) => format!("{max} or less"),
         (None, None) => "another".to_owned(),
     };
-    format!("is out of its bounds: write {wanted}")
+    format!("is out of bounds: write {wanted}")
 }
 
 fn is_date(text: &str) -> bool {
@@ -167,7 +168,7 @@ fn is_date(text: &str) -> bool {
     shaped && part(0, 4) > 0 && (1..=days(part(0, 4), part(5, 7))).contains(&part(8, 10))
 }
 
-/// How many days a month has; none when there is no such month.
+/// Number of days of a month; `None` if there is no such month.
 fn days(year: u32, month: u32) -> u32 {
     let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     match month {
@@ -179,13 +180,13 @@ fn days(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Whether digits stand where the model has `0`, and the same characters elsewhere.
+/// Whether the text has digits where the pattern has `0`, and the same characters elsewhere.
 fn shape(text: &str, model: &str) -> bool {
     let fits = |(c, wanted): (char, char)| if wanted == '0' { c.is_ascii_digit() } else { c == wanted };
     text.len() == model.len() && text.chars().zip(model.chars()).all(fits)
 }
 
-/// As strict as a default needs; the server's own rule is stricter and its tests run over what was generated.
+/// Strict enough for a default; the rule of the server is stricter, and the generated tests apply it.
 fn is_email(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_%+-".contains(&byte);
     let word = |word: &str| !word.is_empty() && word.bytes().all(plain);

@@ -1,4 +1,4 @@
-//! The line that a field is written as, so that reading it gives the same field.
+//! Writes the line of a field, from which the parser reads the same field.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! Who may do what with the rows of a domain, in words and in code.
+//! The permissions on the rows of a domain, in words and in code.
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::fixtures::closure;
 use super::wording::{type_of, words};
 use crate::domain::names::capitalized;
@@ -16,7 +16,7 @@ pub(crate) fn access(spec: &Spec) -> String {
             "Everyone may read them; {writer} may create one, and only its {whose} may change or delete it."
         ),
         (Some(whose), false) => {
-            format!("Each belongs to its {whose}: {writer} may create one, and nobody else sees it.")
+            format!("Each belongs to its {whose}: {writer} may create one, and it is not visible to others.")
         }
         (None, true) => format!("Everyone may read them; {writer} may create, change and delete them."),
         (None, false) => format!("{} may read, create, change and delete them.", capitalized(writer)),
@@ -35,19 +35,19 @@ pub(super) fn who_reads(spec: &Spec) -> String {
     }
 }
 
-/// Only an admin can make one: of these, or of what these need.
-pub(super) fn needs_admin(spec: &Spec, house: &House) -> bool {
-    let others = closure(spec, house);
-    spec.admin_only || others.iter().filter_map(|name| house.get(name)).any(|target| target.admin_only)
+/// Whether only an admin can create such a row, or a row to which it must refer.
+pub(super) fn needs_admin(spec: &Spec, specs: &Specs) -> bool {
+    let others = closure(spec, specs);
+    spec.admin_only || others.iter().filter_map(|name| specs.get(name)).any(|target| target.admin_only)
 }
 
-/// The rule of a domain, for its implementation of `Scoped`.
+/// The conditions for the implementation of `Scoped`.
 #[derive(Serialize)]
 pub(crate) struct Scope {
     visible_words: &'static str,
     visible_parameter: &'static str,
     visible_condition: String,
-    /// Where it is another rule than who sees a row.
+    /// `None` if it is the same condition as for reading.
     changeable_condition: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn scope(spec: &Spec) -> Scope {
         ),
         None => ("All rows, for every signed-in user.", "_", "Condition::all()".into()),
     };
-    // Where everyone sees them, who changes them is another rule.
+    // If everyone may read the rows, the condition for changes differs.
     let changeable_condition = match spec.owner() {
         _ if !spec.public_read => None,
         Some(owner) => Some(own(owner)),

@@ -1,15 +1,15 @@
-//! What the templates of a domain without a table see.
+//! The view of a domain without a table for its templates.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::wording::{list, service_type, type_of, words, words_of_plural};
-use super::{House, View, view};
+use super::{Specs, View, view};
 use crate::domain::composition::Composition;
 use crate::domain::spec::{Kind, Spec};
 
-/// What every domain without a table needs.
+/// Dependencies of every domain without a table.
 const DEPENDENCIES: [&str; 5] = ["garde", "serde", "shared-kernel", "thiserror", "utoipa"];
 
 /// A domain without a table.
@@ -39,17 +39,17 @@ struct Target {
     has_uploads: bool,
 }
 
-/// The view of a domain without a table in its house, which has the domains that it builds on.
-pub(crate) fn composition(composition: &Composition, house: &House) -> CompositionView {
-    let specs = || composition.on.iter().filter_map(|name| house.get(name));
-    let on: Vec<Target> = specs().map(target).collect();
-    let mut domain = view(&composition.spec(), house);
+/// The view of a domain without a table in its workspace, which has the domains that it builds on.
+pub(crate) fn composition(composition: &Composition, specs: &Specs) -> CompositionView {
+    let others = || composition.on.iter().filter_map(|name| specs.get(name));
+    let on: Vec<Target> = others().map(target).collect();
+    let mut domain = view(&composition.spec(), specs);
     domain.has_uploads = on.iter().any(|target| target.has_uploads);
     let files = domain.has_uploads.then_some("upload-port");
     let dependencies = DEPENDENCIES.into_iter().chain(files).map(str::to_owned);
     CompositionView {
         dependencies: dependencies.chain(composition.on.iter().cloned()).collect(),
-        on_words: list(&specs().map(words_of_plural).collect::<Vec<_>>(), "and"),
+        on_words: list(&others().map(words_of_plural).collect::<Vec<_>>(), "and"),
         on,
         domain,
     }

@@ -1,8 +1,8 @@
-//! A field, with everything that any template needs of it.
+//! The view of a field for all templates.
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::reference::{ReferenceView, reference};
 use super::schema::{floating, grouped, literal, longest, shortest};
 use super::table::{Check, Normalized, Taken, check, definition, normalized, taken};
@@ -11,7 +11,7 @@ use super::wording::{article, ident, list, type_of, words};
 use crate::domain::samples::{self, Sample};
 use crate::domain::spec::{Field, Kind, Spec};
 
-#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+#[expect(clippy::struct_excessive_bools, reason = "the templates use each by name")]
 #[derive(Clone, Serialize)]
 pub(super) struct FieldView {
     name: String,
@@ -32,14 +32,14 @@ pub(super) struct FieldView {
     model: Typed,
     create: Typed,
     out: Typed,
-    /// What the service writes for a new row, and for a changed one.
+    /// The expressions of the service for a new row and for a changed one.
     created: String,
     changed: String,
     default_fn: Option<DefaultFn>,
     pub(super) normalized: Option<Normalized>,
     pub(super) reference: Option<ReferenceView>,
     taken: Option<Taken>,
-    /// The column's definition in a migration, and in one that adds it to a table with rows.
+    /// The definition of the column in the migration that creates the table, and in one that adds it to a table with rows.
     definition: String,
     type_words: String,
     rule_words: String,
@@ -55,7 +55,7 @@ pub(super) struct DefaultFn {
     value: String,
 }
 
-pub(super) fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView {
+pub(super) fn field_view(spec: &Spec, field: &Field, specs: &Specs) -> FieldView {
     let column = field.column();
     let shown = field.shown();
     let sample = samples::sample(field, &words(&field.name));
@@ -80,7 +80,7 @@ pub(super) fn field_view(spec: &Spec, field: &Field, house: &House) -> FieldView
         changed: changed(field),
         default_fn: default_fn(field),
         normalized: normalized(field),
-        reference: reference(spec, field, house),
+        reference: reference(spec, field, specs),
         taken: taken(spec, field),
         definition: definition(field),
         type_words: type_words(spec, field),
@@ -124,7 +124,7 @@ fn shown_doc(field: &Field) -> String {
     }
 }
 
-/// From the body's type to the row's; `None` where they are one.
+/// The conversion from the type in the body to that in the row; `None` if they are equal.
 fn conversion(field: &Field) -> Option<&'static str> {
     match field.kind {
         Kind::String => Some("SingleLine::into_string"),

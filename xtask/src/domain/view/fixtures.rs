@@ -1,40 +1,40 @@
-//! What the tests make: the rows of a domain, and those of others that have to be there first.
+//! The rows that tests create: those of a domain, and those of others to which they refer.
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::field::FieldView;
 use super::wording::{article, route, words};
 use crate::domain::samples;
 use crate::domain::spec::{Field, Kind, Spec};
 
-/// What the tests are made of.
-#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+/// The view of the tests.
+#[expect(clippy::struct_excessive_bools, reason = "the templates use each by name")]
 #[derive(Serialize)]
 pub(super) struct Tests {
-    /// How many rows differ from each other in every unique field.
+    /// Number of possible rows that differ in all unique fields.
     rows: usize,
-    /// The crate's own tests make rows of other tables: of uploads, or of other domains.
+    /// The tests of the crate create rows of other tables: of uploads, or of other domains.
     elsewhere_made: bool,
     refers_to_upload: bool,
     makes_uploads: bool,
-    /// Every unique field is a reference, so that bodies never collide by themselves.
+    /// Every unique field is a reference, so that bodies do not conflict by themselves.
     unique_only_references: bool,
     body_asks: bool,
     body_asks_account: bool,
-    /// The tables whose rows the crate's own tests make.
+    /// The tables in which the tests of the crate create rows.
     targets: Vec<Target>,
-    /// The domains whose rows the black-box tests make over HTTP.
+    /// The domains of which the black-box tests create rows over HTTP.
     remote: Vec<Remote>,
 }
 
-/// A row of another table, as the crate's own tests make it.
+/// A row of another table in the tests of the crate.
 #[derive(Serialize)]
 struct Target {
     name: String,
     table: String,
     prefix: String,
-    /// The domain refers to it itself.
+    /// The domain refers to it directly.
     direct: bool,
     /// Its values differ by a number.
     numbered: bool,
@@ -43,13 +43,13 @@ struct Target {
     needs: Vec<Need>,
 }
 
-/// A kind of row that has to be there first.
+/// A kind of row that must exist first.
 #[derive(Clone, Serialize)]
 struct Need {
     name: String,
 }
 
-/// A row of another domain, as black-box tests make it.
+/// A row of another domain in the black-box tests.
 #[derive(Serialize)]
 struct Remote {
     name: String,
@@ -61,7 +61,7 @@ struct Remote {
     needs: Vec<Need>,
 }
 
-/// What the rows of `spec` refer to, of other domains; owners are there anyway.
+/// The rows of other domains to which rows of `spec` refer, except owners, which always exist.
 fn needed(spec: &Spec) -> Vec<String> {
     let mut needed = Vec::new();
     for field in spec.fields.iter().filter(|field| !field.owner) {
@@ -85,28 +85,28 @@ fn required_needs(spec: &Spec) -> Vec<String> {
     needed(&required)
 }
 
-/// The generated domains whose rows have to be there, each after those that it needs.
-pub(super) fn closure(spec: &Spec, house: &House) -> Vec<String> {
-    fn visit(name: &str, house: &House, done: &mut Vec<String>) {
+/// The generated domains whose rows must exist, each after those to which it refers.
+pub(super) fn closure(spec: &Spec, specs: &Specs) -> Vec<String> {
+    fn visit(name: &str, specs: &Specs, done: &mut Vec<String>) {
         if done.iter().any(|known| known == name) {
             return;
         }
-        let Some(target) = house.get(name) else { return };
+        let Some(target) = specs.get(name) else { return };
         for next in required_needs(target) {
-            visit(&next, house, done);
+            visit(&next, specs, done);
         }
         done.push(name.to_owned());
     }
     let mut done = Vec::new();
     for name in needed(spec) {
-        visit(&name, house, &mut done);
+        visit(&name, specs, &mut done);
     }
     done.retain(|name| *name != spec.name);
     done
 }
 
-pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
-    let closure = closure(spec, house);
+pub(super) fn tests(spec: &Spec, specs: &Specs, fields: &[FieldView]) -> Tests {
+    let closure = closure(spec, specs);
     let settable = || fields.iter().filter(|field| !field.owner);
     let required = |domain: Option<&str>| {
         settable().any(|field| {
@@ -114,9 +114,9 @@ pub(super) fn tests(spec: &Spec, house: &House, fields: &[FieldView]) -> Tests {
             !field.optional && to.is_some() && (domain.is_none() || to == domain)
         })
     };
-    let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(house.get(name)?))).collect();
+    let remote: Vec<Remote> = closure.iter().filter_map(|name| Some(remote(specs.get(name)?))).collect();
     let targets: Vec<Target> =
-        closure.iter().filter_map(|name| Some(target(house.get(name)?, &needed(spec)))).collect();
+        closure.iter().filter_map(|name| Some(target(specs.get(name)?, &needed(spec)))).collect();
     let refers_to_upload = needed(spec).iter().any(|name| name == "upload");
     let uniques = || settable().filter(|field| field.unique);
     Tests {

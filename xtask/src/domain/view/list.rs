@@ -1,4 +1,4 @@
-//! The list of a domain's rows: by what it is filtered, ordered and searched.
+//! The list operation of a domain: its filters, sort orders and search.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub(super) struct Filter {
     type_name: String,
     attributes: Vec<String>,
     condition: String,
-    /// The same as the tests name it.
+    /// Its name in the tests.
     comparison: &'static str,
 }
 
@@ -116,7 +116,7 @@ fn filter(
 
 fn filter_attributes(field: &Field, name: &str) -> Vec<String> {
     let rename = names::is_keyword(name).then(|| format!("#[serde(rename = \"{name}\")]"));
-    // What utoipa is told of parameters it does not register, so a reference to the type would lead nowhere.
+    // utoipa does not register the types of parameters, so a reference to the type would be dangling.
     let is_inline = has_rule(field) || matches!(field.kind, Kind::Enum(_));
     let shown = is_inline.then(|| "#[param(inline)]".to_owned());
     rename.into_iter().chain(shown).collect()

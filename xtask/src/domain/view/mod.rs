@@ -1,7 +1,7 @@
-//! What the templates see: a [`Spec`] with every word, type and expression spelled out.
+//! The view for the templates: a [`Spec`] with all words, types and expressions as text.
 //!
-//! The templates hold the code's shape and this the code of each type of field, so that a template reads like the file
-//! that it makes. What is only needed by tests stands in [`samples`](super::samples).
+//! The templates contain the structure of the code, and this module the code for each type of field, so that a template looks like
+//! the generated file. Values only for tests are in [`samples`](super::samples).
 
 mod access;
 mod composition;
@@ -34,11 +34,11 @@ pub(crate) use self::composition::composition;
 pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::wording::route;
 
-/// All generated domains by name, the one that is rendered included.
-pub(crate) type House = BTreeMap<String, Spec>;
+/// All generated domains by name, including the one that is rendered.
+pub(crate) type Specs = BTreeMap<String, Spec>;
 
 /// A domain.
-#[expect(clippy::struct_excessive_bools, reason = "the templates ask for each by name")]
+#[expect(clippy::struct_excessive_bools, reason = "the templates use each by name")]
 #[derive(Serialize)]
 pub(crate) struct View {
     name: String,
@@ -75,7 +75,7 @@ pub(crate) struct View {
     references: Vec<FieldView>,
     owner: Option<FieldView>,
     choices: Vec<Choice>,
-    /// The generated domains that it builds on: it has the ids of their rows.
+    /// The generated domains that it builds on: it uses their ids.
     foreign: Vec<Foreign>,
     /// The dependencies of the crate.
     dependencies: BTreeSet<String>,
@@ -89,7 +89,7 @@ pub(crate) struct View {
     reads_own: bool,
     has_refs: bool,
     has_uploads: bool,
-    /// Somebody who may do everything has to be an admin.
+    /// Tests need an admin to have all permissions.
     needs_admin: bool,
     who_reads: String,
     who_writes: String,
@@ -106,7 +106,7 @@ pub(crate) struct View {
     tests: Tests,
 }
 
-/// What the migration sees that adds fields to a table.
+/// The view of the migration that adds fields to a table.
 #[derive(Serialize)]
 pub(crate) struct Added {
     table: String,
@@ -118,9 +118,9 @@ pub(crate) struct Added {
     indexes: Vec<Index>,
 }
 
-/// The view of `spec` in its house.
-pub(crate) fn view(spec: &Spec, house: &House) -> View {
-    let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, house)).collect();
+/// The view of `spec` in its workspace.
+pub(crate) fn view(spec: &Spec, specs: &Specs) -> View {
+    let fields: Vec<FieldView> = spec.fields.iter().map(|field| field_view(spec, field, specs)).collect();
     let settable: Vec<FieldView> = fields.iter().filter(|field| !field.owner).cloned().collect();
     let owner = fields.iter().find(|field| field.owner).cloned();
     let foreign = foreign(spec);
@@ -174,7 +174,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
         reads_own: owner.is_some() && !spec.public_read,
         has_refs: refers,
         has_uploads: has("upload"),
-        needs_admin: needs_admin(spec, house),
+        needs_admin: needs_admin(spec, specs),
         who_reads: who_reads(spec),
         who_writes: who_writes(spec).to_owned(),
         who_changes: spec.owner().map_or_else(|| who_writes(spec).to_owned(), |_| "its owner".to_owned()),
@@ -192,7 +192,7 @@ pub(crate) fn view(spec: &Spec, house: &House) -> View {
                 .collect::<Vec<_>>(),
         ),
         update_example: example(&settable.iter().take(1).collect::<Vec<_>>()),
-        tests: tests(spec, house, &fields),
+        tests: tests(spec, specs, &fields),
         dependencies: dependencies(spec),
         foreign,
         filters,
@@ -214,10 +214,10 @@ fn dependencies(spec: &Spec) -> BTreeSet<String> {
     names
 }
 
-/// The view of the fields that are added to `spec`, which has them already.
-pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
+/// The view of the fields that are added to `spec`, which already contains them.
+pub(crate) fn added(spec: &Spec, new: &[Field], specs: &Specs) -> Added {
     let names: Vec<String> = new.iter().map(|field| format!("`{}`", field.column())).collect();
-    let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, house)).collect();
+    let fields: Vec<FieldView> = new.iter().map(|field| field_view(spec, field, specs)).collect();
     Added {
         references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
         table: spec.plural.clone(),
@@ -228,7 +228,7 @@ pub(crate) fn added(spec: &Spec, new: &[Field], house: &House) -> Added {
     }
 }
 
-/// An object for `json!`, of what a body has to have.
+/// An object for `json!` with the required members of a body.
 fn example(fields: &[&FieldView]) -> String {
     let members = fields.iter().filter_map(|field| {
         let example = match (&field.reference, &field.sample.example) {

@@ -1,8 +1,8 @@
-//! What a domain refers to: the rows of others, of its own, and uploads.
+//! The references of a domain: to rows of other domains, to its own rows, and to uploads.
 
 use serde::Serialize;
 
-use super::House;
+use super::Specs;
 use super::wording::{ident, route, type_of, words};
 use crate::domain::spec::{Field, Kind, OnDelete, Spec};
 
@@ -12,19 +12,19 @@ pub(super) struct ReferenceView {
     table: String,
     pub(super) prefix: String,
     words: String,
-    /// The kind of the target's ids, as this crate's tests name it.
+    /// The type of the target's id kind in the tests of this crate.
     kind_path: String,
     pub(super) is_self: bool,
-    /// Not everybody may see the target.
+    /// Whether the target is not visible to all users.
     private: bool,
     route: String,
     on_delete: &'static str,
-    /// What the foreign key does, which holds for rows that are removed for good.
+    /// The action of the foreign key, which applies to rows that are permanently deleted.
     foreign_key: &'static str,
     rule: String,
     consequence: &'static str,
     constraint: String,
-    /// The id that a new row or a change points to, if it does.
+    /// The id to which a new row or a change refers, if any.
     created: String,
     changed: String,
 }
@@ -37,12 +37,12 @@ pub(super) struct Foreign {
     type_name: String,
 }
 
-pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<ReferenceView> {
+pub(super) fn reference(spec: &Spec, field: &Field, specs: &Specs) -> Option<ReferenceView> {
     let (domain, table, prefix) = match &field.kind {
         Kind::Upload => ("upload".to_owned(), "uploads".to_owned(), "upl".to_owned()),
         Kind::Ref(domain) if domain == "user" => (domain.clone(), "users".to_owned(), "usr".to_owned()),
         Kind::Ref(domain) => {
-            let target = house.get(domain);
+            let target = specs.get(domain);
             let table = target.map_or_else(|| format!("{domain}s"), |target| target.plural.clone());
             (domain.clone(), table, target.map_or_else(String::new, |target| target.prefix.clone()))
         }
@@ -50,7 +50,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
     };
     let own = ident(&field.column());
     let rule = field.on_delete.unwrap_or(OnDelete::Restrict);
-    let target = house.get(&domain);
+    let target = specs.get(&domain);
     Some(ReferenceView {
         words: words(&domain),
         kind_path: match domain.as_str() {
@@ -62,8 +62,8 @@ pub(super) fn reference(spec: &Spec, field: &Field, house: &House) -> Option<Ref
         private: target.is_some_and(|target| !target.public_read && target.owner().is_some()),
         route: target.map(route).unwrap_or_default(),
         consequence: match rule {
-            OnDelete::Cascade => "this goes with it",
-            OnDelete::Restrict => "that is refused with 409 `still_referenced`",
+            OnDelete::Cascade => "the row is deleted too",
+            OnDelete::Restrict => "the deletion is rejected with 409 `still_referenced`",
             OnDelete::SetNull => "the field becomes `null`",
         },
         domain,

@@ -1,10 +1,10 @@
-//! The rules of a field: what garde checks, what the document says of them, and how their bounds are written in code.
+//! The rules of a field: its garde attributes, its schema in the OpenAPI document, and its bounds as code.
 
 use crate::domain::names;
 use crate::domain::samples::{Sample, from_units, units};
 use crate::domain::spec::{Field, Kind};
 
-/// The rules of garde for a value, where its type does not have them.
+/// The garde rules of a value, unless its type has them.
 fn rules(field: &Field) -> Option<String> {
     let range = &field.range;
     let bound = |text: &Option<String>, written: fn(&str) -> String| {
@@ -23,12 +23,12 @@ fn rules(field: &Field) -> Option<String> {
     }
 }
 
-/// Whether the type of the field has its rule.
+/// Whether the type of the field contains its rule.
 pub(super) fn has_rule(field: &Field) -> bool {
     matches!(field.kind, Kind::String | Kind::Text | Kind::Email | Kind::Url | Kind::Int | Kind::BigInt)
 }
 
-/// How many characters a text has at most.
+/// Maximum number of characters of a text.
 pub(crate) fn longest(field: &Field) -> u64 {
     let given = field.range.max.as_deref().and_then(|max| max.parse().ok());
     given.unwrap_or(match field.kind {
@@ -39,13 +39,13 @@ pub(crate) fn longest(field: &Field) -> u64 {
     })
 }
 
-/// How many characters a text has at least: one, unless something else is said.
+/// Minimum number of characters of a text, by default one.
 pub(crate) fn shortest(field: &Field) -> u64 {
     let usual = u64::from(matches!(field.kind, Kind::String | Kind::Text));
     field.range.min.as_deref().and_then(|min| min.parse().ok()).unwrap_or(usual)
 }
 
-/// An integer as it is written in code: `10_000`.
+/// An integer in code: `10_000`.
 pub(crate) fn grouped(digits: &str) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
     if digits.len() < 5 {
@@ -61,17 +61,17 @@ pub(crate) fn grouped(digits: &str) -> String {
     format!("{sign}{text}")
 }
 
-/// An integer as it is written where nothing says how wide it is: Rust takes one for 32 bits then, and refuses what does not fit.
+/// An integer in code without a declared type: Rust infers 32 bits, and rejects larger numbers.
 pub(crate) fn integer(digits: &str) -> String {
     if digits.parse::<i32>().is_ok() { grouped(digits) } else { long(digits) }
 }
 
-/// An integer of 64 bits where nothing else says so.
+/// An integer of 64 bits in code without a declared type.
 pub(super) fn long(digits: &str) -> String {
     format!("{}_i64", grouped(digits))
 }
 
-/// A float as it is written in code: `10_000.0`.
+/// A float in code: `10_000.0`.
 pub(crate) fn floating(text: &str) -> String {
     let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
     format!("{}.{rest}", grouped(whole))
@@ -83,13 +83,13 @@ pub(super) fn literal(field: &Field, default: &str) -> String {
         Kind::Bool => default.to_owned(),
         Kind::Int | Kind::BigInt => integer(default),
         Kind::Float => floating(default),
-        // As answers have it: with all its decimals.
+        // As in responses: with all its decimals.
         Kind::Decimal { scale, .. } => format!("{:?}", from_units(units(default, scale), scale)),
         _ => format!("{default:?}"),
     }
 }
 
-/// What the document says of the value besides what its type says.
+/// The schema attributes of the value, besides those of its type.
 pub(super) fn schema(field: &Field, sample: &Sample) -> Vec<String> {
     let mut parts = Vec::new();
     if field.kind == Kind::Float {
@@ -102,7 +102,7 @@ pub(super) fn schema(field: &Field, sample: &Sample) -> Vec<String> {
     parts
 }
 
-/// The rule of garde, where the type of the field does not have it.
+/// The garde attribute, unless the type of the field has the rule.
 pub(super) fn garde(field: &Field, inner: bool) -> Option<String> {
     let rules = rules(field)?;
     Some(if inner { format!("#[garde(inner({rules}))]") } else { format!("#[garde({rules})]") })

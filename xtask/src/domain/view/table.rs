@@ -1,4 +1,4 @@
-//! The table: its columns, those that hold a normalized text among them, and their checks, keys and indexes.
+//! The table: its columns, including those with normalized text, and their checks, keys and indexes.
 
 use std::collections::BTreeSet;
 
@@ -38,14 +38,14 @@ pub(super) struct Index {
     name: String,
     column: String,
     unique: bool,
-    /// The owner's column, where every list is of one owner's rows.
+    /// The column of the owner, if every list contains the rows of one owner.
     scope: Option<String>,
 }
 
 pub(super) fn normalized(field: &Field) -> Option<Normalized> {
     let column = field.normalized_column()?;
     let own = ident(&field.column());
-    // An address is compared; any other text is searched and sorted.
+    // An e-mail address is only compared; any other text is searched and sorted.
     let (created, changed) = match (field.kind == Kind::Email, field.optional) {
         (true, true) => (
             format!("new.{own}.as_ref().map(|email| email.normalized().to_owned())"),
@@ -89,7 +89,7 @@ pub(super) fn taken(spec: &Spec, field: &Field) -> Option<Taken> {
     })
 }
 
-/// A column in a migration. What is written here is released one day, so it names no type of the code.
+/// A column in a migration. It will be released, so it must not use types of the code.
 pub(super) fn definition(field: &Field) -> String {
     let column = field.column();
     let new = format!("ColumnDef::new(\"{column}\")");
@@ -177,7 +177,7 @@ pub(super) fn indexes(spec: &Spec, fields: &[Field]) -> Vec<Index> {
             unique: true,
             scope: None,
         }));
-        // What is deleted is looked for in references of all rows, whosever they are.
+        // A deletion searches the references of all rows, of any owner.
         let is_reference = matches!(field.kind, Kind::Ref(_) | Kind::Upload);
         let columns = indexed_columns(field).filter(|column| is_reference || Some(column) != unique.as_ref());
         for column in columns.filter(|column| seen.insert(column.clone())) {
@@ -190,14 +190,14 @@ pub(super) fn indexes(spec: &Spec, fields: &[Field]) -> Vec<Index> {
     made
 }
 
-/// The column whose values are unique, which finds them too.
+/// The column with the unique values, which is also used for lookups.
 fn unique_column(field: &Field) -> Option<String> {
     let column =
         if field.kind == Kind::Email { format!("{}_normalized", field.name) } else { field.column() };
     field.unique.then_some(column)
 }
 
-/// The columns that rows are sorted by and looked up by.
+/// The columns by which rows are sorted and looked up.
 fn indexed_columns(field: &Field) -> impl Iterator<Item = String> {
     let column = field.column();
     let shadow = field.normalized_column();

@@ -1,4 +1,4 @@
-//! The Rust types of a field, each with its attributes: in a row, in the bodies that make and change it, and in the answer.
+//! The Rust types of a field with their attributes: in a row, in the bodies that create and change it, and in the response.
 
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ struct ChoiceValue {
     default: bool,
 }
 
-/// What a row holds, without the `Option`.
+/// The type in a row, without the `Option`.
 pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
     match &field.kind {
         Kind::String | Kind::Text | Kind::Email | Kind::Url => "String".into(),
@@ -52,7 +52,7 @@ pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
     }
 }
 
-/// What a body holds, without the `Option`: a type that has the rule of the field.
+/// The type in a body, without the `Option`: a type that contains the rule of the field.
 pub(super) fn body_type(spec: &Spec, field: &Field) -> String {
     let max = || grouped(&longest(field).to_string());
     let range = &field.range;
@@ -79,12 +79,12 @@ pub(super) fn body_type(spec: &Spec, field: &Field) -> String {
     }
 }
 
-/// A bound among the parameters of a type.
+/// A bound as a parameter of a type.
 fn bound_in_type(digits: &str) -> String {
     if digits.starts_with('-') { format!("{{ {} }}", grouped(digits)) } else { grouped(digits) }
 }
 
-/// What a filter holds, without the `Option`: any value of the field's form.
+/// The type in a filter, without the `Option`: any value of the type, without the rules of the field.
 pub(super) fn filter_type(spec: &Spec, field: &Field) -> String {
     match &field.kind {
         Kind::String | Kind::Text | Kind::Email => {
@@ -105,7 +105,7 @@ pub(super) fn model(spec: &Spec, field: &Field) -> Typed {
     let column = field.column();
     let mut attributes = Vec::new();
     if names::is_keyword(&column) {
-        // A column's name is a variant of an enum, and only `Self` is a keyword there.
+        // The name of a column is a variant of an enum, where only `Self` is a keyword.
         let name = if column == "self" { ", enum_name = \"SelfColumn\"" } else { "" };
         attributes.push(format!("#[sea_orm(column_name = \"{column}\"{name})]"));
     }
@@ -140,17 +140,17 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
             parts.push("format = Uri".to_owned());
             example = Some("\"https://files.example.com/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
         }
-        // In quotes, or it would pass for the type of that name and keep its import.
+        // In quotes, otherwise it would count as the type of that name, whose import would be kept.
         Kind::Email => parts.push("format = \"email\"".to_owned()),
         Kind::Url => parts.push("format = Uri".to_owned()),
         _ => {}
     }
-    // An upload may be gone though the row still names it, so its URL may be missing.
+    // An upload may have been deleted although the row still refers to it, so its URL may be missing.
     let may_be_null = field.optional || field.kind == Kind::Upload;
     if field.kind == Kind::Upload && !field.optional {
         parts.insert(0, "required".to_owned());
     }
-    // What a flag or a choice looks like, its type says.
+    // The types of Booleans and enumerations need no example.
     let is_told = matches!(field.kind, Kind::Bool | Kind::Enum(_));
     parts.extend(example.filter(|_| !is_told).map(|example| format!("examples({example})")));
     let mut attributes: Vec<String> = serde_attribute(field, &[]).into_iter().collect();
@@ -158,7 +158,7 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     Typed { type_name: optional(type_name, may_be_null), attributes }
 }
 
-/// The name of the type of an enum; it gives way to the types that every domain has.
+/// The name of the type of an enum, which must differ from the types that every domain has.
 fn choice_type(spec: &Spec, field: &Field) -> String {
     let plain = format!("{}{}", type_of(&spec.name), type_of(&field.name));
     let taken = ["Id", "Kind", "Filter", "Sort", "Error", "Created", "Updated", "Deleted", "Rows", "Service"];

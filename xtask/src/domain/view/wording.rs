@@ -1,4 +1,4 @@
-//! Names and words, made out of the names that were given.
+//! Names and words that are derived from the specified names.
 
 use heck::ToUpperCamelCase as _;
 
@@ -15,7 +15,7 @@ pub(super) fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// The last part of the URL is read by people: hyphens, as in the rest of the API.
+/// The route, with hyphens as in the rest of the API.
 pub(crate) fn route(spec: &Spec) -> String {
     format!("/api/v1/{}", spec.plural.replace('_', "-"))
 }
@@ -40,13 +40,13 @@ pub(super) fn list(words: &[String], and: &str) -> String {
     }
 }
 
-/// The struct with the operations is called by the plural; where that is the singular too, by what it is.
+/// The struct with the operations is named by the plural; if that equals the singular, with a suffix.
 pub(super) fn service_type(spec: &Spec) -> String {
     let plural = type_of(&spec.plural);
     if plural == type_of(&spec.name) { format!("{plural}Service") } else { plural }
 }
 
-/// A field that is called like a keyword gets an underscore at its end.
+/// A field with the name of a keyword gets an underscore at its end.
 pub(super) fn ident(name: &str) -> String {
     if names::is_keyword(name) { format!("{name}_") } else { name.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! What comes in is made of types that have rules: bodies and query parameters derive garde's `Validate`, take no unknown
-//! field, and have no field of a type that takes anything.
+//! Request bodies and query parameters must have validation rules: they derive garde's `Validate`, reject unknown fields, and have no
+//! field of a type that accepts any value.
 
 use anyhow::{Context as _, Result};
 use syn::spanned::Spanned;
@@ -7,13 +7,13 @@ use syn::{Item, ItemStruct};
 
 use crate::workspace::Workspace;
 
-/// The form of a standard that says itself what is ignored in it (RFC 6749, section 3.2).
+/// The form of a standard that requires unknown fields to be ignored (RFC 6749, section 3.2).
 const FORMS_OF_STANDARDS: [(&str, &str); 1] = [("auth", "TokenForm")];
 
-/// Types that say nothing of what they take.
+/// Types that accept any value.
 const WITHOUT_RULE: [&str; 3] = ["String", "Value", "Map"];
 
-/// What breaks the rule in the `dto` of those domains.
+/// One sentence for each place in the `dto` of these domains that breaks the rule.
 pub(super) fn violations<'d>(
     workspace: &Workspace,
     domains: impl Iterator<Item = &'d str>,
@@ -21,7 +21,7 @@ pub(super) fn violations<'d>(
     let mut broken = Vec::new();
     for domain in domains {
         let path = format!("crates/{domain}/src/dto.rs");
-        // That it is there is another rule.
+        // Another rule checks that the file exists.
         if workspace.root.join(&path).exists() {
             broken.extend(of_text(domain, &workspace.read(&path)?).with_context(|| path.clone())?);
         }
@@ -39,7 +39,7 @@ fn of_text(domain: &str, text: &str) -> Result<Vec<String>> {
     Ok(bodies.flat_map(|body| body.faults(domain)).collect())
 }
 
-/// A struct, and the file that it stands in.
+/// A struct, and its file.
 struct Body<'f> {
     item: &'f ItemStruct,
     text: &'f str,
@@ -59,18 +59,20 @@ impl Body<'_> {
         let name = format!("{domain}::dto::{}", self.item.ident);
         let mut broken = Vec::new();
         if !self.derives("Validate") {
-            broken.push(format!("{name} is read from requests and has no rules: derive garde::Validate."));
+            broken.push(format!(
+                "{name} is read from requests, but has no validation rules: derive garde::Validate."
+            ));
         }
         if !self.says("serde", "deny_unknown_fields") {
             broken.push(format!(
-                "{name} takes unknown fields, so a typo or a smuggled field passes silently: add #[serde(deny_unknown_fields)]."
+                "{name} accepts unknown fields, so a typo or a smuggled field is not noticed: add #[serde(deny_unknown_fields)]."
             ));
         }
         for field in &self.item.fields {
             let loose = words(self.source(&field.ty)).find(|word| WITHOUT_RULE.contains(word));
             if let (Some(loose), Some(field)) = (loose, &field.ident) {
                 broken.push(format!(
-                    "{name}.{field} is a {loose}, which takes anything: take a type of shared_kernel::field, such as SingleLine<1, 200>."
+                    "{name}.{field} is a {loose}, which accepts any value: use a type of shared_kernel::field, such as SingleLine<1, 200>."
                 ));
             }
         }
@@ -81,7 +83,7 @@ impl Body<'_> {
         self.says("derive", name)
     }
 
-    /// Whether an attribute has that word in it.
+    /// Whether an attribute contains that word.
     fn says(&self, attribute: &str, word: &str) -> bool {
         let mut named = self.item.attrs.iter().filter(|found| found.path().is_ident(attribute));
         named.any(|found| words(self.source(found)).any(|found| found == word))

@@ -1,23 +1,23 @@
 //! Circles of imports between the modules of a crate.
 //!
-//! Looked for among the children of each module, a child with all that is below it being one: of two modules one can be read,
-//! tested and moved without the other, or there is a reason. What stands in a `#[cfg(test)]` does not count.
+//! The check compares the children of each module with each other; a child includes all modules below it. Without circles, one of two
+//! modules can always be read, tested and moved without the other; each exception has a reason. Code under `#[cfg(test)]` is not checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::house::{House, Member};
+use super::facts::{Facts, Member};
 use super::imports::{ModulePath, Modules};
 
-/// A circle that may be there.
+/// A circle that is allowed.
 struct Exception {
     member: &'static str,
-    /// The module whose children they are, from the crate's root.
+    /// Path of the parent of these modules, from the root of the crate.
     parent: &'static str,
     modules: &'static [&'static str],
     reason: &'static str,
 }
 
-/// What is not mended, and why.
+/// The allowed circles, each with its reason.
 const EXCEPTIONS: &[Exception] = &[
     Exception {
         member: "transport",
@@ -29,7 +29,7 @@ const EXCEPTIONS: &[Exception] = &[
         member: "xtask",
         parent: "",
         modules: &["domain", "steps"],
-        reason: "commands of the generator end with the step that writes the document, and a step tries the generator",
+        reason: "commands of the generator end with the step that writes the OpenAPI document, and a step tests the generator",
     },
     Exception {
         member: "xtask",
@@ -47,15 +47,15 @@ const EXCEPTIONS: &[Exception] = &[
         member: "xtask",
         parent: "domain::view",
         modules: &["field", "schema", "table", "typed"],
-        reason: "one description of a field, which is long",
+        reason: "one description of a field, in several files because it is long",
     },
 ];
 
 /// One sentence for each circle without a reason, and for each reason without a circle.
-pub(super) fn circles(house: &House) -> Vec<String> {
+pub(super) fn circles(facts: &Facts) -> Vec<String> {
     let mut needed = BTreeSet::new();
     let mut broken = Vec::new();
-    for member in &house.members {
+    for member in &facts.members {
         for (parent, circle) in circles_of(&member.modules) {
             match exception(member, &parent, &circle) {
                 Some(number) => {
@@ -66,11 +66,11 @@ pub(super) fn circles(house: &House) -> Vec<String> {
         }
     }
     let idle = EXCEPTIONS.iter().enumerate().filter(|(number, exception)| {
-        let is_there = house.members.iter().any(|member| member.name == exception.member);
+        let is_there = facts.members.iter().any(|member| member.name == exception.member);
         is_there && !needed.contains(number)
     });
     broken.extend(idle.map(|(_, Exception { member, modules, reason, .. })| {
-        format!("{member} has no circle of {} any more: take the exception ({reason}) out of xtask/src/steps/architecture/circles.rs.", modules.join(", "))
+        format!("{member} has no circle of {} any more: remove the exception ({reason}) from xtask/src/steps/architecture/circles.rs.", modules.join(", "))
     }));
     broken
 }
@@ -86,7 +86,7 @@ fn sentence(member: &Member, parent: &str, circle: &BTreeSet<String>) -> String 
     let (name, list) = (&member.name, circle.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
     let place = if parent.is_empty() { String::new() } else { format!(" below {parent}") };
     format!(
-        "{name} has modules{place} that import each other in a circle ({list}), so none of them can be understood alone: move what they share into a module below them, or what joins them above; xtask/src/steps/architecture/circles.rs has the exceptions, each with its reason."
+        "{name} has modules{place} that import each other in a circle ({list}), so none of them can be understood alone: move the code that they share into a module below them, or the code that joins them into one above; xtask/src/steps/architecture/circles.rs lists the exceptions, each with its reason."
     )
 }
 
@@ -101,7 +101,7 @@ fn circles_of(modules: &Modules) -> Vec<(String, BTreeSet<String>)> {
     parents.iter().flat_map(of).collect()
 }
 
-/// Which children of `parent` import which others.
+/// For each child of `parent`, the other children that it imports.
 fn edges(modules: &Modules, parent: &[String]) -> BTreeMap<String, BTreeSet<String>> {
     let child = |path: &ModulePath| {
         let below = path.strip_prefix(parent)?.first()?;

@@ -1,4 +1,4 @@
-//! The modules of a crate, and what they import from each other.
+//! The modules of a crate, and their imports from each other.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,15 +11,15 @@ use syn::{Attribute, Item};
 
 use crate::domain::source::is_sign;
 
-/// The path of a module below the crate's root, or of what is imported.
+/// The path of a module or an imported item, relative to the root of the crate.
 pub(super) type ModulePath = Vec<String>;
 
-/// Which modules a crate has, and what each imports from the same crate.
+/// The modules of a crate, and the imports of each from the same crate.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Modules {
     pub(super) known: BTreeSet<ModulePath>,
     imports: BTreeSet<(ModulePath, ModulePath)>,
-    /// Those that are declared for tests and written in files of their own.
+    /// Modules for tests in files of their own.
     for_tests: BTreeSet<ModulePath>,
 }
 
@@ -36,7 +36,7 @@ impl Modules {
         Ok(modules)
     }
 
-    /// What the modules import, those for tests left out.
+    /// The imports of the modules, except modules for tests.
     pub(super) fn imports(&self) -> impl Iterator<Item = &(ModulePath, ModulePath)> {
         let is_for_tests = |from: &ModulePath| self.for_tests.iter().any(|tests| from.starts_with(tests));
         self.imports.iter().filter(move |(from, _)| !is_for_tests(from))
@@ -50,8 +50,7 @@ impl Modules {
         Ok(())
     }
 
-    /// `place` is where the items stand: in the file's own module, or in one that is written out in it, which counts as the
-    /// file.
+    /// `place` is the module of the items: that of the file, or an inline module, which counts as part of the file's.
     fn add_items(&mut self, file: &ModulePath, place: &ModulePath, items: &[Item], text: &str) {
         for item in items {
             match item {
@@ -113,7 +112,7 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The paths that begin at `crate`, `self` or `super`, wherever they stand, from the root of the crate.
+/// All paths that begin with `crate`, `self` or `super`, resolved from the root of the crate.
 fn paths(stream: &TokenStream, place: &ModulePath, found: &mut Vec<ModulePath>) {
     let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
     let mut at = 0;
@@ -128,7 +127,7 @@ fn paths(stream: &TokenStream, place: &ModulePath, found: &mut Vec<ModulePath>) 
     }
 }
 
-/// Where a path that begins with that word starts.
+/// The module to which a path that begins with this word is relative.
 fn start(token: &TokenTree, place: &ModulePath) -> Option<ModulePath> {
     let TokenTree::Ident(word) = token else { return None };
     match word.to_string().as_str() {
@@ -143,7 +142,7 @@ fn is_path_on(rest: &[TokenTree]) -> bool {
     matches!(rest, [a, b, _, ..] if is_sign(a, ':') && is_sign(b, ':'))
 }
 
-/// Reads `::a::{b, c::d}` behind what has led to `path`.
+/// Reads `::a::{b, c::d}` after `path`.
 fn follow(rest: &[TokenTree], mut path: ModulePath, found: &mut Vec<ModulePath>) {
     let mut rest = rest;
     while is_path_on(rest) {

@@ -1,24 +1,27 @@
-//! Bans, licences and sources: the lists of `deny.toml`, which cargo-deny reads too.
+//! Banned packages, licences and registries: the lists of `deny.toml`, which cargo-deny reads too.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use toml_edit::{DocumentMut, Item};
 
-use super::house::Origin;
+use super::facts::Origin;
 use crate::licence;
 
-/// Packages that may be there once at most, and why.
+/// Packages of which only one version is allowed, with the reason.
 const ONCE: [(&str, &str); 6] = [
     ("aws-lc-rs", "there is one crypto backend"),
-    ("libsqlite3-sys", "two of them silently hold the bundled SQLite back"),
+    ("libsqlite3-sys", "with two of them, the bundled SQLite silently stays at an old version"),
     ("rustls", "the crypto provider is installed for one rustls"),
-    ("sea-orm", "types of one version don't fit the other"),
-    ("sqlx", "two of them silently hold the bundled SQLite back and double the build"),
-    ("sqlx-core", "two of them silently hold the bundled SQLite back and double the build"),
+    ("sea-orm", "types of different versions are not compatible"),
+    ("sqlx", "with two of them, the bundled SQLite silently stays at an old version and double the build"),
+    (
+        "sqlx-core",
+        "with two of them, the bundled SQLite silently stays at an old version and double the build",
+    ),
 ];
 
-/// What `deny.toml` says.
+/// The rules in `deny.toml`.
 #[derive(Debug)]
 pub(super) struct Policy {
     bans: BTreeMap<String, String>,
@@ -27,9 +30,9 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Reads the file's text.
+    /// Parses the text of the file.
     pub(super) fn read(text: &str) -> Result<Self> {
-        let document: DocumentMut = text.parse().context("deny.toml is no TOML")?;
+        let document: DocumentMut = text.parse().context("deny.toml is not valid TOML")?;
         let list = |table: &str, key: &str| {
             let found = document.get(table).and_then(|table| table.get(key)).and_then(Item::as_array);
             found.with_context(|| format!("deny.toml has no list `{key}` in [{table}]"))
@@ -49,7 +52,7 @@ impl Policy {
         Ok(Self { bans, licences, registries: texts("sources", "allow-registry")? })
     }
 
-    /// One sentence for each package that the policy refuses.
+    /// One sentence for each package that breaks a rule.
     pub(super) fn violations(&self, packages: &[Origin]) -> Vec<String> {
         let banned = packages.iter().filter_map(|package| self.ban(package));
         let licences = packages.iter().filter_map(|package| self.licence(package));
@@ -61,7 +64,7 @@ impl Policy {
         let reason = self.bans.get(&package.name)?;
         let name = &package.name;
         Some(format!(
-            "{name} is banned: {reason}; `cargo tree --workspace -e normal,build -i {name}` shows who brings it."
+            "{name} is banned: {reason}; `cargo tree --workspace -e normal,build -i {name}` shows which package depends on it."
         ))
     }
 
@@ -74,7 +77,7 @@ impl Policy {
         let (name, version) = (&package.name, &package.version);
         let given = if expression.is_empty() { "names no licence" } else { expression };
         Some(format!(
-            "{name} {version} ({given}) has no licence that deny.toml allows, so we may not ship it: replace the package, or add the licence with its reason."
+            "{name} {version} ({given}) has no licence that deny.toml allows, so it must not be distributed: replace the package, or add the licence with its reason."
         ))
     }
 
@@ -85,7 +88,7 @@ impl Policy {
             return None;
         }
         Some(format!(
-            "{} {} comes from {source}, which can change or vanish behind our back: take it from crates.io.",
+            "{} {} comes from {source}, which can change or disappear without notice: use the package from crates.io.",
             package.name, package.version
         ))
     }
@@ -97,7 +100,7 @@ fn duplicates(packages: &[Origin]) -> impl Iterator<Item = String> {
         let versions: Vec<&str> = found.map(|package| package.version.as_str()).collect();
         (versions.len() > 1).then(|| {
             let list = versions.join(" and ");
-            format!("{name} is there as {list}, but {reason}: `cargo tree -i {name}@VERSION` shows who brings each; move them to one.")
+            format!("{name} is linked in the versions {list}, but {reason}: `cargo tree -i {name}@VERSION` shows which package depends on each; update them to one version.")
         })
     })
 }

@@ -1,4 +1,4 @@
-//! How much the binary crate may hold besides its routers.
+//! The number of lines that the crate of the binary may have besides its routers.
 
 use std::fs;
 use std::path::Path;
@@ -8,18 +8,18 @@ use anyhow::{Context, Result};
 /// The crate of the binary.
 const BINARY: &str = "crates/server/src";
 
-/// The folder in it that grows with the domains.
+/// The folder of the routers, which grows with the number of domains.
 const ROUTERS: &str = "routers";
 
-/// Lines of `.rs` files outside that folder: the product as a value, and room for settings of its own.
-const MOST: usize = 600;
+/// Lines of `.rs` files outside that folder: the product as a value, and module for settings of its own.
+const MAX_LINES: usize = 600;
 
-/// One sentence if the binary crate holds more than the choice of its parts.
+/// Returns one sentence if the crate of the binary has more lines than that.
 pub(super) fn violation(root: &Path) -> Result<Option<String>> {
     let lines = lines_outside_routers(&root.join(BINARY))?;
-    Ok((lines > MOST).then(|| {
+    Ok((lines > MAX_LINES).then(|| {
         format!(
-            "{BINARY} has {lines} lines outside {ROUTERS}/, {MOST} at most are for saying what the product is made of: move what every product has the same to crates/app-kit, settings that every product has to crates/app-config, and what belongs to one domain to its crate or its router."
+            "{BINARY} has {lines} lines outside {ROUTERS}/, but only {MAX_LINES} are allowed, which is enough to list the parts of the product: move code that is the same in every product to crates/app-kit, settings that every product has to crates/app-config, and code of one domain to its crate or its router."
         )
     }))
 }
@@ -55,15 +55,15 @@ mod tests {
     fn what_is_outside_the_routers_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        write(root, "lib.rs", MOST - 10);
+        write(root, "lib.rs", MAX_LINES - 10);
         write(root, "settings/mail.rs", 10);
-        write(root, "routers/user.rs", MOST);
-        write(root, "routers/auth/mod.rs", MOST);
-        write(root, "notes.md", MOST);
+        write(root, "routers/user.rs", MAX_LINES);
+        write(root, "routers/auth/mod.rs", MAX_LINES);
+        write(root, "notes.md", MAX_LINES);
         assert_eq!(violation(root).unwrap(), None);
         write(root, "settings/mail.rs", 11);
-        let told = violation(root).unwrap().unwrap();
-        assert!(told.starts_with("crates/server/src has 601 lines outside routers/"), "{told}");
+        let sentence = violation(root).unwrap().unwrap();
+        assert!(sentence.starts_with("crates/server/src has 601 lines outside routers/"), "{sentence}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A copy of the workspace, to be changed and thrown away.
+//! A temporary copy of the workspace.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,30 +11,28 @@ use crate::domain::spare;
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
-/// What the copy has of the workspace's build at first.
-///
-/// Dependencies are lent in any case.
+/// The parts of the workspace's build that the copy starts with, besides the dependencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::steps) enum Build {
-    /// The workspace's own crates too. Those that do not change are not built again; what is compiled into them of where they are
-    /// is wrong, so their own tests are not to be run.
+    /// Also the crates of the workspace. Unchanged crates are not built again; paths compiled into them are those of the workspace, so
+    /// their own tests must not be run.
     Lent,
-    /// None of the workspace's own crates.
+    /// No crates of the workspace.
     Own,
 }
 
-/// A copy of the workspace as it stands, under a git of its own, with a target folder of its own.
+/// A copy of the current state of the workspace, with a git repository and a target folder of its own.
 pub(in crate::steps) struct Copy {
     folder: PathBuf,
     pub(in crate::steps) root: PathBuf,
     target: PathBuf,
     program: PathBuf,
-    /// What the domains of the list are called here, where the workspace has domains of its own.
+    /// Names of the test domains in this copy, which differ if the workspace has domains of these names.
     names: BTreeMap<String, String>,
 }
 
 impl Copy {
-    /// Makes the copy below `target/xtask/NAME`. The domains that are to be made in it get names that are free.
+    /// Creates the copy below `target/xtask/NAME`. The test domains get unused names.
     pub(in crate::steps) fn make(
         workspace: &Workspace,
         name: &str,
@@ -64,12 +62,12 @@ impl Copy {
         Ok(copy)
     }
 
-    /// What a domain of the list is called here.
+    /// The name of a test domain in this copy.
     pub(in crate::steps) fn name<'a>(&'a self, name: &'a str) -> &'a str {
         self.names.get(name).map_or(name, String::as_str)
     }
 
-    /// What the domains of these lines are called here.
+    /// The names of the domains of these lines in this copy.
     pub(in crate::steps) fn made<'a>(&'a self, lines: &'a [String]) -> Vec<&'a str> {
         lines.iter().map(|line| self.name(first_word(line))).collect()
     }
@@ -79,7 +77,7 @@ impl Copy {
         spare::renamed(line, &self.names)
     }
 
-    /// A program, to be run in the copy.
+    /// A program that runs in the copy.
     fn run(&self, program: impl AsRef<Path>) -> Invocation {
         Invocation::new(program.as_ref())
             .current_dir(&self.root)
@@ -87,36 +85,36 @@ impl Copy {
             .env("CARGO_INCREMENTAL", "0")
     }
 
-    /// `cargo xtask`, of the workspace that was copied.
+    /// `cargo xtask` of the original workspace.
     pub(in crate::steps) fn tool(&self) -> Invocation {
         self.run(&self.program)
     }
 
-    /// Runs `cargo xtask` with these words.
+    /// Runs `cargo xtask` with these arguments.
     pub(in crate::steps) fn xtask(&self, words: &str) -> Result<()> {
         self.tool().args(words.split_whitespace()).run()
     }
 
-    /// As `cargo xtask … | head -1` would have it: nobody reads what it says, and all of it is done.
+    /// Runs it like `cargo xtask … | head -1`: the output is not read, and the command must finish nevertheless.
     pub(in crate::steps) fn xtask_unheard(&self, words: &str) -> Result<()> {
         let shell = self.run("bash").args(["-o", "pipefail", "-c", r#""$0" "$@" | true"#]);
         shell.arg(&self.program).args(words.split_whitespace()).run()
     }
 
-    /// Cargo, with these words.
+    /// Cargo, with these arguments.
     pub(in crate::steps) fn cargo(&self, words: &str) -> Invocation {
         self.run("cargo").args(words.split_whitespace()).without_configuration()
     }
 
-    /// What git prints for these words.
+    /// Runs git with these arguments and returns its output.
     pub(in crate::steps) fn git(&self, words: &str) -> Result<String> {
         let someone =
             ["-c", "user.name=xtask", "-c", "user.email=xtask@localhost", "-c", "commit.gpgsign=false"];
         self.run("git").args(someone).args(words.split_whitespace()).capture()
     }
 
-    /// Runs commands of a shell, each shown. `cargo xtask` is the one of the workspace that was copied, and the product has its data
-    /// beside the copy.
+    /// Runs shell commands and prints each. `cargo xtask` is the one of the original workspace, and the data of the product is beside
+    /// the copy.
     pub(super) fn shell(&self, commands: &str) -> Result<()> {
         const TOOL: &str =
             r#"cargo() { if [ "$1" = xtask ]; then "$TOOL" "${@:2}"; else command cargo "$@"; fi; }"#;
@@ -132,7 +130,7 @@ impl Copy {
             .run()
     }
 
-    /// Runs the tests of these domains: those of their crates, and those over HTTP. SQLite without a URL.
+    /// Runs the tests of these domains, in their crates and over HTTP; on SQLite if there is no URL.
     pub(in crate::steps) fn tests(&self, domains: &[&str], url: Option<&str>) -> Result<()> {
         let crates: Vec<String> = domains.iter().map(|name| format!("--package {name}")).collect();
         for words in [
@@ -148,7 +146,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Writes a file that is not there yet.
+    /// Writes a new file.
     pub(super) fn create(&self, path: &str, text: &str) -> Result<()> {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().context("a file without a folder")?)?;
@@ -157,27 +155,27 @@ impl Copy {
         file.write_all(text.as_bytes()).context("can't write into the copy")
     }
 
-    /// Changes a file.
+    /// Edits a file.
     pub(in crate::steps) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) -> Result<()> {
         let path = self.root.join(path);
         let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
         fs::write(&path, change(text)).context("can't edit the copy")
     }
 
-    /// Keeps what was done until here; the way back to it.
+    /// Commits the current state, and returns the commit.
     pub(in crate::steps) fn commit(&self, what: &str) -> Result<String> {
         self.git("add --all")?;
         self.git(&format!("commit --quiet --message {what}"))?;
         self.git("rev-parse HEAD")
     }
 
-    /// Goes back to what was committed then.
+    /// Restores the state of that commit.
     pub(super) fn back(&self, to: &str) -> Result<()> {
         self.git(&format!("reset --quiet --hard {to}"))?;
         self.git("clean --quiet --force -d").map(drop)
     }
 
-    /// Fails when a file is not as it was committed last.
+    /// Fails if there are uncommitted changes.
     pub(in crate::steps) fn expect_clean(&self, after: &str) -> Result<()> {
         let left = self.git("status --porcelain")?;
         if left.is_empty() {
@@ -187,20 +185,20 @@ impl Copy {
         }
     }
 
-    /// Removes the domains, in the other order, so that nobody refers to what goes.
+    /// Removes the domains in reverse order, so that no other domain refers to the removed one.
     pub(in crate::steps) fn remove_domains(&self, domains: &[&str]) -> Result<()> {
         domains.iter().rev().try_for_each(|name| self.xtask(&format!("remove-domain {name} --no-openapi")))
     }
 
-    /// Fails when anything is not as it was before the first domain.
+    /// Fails if the tree differs from that before the first domain.
     pub(in crate::steps) fn expect_no_trace(&self) -> Result<()> {
         self.git("add --all")?;
         let before = self.git("rev-list --max-parents=0 HEAD")?;
         let difference = self.git(&format!("diff --cached {before}"))?;
-        if difference.is_empty() { Ok(()) } else { bail!("what was removed left a trace:\n{difference}") }
+        if difference.is_empty() { Ok(()) } else { bail!("the removed domains left a trace:\n{difference}") }
     }
 
-    /// Throws it away. One that something was found in is left, to be looked at.
+    /// Removes the copy. After a failure it is retained for inspection.
     pub(in crate::steps) fn thrown_away(self) -> Result<()> {
         fs::remove_dir_all(&self.folder).with_context(|| format!("can't remove {}", self.folder.display()))
     }
@@ -210,7 +208,7 @@ fn first_word(line: &str) -> &str {
     line.split_whitespace().next().unwrap_or_default()
 }
 
-/// With the time of the last change, by which cargo knows what it has built already.
+/// Copies a file with its modification time, by which cargo decides what to build again.
 fn copy_file(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to.parent().context("a file without a folder")?)?;
     fs::copy(from, to)?;
@@ -218,7 +216,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
     Ok(fs::File::options().write(true).open(to)?.set_modified(changed)?)
 }
 
-/// This program, as a file that no build replaces: the tests of the workspace build it with other features, in its place.
+/// A copy of this program that no build replaces: the tests of the workspace build it with other features at the same path.
 pub(in crate::steps) fn program(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     Invocation::new("cargo")
         .args(["build", "--locked", "--package", "xtask"])
@@ -230,10 +228,10 @@ pub(in crate::steps) fn program(workspace: &Workspace, folder: &Path) -> Result<
     Ok(program)
 }
 
-/// Lends a build to another target folder: the same files, by hard links.
+/// Shares a build with another target folder by hard links.
 fn lend(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).context("can't make the copy's target folder")?;
-    // What cargo writes into again is copied.
+    // Files that cargo modifies in place are copied.
     for (folder, how) in [("build", "-al"), ("deps", "-al"), (".fingerprint", "-a")] {
         if from.join(folder).is_dir() {
             Invocation::new("cp").arg(how).arg(from.join(folder)).arg(to).run()?;
@@ -242,7 +240,7 @@ fn lend(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes what was built of this workspace itself out of a lent build.
+/// Removes the crates of this workspace from a shared build.
 fn forget_members(target: &Path) -> Result<()> {
     for member in members()? {
         for folder in ["build", "deps", ".fingerprint"] {
@@ -252,7 +250,7 @@ fn forget_members(target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The names by which files of this workspace's own build start.
+/// The prefixes of the names of files that are built from the crates of this workspace.
 fn members() -> Result<Vec<String>> {
     let metadata = Invocation::new("cargo")
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -270,7 +268,7 @@ fn members() -> Result<Vec<String>> {
     Ok(targets.collect())
 }
 
-/// Removes `NAME-HASH` and `libNAME-HASH`, whatever their endings.
+/// Removes `NAME-HASH` and `libNAME-HASH`, with any extension.
 fn forget(folder: &Path, name: &str) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry?.path();

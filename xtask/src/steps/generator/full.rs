@@ -1,4 +1,4 @@
-//! Every kind of domain, kept in a house that passes every step with them, grown by fields, and removed.
+//! Generates every kind of domain in a copy that has to pass every step with them, adds fields, and removes the domains again.
 
 use std::fs;
 
@@ -13,10 +13,10 @@ use crate::workspace::Workspace;
 const DOMAINS: &str = "xtask/generator/domains.txt";
 const REFUSALS: &str = "xtask/generator/refusals.txt";
 
-/// The step that does in small what is done here.
+/// The step with the smaller version of this test.
 const SAMPLE: &str = "generator";
 
-/// What a developer writes into a generated file.
+/// Code that a developer adds to a generated file.
 const BY_HAND: &str = "\n/// By hand.\npub const BY_HAND: bool = true;\n";
 
 /// A handler that a developer adds by hand.
@@ -62,12 +62,11 @@ async fn a_route_below_another_domains_works() {
 }
 "#;
 
-/// What a workspace without uploads refuses besides.
-const NO_UPLOADS: &str =
-    "post cover:upload author:ref=user:owner => the field `cover` is a file, and this house has no uploads";
+/// An additional command that a workspace without uploads rejects.
+const NO_UPLOADS: &str = "post cover:upload author:ref=user:owner => the field `cover` is a file, and this workspace has no uploads";
 
-/// What is added to a domain that others refer to: a default, a check, an index, a shadow column, a foreign key, each with its way
-/// back.
+/// Fields that are added to a domain that others refer to: with a default, a check, an index, a normalized column, a foreign key,
+/// each with its `down` migration.
 const ADDED: [&str; 10] = [
     "subtitle:string:..80:default=none:sort:search",
     "level:int:0..9:default=1:filter",
@@ -86,7 +85,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let copy = Copy::make(workspace, "domains", Build::Own, &domains)?;
     let has_uploads = super::has_uploads(workspace);
     for line in super::lines(workspace, REFUSALS)? {
-        // What can be wrong with a file beside other fields is not come to where there can be none.
+        // Without uploads, a field of this type is rejected before its other errors.
         if has_uploads || !line.contains("upload") {
             refuses(&copy, &line)?;
         }
@@ -112,15 +111,16 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     Ok(on_postgres)
 }
 
-/// A house that keeps what was generated passes what every house passes. Each step is a command of its own, which has its own time.
+/// A copy with the generated domains passes the steps that every workspace has to pass. Each step is a command with its own time limit.
 fn passes_every_step(copy: &Copy) -> Result<()> {
     let others = STEPS.iter().filter(|step| step.when == When::Always && step.name != SAMPLE);
     others.map(|step| step.name).try_for_each(|name| copy.xtask(&format!("ci --only {name}")))
 }
 
-/// The line is refused for the reason that it names, with one sentence and exit code 2, and nothing was written.
+/// The command line is rejected with the expected sentence and exit code 2, and nothing was written.
 fn refuses(copy: &Copy, line: &str) -> Result<()> {
-    let (line, words) = line.split_once(" => ").with_context(|| format!("`{line}` says not why"))?;
+    let (line, words) =
+        line.split_once(" => ").with_context(|| format!("`{line}` has no expected sentence"))?;
     let line = &copy.renamed(line);
     let ended = copy.tool().arg("new-domain").args(line.split_whitespace()).ended()?;
     if ended.code != Some(2) {
@@ -128,17 +128,17 @@ fn refuses(copy: &Copy, line: &str) -> Result<()> {
     }
     let sentences = ended.printed.trim();
     if sentences.lines().count() != 1 || !sentences.starts_with("error: ") {
-        bail!("`new-domain {line}` is not refused in one line:\n{sentences}");
+        bail!("`new-domain {line}` is not rejected in one line:\n{sentences}");
     }
     if !sentences.contains(words) {
-        bail!("`new-domain {line}` is refused for another reason than `{words}`:\n{sentences}");
+        bail!("`new-domain {line}` is rejected for another reason than `{words}`:\n{sentences}");
     }
-    say!("refused: {line}\n    {sentences}");
+    say!("rejected: {line}\n    {sentences}");
     copy.expect_clean("a refusal")
 }
 
-/// Fields of many kinds are added: to a domain that somebody worked on, where what was written by hand stays, and to one that
-/// others refer to. Among what was written by hand is a route below another domain's.
+/// Adds fields of many kinds: to a domain with manual edits, which are preserved, and to one that others refer to. The manual edits
+/// include a route below another domain's.
 fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     let post = copy.name("post");
     let service = format!("crates/{post}/src/service.rs");
@@ -147,7 +147,7 @@ fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     copy.xtask(&format!("add-field {post} subtitle:string:1..80:optional:sort:search --no-openapi"))?;
     let merged = fs::read_to_string(copy.root.join(&service))?;
     if !merged.contains("Said by hand") || !merged.contains(BY_HAND) {
-        bail!("add-field lost what was written by hand in {service}");
+        bail!("add-field lost the manual edit in {service}");
     }
     let category = copy.name("category");
     let added = if has_uploads { ADDED.join(" ") } else { super::without_files(&ADDED.join(" ")) };
@@ -157,7 +157,7 @@ fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     let touched = [post, category, copy.name("torture"), copy.name("remark")];
     copy.tests(&touched, None)?;
     copy.tests(&touched, Some(url))?;
-    // Back to what was generated.
+    // Back to the generated state.
     copy.back("HEAD")
 }
 

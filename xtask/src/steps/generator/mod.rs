@@ -1,8 +1,9 @@
-//! The generator, tried on a copy of the workspace: what it makes works unedited, on both engines, and what it takes away leaves no
+//! Tests the generator in a copy of the workspace: generated domains work unedited, on both databases, and removing them leaves no
 //! trace.
 //!
-//! [`mod@sample`] is one domain, each time, and with it [`mod@recipe`], the pages that make some by hand; [`mod@full`] is every kind of domain and every check, when it is asked for. The domains of both stand in
-//! `xtask/generator`, a command line each; where the workspace has one of that name, it gets another.
+//! [`mod@sample`] tests one kind of domain in each run, together with [`mod@recipe`], the pages that write domains by hand;
+//! [`mod@full`] tests every kind of domain with every step. The files in `xtask/generator` list the domains of both, one command line
+//! each; a domain gets another name if the workspace already has one of that name.
 
 pub(super) mod copy;
 mod full;
@@ -15,29 +16,29 @@ use super::Outcome;
 use crate::domain::rules::UPLOADS;
 use crate::workspace::Workspace;
 
-/// What somebody sees who makes a domain.
+/// The sample, which tests the usual commands of a developer.
 pub(super) fn sample(workspace: &Workspace) -> Result<Outcome> {
     sample::run(workspace)
 }
 
-/// All that the generator can make.
+/// All kinds of domains.
 pub(super) fn full(workspace: &Workspace) -> Result<Outcome> {
     full::run(workspace)
 }
 
-/// The domains of a list, without the fields that this workspace can't have.
+/// The domains of a list, without the fields that this workspace does not support.
 fn domains(workspace: &Workspace, file: &str) -> Result<Vec<String>> {
     let has_uploads = has_uploads(workspace);
     let possible = |line: String| if has_uploads { line } else { without_files(&line) };
     Ok(lines(workspace, file)?.into_iter().map(possible).collect())
 }
 
-/// Whether fields can be files.
+/// Whether the workspace supports fields of the type `upload`.
 fn has_uploads(workspace: &Workspace) -> bool {
     workspace.root.join("crates").join(UPLOADS).is_dir()
 }
 
-/// A command line without the fields that are files.
+/// A command line without the fields of the type `upload`.
 fn without_files(line: &str) -> String {
     let is_file = |word: &&str| word.split(':').nth(1) == Some("upload");
     line.split_whitespace().filter(|word| !is_file(word)).collect::<Vec<_>>().join(" ")

@@ -1,5 +1,5 @@
-//! A domain as somebody makes it, adds a field to it and removes it again. Beside it, and built together with it, those that a
-//! reader of the documentation makes by hand.
+//! Generates domains, adds a field to one, and removes them again. The domains that the documentation writes by hand are built
+//! together with them.
 
 use anyhow::Result;
 
@@ -10,13 +10,13 @@ use crate::workspace::Workspace;
 
 const DOMAINS: &str = "xtask/generator/sample.txt";
 
-/// The one of them that gets a field more, and is referred to by another. The others stay as they were made.
+/// The domain that gets an additional field, and to which another one refers. The others are not changed.
 const GROWN: &str = "category";
 
-/// What is added to it.
+/// The field that is added to it.
 const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
 
-/// All domains are made before anything is built, so that the server and its tests are built once.
+/// Generates all domains before the first build, so that the server and its tests are built once.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let domains = super::domains(workspace, DOMAINS)?;
     let copy = Copy::make(workspace, "generator", Build::Lent, &domains)?;

@@ -1,23 +1,23 @@
-//! Lines that are added to a file or taken out of it, as a page shows them to people: like a diff, without numbers.
+//! Lines that are added to a file or removed from it, as a page shows them: like a diff, without line numbers.
 //!
-//! A line that starts with a space is there already, one that starts with `+` is added behind it, one that starts with `-` is there and
-//! goes. ` …` stands for any lines, so that a list may be longer than the page knows.
+//! A line that starts with a space exists, one that starts with `+` is added after it, and one that starts with `-` is removed. ` …`
+//! stands for any number of lines, so that a list may be longer than on the page.
 
 use anyhow::{Context as _, Result, bail};
 
-/// Lines to be added and taken out, and those that say where.
+/// Lines to add and to remove, and the context lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Insertion(Vec<Part>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
-    /// A line that is there.
+    /// An existing line.
     Kept(String),
-    /// Any lines, or none.
+    /// Any number of lines.
     Gap,
-    /// A line that is added.
+    /// A line to add.
     Added(String),
-    /// A line that is there and goes.
+    /// A line to remove.
     Removed(String),
 }
 
@@ -27,21 +27,21 @@ impl Insertion {
         let parts = text.lines().map(part).collect::<Result<Vec<_>>>()?;
         let ends_open = parts.iter().rev().find(|part| !matches!(part, Part::Added(_))) == Some(&Part::Gap);
         if !matches!(parts.first(), Some(Part::Kept(_) | Part::Removed(_))) || ends_open {
-            bail!("added lines stand behind a line that is there, and behind … stands one, too");
+            bail!("added lines must follow an existing line, and so must a line after …");
         }
         if !parts.iter().any(|part| matches!(part, Part::Added(_) | Part::Removed(_))) {
-            bail!("no line is added or taken out");
+            bail!("no line is added or removed");
         }
         Ok(Self(parts))
     }
 
-    /// The text as it is then.
+    /// The text after the change.
     pub(super) fn apply(&self, text: &str) -> Result<String> {
         let lines: Vec<&str> = text.lines().collect();
         let mut found = (0..lines.len()).filter_map(|start| self.places(&lines, start));
-        let places = found.next().context("the lines that say where are not there")?;
+        let places = found.next().context("the context lines are not in the file")?;
         if found.next().is_some() {
-            bail!("the lines that say where are there more than once");
+            bail!("the context lines are in the file more than once");
         }
         let mut edited: Vec<&str> = lines;
         for (at, change) in places.into_iter().rev() {
@@ -53,8 +53,7 @@ impl Insertion {
         Ok(edited.join("\n") + "\n")
     }
 
-    /// What changes at which lines, if the first part is the line at `start`: the line that goes in front of it, or none where it goes
-    /// itself.
+    /// The changes, if the first part is the line at `start`: for each line, the lines to add after it, or `None` to remove it.
     fn places<'a>(&'a self, lines: &[&str], start: usize) -> Option<Vec<(usize, Option<&'a str>)>> {
         let (mut at, mut in_gap) = (start, false);
         let (mut places, mut waiting) = (Vec::new(), Vec::new());
@@ -86,7 +85,7 @@ fn part(line: &str) -> Result<Part> {
         Some(("+", added)) => Ok(Part::Added(added.to_owned())),
         Some(("-", removed)) => Ok(Part::Removed(removed.to_owned())),
         None => Ok(Part::Kept(String::new())),
-        _ => bail!("`{line}` starts with neither a space nor + nor -"),
+        _ => bail!("`{line}` starts with neither a space, nor +, nor -"),
     }
 }
 
@@ -115,9 +114,9 @@ mod tests {
     #[test]
     fn a_place_has_to_be_there_once() {
         for (lines, words) in [
-            (" nothing\n+x\n", "not there"),
+            (" nothing\n+x\n", "not in the file"),
             ("     a,\n+    b,\n", "more than once"),
-            (" list! {\n     c,\n+x\n", "not there"),
+            (" list! {\n     c,\n+x\n", "not in the file"),
         ] {
             let told = applied(lines).unwrap_err().to_string();
             assert!(told.contains(words), "{lines}: {told}");
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(edited, LIST.replacen("    a,\n", "    b,\n    bb,\n", 1));
         let edited = applied("-list! {\n …\n-    c,\n }\n").unwrap();
         assert_eq!(edited, LIST.replacen("list! {\n    a,\n    c,\n", "    a,\n", 1));
-        assert!(applied(" list! {\n-    b,\n").unwrap_err().to_string().contains("not there"));
+        assert!(applied(" list! {\n-    b,\n").unwrap_err().to_string().contains("not in the file"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The pages that make domains by hand, each followed from top to bottom in a copy.
+//! Follows the pages that write domains by hand from top to bottom, in a copy.
 //!
-//! What a page writes and generates is done where it stands. Its other commands run when all pages are written, so that the server
-//! and its tests are built once for all of them.
+//! Files and generator commands of a page are executed in order. Its other commands run after all pages, so that the server and its
+//! tests are built once for all of them.
 
 mod insertion;
 mod page;
@@ -16,28 +16,29 @@ use super::copy::Copy;
 use crate::output::say;
 use crate::workspace::Workspace;
 
-/// Followed one after the other.
+/// The pages, in order.
 const PAGES: [&str; 2] = ["docs/adding-a-domain.md", "docs/rules-across-domains.md"];
 
-/// What a page makes has to be clean in, besides its own tests.
+/// The steps that the result must pass, besides its own tests.
 const STEPS: &str = "ci --fail-fast --only fmt,links,architecture";
 
-/// Commands that write sources, which what stands below them on the page counts on.
+/// Commands that write sources, which later blocks of the page use.
 const GENERATES: &str = "cargo xtask new-";
 
-/// What was followed.
+/// The result of following the pages.
 #[derive(Default)]
 struct Followed {
-    /// The domains that were made.
+    /// The domains that were written.
     names: Vec<String>,
-    /// The commands that are still to be run, with the pages and lines that they stand in.
+    /// The commands that remain to be run, with their pages and lines.
     commands: Vec<(String, String)>,
-    /// The files that the pages list, and those that were touched so far.
+    /// The files that the pages list, and those that were changed so far.
     listed: BTreeSet<String>,
     touched: BTreeSet<String>,
 }
 
-/// Makes the domains of the pages in the copy, and holds what was touched against each page's list. The names of the domains.
+/// Writes the domains of the pages in the copy, compares the changed files with the list of each page, and returns the names of the
+/// domains.
 pub(super) fn follow(workspace: &Workspace, copy: &Copy) -> Result<Vec<String>> {
     let mut followed = Followed::default();
     for path in PAGES {
@@ -55,14 +56,14 @@ pub(super) fn follow(workspace: &Workspace, copy: &Copy) -> Result<Vec<String>> 
     Ok(followed.names)
 }
 
-/// Writes what a page writes and generates, and keeps its other commands for later.
+/// Executes the files and generator commands of a page, and stores its other commands for later.
 fn write(workspace: &Workspace, copy: &Copy, path: &str, followed: &mut Followed) -> Result<()> {
     let page = Page::parse(&workspace.read(path)?).with_context(|| format!("{path} can't be followed"))?;
     let names: Vec<String> =
         page.names().with_context(|| path.to_owned())?.into_iter().map(str::to_owned).collect();
-    // Where the workspace has one of that name, its owner followed the page.
+    // If the workspace has a crate of that name, its owner has probably followed the page.
     if let Some(name) = names.iter().find(|name| workspace.root.join("crates").join(name).exists()) {
-        say!("there is a crate {name} already, so {path} is not followed");
+        say!("the crate {name} already exists, so {path} is not followed");
         return Ok(());
     }
     for step in page.steps {
@@ -89,14 +90,14 @@ fn carry_out(copy: &Copy, action: &Action) -> Result<()> {
         Action::Replace { path, text } => copy.edit(path, |_| text.clone()),
         Action::Insert { path, insertion } => {
             let edited = insertion.apply(&fs::read_to_string(copy.root.join(path))?);
-            let edited = edited.with_context(|| format!("{path} is not as the page says"))?;
+            let edited = edited.with_context(|| format!("{path} differs from the page"))?;
             copy.edit(path, |_| edited)
         }
         Action::Run(commands) => copy.shell(commands),
     }
 }
 
-/// The crates, their routers and their tests over HTTP give no warning.
+/// Clippy reports no warning in the crates, their routers and their tests over HTTP.
 fn lint(copy: &Copy, names: &[String]) -> Result<()> {
     let crates = names.iter().map(String::as_str);
     let packages: Vec<_> =
@@ -104,7 +105,7 @@ fn lint(copy: &Copy, names: &[String]) -> Result<()> {
     copy.cargo(&format!("clippy --locked {} --all-targets -- -D warnings", packages.join(" "))).run()
 }
 
-/// What git sees changed outside the crates of these names since the last commit.
+/// The files that have changed since the last commit, outside the crates of these names.
 fn changed(copy: &Copy, names: &[String]) -> Result<BTreeSet<String>> {
     Ok(touched(&copy.git("status --porcelain --untracked-files=all")?, names))
 }
@@ -113,14 +114,14 @@ fn expect_none(complaints: &[String]) -> Result<()> {
     if complaints.is_empty() { Ok(()) } else { bail!("{}", complaints.join("; ")) }
 }
 
-/// The changed files outside the crates, as git tells them.
+/// The changed files outside the crates, according to git.
 fn touched(status: &str, names: &[String]) -> BTreeSet<String> {
     let own: Vec<String> = names.iter().map(|name| format!("crates/{name}/")).collect();
     let paths = status.lines().filter_map(|line| line.get(3..));
     paths.filter(|path| !own.iter().any(|own| path.starts_with(own))).map(str::to_owned).collect()
 }
 
-/// The paths, of migrations without the time of day, which is another each time.
+/// The paths; those of migrations without the time of day, which differs in each run.
 fn timeless(paths: &BTreeSet<String>) -> BTreeSet<String> {
     let timeless = |path: &String| match path
         .strip_prefix("migration/src/m")
@@ -132,18 +133,18 @@ fn timeless(paths: &BTreeSet<String>) -> BTreeSet<String> {
     paths.iter().map(timeless).collect()
 }
 
-/// One complaint for each file that was touched and is in no list.
+/// One message for each changed file that is not in a list.
 fn unlisted(touched: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<String> {
     let (touched, listed) = (timeless(touched), timeless(listed));
     let paths = touched.difference(&listed);
-    paths.map(|path| format!("{path} was touched, and the page's list does not say so")).collect()
+    paths.map(|path| format!("{path} was changed, but is not in the list of the page")).collect()
 }
 
-/// One complaint for each file that is listed and was not touched.
+/// One message for each listed file that was not changed.
 fn idle(touched: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<String> {
     let (touched, listed) = (timeless(touched), timeless(listed));
     let paths = listed.difference(&touched);
-    paths.map(|path| format!("{path} is in a page's list, and was not touched")).collect()
+    paths.map(|path| format!("{path} is in the list of a page, but was not changed")).collect()
 }
 
 #[cfg(test)]
@@ -190,7 +191,7 @@ mod tests {
     fn a_file_too_many_and_a_file_too_few_are_told() {
         let (touched, listed) = (set(&["a", "b"]), set(&["b", "c"]));
         let (many, few) = (unlisted(&touched, &listed), idle(&touched, &listed));
-        assert!(many.len() == 1 && many[0].starts_with("a was touched"), "{many:?}");
-        assert!(few.len() == 1 && few[0].starts_with("c is in a page's list"), "{few:?}");
+        assert!(many.len() == 1 && many[0].starts_with("a was changed"), "{many:?}");
+        assert!(few.len() == 1 && few[0].starts_with("c is in the list of a page"), "{few:?}");
     }
 }

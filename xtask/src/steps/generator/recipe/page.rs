@@ -1,12 +1,12 @@
-//! What the page has its reader do, out of its fenced blocks.
+//! Reads the fenced blocks of a page that a reader has to follow.
 //!
-//! | behind the fence | the block is |
+//! | info string of the fence | contents of the block |
 //! |---|---|
 //! | `rust file=PATH` | a new file; any language but `diff` |
-//! | `rust replace=PATH` | a file that is there, and is written anew |
-//! | `diff file=PATH` | lines that are added to a file that is there, or taken out of it |
-//! | `sh run` | commands, run at the root |
-//! | `text touched` | the files that are touched outside the new crates: the first word of each line |
+//! | `rust replace=PATH` | an existing file, which is overwritten |
+//! | `diff file=PATH` | lines that are added to an existing file, or removed from it |
+//! | `sh run` | commands, run in the root folder |
+//! | `text touched` | the files that are changed outside the new crates: the first word of each line |
 //!
 //! `m…_create_notes.rs` stands for a migration with the time of day in its name.
 
@@ -17,31 +17,31 @@ use anyhow::{Context as _, Result, bail};
 use super::insertion::Insertion;
 use crate::markdown::{self, Block};
 
-/// The page, as far as it can be followed.
+/// The blocks of a page.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// What is done, in order.
+    /// The actions, in order.
     pub(super) steps: Vec<Step>,
-    /// The files that it says are touched outside the new crates.
+    /// The files that it lists as changed outside the new crates.
     pub(super) touched: BTreeSet<String>,
 }
 
-/// One block to be followed.
+/// One block to follow.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// The line of the page.
+    /// Its line in the page.
     pub(super) line: usize,
     pub(super) action: Action,
 }
 
-/// What a block has its reader do.
+/// The action of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Write a new file.
     Write { path: String, text: String },
-    /// Write a file anew.
+    /// Overwrite a file.
     Replace { path: String, text: String },
-    /// Add lines to a file, and take some out.
+    /// Add lines to a file, and remove lines.
     Insert { path: String, insertion: Insertion },
     /// Run commands.
     Run(String),
@@ -55,7 +55,7 @@ impl Page {
             page.take(&block).with_context(|| format!("in line {}", block.line))?;
         }
         if page.touched.is_empty() {
-            bail!("no block ```text touched lists the files that are touched");
+            bail!("no block ```text touched lists the changed files");
         }
         Ok(page)
     }
@@ -64,7 +64,7 @@ impl Page {
         let mut words = block.info.split_whitespace();
         let (language, mark) = (words.next().unwrap_or_default(), words.next());
         if let Some(more) = words.next() {
-            bail!("`{more}` stands behind the mark of a block");
+            bail!("unexpected `{more}` after the mark of a block");
         }
         let action = match mark {
             None => return Ok(()),
@@ -80,11 +80,11 @@ impl Page {
         Ok(())
     }
 
-    /// The names of the crates that it makes, by hand or by `new-domain`.
+    /// The names of the crates that it writes by hand or generates with `new-domain`.
     pub(super) fn names(&self) -> Result<Vec<&str>> {
         let names: Vec<&str> = self.steps.iter().flat_map(|step| made(&step.action)).collect();
         if names.is_empty() {
-            bail!("it makes no crate");
+            bail!("it writes no crate");
         }
         Ok(names)
     }
@@ -118,7 +118,7 @@ fn file(language: &str, mark: &str, text: &str) -> Result<Action> {
 }
 
 fn unknown(mark: &str) -> String {
-    format!("a block has the mark `{mark}`, which nobody knows")
+    format!("unknown mark `{mark}` of a block")
 }
 
 #[cfg(test)]
@@ -190,10 +190,10 @@ list.rs  by hand
     #[test]
     fn a_mark_that_nobody_knows_is_told_with_its_line() {
         for (info, words) in [
-            ("rust fil=a.rs", "in line 1: a block has the mark `fil=a.rs`"),
-            ("rust file=", "the mark `file=`"),
-            ("sh rum", "the mark `rum`"),
-            ("rust file=a.rs file=b.rs", "`file=b.rs` stands behind"),
+            ("rust fil=a.rs", "in line 1: unknown mark `fil=a.rs`"),
+            ("rust file=", "unknown mark `file=`"),
+            ("sh rum", "unknown mark `rum`"),
+            ("rust file=a.rs file=b.rs", "unexpected `file=b.rs` after"),
         ] {
             let told = told(&format!("```{info}\nx\n```\n"));
             assert!(told.contains(words), "{info}: {told}");

@@ -1,4 +1,4 @@
-//! What a product may be called.
+//! The rules on the name of a product.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,17 +9,17 @@ use crate::domain::refusal::{Refusal, refuse};
 use crate::domain::{names, rules, survey};
 use crate::product::Product;
 
-/// How short and how long the name may be: a bucket is called after it, and so is a process.
+/// Allowed lengths of the name, which is also the name of a bucket and of a process.
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=30;
 
-/// How long the title may be.
+/// Greatest length of the title.
 const LONGEST_TITLE: usize = 50;
 
-/// What cargo calls folders and files beside those of a binary.
+/// Names of folders that cargo creates beside a binary.
 const CARGOS: [&str; 3] = ["deps", "examples", "incremental"];
 
-/// Others' variables begin with these, or our own that have no prefix, and a variable of the product's prefix that sets nothing stops
-/// its start.
+/// Prefixes of environment variables of other programs, or of our own variables without a prefix. The product does not start if a
+/// variable with its prefix is not a setting.
 const PREFIXES: [&str; 19] = [
     "aws",
     "browser",
@@ -42,7 +42,7 @@ const PREFIXES: [&str; 19] = [
     "xdg",
 ];
 
-/// The product of this name, if it may be called so.
+/// The product of this name, if the name is allowed.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ fn check_form(name: &str) -> Result<(), Refusal> {
     let likely = kebab(name);
     let hint = if is_form(&likely) { format!("write `{likely}`") } else { "write another".to_owned() };
     refuse(format!(
-        "`{name}` can't be the name: {hint} (small ASCII letters, digits and single hyphens, a letter first, {} to {} characters)",
+        "`{name}` is not a valid name: {hint} (lowercase ASCII letters, digits and single hyphens, a letter first, {} to {} characters)",
         LENGTH.start(),
         LENGTH.end()
     ))
@@ -90,14 +90,14 @@ fn kebab(name: &str) -> String {
 fn check_is_free(name: &str, packages: &BTreeSet<String>) -> Result<(), Refusal> {
     let snake = name.replace('-', "_");
     let taken = if names::is_keyword(&snake) {
-        "is a word of Rust's own"
+        "is a keyword of Rust"
     } else if packages.contains(&snake) {
-        "is the name of a package in Cargo.lock, and code could not tell the two apart"
+        "is the name of a package in Cargo.lock, and code could not distinguish the two"
     } else if rules::is_taken(&snake) || CARGOS.contains(&name) {
-        "is what a part of the house is called"
+        "is a reserved name (the workspace, Rust or an operating system uses it)"
     } else if PREFIXES.contains(&name) {
         return refuse(format!(
-            "there are variables that begin with `{}_` and are not the product's, so it would refuse to start where they are set: choose another name",
+            "other environment variables begin with `{}_`, so the product would refuse to start if they are set: choose another name",
             name.to_uppercase()
         ));
     } else {
@@ -106,7 +106,7 @@ fn check_is_free(name: &str, packages: &BTreeSet<String>) -> Result<(), Refusal>
     refuse(format!("`{name}` {taken}: choose another name for the product"))
 }
 
-/// It stands in code, JSON, Markdown and the head of mails, and has to be found again there.
+/// The title is written into code, JSON, Markdown and the headers of mails, and must be found there by the next renaming.
 fn check_title(title: &str) -> Result<(), Refusal> {
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric());
     let begins = title.starts_with(|c: char| c.is_ascii_uppercase());
@@ -147,7 +147,7 @@ mod tests {
         assert!(told(check_form("two--words-")).contains("write `two-words`"));
         assert_eq!(
             told(check_form("2nd")),
-            "`2nd` can't be the name: write another (small ASCII letters, digits and single hyphens, a letter first, 3 to 30 characters)"
+            "`2nd` is not a valid name: write another (lowercase ASCII letters, digits and single hyphens, a letter first, 3 to 30 characters)"
         );
     }
 
@@ -155,12 +155,12 @@ mod tests {
     fn a_name_that_something_else_has_is_refused() {
         let packages = BTreeSet::from(["serde_json".to_owned(), "user".to_owned()]);
         for (name, why) in [
-            ("match", "a word of Rust's own"),
+            ("match", "a keyword of Rust"),
             ("serde-json", "a package in Cargo.lock"),
             ("user", "a package in Cargo.lock"),
-            ("server", "a part of the house"),
-            ("shared-kernel", "a part of the house"),
-            ("deps", "a part of the house"),
+            ("server", "a reserved name"),
+            ("shared-kernel", "a reserved name"),
+            ("deps", "a reserved name"),
             ("cargo", "begin with `CARGO_`"),
             ("secret", "begin with `SECRET_`"),
             ("project", "begin with `PROJECT_`"),

@@ -1,4 +1,4 @@
-//! A house for each test: a database, an object store, a clock that stands still, and users.
+//! The fixture of each test: a database, an object store, a clock that stands still, and users.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use upload::service::{self, UploadService};
 use upload::settings::{StorageSettings, UploadSettings};
 use upload::storage::{Reading, Storage};
 
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) storage: Storage,
@@ -49,7 +49,7 @@ const USERS: Resource = Resource {
     ..Resource::visible_to_all("users")
 };
 
-impl House {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::at(SystemClock.now()).await
     }
@@ -66,14 +66,14 @@ impl House {
             ..Resource::visible_to_all("frames")
         };
         let resources = service::RESOURCES.iter().chain([&USERS, &FRAMES]).collect();
-        let house = Self::with(SystemClock.now(), resources).await;
-        let moment = if house.database.backend() == DbBackend::Postgres { "timestamptz" } else { "text" };
+        let fixture = Self::with(SystemClock.now(), resources).await;
+        let moment = if fixture.database.backend() == DbBackend::Postgres { "timestamptz" } else { "text" };
         let sql = format!(
             "CREATE TABLE frames (id varchar(30) PRIMARY KEY, version bigint NOT NULL, updated_at {moment}, \
              deleted_at {moment}, upload_id varchar(30) NOT NULL REFERENCES uploads (id) ON DELETE RESTRICT)"
         );
-        house.execute(&sql).await;
-        house
+        fixture.execute(&sql).await;
+        fixture
     }
 
     async fn with(now: Timestamp, resources: Resources) -> Self {
@@ -102,7 +102,7 @@ impl House {
         UploadService { storage: storage.clone(), settings: self.settings.clone() }
     }
 
-    /// The files of this house, as other domains have them.
+    /// The port to files, as other domains use it.
     pub(crate) fn files(&self) -> SignedFiles {
         SignedFiles::new(self.storage.clone(), self.settings.url_ttl)
     }

@@ -1,4 +1,4 @@
-//! What the rules look at, collected once.
+//! The facts about the workspace that the rules check, collected once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,18 +10,18 @@ use super::imports::Modules;
 use crate::graph::{self, Built, Featured, Metadata, Package};
 use crate::workspace::{NO_DOMAINS, Workspace};
 
-/// The rooms that every domain crate has.
-pub(super) const ROOMS: [&str; 6] = ["model", "dto", "repository", "service", "error", "event"];
+/// The modules that every domain crate must have.
+pub(super) const MODULES: [&str; 6] = ["model", "dto", "repository", "service", "error", "event"];
 
-/// The workspace, as the rules see it.
-pub(super) struct House {
+/// The facts about the workspace that the rules check.
+pub(super) struct Facts {
     /// Its members.
     pub(super) members: Vec<Member>,
-    /// Everything that a build for this machine contains.
+    /// The packages that a build for this machine contains.
     pub(super) packages: Vec<Origin>,
     /// The root manifest.
     pub(super) manifest: String,
-    /// What the tests of all members need, with the features that they have when all are tested together.
+    /// The dependencies of the tests of all members, with the features that are enabled when all are tested together.
     pub(super) features: BTreeSet<Featured>,
 }
 
@@ -30,25 +30,25 @@ pub(super) struct House {
 pub(super) struct Member {
     /// Its package name.
     pub(super) name: String,
-    /// True when it stands in `crates/`.
+    /// True if its folder is in `crates/`.
     pub(super) below_crates: bool,
     /// Its manifest.
     pub(super) manifest: String,
     /// Its `lib.rs`, if it has one.
     pub(super) lib_rs: Option<String>,
-    /// Which of the six rooms it has.
-    pub(super) rooms: BTreeSet<String>,
-    /// The other members that it uses, in tests too.
+    /// Those of [`MODULES`] that it has.
+    pub(super) domain_modules: BTreeSet<String>,
+    /// The other members that it depends on, in tests too.
     pub(super) uses: BTreeSet<String>,
-    /// The other members that it uses outside tests.
+    /// The other members that it depends on outside tests.
     pub(super) links: BTreeSet<String>,
-    /// The domains that it says it builds on.
+    /// The domains that its manifest declares under `builds-on`.
     pub(super) builds_on: BTreeSet<String>,
-    /// The packages that it links, directly or not.
+    /// The packages that it links, directly or indirectly.
     pub(super) built: BTreeSet<String>,
     /// Its modules and what they import from each other.
     pub(super) modules: Modules,
-    /// What its tests need, with the features that they have when it is tested alone.
+    /// The dependencies of its tests, with the features that are enabled when it is tested alone.
     pub(super) features: BTreeSet<Featured>,
 }
 
@@ -66,14 +66,14 @@ pub(super) struct Origin {
     pub(super) name: String,
     /// Its version.
     pub(super) version: String,
-    /// Its registry or repository; none for a member.
+    /// Its registry or repository; `None` for a member.
     pub(super) source: Option<String>,
     /// Its licence.
     pub(super) licence: Option<String>,
 }
 
-impl House {
-    /// Asks cargo and reads the crates.
+impl Facts {
+    /// Reads the output of cargo and the crates.
     pub(super) fn survey(workspace: &Workspace) -> Result<Self> {
         let metadata = Metadata::read(workspace)?;
         let members = metadata.members().map(|package| member(workspace, &metadata, package));
@@ -116,7 +116,11 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
         builds_on: graph::builds_on(&manifest).with_context(|| format!("in {}", path.display()))?,
         manifest,
         lib_rs: fs::read_to_string(folder.join("src/lib.rs")).ok(),
-        rooms: ROOMS.iter().filter(|room| has_room(folder, room)).map(|room| (*room).to_owned()).collect(),
+        domain_modules: MODULES
+            .iter()
+            .filter(|module| has_module(folder, module))
+            .map(|module| (*module).to_owned())
+            .collect(),
         uses: local().map(|dependency| dependency.name.clone()).collect(),
         links: local()
             .filter(|dependency| !dependency.is_dev())
@@ -128,7 +132,7 @@ fn member(workspace: &Workspace, metadata: &Metadata, package: &Package) -> Resu
     })
 }
 
-fn has_room(folder: &Path, room: &str) -> bool {
+fn has_module(folder: &Path, module: &str) -> bool {
     let source = folder.join("src");
-    source.join(format!("{room}.rs")).is_file() || source.join(room).join("mod.rs").is_file()
+    source.join(format!("{module}.rs")).is_file() || source.join(module).join("mod.rs").is_file()
 }
