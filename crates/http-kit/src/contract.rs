@@ -214,9 +214,9 @@ impl Contract {
         });
         let nearest = nearest.unwrap_or_default();
         let common = common(&nearest, &segments);
-        let told = nearest.iter().zip(&segments).take(common);
-        let told = told.map(|(template, &segment)| if is_id(segment) { segment } else { template });
-        told.chain((common < segments.len()).then_some("*")).collect::<Vec<_>>().join("/")
+        let shown = nearest.iter().zip(&segments).take(common);
+        let shown = shown.map(|(template, &segment)| if is_id(segment) { segment } else { template });
+        shown.chain((common < segments.len()).then_some("*")).collect::<Vec<_>>().join("/")
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn request_log<B: MessageBody + 'static>(
     let matched = state.map_or(RouteMatch::Nothing, |state| look_up(state, &request));
     let observed = Observed {
         request_id: request_id(state, request.headers()),
-        path: told_path(state, &matched, &request),
+        path: disclosed_path(state, &matched, &request),
         no_store: state.is_some_and(|state| request.match_info().as_str().starts_with(state.no_store_below)),
         is_preflight: request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
@@ -243,7 +243,7 @@ fn refused_preflight(request: &HttpRequest) -> ApiError {
 }
 
 /// The path of the request, reduced to names of routes and ids.
-fn told_path(state: Option<&State>, matched: &RouteMatch, request: &ServiceRequest) -> String {
+fn disclosed_path(state: Option<&State>, matched: &RouteMatch, request: &ServiceRequest) -> String {
     state.map_or_else(
         || request.path().to_owned(),
         |state| state.contract.disclosed(matched, request.match_info().as_str()),
@@ -271,8 +271,8 @@ fn look_up(state: &State, request: &ServiceRequest) -> RouteMatch {
 
 /// Adds names to `Vary` (RFC 9110, section 12.5.5), which stays one header line.
 fn vary_by(headers: &mut HeaderMap, credentials: &[Credential]) {
-    let told: Vec<&str> = headers.get_all(header::VARY).filter_map(|names| names.to_str().ok()).collect();
-    let names = told.into_iter().chain(credentials.iter().map(|credential| credential.header()));
+    let present: Vec<&str> = headers.get_all(header::VARY).filter_map(|names| names.to_str().ok()).collect();
+    let names = present.into_iter().chain(credentials.iter().map(|credential| credential.header()));
     let names = names.collect::<Vec<_>>().join(", ");
     if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_str(&names)) {
         headers.insert(header::VARY, names);

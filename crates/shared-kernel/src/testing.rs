@@ -267,7 +267,7 @@ fn with_database(url: &str, name: &str) -> String {
 }
 
 /// Runs `task` `count` times concurrently, each in a task of its own and with its number. Returns the results by number.
-pub async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
+pub async fn concurrently<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

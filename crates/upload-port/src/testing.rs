@@ -49,9 +49,9 @@ pub async fn upload_of(database: &TestDatabase, owner: &Principal) -> UploadId {
 
 /// The real table `uploads` without an object store: the URL of a file is `https://files.test/<id of the upload>`.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainFiles;
+pub struct FakeFiles;
 
-impl Files for PlainFiles {
+impl Files for FakeFiles {
     fn select(&self, ids: &[UploadId]) -> SelectStatement {
         Query::select()
             .columns(["id", "object_key", "filename", "content_type", "charset"])

@@ -7,7 +7,7 @@ use sea_orm::sea_query::SelectStatement;
 use shared_kernel::error::DomainError as _;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::testing::TestDatabase;
-use upload_port::testing::{PlainFiles, upload_of};
+use upload_port::testing::{FakeFiles, upload_of};
 use upload_port::{Files, FilesError, StoredFile, UploadId};
 
 /// Cannot make a URL.
@@ -16,7 +16,7 @@ struct Broken;
 
 impl Files for Broken {
     fn select(&self, ids: &[UploadId]) -> SelectStatement {
-        PlainFiles.select(ids)
+        FakeFiles.select(ids)
     }
 
     fn url(&self, _: &StoredFile) -> Result<String, FilesError> {
@@ -42,18 +42,18 @@ async fn files_that_are_there_have_urls() {
     }
     let unknown = UploadId::new(database.clock().now());
     let ids = [b, a, deleted, pending, unknown, a];
-    let urls = upload_port::urls(&PlainFiles, &database.read(None), ids).await.unwrap();
+    let urls = upload_port::urls(&FakeFiles, &database.read(None), ids).await.unwrap();
     let expected = [a, b].map(|id| (id, format!("https://files.test/{id}")));
     assert_eq!(urls.into_iter().collect::<Vec<_>>(), expected);
     let session = database.write();
-    assert_eq!(upload_port::urls(&PlainFiles, &session, [a]).await.unwrap().len(), 1);
+    assert_eq!(upload_port::urls(&FakeFiles, &session, [a]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn for_no_files_nobody_is_asked() {
     let database = TestDatabase::empty().await;
     let session = database.write();
-    assert_eq!(upload_port::urls(&PlainFiles, &session, [None]).await.unwrap(), upload_port::Urls::new());
+    assert_eq!(upload_port::urls(&FakeFiles, &session, [None]).await.unwrap(), upload_port::Urls::new());
     assert!(format!("{session:?}").contains("begun: false"), "{session:?}");
 }
 

@@ -299,7 +299,7 @@ pub(crate) fn refresh_token(answer: &SessionResponse) -> &str {
 }
 
 /// All that an answer is made from, so that two errors can be compared.
-pub(crate) fn told(
+pub(crate) fn error_codes(
     error: &AuthError,
 ) -> (String, &'static Problem, String, Vec<FieldError>, Option<Duration>) {
     (format!("{error:?}"), error.problem(), error.to_string(), error.fields(), error.retry_after())

@@ -16,7 +16,7 @@ use shared_kernel::id::{SessionId, UserId};
 
 use crate::common::jwt::{Token, base64url, new_key, our_key, part, thumbprint_members};
 use crate::common::{
-    AUDIENCE, ISSUER, Instance, PASSWORD, SECOND, TOKEN_LIFETIME, World, refresh_token, short_of, told,
+    AUDIENCE, ISSUER, Instance, PASSWORD, SECOND, TOKEN_LIFETIME, World, error_codes, refresh_token, short_of,
 };
 
 async fn assert_refused(instance: &Instance, token: &str, why: &str) {
@@ -24,7 +24,7 @@ async fn assert_refused(instance: &Instance, token: &str, why: &str) {
         Err(error) => error,
         Ok(principal) => panic!("{why}: {principal:?}"),
     };
-    assert_eq!(told(&error), told(&AuthError::InvalidToken), "{why}");
+    assert_eq!(error_codes(&error), error_codes(&AuthError::InvalidToken), "{why}");
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use shared_kernel::frozen::REFRESH_TOKEN_PREFIX;
 use shared_kernel::testing::secret_key;
 use tokio::task::JoinSet;
 
-use crate::common::{Instance, PASSWORD, WRONG, World, cheap, connect, read, refresh_token, settings, told};
+use crate::common::{
+    Instance, PASSWORD, WRONG, World, cheap, connect, error_codes, read, refresh_token, settings,
+};
 
 #[tokio::test]
 async fn any_spelling_of_any_identifier_signs_in() {
@@ -74,7 +76,7 @@ async fn nothing_tells_why_a_sign_in_is_refused() {
     world.execute(&delete).await;
     let sessions = world.count("sessions").await;
 
-    let expected = told(&AuthError::InvalidCredentials);
+    let expected = error_codes(&AuthError::InvalidCredentials);
     assert_eq!((expected.1.kind, expected.1.code), (Kind::Unauthenticated, "invalid_credentials"));
     let longest = "x".repeat(254);
     for (identifier, password) in [
@@ -93,7 +95,7 @@ async fn nothing_tells_why_a_sign_in_is_refused() {
         ("passwordless@example.com", WRONG),
     ] {
         let error = world.login(identifier, password).await.unwrap_err();
-        assert_eq!(told(&error), expected, "{identifier}");
+        assert_eq!(error_codes(&error), expected, "{identifier}");
     }
     assert_eq!(world.count("sessions").await, sessions);
     assert_eq!(world.count("passwords").await, 3);

@@ -108,11 +108,11 @@ async fn who_asks_is_read_once_for_many_requests() {
     let ada = world.sign_up("ada").await;
     let first = world.authenticate(&ada.access_token).await.unwrap();
     let expected = (Some(ada.user.id), Some(ada.session_id), false);
-    let told = |principal: &Principal| (principal.user(), principal.session_id(), principal.is_admin());
-    assert_eq!(told(&first), expected);
+    let caller = |principal: &Principal| (principal.user(), principal.session_id(), principal.is_admin());
+    assert_eq!(caller(&first), expected);
     // Another token of the same session is another token and the same session.
     let refreshed = world.refresh(refresh_token(&ada)).await.unwrap();
-    assert_eq!(told(&world.authenticate(&refreshed.access_token).await.unwrap()), expected);
+    assert_eq!(caller(&world.authenticate(&refreshed.access_token).await.unwrap()), expected);
     world.auth.forget_sessions();
     let again = world.authenticate(&ada.access_token).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &again), "forgetting asks the database again");

@@ -129,7 +129,7 @@ pub trait Resource: Send + Sync + Sized + 'static {
 }
 
 /// Error code of a failed operation, and the pointer and code of each field error.
-pub type Refusal = (&'static str, Vec<(String, String)>);
+pub type ErrorCodes = (&'static str, Vec<(String, String)>);
 
 /// A resource as JSON, with its version.
 pub type Item = (Value, i64);
@@ -189,9 +189,10 @@ impl<R: Resource> World<R> {
     }
 
     /// Creates a resource for a principal.
-    pub async fn try_create(&self, principal: &Principal, body: &Value) -> Result<Item, Refusal> {
+    pub async fn try_create(&self, principal: &Principal, body: &Value) -> Result<Item, ErrorCodes> {
         let db = self.database.write();
-        let shown = self.service.create(&db, principal, parsed(body)).await.map_err(|error| told(&error))?;
+        let shown =
+            self.service.create(&db, principal, parsed(body)).await.map_err(|error| error_codes(&error))?;
         Ok(item(&committed::<R, _>(db, shown).await?))
     }
 
@@ -206,9 +207,9 @@ impl<R: Resource> World<R> {
     }
 
     /// Reads a resource.
-    pub async fn get(&self, principal: &Principal, id: &Value) -> Result<Item, Refusal> {
+    pub async fn get(&self, principal: &Principal, id: &Value) -> Result<Item, ErrorCodes> {
         let shown = self.service.get(&self.database.read_primary(), principal, id_of(id)).await;
-        shown.map(|shown| item(&shown)).map_err(|error| told(&error))
+        shown.map(|shown| item(&shown)).map_err(|error| error_codes(&error))
     }
 
     /// Changes a resource.
@@ -218,10 +219,10 @@ impl<R: Resource> World<R> {
         id: &Value,
         precondition: &Precondition,
         body: &Value,
-    ) -> Result<Item, Refusal> {
+    ) -> Result<Item, ErrorCodes> {
         let db = self.database.write();
         let changed = self.service.update(&db, principal, id_of(id), precondition, parsed(body)).await;
-        let shown = changed.map_err(|error| told(&error))?;
+        let shown = changed.map_err(|error| error_codes(&error))?;
         Ok(item(&committed::<R, _>(db, shown).await?))
     }
 
@@ -232,10 +233,10 @@ impl<R: Resource> World<R> {
     }
 
     /// Deletes a resource.
-    pub async fn delete(&self, principal: &Principal, id: &Value) -> Result<(), Refusal> {
+    pub async fn delete(&self, principal: &Principal, id: &Value) -> Result<(), ErrorCodes> {
         let db = self.database.write();
         let deleted = self.service.delete(&db, principal, id_of(id), &Precondition::None).await;
-        deleted.map_err(|error| told(&error))?;
+        deleted.map_err(|error| error_codes(&error))?;
         committed::<R, _>(db, ()).await
     }
 
@@ -245,7 +246,7 @@ impl<R: Resource> World<R> {
             serde_json::from_value(query.clone()).unwrap_or_else(|error| panic!("{query}: {error}"));
         crate::json::validate(&filter).unwrap_or_else(|error| panic!("{query}: {error}"));
         let page = self.service.list(&self.database.read_primary(), principal, &filter, request).await;
-        page.unwrap_or_else(|error| panic!("{query}: {:?}", told(&error))).map(|shown| item(&shown).0)
+        page.unwrap_or_else(|error| panic!("{query}: {:?}", error_codes(&error))).map(|shown| item(&shown).0)
     }
 
     /// Owner as it appears in events.
@@ -254,8 +255,8 @@ impl<R: Resource> World<R> {
     }
 }
 
-async fn committed<R: Resource, T>(db: WriteSession, value: T) -> Result<T, Refusal> {
-    let committed = db.commit(value).await.map_err(|error| told(&R::Error::from(error)))?;
+async fn committed<R: Resource, T>(db: WriteSession, value: T) -> Result<T, ErrorCodes> {
+    let committed = db.commit(value).await.map_err(|error| error_codes(&R::Error::from(error)))?;
     Ok(committed.into_value())
 }
 
@@ -281,7 +282,7 @@ fn item(shown: &(impl Serialize + Representation)) -> Item {
     (value, shown.revision().version())
 }
 
-fn told(error: &impl DomainError) -> Refusal {
+fn error_codes(error: &impl DomainError) -> ErrorCodes {
     assert_ne!(error.problem().code, INTERNAL.code, "{error:?}");
     let fields = error.fields().into_iter().map(|field| (field.pointer, field.code.into_owned())).collect();
     (error.problem().code, fields)
@@ -332,7 +333,7 @@ pub async fn lives<R: Resource>() {
     refuses_the_stale(&world, id, &body).await;
     world.delete(&world.ada, id).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let gone = Err((not_found::<R>(), Vec::new()));
-    let own = |outcome: Result<(), Refusal>| outcome.map_err(|(code, fields)| (code.to_owned(), fields));
+    let own = |outcome: Result<(), ErrorCodes>| outcome.map_err(|(code, fields)| (code.to_owned(), fields));
     assert_eq!(own(world.get(&world.ada, id).await.map(drop)), gone);
     let change = world.try_update(&world.ada, id, &Precondition::None, &body).await;
     assert_eq!(own(change.map(drop)), gone);
@@ -362,12 +363,12 @@ async fn tells_of_its_life<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
 /// A change or deletion of an outdated version is refused.
 async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Value) {
     let stale = Precondition::OneOf(vec![Revision::new(id_of::<R::Kind>(id), 1)]);
-    let refused = |outcome: Result<(), Refusal>| outcome.err().map(|refusal| refusal.0);
+    let refused = |outcome: Result<(), ErrorCodes>| outcome.err().map(|refusal| refusal.0);
     let change = world.try_update(&world.ada, id, &stale, body).await;
     assert_eq!(refused(change.map(drop)), Some("precondition_failed"));
     let db = world.database.write();
     let deletion = world.service.delete(&db, &world.ada, id_of(id), &stale).await;
-    assert_eq!(refused(deletion.map_err(|error| told(&error))), Some("precondition_failed"));
+    assert_eq!(refused(deletion.map_err(|error| error_codes(&error))), Some("precondition_failed"));
 }
 
 /// Defaults, `null`, and objects that are merged.
@@ -458,9 +459,9 @@ pub fn keeps_its_rules<R: Resource>() {
         let expected = if field.presence == Presence::Required { missing } else { vec![] };
         assert_eq!(refused::<R::Create>(&body), expected, "{name}");
     }
-    let of_the_house = ["id", "version", "created_at", "updated_at", "deleted_at", "is_admin"];
+    let managed = ["id", "version", "created_at", "updated_at", "deleted_at", "is_admin"];
     let shown = R::ACCESS.owner.into_iter().chain(fields.iter().filter_map(|field| field.url));
-    for name in of_the_house.into_iter().chain(shown) {
+    for name in managed.into_iter().chain(shown) {
         let unknown = vec![(format!("/{name}"), "unknown_field".to_owned())];
         let value = json!("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");
         assert_eq!(refused_in_both::<R>(name, &value), [unknown.clone(), unknown]);
@@ -477,7 +478,7 @@ pub async fn is_scoped<R: Resource>() {
     let Access { owner, public_read, admin_only } = R::ACCESS;
     let is_shared = owner.is_none() && !admin_only;
     let sees = public_read || is_shared;
-    let code = |outcome: Result<(), Refusal>| outcome.err().map(|refusal| refusal.0.to_owned());
+    let code = |outcome: Result<(), ErrorCodes>| outcome.err().map(|refusal| refusal.0.to_owned());
     let unseen = not_found::<R>();
     assert_eq!(code(world.get(&eve, id).await.map(drop)), (!sees).then(|| unseen.clone()));
     let listed = world.list(&eve, &json!({}), &PageRequest::first(100)).await.items;

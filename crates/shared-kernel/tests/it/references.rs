@@ -18,7 +18,7 @@ use shared_kernel::reference::{self, ReferenceField};
 use shared_kernel::repository::{self, Precondition, Repository};
 use shared_kernel::resource::{OnDelete, Reference, Resource, Resources};
 use shared_kernel::session::{Committed, Databases, SessionError, WriteSession};
-use shared_kernel::testing::{FixedClock, TestDatabase, as_admin, at_once, events};
+use shared_kernel::testing::{FixedClock, TestDatabase, as_admin, concurrently, events};
 
 use crate::common::commit;
 
@@ -664,7 +664,7 @@ async fn crowd(resources: &[Resource]) {
     for _ in 0..10 {
         let kiel = world.harbour().await;
         let (databases, ada) = (Databases::clone(&world), ada.clone());
-        let arrivals = at_once(21, move |number| {
+        let arrivals = concurrently(21, move |number| {
             let (databases, ada) = (databases.clone(), ada.clone());
             async move {
                 if number == 7 {

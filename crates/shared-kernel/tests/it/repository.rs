@@ -10,7 +10,7 @@ use shared_kernel::kernel_error::KernelError;
 use shared_kernel::page::{Order, PageRequest};
 use shared_kernel::repository::{Precondition, Repository as _, Revision};
 use shared_kernel::session::{Databases, Reader as _};
-use shared_kernel::testing::{FixedClock, at_once};
+use shared_kernel::testing::{FixedClock, concurrently};
 
 use crate::common::{
     WidgetId, Widgets, commit, count, database, database_with_clock, insert, labels, stored, widget,
@@ -125,7 +125,7 @@ async fn of_two_changes_of_one_version_one_wins() {
     let database = database().await;
     let before = stored(&database, "a").await;
     let handle = Databases::clone(&database);
-    let outcomes = at_once(8, move |number| {
+    let outcomes = concurrently(8, move |number| {
         let databases = handle.clone();
         async move {
             let session = databases.write();

@@ -6,7 +6,7 @@ use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository as _, Scoped};
 use shared_kernel::session::{Databases, Reader as _};
-use shared_kernel::testing::{TestDatabase, at_once};
+use shared_kernel::testing::{TestDatabase, concurrently};
 
 use crate::common::{Widgets, commit, database, insert, widget};
 
@@ -87,6 +87,6 @@ async fn what_is_read_for_a_change_does_not_move() {
         commit(session).await;
         true
     };
-    let won = at_once(12, |_| take(databases.clone(), ada.clone())).await;
+    let won = concurrently(12, |_| take(databases.clone(), ada.clone())).await;
     assert_eq!(won.into_iter().filter(|won| *won).count(), 1);
 }

@@ -13,7 +13,7 @@ use shared_kernel::repository::Repository as _;
 use shared_kernel::session::{
     ConnectError, ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError, WriteSession,
 };
-use shared_kernel::testing::{FixedClock, at_once, secret_key};
+use shared_kernel::testing::{FixedClock, concurrently, secret_key};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -258,7 +258,7 @@ async fn readers_go_on_during_a_write_and_see_it_when_it_is_committed() {
 async fn twenty_writers_at_once_all_succeed() {
     let database = database().await;
     let handle = Databases::clone(&database);
-    at_once(20, |number| {
+    concurrently(20, |number| {
         let databases = handle.clone();
         async move {
             let session = databases.write();
@@ -279,7 +279,7 @@ async fn another_process_may_write_at_the_same_time() {
     let database = database().await;
     let other = opened_again(&database, |_| ()).await;
     let both = [Databases::clone(&database), other];
-    at_once(20, |number| {
+    concurrently(20, |number| {
         let databases = both[number % 2].clone();
         async move { stored(&databases, &number.to_string()).await }
     })

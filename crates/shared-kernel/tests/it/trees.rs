@@ -8,7 +8,7 @@ use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository, Scoped, resource};
 use shared_kernel::resource::{OnDelete, Reference};
 use shared_kernel::session::{Committed, Databases, WriteSession};
-use shared_kernel::testing::{TestDatabase, at_once};
+use shared_kernel::testing::{TestDatabase, concurrently};
 
 use crate::common::{WidgetId, commit, create_widgets, insert, widget};
 
@@ -102,7 +102,7 @@ async fn no_row_belongs_to_itself() {
 async fn no_circle_is_closed_together() {
     let (database, ids) = widgets(3).await;
     let databases = Databases::clone(&database);
-    let outcomes = at_once(3, |number| {
+    let outcomes = concurrently(3, |number| {
         let (databases, from, to) = (databases.clone(), ids[number], ids[(number + 1) % 3]);
         async move {
             let db = databases.write();

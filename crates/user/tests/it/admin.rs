@@ -4,7 +4,7 @@ use shared_kernel::json;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::Databases;
-use shared_kernel::testing::{at_once, events};
+use shared_kernel::testing::{concurrently, events};
 use user::dto::{AdminUpdateUser, UserStatus};
 use user::error::UserError;
 use user::event::UserUpdated;
@@ -125,7 +125,7 @@ async fn two_admins_cannot_remove_each_other_at_once() {
         let ada = registered_admin(&database, &format!("ada{round}")).await;
         let bob = registered_admin(&database, &format!("bob{round}")).await;
         let both = [ada.clone(), bob.clone()];
-        let outcomes = at_once(2, |number| {
+        let outcomes = concurrently(2, |number| {
             let (databases, who, whom) = (handle.clone(), both[number].clone(), both[1 - number].clone());
             async move { admin_update(&databases, &who, whom.id, change).await }
         })
@@ -153,7 +153,7 @@ async fn when_all_admins_step_down_at_once_one_stays() {
     }
     let handle = Databases::clone(&database);
     let outcomes =
-        at_once(5, |number| {
+        concurrently(5, |number| {
             let (databases, me) = (handle.clone(), admins[number].clone());
             async move {
                 admin_update(&databases, &me, me.id, if number % 2 == 0 { DEMOTE } else { SUSPEND }).await

@@ -10,7 +10,7 @@ use shared_kernel::kernel_error::KernelError;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Revision};
 use shared_kernel::session::Databases;
-use shared_kernel::testing::{at_once, events};
+use shared_kernel::testing::{concurrently, events};
 use user::dto::{NewUser, UpdateMe, User};
 use user::error::UserError;
 use user::event::UserUpdated;
@@ -196,7 +196,7 @@ async fn of_many_who_want_one_user_name_one_gets_it() {
         users.push(registered(&database, new_user(&format!("user{number}"))).await);
     }
     let handle = Databases::clone(&database);
-    let outcomes = at_once(10, |number| {
+    let outcomes = concurrently(10, |number| {
         let (databases, me) = (handle.clone(), users[number].clone());
         async move { update_me(&databases, &me, r#"{"username": "wanted"}"#).await }
     })

@@ -6,7 +6,7 @@ use shared_kernel::clock::Clock as _;
 use shared_kernel::contact::Email;
 use shared_kernel::field::TextField;
 use shared_kernel::session::Databases;
-use shared_kernel::testing::{at_once, envelopes, events};
+use shared_kernel::testing::{concurrently, envelopes, events};
 use user::dto::{NewUser, UserStatus};
 use user::error::UserError;
 use user::event::UserCreated;
@@ -104,7 +104,7 @@ async fn a_user_name_and_a_phone_number_are_unique() {
 async fn of_fifty_registrations_of_one_address_one_succeeds() {
     let (database, _) = database().await;
     let handle = Databases::clone(&database);
-    let outcomes = at_once(50, |number| {
+    let outcomes = concurrently(50, |number| {
         let databases = handle.clone();
         let spelling = if number % 2 == 0 { "ada@example.com" } else { "ADA@example.com" };
         let new = NewUser { email: Email::parse(spelling).unwrap(), ..new_user(&format!("ada{number}")) };

@@ -132,10 +132,7 @@ impl Pool {
         let permit = permit.ok().flatten().ok_or(sqlx::Error::PoolTimedOut)?;
         let (raw, reused) = match pool.reusable(until).await {
             Some(raw) => (raw, true),
-            None => {
-                let (opened, home) = (Instant::now(), Handle::current().id());
-                (Raw { connection: pool.connect(until).await?, opened, home }, false)
-            }
+            None => (pool.open(until).await?, false),
         };
         let (pool, state) = (Arc::clone(pool), State::Ready);
         Ok(Connection { raw: Some(raw), permit: Some(permit), pool, state, reused, until, ended_by: now })
@@ -205,6 +202,12 @@ impl Inner {
         let in_use = self.limits.size as usize - self.all.available_permits();
         // The caller has its permit already.
         if idle.len() + in_use > self.limits.size as usize { idle.pop() } else { None }
+    }
+
+    /// A new connection of this runtime.
+    async fn open(&self, until: Instant) -> sqlx::Result<Raw> {
+        let (opened, home) = (Instant::now(), Handle::current().id());
+        Ok(Raw { connection: self.connect(until).await?, opened, home })
     }
 
     /// Boxed: the future is large and rarely needed, and would enlarge every future that contains it.

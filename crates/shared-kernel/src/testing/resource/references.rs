@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use super::{Field, Refusal, Resource, World, agrees, not_found, on_delete, text};
+use super::{ErrorCodes, Field, Resource, World, agrees, not_found, on_delete, text};
 use crate::event::Deleted;
 use crate::id::Id;
 use crate::repository::Precondition;
@@ -38,7 +38,7 @@ pub async fn keeps_references<R: Resource>() {
     }
 }
 
-fn refused(field: &Field, code: &str) -> Refusal {
+fn refused(field: &Field, code: &str) -> ErrorCodes {
     ("validation_failed", vec![(format!("/{}", field.name), code.to_owned())])
 }
 
@@ -93,9 +93,9 @@ async fn goes_as_it_should<R: Resource>(
             let left = world.get(&world.ada, own).await.map_err(|refusal| refusal.0.to_owned());
             assert_eq!(left, Err(not_found::<R>()), "{column}");
             let own: Id<R::Kind> = super::id_of(own);
-            let told = events::<Deleted<R::Kind>>(&world.database).await;
+            let error_codes = events::<Deleted<R::Kind>>(&world.database).await;
             let expected = if R::EVENTS { vec![Deleted::new(own, 2, world.owner())] } else { vec![] };
-            assert_eq!(told, expected, "{column}");
+            assert_eq!(error_codes, expected, "{column}");
         }
         OnDelete::SetNull => {
             assert_eq!(on_delete(world, table, id).await, Ok(()), "{column}");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Field, Refusal, Resource, World};
+use super::{ErrorCodes, Field, Resource, World};
 use crate::repository::Precondition;
-use crate::testing::at_once;
+use crate::testing::concurrently;
 
 /// Of two rows with the same unique value, and of ten concurrent creations with the same body, only one is accepted.
 pub async fn is_unique<R: Resource>() {
@@ -20,7 +20,7 @@ pub async fn is_unique<R: Resource>() {
     for field in &fields {
         fill(&world, field, &mut body).await;
     }
-    let outcomes = at_once(10, |_| {
+    let outcomes = concurrently(10, |_| {
         let (world, body) = (world.clone(), body.clone());
         async move { world.try_create(&world.ada, &body).await.map(drop).map_err(|refusal| refusal.0) }
     })
@@ -48,7 +48,7 @@ async fn refuses_a_second<R: Resource>(field: &Field) {
     if R::ROWS > 1 {
         let mut second = world.body(2).await;
         second[name] = first[name].clone();
-        let taken: Refusal =
+        let taken: ErrorCodes =
             (field.unique.unwrap_or_default(), vec![(format!("/{name}"), "taken".to_owned())]);
         assert_eq!(world.try_create(&world.ada, &second).await, Err(taken.clone()), "{name}");
         let (other, _) = world.create(2).await;
