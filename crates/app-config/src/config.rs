@@ -146,7 +146,7 @@ fn environment(keys: &mut Keys<'_>) -> Option<Environment> {
             "Purpose of the installation. `production` refuses every default that is unsafe there; `staging` is the same, but \
              pages of developers' machines may call it where `cors.origins` names them.",
         )
-        .plain("ENVIRONMENT"),
+        .alias("ENVIRONMENT"),
     )
 }
 
@@ -159,7 +159,7 @@ fn project_name(keys: &mut Keys<'_>, title: &'static str) -> Option<String> {
             title,
             "Name that people see: in the API's title, in mail.",
         )
-        .plain("PROJECT_NAME"),
+        .alias("PROJECT_NAME"),
     )
 }
 
@@ -175,7 +175,7 @@ fn secret_key(keys: &mut Keys<'_>) -> Option<SecretString> {
             "Secret of the installation. Encrypts what must be read back and derives the keys that sign cursors and refresh tokens. \
              The same for all instances; with another one the server does not start on the same database.",
         )
-        .plain("SECRET_KEY"),
+        .alias("SECRET_KEY"),
     )?;
     let environment = keys.environment();
     if !secret.expose_secret().is_empty() {
@@ -217,7 +217,7 @@ fn log_level(keys: &mut Keys<'_>) -> Option<String> {
             "info",
             "Levels of the log. `info,sql=debug` shows every statement of the database, without its values.",
         )
-        .plain("LOG_LEVEL"),
+        .alias("LOG_LEVEL"),
     )
 }
 

@@ -52,7 +52,7 @@ impl Section for Database {
                     ),
                     "URL of the database.",
                 )
-                .plain("DATABASE_URL"),
+                .alias("DATABASE_URL"),
             )?,
             replica_urls: keys.read(key(
                 "replica_urls",

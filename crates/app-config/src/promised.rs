@@ -30,7 +30,7 @@ impl Section for Redis {
             empty("in process"),
             "URL of the Redis server that instances share.",
         );
-        keys.read(url.plain("REDIS_URL"))?;
+        keys.read(url.alias("REDIS_URL"))?;
         Some(Self)
     }
 }

@@ -55,7 +55,7 @@ impl Section for Server {
                 usual,
                 "Address that the API listens on; port 0 picks a free one and prints it. `PORT` sets the port and keeps the address.",
             )
-            .plain_part("PORT", "a port from 0 to 65535", with_port),
+            .partial_alias("PORT", "a port from 0 to 65535", with_port),
         )?;
         let server = Self {
             bind,

@@ -43,7 +43,7 @@ impl Effective {
     #[must_use]
     pub fn unprefixed(&self) -> Vec<&'static str> {
         let set_it = |reading: &Reading| {
-            reading.row.plain_name().filter(|plain| reading.origin.split(' ').any(|word| word == *plain))
+            reading.row.alias_name().filter(|alias| reading.origin.split(' ').any(|word| word == *alias))
         };
         self.0.iter().filter_map(set_it).collect()
     }

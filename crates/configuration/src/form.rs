@@ -54,7 +54,7 @@ where
     T: TryFrom<u128> + PartialOrd + Display + 'static,
 {
     let expected = format!("a whole number of {unit} from {} to {}", bounds.start(), bounds.end());
-    Form::new(Kind::Whole, expected, move |value| {
+    Form::new(Kind::Integer, expected, move |value| {
         let number = T::try_from(value.to_num_lossy()?.to_u128_lossy()?).ok()?;
         bounds.contains(&number).then_some(number)
     })
@@ -83,7 +83,7 @@ pub fn days(bounds: RangeInclusive<u64>) -> Form<Duration> {
 /// A boolean.
 #[must_use]
 pub fn switch() -> Form<bool> {
-    Form::new(Kind::Switch, "true or false", Value::to_bool_lossy)
+    Form::new(Kind::Boolean, "true or false", Value::to_bool_lossy)
 }
 
 /// A list, or text with commas, of entries that `parse` can read. `entries` is a plural.

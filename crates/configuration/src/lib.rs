@@ -93,7 +93,7 @@ pub use form::{
     Form, address, bytes, days, list, optional, parsed, promised, seconds, secret, secret_url, secret_urls,
     switch, text, web_url, whole,
 };
-pub use key::{Fallback, Key, derived, empty, key};
+pub use key::{Key, KeyDefault, derived, empty, key};
 pub use load::defaults;
 pub use secret::{Strength, weakness};
 pub use section::{Keys, Section};

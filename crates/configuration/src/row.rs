@@ -8,7 +8,7 @@ pub(crate) struct Row {
     /// The variable that sets it.
     pub(crate) variable: String,
     /// A variable without the prefix that sets it too.
-    pub(crate) plain: Option<Plain>,
+    pub(crate) alias: Option<Alias>,
     pub(crate) kind: Kind,
     /// What it accepts, in words that follow "must be".
     pub(crate) expected: String,
@@ -31,17 +31,17 @@ pub(crate) enum Kind {
     /// A list of such.
     SecretUrls,
     List,
-    Whole,
+    Integer,
     /// A whole number of bytes.
     Bytes,
-    Switch,
+    Boolean,
     /// A reserved name, whose feature comes later. Its value may be a URL with a password, too.
     Promised(&'static str),
 }
 
 /// A name without the program's prefix, as people expect it (`DATABASE_URL`).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plain {
+pub(crate) struct Alias {
     pub(crate) name: &'static str,
     /// How its value is put into the present one, if it is only a part of it.
     pub(crate) part: Option<Part>,
@@ -62,14 +62,14 @@ impl Row {
         self.name.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// The name of the plain variable, if there is one.
-    pub(crate) fn plain_name(&self) -> Option<&'static str> {
-        self.plain.map(|plain| plain.name)
+    /// The name of the alias variable, if there is one.
+    pub(crate) fn alias_name(&self) -> Option<&'static str> {
+        self.alias.map(|alias| alias.name)
     }
 
     /// The names of all variables that set it.
     pub(crate) fn variables(&self) -> Vec<&str> {
-        [self.variable.as_str()].into_iter().chain(self.plain_name()).collect()
+        [self.variable.as_str()].into_iter().chain(self.alias_name()).collect()
     }
 
     /// Whether its value must be redacted.

@@ -54,12 +54,12 @@ impl Keys<'_> {
 
     /// Reads one key. `None` if even its default is invalid.
     pub fn read<T>(&mut self, key: Key<T>) -> Option<T> {
-        let Key { name, plain, form, default, meaning } = key;
+        let Key { name, alias, form, default, meaning } = key;
         let name = self.full_name(name);
         let row = Row {
             variable: variable(self.program, &name),
             name,
-            plain,
+            alias,
             kind: form.kind,
             expected: form.expected,
             default: default.text,

@@ -45,8 +45,8 @@ fn plain(kind: Kind, value: &Value) -> String {
 
 fn toml(kind: Kind, value: &Value) -> Option<String> {
     match kind {
-        Kind::Whole | Kind::Bytes => value.to_num_lossy()?.to_u128_lossy().map(|number| number.to_string()),
-        Kind::Switch => value.to_bool_lossy().map(|switch| switch.to_string()),
+        Kind::Integer | Kind::Bytes => value.to_num_lossy()?.to_u128_lossy().map(|number| number.to_string()),
+        Kind::Boolean => value.to_bool_lossy().map(|switch| switch.to_string()),
         Kind::List | Kind::SecretUrls => Some(toml_list(kind, value)),
         Kind::Text | Kind::Secret | Kind::SecretUrl | Kind::Promised(_) => None,
     }
@@ -82,7 +82,7 @@ fn redacted(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Secret => REDACTED.to_owned(),
         Kind::SecretUrl | Kind::SecretUrls | Kind::Promised(_) => redacted_url(text),
-        Kind::Text | Kind::List | Kind::Whole | Kind::Bytes | Kind::Switch => text.to_owned(),
+        Kind::Text | Kind::List | Kind::Integer | Kind::Bytes | Kind::Boolean => text.to_owned(),
     }
 }
 

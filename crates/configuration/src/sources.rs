@@ -155,7 +155,7 @@ impl Table {
         let name = name.into_string().ok()?;
         match value.into_string() {
             Ok(value) => Some(Ok((name, value))),
-            Err(_) if self.is_ours(&name) || self.rows.iter().any(|row| row.plain_name() == Some(&name)) => {
+            Err(_) if self.is_ours(&name) || self.rows.iter().any(|row| row.alias_name() == Some(&name)) => {
                 let sentence = format!("environment variable {name} is not UTF-8: set it again or remove it");
                 Some(Err(Fault::new(sentence).into()))
             }
@@ -228,12 +228,12 @@ impl Table {
             faults.note(self.known_variable(name, value, &origin(name)));
         }
         for row in &self.rows {
-            let plain = row.plain.and_then(|plain| Some((plain, *variables.get(plain.name)?)));
-            let set = match (variables.get(row.variable.as_str()), plain) {
+            let alias = row.alias.and_then(|alias| Some((alias, *variables.get(alias.name)?)));
+            let set = match (variables.get(row.variable.as_str()), alias) {
                 (Some(value), _) => Some(((*value).to_owned(), origin(&row.variable))),
-                (None, Some((plain, value))) => {
-                    let origin = origin(plain.name);
-                    let whole = match plain.part {
+                (None, Some((alias, value))) => {
+                    let origin = origin(alias.name);
+                    let whole = match alias.part {
                         Some(part) => faults.note(with_part(&figment, row, part, value, &origin)),
                         None => Some(value.to_owned()),
                     };

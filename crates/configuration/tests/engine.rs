@@ -60,7 +60,7 @@ impl Section for Bulbs {
             ))?,
             glow: keys.read(key("glow", seconds(1..=60), 30, "Time that they glow."))?,
             colours: keys.read(key("colours", list("colours", colour), "red,blue", "Their colours."))?,
-            socket: keys.read(key("socket", socket, "E27", "Their socket.").plain_part(
+            socket: keys.read(key("socket", socket, "E27", "Their socket.").partial_alias(
                 "SOCKET",
                 "a number",
                 |all, part| part.parse::<u8>().ok().map(|number| format!("{}{number}", &all[..1])),

@@ -59,7 +59,7 @@ pub async fn access_control<B: MessageBody + 'static>(
 /// The principal of the request, if the operation needs one.
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiError> {
     let state = state(request.request())?;
-    refuse_long_url(request.uri(), state.limits.url_bytes)?;
+    check_url_length(request.uri(), state.limits.url_bytes)?;
     let rule = match matched(request.request())? {
         RouteMatch::Operation(rule) => rule,
         RouteMatch::OtherMethods(allow) => return Err(method_not_allowed(&allow)),
@@ -68,7 +68,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiEr
     };
     let principal = identify(state, &rule.access, request.headers()).await?;
     if rule.credentials.contains(&Credential::Cookie) {
-        refuse_foreign_page(state, request.headers())?;
+        check_origin(state, request.headers())?;
     }
     check_query(&rule, request.query_string())?;
     Ok(principal)
@@ -94,7 +94,7 @@ async fn identify(
 }
 
 /// Refuses paths and queries that are too long, before they are parsed (RFC 9110, section 15.5.15).
-fn refuse_long_url(url: &Uri, limit: usize) -> Result<(), ApiError> {
+fn check_url_length(url: &Uri, limit: usize) -> Result<(), ApiError> {
     let length = url.path_and_query().map_or(0, |asked| asked.as_str().len());
     if length <= limit {
         return Ok(());
@@ -105,7 +105,7 @@ fn refuse_long_url(url: &Uri, limit: usize) -> Result<(), ApiError> {
 
 /// Refuses the session cookie from foreign pages: browsers send it whatever page makes the request (OWASP, CSRF Prevention Cheat
 /// Sheet).
-fn refuse_foreign_page(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_origin(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
     let is_sent = cookies::named(headers, state.session_cookie).next().is_some();
     if !is_sent || is_of_our_page(&state.origins, headers) {
         return Ok(());

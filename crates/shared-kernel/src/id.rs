@@ -135,7 +135,7 @@ impl<K> Id<K> {
 static LAST: Mutex<BTreeMap<u64, u128>> = Mutex::new(BTreeMap::new());
 
 /// Number of milliseconds that are remembered: at least ten seconds, longer than any session, in less than a megabyte.
-const REMEMBERED: usize = 10_000;
+const CAPACITY: usize = 10_000;
 
 /// A ULID after all others that this process generated for the same millisecond, even if it generated later ones in between: a session
 /// keeps its time while others begin and end. The step is random, so that an id does not reveal its successor.
@@ -146,7 +146,7 @@ fn next_ulid(millis: u64) -> Ulid {
     // Half of the range, to leave space for successors.
     let random = after.unwrap_or_else(|| u128::from_be_bytes(random::bytes()) >> 49);
     last.insert(millis, random);
-    if last.len() > REMEMBERED {
+    if last.len() > CAPACITY {
         last.pop_first();
     }
     Ulid::from_parts(millis, random)

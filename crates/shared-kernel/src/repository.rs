@@ -232,7 +232,7 @@ pub trait Repository {
             let holds = precondition.holds_for::<Self::Entity>(id);
             let row = session.one(Self::unscoped().filter(Self::Entity::ID.eq(id)).filter(holds)).await?;
             if row.is_none() {
-                refuse_stale::<Self>(session, id, precondition).await?;
+                check_version::<Self>(session, id, precondition).await?;
             }
             Ok(row)
         }
@@ -254,7 +254,7 @@ pub trait Repository {
                 reference::apply_on_delete(session, Self::Entity::default().table_name(), &[id]).await?;
                 emit::<Self, Deletion>(session, row).await?;
             } else {
-                refuse_stale::<Self>(session, id, precondition).await?;
+                check_version::<Self>(session, id, precondition).await?;
             }
             Ok(deleted)
         })
@@ -618,7 +618,7 @@ fn guarded<E: SoftDelete>(
 }
 
 /// Distinguishes a failed precondition from a missing row, after an `UPDATE` with a precondition changed no row.
-async fn refuse_stale<R: Repository + ?Sized>(
+async fn check_version<R: Repository + ?Sized>(
     session: &WriteSession,
     id: Id<<R::Entity as SoftDelete>::Kind>,
     precondition: &Precondition,

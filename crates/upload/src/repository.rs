@@ -130,7 +130,7 @@ impl Uploads {
     }
 
     /// Deletes a batch of pending uploads whose URL expired long ago, and returns their last states.
-    pub(crate) async fn abandon(
+    pub(crate) async fn expire_pending(
         session: &WriteSession,
         cutoff: Cutoff,
         limit: u64,
@@ -188,7 +188,7 @@ impl Uploads {
 
     /// A batch of deleted uploads, after one, whose objects can be removed: no URL accepts an object any more, and either nobody could
     /// ever download it or the grace period is over.
-    pub(crate) async fn doomed(
+    pub(crate) async fn purgeable(
         session: &impl Reader,
         cutoff: Cutoff,
         after: Option<UploadId>,

@@ -222,7 +222,7 @@ impl UploadService {
         let limit = self.settings.purge_batch.max(1);
         let mut purged = Purged::default();
         loop {
-            let abandoned = abandon(databases, cutoff, limit).await?;
+            let abandoned = expire_pending(databases, cutoff, limit).await?;
             purged.abandoned += abandoned;
             if abandoned == 0 {
                 break;
@@ -230,20 +230,20 @@ impl UploadService {
         }
         let mut after = None;
         loop {
-            let doomed = Uploads::doomed(&databases.read_primary(), cutoff, after, limit).await?;
-            let Some(last) = doomed.last() else { return Ok(purged) };
+            let purgeable = Uploads::purgeable(&databases.read_primary(), cutoff, after, limit).await?;
+            let Some(last) = purgeable.last() else { return Ok(purged) };
             after = Some(last.id);
-            let removed = self.remove(databases, &doomed).await?;
+            let removed = self.remove(databases, &purgeable).await?;
             purged.removed += removed;
-            purged.failed += doomed.len() - removed;
+            purged.failed += purgeable.len() - removed;
         }
     }
 
     /// Objects before rows: a row without an object is removed by the next run, an object without a row would stay for ever.
-    async fn remove(&self, databases: &Databases, doomed: &[Model]) -> Result<usize, UploadError> {
+    async fn remove(&self, databases: &Databases, purgeable: &[Model]) -> Result<usize, UploadError> {
         let mut gone = Vec::new();
         let mut unreachable = None;
-        for row in doomed {
+        for row in purgeable {
             match self.storage.delete(&row.object_key).await {
                 Ok(()) => gone.push(row.id),
                 Err(error @ StorageError::Unavailable(_)) => {
@@ -303,10 +303,10 @@ pub struct Purged {
 }
 
 /// Nothing refers to what it deletes: only what is completed is visible to those who refer.
-async fn abandon(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
+async fn expire_pending(databases: &Databases, cutoff: Cutoff, limit: u64) -> Result<usize, UploadError> {
     let session = databases.write();
     session.set_origin(Origin::system("uploads-purge"));
-    let abandoned = Uploads::abandon(&session, cutoff, limit).await?;
+    let abandoned = Uploads::expire_pending(&session, cutoff, limit).await?;
     Ok(session.commit(abandoned.len()).await?.into_value())
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn at_start(
     }
     occupied::refuse(migrations, config, primary, false).await?;
     let standing = migrations.standing(&primary.into()).await?;
-    refuse_foreign(config, &standing)?;
+    ensure_own(config, &standing)?;
     match standing.pending.first() {
         None => Ok(()),
         Some(first) => Err(CommandError::message(format!(
@@ -59,7 +59,7 @@ pub(crate) async fn up(
     config: &Config,
     database: &DatabaseExecutor<'_>,
 ) -> Result<Vec<String>, CommandError> {
-    refuse_foreign(config, &migrations.standing(database).await?)?;
+    ensure_own(config, &migrations.standing(database).await?)?;
     Ok(migrations.up(database).await?)
 }
 
@@ -75,17 +75,17 @@ pub(crate) async fn down(
     steps: Option<u32>,
 ) -> Result<Vec<String>, CommandError> {
     occupied::refuse(migrations, config, database, false).await?;
-    refuse_unknown(config, &migrations.standing(database).await?)?;
+    ensure_known(config, &migrations.standing(database).await?)?;
     Ok(migrations.down(database, steps).await?)
 }
 
-fn refuse_foreign(config: &Config, standing: &Standing) -> Result<(), CommandError> {
-    refuse_unknown(config, standing)?;
-    refuse_changed(config, standing)
+fn ensure_own(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+    ensure_known(config, standing)?;
+    ensure_unchanged(config, standing)
 }
 
 /// Fails if migrations ran that this build does not have.
-fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+fn ensure_known(config: &Config, standing: &Standing) -> Result<(), CommandError> {
     let Some(first) = standing.unknown.first() else { return Ok(()) };
     let program = config.program;
     let count = standing.unknown.len();
@@ -106,7 +106,7 @@ fn refuse_unknown(config: &Config, standing: &Standing) -> Result<(), CommandErr
 }
 
 /// Fails if a migration has changed since it ran.
-fn refuse_changed(config: &Config, standing: &Standing) -> Result<(), CommandError> {
+fn ensure_unchanged(config: &Config, standing: &Standing) -> Result<(), CommandError> {
     let Some(first) = standing.changed.first() else { return Ok(()) };
     let steps = standing.applied.iter().skip_while(|name| *name != first).count();
     let program = config.program;

@@ -113,7 +113,7 @@ impl Sqlite {
             ..TransactionOptions::default()
         };
         let begun = self.primary.begin_with_options(options).await;
-        let transaction = begun.inspect_err(|error| self.writer.judge(error))?;
+        let transaction = begun.inspect_err(|error| self.writer.record_failure_of(error))?;
         Ok(Transaction { transaction, writer: Arc::clone(&self.writer) })
     }
 
@@ -229,14 +229,14 @@ impl Writer {
         let unanswered = Unanswered(self);
         let outcome = statement.as_mut().await;
         if let Err(error) = &outcome {
-            self.judge(error);
+            self.record_failure_of(error);
         }
         std::mem::forget(unanswered);
         outcome
     }
 
     /// Records a failure that becomes known only after the connection was released. The connection is then closed after its next use.
-    pub(super) fn judge(&self, error: &DbErr) {
+    pub(super) fn record_failure_of(&self, error: &DbErr) {
         if leaves_doubt(error) {
             self.failing.store(true, Ordering::Release);
             self.in_doubt.store(true, Ordering::Release);

@@ -264,7 +264,7 @@ async fn get_token(
     client: ClientInfo,
     FormBytes(form): FormBytes,
 ) -> Result<Finished, TokenError> {
-    refuse_secrets(&request, state(&request)?)?;
+    ensure_no_secrets(&request, state(&request)?)?;
     let form: TokenForm = serde_urlencoded::from_bytes(&form).map_err(|_| {
         OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
     })?;
@@ -316,7 +316,7 @@ fn credentials(username: &str, password: &SecretString) -> Result<Login, TokenEr
 
 /// All clients are public: one that authenticates is unknown (RFC 6749, section 2.3.1). Some clients always send a `Basic` header,
 /// so an empty name and secret are accepted. Credentials of other schemes are ignored, as by every other public operation.
-fn refuse_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
+fn ensure_no_secrets(request: &HttpRequest, state: &State) -> Result<(), OAuthFailure> {
     let Some(encoded) = basic_credentials(request.headers()) else { return Ok(()) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok();
     if decoded.as_deref() == Some(b":") {
