@@ -70,7 +70,10 @@ pub(crate) async fn migrate(
             let repair =
                 async |database: &DatabaseExecutor<'_>| apply::repair(migrations, config, database).await;
             let found = apply::locked(config, primary, repair).await?;
-            print(&(list("struck off", &found.unknown) + &list("taken as it is", &found.changed)))
+            print(
+                &(list("removed from the record", &found.unknown)
+                    + &list("accepted as it is", &found.changed)),
+            )
         }
         MigrateCommand::Status => print(&status(&migrations.standing(&primary.into()).await?)),
     }
