@@ -1,4 +1,4 @@
-//! Digests of a body, and the comparison with what the client said they would be.
+//! Digests of a body, and their comparison with those that the client declared.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,13 +10,13 @@ use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
 use crate::error::reply;
 
-/// What the client said about a body it is about to send.
+/// Digests that the client declared for a body.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) md5: Option<String>,
-    /// From headers now, completed from trailers when the body has ended.
+    /// Checksums from the headers; those of the trailers are added at the end of the body.
     pub(crate) sums: Checksum,
-    /// The checksums announced as trailers.
+    /// Names of the checksums that the headers announce as trailers.
     pub(crate) announced: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Expected {
         sum.is_some() || self.announced.iter().any(|name| name == trailer)
     }
 
-    /// Takes the announced sums out of the trailers; one that was announced and is missing is a refusal.
+    /// Reads the announced checksums from the trailers; an error if one is missing.
     pub(crate) fn add_trailers(&mut self, trailers: Option<&TrailingHeaders>) -> S3Result<()> {
         if self.announced.is_empty() {
             return Ok(());
@@ -60,7 +60,7 @@ fn field<'a>(sums: &'a mut Checksum, header: &str) -> Option<&'a mut Option<Stri
     }
 }
 
-/// MD5 and SHA-256 of everything, and whatever else the client wants compared.
+/// Computes MD5 and SHA-256 of every body, and the other checksums that the client declared.
 pub(crate) struct Hasher {
     md5: Md5,
     sha256: Sha256,

@@ -20,17 +20,17 @@ use crate::front::Front;
 use crate::s3::Protocol;
 use crate::store::Store;
 
-/// Per connection: the request head, and pieces of a body on their way to the disk.
+/// Buffer of a connection in bytes: for the head of a request, and pieces of a body.
 const MAX_BUFFER: usize = 128 * 1024;
-/// The largest XML body: the list of 10,000 parts.
+/// Size of the largest XML body in bytes: a list of 10,000 parts.
 const MAX_XML: usize = 4 * 1024 * 1024;
-/// The server that it is embedded in has one client with few connections.
+/// Number of connections of the embedding server, whose client needs few.
 const OWN_CONNECTIONS: usize = 1024;
 
 /// An S3 endpoint over a directory, bound and not yet serving.
 ///
-/// It listens twice: where clients reach it, and on a port of its own for the server that it is embedded in, which must
-/// not stand in its users' queue.
+/// It has two listeners: one for clients, and one on a separate port for the embedding server, whose requests must not queue behind
+/// those of users.
 pub struct ObjectStore {
     listener: Listener,
     address: SocketAddr,
@@ -51,7 +51,7 @@ impl ObjectStore {
     ///
     /// # Errors
     ///
-    /// When the bucket name breaks the rules of S3, the directory can't be written or the address can't be had.
+    /// The bucket name is invalid in S3, the directory cannot be written, or the address cannot be bound.
     pub async fn bind(config: ObjectStoreConfig, address: SocketAddr) -> Result<Self, ObjectStoreError> {
         if !s3s::path::check_bucket_name(&config.bucket) {
             return Err(ObjectStoreError::InvalidBucketName(config.bucket));
@@ -65,20 +65,20 @@ impl ObjectStore {
         Ok(Self { listener, address, own, own_address, front, timeouts })
     }
 
-    /// Where it listens.
+    /// Address for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the server that it is embedded in reaches it, on this machine.
+    /// Loopback address for the embedding server.
     #[must_use]
     pub fn own_address(&self) -> SocketAddr {
         self.own_address
     }
 
-    /// Serves until cancelled, then gives running requests a few seconds
-    /// ([`ObjectStoreTimeouts::drain`]) to finish. An upload cut off by that leaves nothing behind.
+    /// Serves until cancelled. Running requests then have [`ObjectStoreTimeouts::drain`] to finish. An upload that is cut off leaves
+    /// nothing behind.
     pub async fn run(self, shutdown: CancellationToken) {
         tracing::info!(address = %self.address, "object store listening");
         let serve = |listener| {
@@ -96,7 +96,7 @@ fn listen(address: SocketAddr, limits: Limits) -> Result<(Listener, SocketAddr),
     Ok((listener, address))
 }
 
-/// One of the two listeners at work.
+/// One of the two listeners, serving.
 struct Serving {
     front: Arc<Front>,
     timeouts: ObjectStoreTimeouts,
@@ -133,7 +133,7 @@ impl Serving {
         };
         let (front, line) = (Arc::clone(&self.front), connection.line());
         let service = service_fn(move |request| Arc::clone(&front).answer(request, Arc::clone(&line)));
-        // The connection has the deadlines itself.
+        // `Connection` has timeouts of its own.
         let served = http1::Builder::new()
             .header_read_timeout(None)
             .max_buf_size(MAX_BUFFER)
@@ -159,7 +159,7 @@ fn service(config: ObjectStoreConfig, store: Store) -> S3Service {
     let protocol = Protocol::new(store, config.bucket, config.region, config.max_object_size);
     let mut limits = S3Config::default();
     limits.xml_max_body_size = MAX_XML;
-    // Form uploads are refused in front; these limits are the second wall.
+    // Form uploads are refused before they get here; these limits are a second defence.
     limits.post_object_max_file_size = 0;
     limits.form_max_fields_size = 0;
     let mut builder = S3ServiceBuilder::new(protocol);

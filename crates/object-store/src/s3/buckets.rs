@@ -36,7 +36,7 @@ impl Protocol {
         Ok(S3Response::new(output))
     }
 
-    /// Idempotent for the bucket there is; there are no others.
+    /// Idempotent for the configured bucket; others cannot be created.
     pub(super) fn bucket_create(&self, request: &S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
         self.admit_region(request.region.as_ref())?;
         if request.input.bucket != self.bucket {
@@ -53,7 +53,7 @@ impl Protocol {
         request: &S3Request<GetBucketLocationInput>,
     ) -> Answer<GetBucketLocationOutput> {
         self.admit(&request.input.bucket, request.region.as_ref())?;
-        // us-east-1 is written as the absence of a constraint.
+        // us-east-1 is represented by an absent constraint.
         let constraint =
             (self.region != "us-east-1").then(|| BucketLocationConstraint::from(self.region.clone()));
         Ok(S3Response::new(GetBucketLocationOutput { location_constraint: constraint }))

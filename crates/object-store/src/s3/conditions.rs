@@ -20,7 +20,7 @@ pub(super) struct Conditions {
     pub(super) unmodified_since: Option<Timestamp>,
 }
 
-/// The tags that a condition names.
+/// Entity tags of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
     Any,
@@ -35,7 +35,7 @@ pub(super) struct Tag {
 }
 
 impl Tags {
-    /// The list in all headers of this name. s3s reads one tag only.
+    /// The tags of all headers of this name. s3s parses only one tag.
     fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         let list = values.collect::<Vec<_>>().join(",");
@@ -46,7 +46,7 @@ impl Tags {
         }
     }
 
-    /// Our tags are all strong, and both comparisons hold them equal to themselves.
+    /// All our tags are strong, so the strong and the weak comparison agree.
     fn include(&self, meta: &ObjectMeta) -> bool {
         match self {
             Self::Any => true,
@@ -55,7 +55,7 @@ impl Tags {
     }
 }
 
-/// A tag may hold a comma. What is in no quotes is taken up to the next comma: clients of S3 send their tags so.
+/// Splits at commas outside quotes, because a tag may contain a comma. Unquoted tags are accepted, because S3 clients send them.
 fn read_tags(list: &str) -> Vec<Tag> {
     let (mut tags, mut rest) = (Vec::new(), list);
     loop {
@@ -74,7 +74,7 @@ fn read_tags(list: &str) -> Vec<Tag> {
     }
 }
 
-/// Whether a range is to be sent (RFC 9110, section 13.1.5): only of the very bytes that the client has a part of.
+/// Whether `If-Range` allows a partial answer (RFC 9110, section 13.1.5): only if the client has a part of the same bytes.
 pub(super) fn range_holds(headers: &HeaderMap, meta: &ObjectMeta) -> bool {
     let Some(condition) = headers.get(header::IF_RANGE) else { return true };
     let condition = condition.to_str().unwrap_or_default().trim();
@@ -85,7 +85,7 @@ pub(super) fn range_holds(headers: &HeaderMap, meta: &ObjectMeta) -> bool {
     date.is_ok_and(|date| date == timestamp(meta.modified / 1000 * 1000))
 }
 
-/// What the conditions say.
+/// Result of evaluating conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Proceed,
@@ -94,7 +94,7 @@ pub(super) enum Verdict {
 }
 
 impl Conditions {
-    /// Those of a read.
+    /// Conditions of a read.
     pub(super) fn of_read(
         headers: &HeaderMap,
         modified_since: Option<Timestamp>,
@@ -108,7 +108,7 @@ impl Conditions {
         }
     }
 
-    /// Those on the source of a copy.
+    /// Conditions on the source of a copy.
     pub(super) fn of_copy(
         headers: &HeaderMap,
         modified_since: Option<Timestamp>,
@@ -122,7 +122,7 @@ impl Conditions {
         }
     }
 
-    /// In the order of the RFC: tags go before dates.
+    /// Evaluates in the order of the RFC: tags before dates.
     pub(super) fn verdict(&self, meta: &ObjectMeta) -> Verdict {
         // HTTP dates have whole seconds.
         let modified = timestamp(meta.modified / 1000 * 1000);
@@ -154,7 +154,7 @@ impl Conditions {
     }
 }
 
-/// The conditions of a write: `If-None-Match: *` or none, as S3 began with.
+/// The condition of a write: `If-None-Match: *` or none.
 pub(super) fn publish(
     matches: Option<&ETagCondition>,
     none_match: Option<&ETagCondition>,

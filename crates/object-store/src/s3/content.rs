@@ -1,10 +1,10 @@
-//! What an upload says about its bytes, and what is kept of it.
+//! Headers that describe the content of an upload.
 
 use s3s::dto::Metadata;
 
 use crate::store::Labels;
 
-/// The headers that describe the bytes, from whichever operation.
+/// The headers that describe the content, from any operation.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) content_type: Option<String>,
@@ -28,7 +28,7 @@ impl From<Described> for Labels {
     }
 }
 
-/// `aws-chunked` is how the bytes travelled, not what they are.
+/// Removes `aws-chunked`, which is a transfer coding and not a property of the content.
 fn without_transfer(encoding: &str) -> Option<String> {
     let kept: Vec<_> = encoding.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
     (!kept.is_empty()).then(|| kept.join(", "))

@@ -1,4 +1,4 @@
-//! Why a signature does not match, in words. For developers: a signature that does not match tells nothing by itself.
+//! Explains to developers why a signature does not match.
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri};
@@ -8,10 +8,10 @@ use s3s::Body;
 
 use crate::access::signed_headers;
 
-/// No error of s3s is larger.
+/// Size in bytes that no error of s3s exceeds.
 const MAX_ERROR: u64 = 16 * 1024;
 
-/// What a request brought under its signature.
+/// The signed parts of a request.
 #[derive(Debug)]
 pub(crate) struct Brought(String);
 
@@ -28,7 +28,7 @@ impl Brought {
         Self(values.join("; "))
     }
 
-    /// The answer, with the reason if it is the refusal of a signature.
+    /// The response, with an explanation if it refuses the signature.
     pub(crate) async fn explain(self, response: Response<Body>) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         let is_small = hyper::body::Body::size_hint(&body).upper().is_some_and(|length| length <= MAX_ERROR);

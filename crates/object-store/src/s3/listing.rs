@@ -127,7 +127,7 @@ fn object(meta: &ObjectMeta, size: u64, encoding: Option<&EncodingType>) -> Obje
     }
 }
 
-/// Where a page ended. It survives a restart and holds nothing but a name the client has seen.
+/// Position of the end of a page. It stays valid after a restart, and contains only a name that the client has seen.
 fn token(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(name)
 }

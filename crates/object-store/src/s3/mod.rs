@@ -1,4 +1,4 @@
-//! `impl s3s::S3`: which operations there are. The work is in the modules below, by subject.
+//! `impl s3s::S3`: the operations. The modules implement them by topic.
 
 mod buckets;
 mod conditions;
@@ -27,7 +27,7 @@ use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
 use crate::error::reply;
 use crate::store::Store;
 
-/// The store as S3 sees it.
+/// The store behind the S3 protocol.
 #[derive(Debug)]
 pub(crate) struct Protocol {
     store: Store,
@@ -43,7 +43,7 @@ impl Protocol {
         Self { store, bucket, region, max_object_size }
     }
 
-    /// Every operation on a bucket begins with this.
+    /// Checks the bucket; every operation on one begins with it.
     fn admit(&self, bucket: &str, region: Option<&Region>) -> S3Result<()> {
         self.admit_region(region)?;
         if bucket == self.bucket {
@@ -52,7 +52,7 @@ impl Protocol {
         Err(reply(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist."))
     }
 
-    /// A signature for another region was meant for another store.
+    /// Checks the region: a signature for another region is for another store.
     fn admit_region(&self, region: Option<&Region>) -> S3Result<()> {
         if region.is_some_and(|region| region.as_str() == self.region) {
             return Ok(());
@@ -86,7 +86,7 @@ impl S3 for Protocol {
         self.objects_list(request).await
     }
 
-    /// The first version of the listing: `s3cmd` and other old clients know no other.
+    /// Version 1 of the listing, which `s3cmd` and other old clients use.
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
         self.objects_list_by_marker(request).await
     }
@@ -165,12 +165,12 @@ fn timestamp(milliseconds: u64) -> Timestamp {
     Timestamp::from(time)
 }
 
-/// S3's sizes are signed. No file reaches the limit.
+/// A size as S3 types it, which is signed. No file reaches the limit.
 fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// A page of at most 1000, as S3 has it.
+/// Size of a page, at most 1,000 as in S3.
 fn page_size(asked: Option<i32>) -> S3Result<usize> {
     match usize::try_from(asked.unwrap_or(1000)) {
         Ok(size) => Ok(size.min(1000)),
@@ -178,10 +178,10 @@ fn page_size(asked: Option<i32>) -> S3Result<usize> {
     }
 }
 
-/// Keys, as a client that asked for `encoding-type=url` wants them.
+/// Encodes keys for `encoding-type=url`.
 fn encode(name: &str, encoding: Option<&EncodingType>) -> String {
     if encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL) {
-        // Clients undo %20 everywhere, and `+` only in some places.
+        // Clients decode %20 everywhere, but `+` only in some places.
         return url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
     }
     name.to_owned()

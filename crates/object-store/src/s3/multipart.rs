@@ -211,7 +211,7 @@ fn url_encoding() -> s3s::dto::EncodingType {
     s3s::dto::EncodingType::from_static(s3s::dto::EncodingType::URL)
 }
 
-/// `bytes=first-last`, both given (the rule of S3); all of it without one.
+/// `bytes=first-last` with both positions, as S3 requires; the whole object if it is absent.
 fn copied_range(range: Option<&str>, size: u64) -> S3Result<Range<u64>> {
     let Some(range) = range else { return Ok(0..size) };
     let bounds = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
@@ -268,7 +268,7 @@ fn listed_upload(upload: &Upload, encoding: Option<&s3s::dto::EncodingType>) -> 
     }
 }
 
-/// Behind the marker: without an id, behind all uploads of the marker's key.
+/// Whether an upload comes after the marker; a marker without an id means after all uploads of its key.
 fn is_behind(upload: &Upload, key: Option<&str>, id: Option<&str>) -> bool {
     let Some(marker) = key.filter(|key| !key.is_empty()) else { return true };
     match upload.promise.key.as_str().cmp(marker) {

@@ -24,9 +24,9 @@ use crate::error::reply;
 use crate::store::sealed::Sealed;
 use crate::store::{ObjectMeta, blocking};
 
-/// Read at once from the disk; one such piece per running download is all the memory it takes.
+/// Size in bytes of a read from the disk; a download uses memory for one such piece.
 const PIECE: usize = 64 * 1024;
-/// What S3 says of bytes nobody described.
+/// Media type of objects for which none was declared, as in S3.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
 
 impl Protocol {
@@ -42,7 +42,7 @@ impl Protocol {
         let range = input.range.filter(|_| conditions::range_holds(&request.headers, &meta));
         let range = select(range, size)?;
         let body = download(file, range.clone().unwrap_or(0..size)).await?;
-        // The response-* overrides of the query are put over this by s3s.
+        // s3s applies the `response-*` parameters of the query afterwards.
         let head = head(meta, size, range.as_ref(), input.checksum_mode.as_ref());
         Ok(S3Response::new(GetObjectOutput { body: Some(body), ..get_output(head) }))
     }
@@ -87,7 +87,7 @@ fn head(
     range: Option<&Range<u64>>,
     mode: Option<&ChecksumMode>,
 ) -> HeadObjectOutput {
-    // A digest of the whole says nothing about a part of it, and the SDK would compare.
+    // The digest of the object does not apply to a part, and the SDK would compare it.
     let wanted = range.is_none() && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
     let whole = if meta.sha256.contains('-') { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     let ObjectMeta { etag, sha256, modified, content, .. } = meta;
@@ -142,7 +142,7 @@ async fn download(mut file: File, range: Range<u64>) -> S3Result<StreamingBlob> 
     Ok(StreamingBlob::new(Download { inner, remaining }))
 }
 
-/// The bytes of an object, with a length known in advance.
+/// Body with the bytes of an object, whose length is known.
 struct Download {
     inner: ReaderStream<Take<tokio::fs::File>>,
     remaining: usize,
@@ -159,7 +159,7 @@ impl Stream for Download {
                 Some(Ok(bytes))
             }
             Some(Err(error)) => Some(Err(error.into())),
-            // An end before the promised length must not look like the end.
+            // An early end must be an error.
             None if self.remaining > 0 => Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())),
             None => None,
         })

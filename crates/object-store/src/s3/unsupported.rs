@@ -1,11 +1,11 @@
-//! What S3 has and this store has not. Whoever asks for it is told: an upload that asked for encryption and did
-//! not get it would be worse than one that failed.
+//! Features of S3 that this store does not have. Requests for them are refused: an upload without the requested encryption would be worse than
+//! an error.
 
 use s3s::{S3ErrorCode, S3Result};
 
 use crate::error::reply;
 
-/// There is one version of everything, which S3 calls `null`.
+/// Version of every object: there is only one, which S3 calls `null`.
 pub(super) fn version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null") => Ok(()),
@@ -22,7 +22,7 @@ pub(super) fn refuse(asked: bool, message: &'static str) -> S3Result<()> {
     if asked { Err(reply(S3ErrorCode::NotImplemented, message)) } else { Ok(()) }
 }
 
-/// Refuses what a new object might ask for; the three operations that make one have the same fields.
+/// Refuses unsupported features of a new object; the three operations that create one have the same fields.
 macro_rules! in_write {
     ($input:expr) => {{
         let input = &$input;

@@ -21,15 +21,15 @@ use crate::store::{ObjectMeta, Publish, hex, milliseconds};
 /// The limit of S3.
 const MAX_DELETES: usize = 1000;
 
-/// A body that arrived whole and is what it was said to be.
+/// A complete body that matches the declared digests.
 pub(super) struct Received {
     pub(super) finished: Finished,
     pub(super) digests: Digests,
-    /// Until it has its name.
+    /// Keeps its space in staging until it is published.
     _room: Room,
 }
 
-/// The digests an operation's input names; put and part have the same fields.
+/// Declared digests of an operation; `PutObject` and `UploadPart` have the same fields.
 macro_rules! expected {
     ($request:expr) => {{
         let (input, headers) = (&$request.input, &$request.headers);
@@ -194,14 +194,14 @@ impl Protocol {
         Err(reply(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist."))
     }
 
-    /// A body without a declared length can't be refused before it has filled the disk.
+    /// Requires a declared length: without one, a body could fill the disk before it is refused.
     pub(super) fn declared(&self, length: Option<i64>) -> S3Result<u64> {
         let length = length.ok_or_else(|| S3Error::new(S3ErrorCode::MissingContentLength))?;
         let length = u64::try_from(length).map_err(|_| S3Error::new(S3ErrorCode::InvalidArgument))?;
         if length > self.max_object_size { Err(too_large()) } else { Ok(length) }
     }
 
-    /// Streams a body to the disk. Whatever goes wrong, nothing is left of it.
+    /// Streams a body to the disk. After an error nothing is left of it.
     pub(super) async fn receive(
         &self,
         body: Option<StreamingBlob>,
@@ -234,7 +234,7 @@ impl Protocol {
     }
 }
 
-/// The next piece, unless a newer upload has taken over.
+/// The next piece, or an error if a newer upload has replaced this one.
 async fn unless_lost<T>(claim: &Claim, next: impl Future<Output = T>) -> Result<T, StoreError> {
     tokio::select! {
         biased;
@@ -243,7 +243,7 @@ async fn unless_lost<T>(claim: &Claim, next: impl Future<Output = T>) -> Result<
     }
 }
 
-/// A listing is XML 1.0, which has no way to write these; one such key would break every listing it is on.
+/// Refuses characters that XML 1.0 cannot represent: such a key would break every listing that contains it.
 pub(super) fn storable(key: &str) -> S3Result<()> {
     if key.chars().any(|letter| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}')) {
         return Err(reply(S3ErrorCode::InvalidArgument, "A key must not contain control characters."));
@@ -258,7 +258,7 @@ fn wrong_length() -> S3Error {
     )
 }
 
-/// s3s keeps its error types to itself; their texts are all there is to tell them apart.
+/// The error types of s3s are private, so they are distinguished by their texts.
 fn broken(error: &StdError) -> S3Error {
     let text = error.to_string();
     tracing::debug!(error = text, "an upload broke off");

@@ -1,7 +1,7 @@
-//! What unfinished uploads may take: one writer for each key, and so many bytes in all.
+//! Limits of unfinished uploads: one writer for each key, and a maximum of bytes in total.
 //!
-//! A presigned URL can be used again until the object is there, by as many requests at once as its holder likes; each
-//! would fill a file of its own in staging.
+//! A presigned URL can be used repeatedly until the object exists, and by many requests concurrently; each of them would fill a file in
+//! staging.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 
-/// Who is writing, and how much.
+/// Current writers, and the number of their bytes.
 #[derive(Debug)]
 pub(crate) struct Claims {
     most: u64,
@@ -24,16 +24,16 @@ struct State {
     writers: HashMap<String, (u64, CancellationToken)>,
 }
 
-/// Room in staging for what has come: what was only declared takes none, or a few slow clients could declare all of it. Given
-/// back when dropped.
+/// Space in staging for the bytes that have arrived; released when dropped. Declared bytes do not count, or a few slow clients could reserve
+/// all of it.
 #[derive(Debug)]
 pub(crate) struct Room {
     claims: Arc<Claims>,
     bytes: u64,
 }
 
-/// The right to write one key, until a newer upload of the same key takes it away: a client whose first connection
-/// hangs must not wait until the store has noticed.
+/// Permission to write one key, until a newer upload of the same key replaces it: a client whose first connection hangs must not wait for
+/// its timeout.
 #[derive(Debug)]
 pub(crate) struct Claim {
     claims: Arc<Claims>,
@@ -43,7 +43,7 @@ pub(crate) struct Claim {
 }
 
 impl Claims {
-    /// For so many unfinished bytes.
+    /// With a maximum of unfinished bytes.
     pub(crate) fn new(most: u64) -> Arc<Self> {
         Arc::new(Self { most, state: Mutex::default() })
     }
@@ -52,12 +52,12 @@ impl Claims {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for what is to come, of which nothing is taken yet.
+    /// Space for a body, initially none.
     pub(crate) fn room(self: &Arc<Self>) -> Room {
         Room { claims: Arc::clone(self), bytes: 0 }
     }
 
-    /// Room for so many bytes, which are there already.
+    /// Space for bytes that exist already.
     pub(crate) fn room_for(self: &Arc<Self>, bytes: u64) -> Result<Room, StoreError> {
         let mut room = self.room();
         room.grow(bytes)?;
@@ -78,7 +78,7 @@ impl Claims {
 }
 
 impl Room {
-    /// Takes so many bytes more.
+    /// Reserves more bytes.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
         let mut state = self.claims.state();
         let taken = state.taken.checked_add(bytes).filter(|taken| *taken <= self.claims.most);
@@ -90,7 +90,7 @@ impl Room {
 }
 
 impl Claim {
-    /// Done when a newer upload has taken over.
+    /// Completes when a newer upload has replaced this one.
     pub(crate) async fn lost(&self) {
         self.lost.cancelled().await;
     }

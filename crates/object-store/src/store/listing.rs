@@ -1,8 +1,7 @@
 //! Listing by walking the directory.
 //!
-//! There is no index on purpose: it would have to be kept right across crashes and processes. A page costs one
-//! look at every object's metadata and memory for one page, which suits the embedded store (tens of thousands of
-//! objects); whoever has millions runs an external S3.
+//! There is no index on purpose: it would have to stay consistent across crashes and processes. A page reads the metadata of every object
+//! and needs memory for one page, which suits the embedded store (tens of thousands of objects); for millions, use an external S3.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,14 +12,14 @@ use super::sealed::{Seal, Sealed};
 use super::{ObjectMeta, Store, blocking};
 use crate::error::StoreError;
 
-/// What to list.
+/// Parameters of a listing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pub(crate) prefix: String,
     pub(crate) delimiter: Option<String>,
-    /// Only keys behind this one.
+    /// Only keys after this one.
     pub(crate) start_after: String,
-    /// Only names (keys or common prefixes) behind this one: where the last page ended.
+    /// Only names (keys or common prefixes) after this one, the end of the last page.
     pub(crate) resume_after: String,
     pub(crate) limit: usize,
 }
@@ -66,7 +65,7 @@ fn walk(
 ) -> Result<(), StoreError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        // Something a desktop or a backup dropped here is not ours.
+        // Files of a desktop or a backup program.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -77,7 +76,7 @@ fn walk(
     Ok(())
 }
 
-/// One damaged file must not hide all the others.
+/// Skips a damaged file, which must not hide the others.
 fn readable(path: &Path, seal: Seal) -> Result<Option<Sealed<ObjectMeta>>, StoreError> {
     match Sealed::open(path, seal) {
         Err(StoreError::Corrupt(path)) => {
@@ -93,7 +92,7 @@ fn add(entries: &mut BTreeMap<String, Entry>, query: &Query, object: Sealed<Obje
         && !entries.contains_key(&name)
     {
         entries.insert(name, entry);
-        // One more than a page, to know whether there is a next one.
+        // One more than a page, to know whether another one follows.
         if entries.len() > query.limit.saturating_add(1) {
             entries.pop_last();
         }

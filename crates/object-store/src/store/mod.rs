@@ -1,4 +1,4 @@
-//! The filesystem layer: what a directory must look like so that no acknowledged write is lost.
+//! The filesystem layer: the layout of the directory, in which no acknowledged write is lost.
 //!
 //! ```text
 //! <directory>/lock                            held while a process starts (see `staging`)
@@ -50,7 +50,7 @@ struct Inner {
     claims: Arc<Claims>,
 }
 
-/// What is known about an object besides its bytes and their number.
+/// Metadata of an object besides its size.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectMeta {
     pub(crate) key: String,
@@ -64,7 +64,7 @@ pub(crate) struct ObjectMeta {
     pub(crate) content: Labels,
 }
 
-/// What the uploader said about the bytes.
+/// Headers of the uploader that describe the content.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Labels {
     pub(crate) content_type: Option<String>,
@@ -76,7 +76,7 @@ pub(crate) struct Labels {
     pub(crate) user: BTreeMap<String, String>,
 }
 
-/// Whether an object that is there already may be replaced.
+/// Whether an existing object may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
     Replace,
@@ -84,7 +84,7 @@ pub(crate) enum Publish {
 }
 
 impl Store {
-    /// Opens a directory, and removes what dead processes left unfinished in it.
+    /// Opens a directory, and removes unfinished files of processes that have ended.
     pub(crate) fn open(config: &ObjectStoreConfig) -> io::Result<Self> {
         let directory = config.directory.as_path();
         let bucket = directory.join("buckets").join(&config.bucket);
@@ -127,7 +127,7 @@ impl Store {
         blocking(move || store.open_object(&key)).await
     }
 
-    /// A look that saves an upload which is bound to be refused; [`Publish::IfAbsent`] is what decides.
+    /// Whether the key exists, to refuse an upload early; [`Publish::IfAbsent`] decides.
     pub(crate) async fn contains(&self, key: &str) -> Result<bool, StoreError> {
         let path = self.object_path(key);
         blocking(move || Ok(path.try_exists()?)).await
@@ -181,28 +181,28 @@ impl Store {
         let leaf = parent(&target);
         fs::create_dir_all(leaf)?;
         finished.publish(&self.seal().trailer(meta)?, &target, publish)?;
-        // Another process may have made the fan-out a moment ago without having synced it yet: never assume it has.
+        // Another process may have created the directories a moment ago and not synced them yet.
         for directory in [leaf, parent(leaf), &self.0.objects] {
             sync_directory(directory)?;
         }
         Ok(())
     }
 
-    /// A key is never a path: only its hash is.
+    /// Path of a key: its hash, because a key itself is never used as a path.
     fn object_path(&self, key: &str) -> PathBuf {
         let name = hex(&Sha256::checksum(key.as_bytes()));
         self.0.objects.join(&name[..2]).join(&name[2..4]).join(&name)
     }
 }
 
-/// Runs filesystem work where it may block.
+/// Runs filesystem operations on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// A rename survives a power cut only once its directory is on the disk.
+/// Syncs a directory: only then does a rename survive a power failure.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

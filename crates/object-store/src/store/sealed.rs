@@ -13,14 +13,14 @@ use serde::de::DeserializeOwned;
 use crate::error::StoreError;
 
 const TRAILER: u64 = 12;
-/// HTTP limits keep real metadata far below this; a damaged length must not allocate gigabytes.
+/// Maximum size of metadata, far above the limits of HTTP, so that a damaged length does not allocate gigabytes.
 const MAX_META: u32 = 1024 * 1024;
 
-/// The bytes by which the store knows its own files: the end of each of them.
+/// Magic bytes at the end of each file of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal(pub(crate) [u8; 8]);
 
-/// An opened file of the store. Renames and deletes do not touch it any more.
+/// An open file of the store. Renames and deletions do not affect it.
 #[derive(Debug)]
 pub(crate) struct Sealed<M> {
     pub(crate) file: File,
@@ -55,7 +55,7 @@ impl<M> Sealed<M> {
 }
 
 impl Seal {
-    /// What stands behind the bytes of a file: its metadata, their length and the seal.
+    /// The trailer of a file: its metadata, their length and the seal.
     pub(crate) fn trailer<M: Serialize>(self, meta: &M) -> io::Result<Vec<u8>> {
         let mut trailer = serde_json::to_vec(meta)?;
         let length = u32::try_from(trailer.len()).map_err(io::Error::other)?;
@@ -65,7 +65,7 @@ impl Seal {
     }
 }
 
-/// Writes the trailer behind the bytes and brings both to the disk.
+/// Writes the trailer after the bytes and syncs both.
 pub(crate) fn close(file: &mut File, trailer: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::End(0))?;
     file.write_all(trailer)?;

@@ -1,4 +1,4 @@
-//! Where unfinished things live until one rename publishes them.
+//! The directory of unfinished files, which one rename publishes.
 //!
 //! Each process has a staging directory of its own and holds a file lock in it for as long as it lives: the
 //! operating system drops the lock even after `kill -9`. A starting process may therefore remove every staging
@@ -28,7 +28,7 @@ impl Staging {
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let all = directory.join("staging");
         fs::create_dir_all(&all)?;
-        // One process at a time, or it could sweep a directory another one has made but not yet locked.
+        // One process at a time: otherwise it could remove a directory that another one has created and not locked yet.
         let starting = open_lock(&directory.join(LOCK))?;
         starting.lock()?;
         sweep(&all)?;
@@ -46,12 +46,12 @@ impl Staging {
         tempfile::Builder::new().prefix("").rand_bytes(super::ID_LENGTH).tempdir_in(self.directory.path())
     }
 
-    /// A name in it, for what is on its way out. An id is nobody else's.
+    /// A unique path in it, for something that is being deleted.
     pub(crate) fn path(&self, id: &str) -> PathBuf {
         self.directory.path().join(id)
     }
 
-    /// A file to write a body into. Dropped, it is gone.
+    /// A file for a body, deleted when dropped.
     pub(crate) fn writer(&self) -> io::Result<Writer> {
         let (file, path) = self.create()?.into_parts();
         Ok(Writer { file: tokio::fs::File::from_std(file), path })
@@ -62,7 +62,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path)
 }
 
-/// Removes the staging directories of processes that are no more.
+/// Removes the staging directories of processes that have ended.
 fn sweep(all: &Path) -> io::Result<()> {
     for entry in fs::read_dir(all)? {
         let entry = entry?;
@@ -79,7 +79,7 @@ fn sweep(all: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a staging directory may be called so; what others put here (`.DS_Store`, `lost+found`) is not.
+/// Whether it is the name of a staging directory, not of files of others (`.DS_Store`, `lost+found`).
 fn is_ours(name: &OsStr) -> bool {
     name.as_encoded_bytes().iter().all(u8::is_ascii_alphanumeric)
 }
@@ -93,7 +93,7 @@ fn is_alive(staging: &Path) -> io::Result<bool> {
     }
 }
 
-/// A body on its way to the disk.
+/// A body that is being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     file: tokio::fs::File,
@@ -113,7 +113,7 @@ impl Writer {
     }
 }
 
-/// All bytes are there; only the metadata and the name are missing.
+/// A complete body without metadata and name.
 #[derive(Debug)]
 pub(crate) struct Finished {
     file: NamedTempFile,
@@ -140,7 +140,7 @@ impl Finished {
         sealed::close(self.file.as_file_mut(), trailer)?;
         match publish {
             Publish::Replace => self.file.persist(target).map_err(|error| error.error)?,
-            // The kernel decides a race: this fails when the name is taken, in whichever process.
+            // The kernel decides a race, also between processes: this fails if the name exists.
             Publish::IfAbsent => self.file.persist_noclobber(target).map_err(|error| exists(error.error))?,
         };
         Ok(())

@@ -1,4 +1,4 @@
-//! Multipart uploads: a directory each, with the promise (`upload.json`) and one sealed file per part.
+//! Multipart uploads: one directory each, with `upload.json` and one sealed file per part.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,7 +19,7 @@ use crate::error::StoreError;
 const MIN_PART: u64 = 5 * 1024 * 1024;
 const PROMISE: &str = "upload.json";
 
-/// What was said when the upload was begun.
+/// Parameters of the creation of an upload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Promise {
     pub(crate) key: String,
@@ -27,7 +27,7 @@ pub(crate) struct Promise {
     pub(crate) content: Labels,
 }
 
-/// What is known about a part besides its bytes.
+/// Metadata of a part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartMeta {
     pub(crate) number: u32,
@@ -59,7 +59,7 @@ pub(crate) struct Upload {
     pub(crate) started: u64,
 }
 
-/// A part as the client names it when it completes the upload.
+/// A part in the request that completes the upload.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedPart {
     pub(crate) number: u32,
@@ -67,13 +67,13 @@ pub(crate) struct NamedPart {
     pub(crate) sha256: Option<String>,
 }
 
-/// How an upload is to be completed.
+/// Parameters of the completion of an upload.
 #[derive(Clone, Debug)]
 pub(crate) struct Completion {
     pub(crate) parts: Vec<NamedPart>,
     pub(crate) publish: Publish,
     pub(crate) max_size: u64,
-    /// What the client thinks it uploaded, when it says so.
+    /// Digest of the object that the client declares, if any.
     pub(crate) said_size: Option<u64>,
     pub(crate) said_sha256: Option<String>,
 }
@@ -89,7 +89,7 @@ impl Store {
             sync_directory(staged.path())?;
             let name = staged.path().file_name().unwrap_or_default().to_owned();
             fs::rename(staged.path(), store.uploads().join(&name))?;
-            // It has moved: there is nothing left to clean up under the old name.
+            // It was moved, so nothing is left to clean up at the old path.
             let _ = staged.keep();
             sync_directory(store.uploads())?;
             Ok(name.to_string_lossy().into_owned())
@@ -117,7 +117,7 @@ impl Store {
         .await
     }
 
-    /// A part out of an object's bytes.
+    /// Creates a part from the bytes of an object.
     pub(crate) async fn copy_part(
         &self,
         id: &str,
@@ -202,7 +202,7 @@ impl Store {
                 return Err(StoreError::OtherDigest);
             }
             store.publish_object(finished, &meta, completion.publish)?;
-            // The object is there: what goes wrong from here on costs disk space and no upload.
+            // The object is published: an error from here on costs disk space, not the upload.
             if let Err(error) = store.remove_upload(&upload.id) {
                 tracing::warn!(%error, "a completed upload's parts could not be removed");
             }
@@ -259,8 +259,8 @@ impl Store {
         Ok(Finished::new(whole)?)
     }
 
-    /// Moved out of the way first, so that a part arriving at this moment finds no upload instead of half of one. No
-    /// directory is made for it: on a full disk there is no room for one, and this is what would make room.
+    /// Moves the directory away first, so that a part that arrives at the same time finds no upload. Creates no directory for that, which would
+    /// fail on a full disk, when removing frees space.
     fn remove_upload(&self, id: &str) -> Result<(), StoreError> {
         let grave = self.staging().path(id);
         fs::rename(self.upload_path(id)?, &grave).map_err(|error| upload_is_gone(error.into()))?;
@@ -268,7 +268,7 @@ impl Store {
         Ok(fs::remove_dir_all(&grave)?)
     }
 
-    /// Ids come from clients: nothing that could be a path gets through.
+    /// Path of an upload. Ids come from clients, so anything that could be a path is refused.
     fn upload_path(&self, id: &str) -> Result<PathBuf, StoreError> {
         let ours = id.len() == ID_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if ours { Ok(self.uploads().join(id)) } else { Err(StoreError::NoSuchUpload) }
@@ -301,7 +301,7 @@ fn read_parts(directory: &Path, seal: Seal) -> Result<Vec<Part>, StoreError> {
     Ok(parts)
 }
 
-/// The digests of a multipart object are digests of its parts' digests (the rule of S3).
+/// The digest of a multipart object is the digest of the digests of its parts, as in S3.
 fn joined_meta(upload: &Upload, parts: &[Sealed<PartMeta>], finished: &Finished) -> ObjectMeta {
     let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
     for part in parts {
@@ -317,12 +317,12 @@ fn joined_meta(upload: &Upload, parts: &[Sealed<PartMeta>], finished: &Finished)
     }
 }
 
-/// Clients may leave the number of parts off.
+/// Clients may omit the number of parts.
 fn same_sum(said: &str, is: &str) -> bool {
     said == is || is.split_once('-').is_some_and(|(sum, _)| sum == said)
 }
 
-/// Files inside an upload are missing only when it was completed or aborted meanwhile.
+/// Maps a missing file of an upload: it was completed or aborted meanwhile.
 fn upload_is_gone(error: StoreError) -> StoreError {
     match error {
         StoreError::Io(io) if io.kind() == io::ErrorKind::NotFound => StoreError::NoSuchUpload,
