@@ -1,4 +1,4 @@
-//! What the servers `limit` and `plain` share: arguments, access tokens, and the JSON of the API.
+//! The common parts of the servers `limit` and `plain`: arguments, access tokens, and the JSON of the API.
 //!
 //! Their answers have the same JSON as the product's. The driver compares them before it measures.
 
@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Secret that signs access tokens (HS256).
     #[arg(long)]
     pub secret: String,
+    /// Whether the database has the table `bench_notes`.
+    #[arg(long)]
+    pub notes: bool,
 }
 
 /// Claims of an access token. Whether the user is an admin is a claim, because these servers read no session.
@@ -150,6 +153,34 @@ pub struct PageQuery {
 pub struct UpdateMe {
     /// The new display name.
     pub name: String,
+}
+
+/// Body of a new note.
+#[derive(Debug, Deserialize)]
+pub struct NewNote {
+    /// Title.
+    pub title: String,
+    /// Text.
+    pub body: String,
+}
+
+/// A note: a row of the domain that `cargo xtask bench` generates. `T` is the type of its texts.
+#[derive(Debug, Serialize)]
+pub struct Note<T> {
+    /// Id.
+    pub id: T,
+    /// Title.
+    pub title: T,
+    /// Text.
+    pub body: T,
+    /// Id of the owner.
+    pub author_id: T,
+    /// Time of creation.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// Time of the last change.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
 }
 
 /// Body of a sign-in.

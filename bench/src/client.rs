@@ -1,5 +1,5 @@
-//! HTTP/1.1 clients that cost little: requests are built before, connections stay open, and two threads with non-blocking sockets
-//! drive all of them. Each connection sends a request as soon as the previous one is answered.
+//! HTTP/1.1 clients with little CPU time of their own: requests are built before, connections stay open, and two threads with
+//! non-blocking sockets drive all of them. Each connection sends a request as soon as the previous one is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ const THREADS: usize = 2;
 /// Longest wait for the answers to the last requests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the connections of a route send.
+/// The requests of a route, for all connections.
 #[derive(Debug, Default)]
 pub struct Requests {
     turns: Vec<Turn>,
     expected: u16,
 }
 
-/// Requests of one connection, in a circle that goes on where the last run ended.
+/// Requests of one connection, sent in order and then again from the first. A run continues where the last one ended.
 #[derive(Debug, Default)]
 struct Turn {
     requests: Vec<Vec<u8>>,
@@ -221,7 +221,7 @@ impl Connection {
     ///
     /// The connection fails, or the answer has no `Content-Length` (RFC 9112, section 6.2).
     pub async fn exchange(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
-        self.stream.write_all(request).await.context("the server takes no request")?;
+        self.stream.write_all(request).await.context("the request cannot be sent")?;
         let mut received = 0;
         loop {
             if received == self.buffer.len() {
@@ -240,7 +240,7 @@ impl Connection {
     }
 }
 
-/// What is read of the head of an answer.
+/// The parts of the head of an answer that the clients need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Head {
     status: u16,

@@ -17,7 +17,7 @@ use crate::usage::Usage;
 /// Longest warming before a measurement.
 const WARMING: Duration = Duration::from_secs(1);
 
-/// Time in which a server that has started comes to rest, before its memory is read.
+/// Wait after the start of the servers, before their memory is read, so that memory which only the start needed is released.
 const REST: Duration = Duration::from_secs(1);
 
 const MIB: f64 = 1_048_576.0;
@@ -101,7 +101,7 @@ impl<'a> Bench<'a> {
         for running in self.servers.iter().filter(|running| running.server.has(route)) {
             servers.push((running, Arc::new(self.site.requests(running.server, route)?)));
         }
-        self.compare_answers(&servers)?;
+        self.compare_answers(route, &servers)?;
         let mut rounds = vec![Vec::new(); servers.len()];
         for _ in 0..self.options.rounds {
             for ((running, requests), figures) in servers.iter().zip(&mut rounds) {
@@ -118,10 +118,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Servers whose answers differ do not do the same work.
-    fn compare_answers(&self, servers: &[(&Running, Arc<Requests>)]) -> Result<()> {
+    fn compare_answers(&self, route: Route, servers: &[(&Running, Arc<Requests>)]) -> Result<()> {
         let mut expected = None;
         for (running, requests) in servers {
-            let answer = self.runtime.block_on(answer(running.address, requests));
+            let answer = self.runtime.block_on(answer(running.address, route, requests));
             let answer = answer.with_context(|| format!("the server {}", running.server))?;
             let (first, expected) = expected.get_or_insert_with(|| (running.server, answer.clone()));
             ensure!(
@@ -140,7 +140,7 @@ impl<'a> Bench<'a> {
         let before = self.usage(running)?;
         let sample = clients.run(requests, time)?;
         let after = self.usage(running)?;
-        if running.server == Server::Product && route == Route::Patch {
+        if running.server == Server::Product && route.emits_events() {
             self.runtime.block_on(self.site.events_are_delivered())?;
         }
         let own = after.0 - before.0;

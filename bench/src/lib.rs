@@ -2,8 +2,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`api`] | what the servers `limit` and `plain` share: arguments, tokens, JSON |
-//! | [`client`] | HTTP clients that cost little |
+//! | [`api`] | arguments, tokens and JSON of the servers `limit` and `plain` |
+//! | [`client`] | HTTP clients with little CPU time of their own |
 //! | [`driver`] | the run: set-up, rounds, result |
 //! | [`options`] | options of a run |
 //! | [`route`] | the servers and the routes |

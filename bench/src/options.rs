@@ -20,7 +20,7 @@ pub struct Options {
     pub connections: usize,
     /// Number of threads that answer requests, of each server.
     pub workers: usize,
-    /// The routes; empty for all.
+    /// The routes; empty for all. `insert` needs a product with the domain `bench_note`.
     pub only: Vec<Route>,
     /// Whether the database is SQLite, without the server `limit`.
     pub sqlite: bool,

@@ -62,13 +62,15 @@ pub enum Route {
     ListDeep,
     /// `PATCH /api/v1/users/me` with a new name, which emits an event.
     Patch,
+    /// `POST /api/v1/bench-notes`: a row of a generated domain, and its event.
+    Insert,
     /// `POST /api/v1/auth/login`.
     Login,
 }
 
 impl Route {
     /// All routes. The last one fills the memory of password hashes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Live,
         Self::Me,
         Self::MeCold,
@@ -76,6 +78,7 @@ impl Route {
         Self::List,
         Self::ListDeep,
         Self::Patch,
+        Self::Insert,
         Self::Login,
     ];
 
@@ -90,8 +93,34 @@ impl Route {
             Self::List => "list",
             Self::ListDeep => "list-deep",
             Self::Patch => "patch",
+            Self::Insert => "insert",
             Self::Login => "login",
         }
+    }
+
+    /// Status of the answers.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        if matches!(self, Self::Insert) { 201 } else { 200 }
+    }
+
+    /// Members of the answers whose values differ from server to server, or from time to time.
+    #[must_use]
+    pub const fn may_differ(self) -> &'static [&'static str] {
+        match self {
+            Self::Live => &["timestamp"],
+            Self::Me | Self::MeCold | Self::User => &[],
+            Self::List | Self::ListDeep => &["next_cursor"],
+            Self::Patch => &["updated_at"],
+            Self::Insert => &["id", "created_at", "updated_at"],
+            Self::Login => &["access_token", "expires_in", "refresh_token", "session_id"],
+        }
+    }
+
+    /// Whether the requests emit events.
+    #[must_use]
+    pub const fn emits_events(self) -> bool {
+        matches!(self, Self::Patch | Self::Insert)
     }
 
     /// Number of connections, of those that the run has. Password hashes wait for a core: with more connections the wait would

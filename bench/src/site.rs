@@ -31,7 +31,7 @@ const ROWS_AT_ONCE: usize = 1_000;
 /// Longest wait for a server to answer, and for the relay of the product to deliver the events of a round.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Pause between two looks at a server that starts. Part of the time that a start seems to take.
+/// Pause between two requests to a server that is starting: the error of the measured time.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The programs that are measured.
@@ -45,12 +45,13 @@ pub struct Binaries {
     pub plain: PathBuf,
 }
 
-/// A database with users, and how to send requests in their names.
+/// A database with users, their credentials, and the programs that run on it.
 pub struct Site {
     product: Installation,
     others: Installation,
     binaries: Binaries,
     workers: usize,
+    notes: bool,
     users: usize,
     connections: usize,
     database: DatabaseConnection,
@@ -69,7 +70,7 @@ struct Deep {
 
 /// A server that answers.
 pub struct Running {
-    /// Which one.
+    /// The server.
     pub server: Server,
     /// Address of the API.
     pub address: SocketAddr,
@@ -90,7 +91,7 @@ impl Site {
             if options.sqlite { Installation::without_database() } else { Installation::new().await };
         ensure!(
             options.sqlite || product.is_on_postgres(),
-            "TEST_DATABASE_URL names no PostgreSQL server, and SQLite was not asked for"
+            "TEST_DATABASE_URL must name a PostgreSQL server, except with --sqlite"
         );
         product.use_default_settings();
         product.set("ASHLAR_SERVER__WORKERS", &options.workers.to_string());
@@ -110,6 +111,7 @@ impl Site {
             others: Installation::without_database(),
             binaries: binaries.clone(),
             workers: options.workers,
+            notes: options.has(Route::Insert),
             users: options.users,
             connections: options.connections,
             key: key_in(&database).await,
@@ -189,7 +191,9 @@ impl Site {
         let log = self.logs.path().join(format!("{server}.log"));
         let (bind, url, workers) =
             (address.to_string(), self.product.database_url(), self.workers.to_string());
-        let arguments = ["--bind", &bind, "--database", &url, "--workers", &workers, "--secret", SECRET_KEY];
+        let mut arguments =
+            vec!["--bind", &bind, "--database", &url, "--workers", &workers, "--secret", SECRET_KEY];
+        arguments.extend(self.notes.then_some("--notes"));
         match server {
             Server::Limit => self.others.use_binary(&self.binaries.limit),
             Server::Plain => self.others.use_binary(&self.binaries.plain),
@@ -214,7 +218,7 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// A page is not as it should be.
+    /// A page has no items, or the list ends before its middle.
     pub async fn find_deep_page(&mut self, product: &Process) -> Result<()> {
         const MOST: usize = 100;
         let token = self.token(Server::Product, 0)?;
@@ -262,11 +266,11 @@ impl Site {
             })?,
             Route::List => vec![vec![self.get(server, &list, 0)?]],
             Route::ListDeep => {
-                let deep = self.deep.as_ref().context("the page in the middle was not looked for")?;
+                let deep = self.deep.as_ref().context("the page in the middle is not known")?;
                 let cursor = if server == Server::Product { &deep.product } else { &deep.others };
                 vec![vec![self.get(server, &format!("{list}&cursor={cursor}"), 0)?]]
             }
-            // Two names by turns: the same name once more would be no change.
+            // Two names in turn: the same name again would be no change, and emit no event.
             Route::Patch => each(&|number| {
                 let token = self.token(server, number)?;
                 let request = |name: &str| {
@@ -275,15 +279,21 @@ impl Site {
                 };
                 Ok(vec![request("Ada"), request("Grace")])
             })?,
+            Route::Insert => each(&|number| {
+                let body =
+                    json!({"title": "Harbour", "body": "The ships come in at night.\n".repeat(8).trim()});
+                let token = format!("authorization: Bearer {}\r\n", self.token(server, number)?);
+                Ok(vec![with_body("POST /api/v1/bench-notes", &token, &body)])
+            })?,
             Route::Login => each(&|number| {
                 let body = json!({"identifier": email(number), "password": PASSWORD});
                 Ok(vec![with_body("POST /api/v1/auth/login", "", &body)])
             })?,
         };
-        Ok(Requests::new(turns, 200))
+        Ok(Requests::new(turns, route.status()))
     }
 
-    /// A GET in the name of a user.
+    /// A GET request with a token of a user.
     fn get(&self, server: Server, path: &str, user: usize) -> Result<Vec<u8>> {
         let token = self.token(server, user)?;
         let head =
@@ -334,43 +344,34 @@ impl Site {
     }
 }
 
-/// The answer to one request as JSON, without the values that differ from server to server and from time to time.
+/// The answer to one request of a route as JSON, without the values that differ from server to server and from time to time.
 ///
 /// # Errors
 ///
 /// The status is not the expected one, or the body is not JSON.
-pub async fn answer(address: SocketAddr, requests: &Requests) -> Result<Value> {
+pub async fn answer(address: SocketAddr, route: Route, requests: &Requests) -> Result<Value> {
     let request = requests.first().context("there is no request to send")?;
     let mut connection = Connection::open(address, 0).await?;
     let (status, body) = connection.exchange(request).await?;
     ensure!(status == requests.expected(), "status {status}:\n{}", String::from_utf8_lossy(body));
     let mut json = serde_json::from_slice(body).context("the body is not JSON")?;
-    forget_values(&mut json);
+    forget_values(&mut json, route.may_differ());
     Ok(json)
 }
 
-/// Makes the values equal that may differ, and keeps their types.
-fn forget_values(json: &mut Value) {
-    const MAY_DIFFER: [&str; 7] = [
-        "access_token",
-        "expires_in",
-        "next_cursor",
-        "refresh_token",
-        "session_id",
-        "timestamp",
-        "updated_at",
-    ];
+/// Makes the values of these members equal, and keeps their types.
+fn forget_values(json: &mut Value, names: &[&str]) {
     match json {
         Value::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Value::String(text) if MAY_DIFFER.contains(&name.as_str()) => text.clear(),
-                    Value::Number(number) if MAY_DIFFER.contains(&name.as_str()) => *number = 0.into(),
-                    _ => forget_values(value),
+                    Value::String(text) if names.contains(&name.as_str()) => text.clear(),
+                    Value::Number(number) if names.contains(&name.as_str()) => *number = 0.into(),
+                    _ => forget_values(value, names),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_values),
+        Value::Array(items) => items.iter_mut().for_each(|item| forget_values(item, names)),
         _ => {}
     }
 }
@@ -441,7 +442,7 @@ mod tests {
     fn values_that_may_differ_are_forgotten_and_their_types_are_not() {
         let mut json =
             json!({"items": [{"id": 1, "updated_at": "2026"}], "next_cursor": null, "expires_in": 9});
-        forget_values(&mut json);
+        forget_values(&mut json, &["updated_at", "next_cursor", "expires_in"]);
         assert_eq!(
             json,
             json!({"items": [{"id": 1, "updated_at": ""}], "next_cursor": null, "expires_in": 0})

@@ -9,6 +9,18 @@ use bench::route::{Route, Server};
 use bench::site::Binaries;
 use tests::process::Installation;
 
+/// All routes but `insert`: the product of the tests has no generated domain.
+const ROUTES: [Route; 8] = [
+    Route::Live,
+    Route::Me,
+    Route::MeCold,
+    Route::User,
+    Route::List,
+    Route::ListDeep,
+    Route::Patch,
+    Route::Login,
+];
+
 #[test]
 fn a_short_run_measures_every_route_of_every_server() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -18,9 +30,9 @@ fn a_short_run_measures_every_route_of_every_server() {
         users: 60,
         seconds: 0.05,
         rounds: 1,
-        connections: 4,
+        connections: 2,
         workers: 1,
-        only: Vec::new(),
+        only: ROUTES.to_vec(),
         sqlite,
         json: folder.path().join("new/result.json"),
         compare: None,
@@ -34,7 +46,7 @@ fn a_short_run_measures_every_route_of_every_server() {
     let servers: Vec<Server> =
         Server::ALL.into_iter().filter(|server| !sqlite || *server != Server::Limit).collect();
     assert_eq!(report.processes.len(), servers.len());
-    for route in Route::ALL {
+    for route in ROUTES {
         for server in servers.iter().filter(|server| server.has(route)) {
             let row = report.routes.iter().find(|row| (row.route, row.server) == (route, *server));
             assert!(row.unwrap().figures.requests_per_second > 0.0, "{route} of {server}");

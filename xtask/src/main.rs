@@ -55,6 +55,8 @@ enum Task {
     Faults,
     /// Burden the server with many clients at once, and write docs/load.md again.
     Load,
+    /// Measure the product beside a bare server and a plain one on the same database, as docs/performance.md explains.
+    Bench(steps::bench::Options),
     /// Make a new domain: its crate, migration, routes, tests and documentation.
     NewDomain(new_domain::Options),
     /// Add fields to a domain that was generated.
@@ -88,6 +90,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
         Task::Configuration => steps::configuration::write(workspace).map(|()| true),
         Task::Faults => steps::faults::write(workspace),
         Task::Load => steps::load::write(workspace).map(|()| true),
+        Task::Bench(options) => steps::bench::run(workspace, &options),
         Task::NewDomain(options) => new_domain::run(workspace, &options),
         Task::AddField(options) => add_field::run(workspace, &options),
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use actix_web::error::{ErrorInternalServerError, ErrorNotFound};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, patch, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, patch, post, web};
 use anyhow::{Context as _, Result};
-use bench::api::{self, Arguments, PAGE, Page, PageQuery, Tokens, UpdateMe, User};
+use bench::api::{self, Arguments, NewNote, Note, PAGE, Page, PageQuery, Tokens, UpdateMe, User};
 use clap::Parser as _;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, NoTls, Row, Statement};
@@ -46,6 +46,18 @@ const RENAME: &str = concat!(
     " FROM changed"
 );
 
+/// The same for a new row.
+const INSERT: &str = "WITH made AS (
+        INSERT INTO bench_notes (id, version, created_at, updated_at, title, body, author_id)
+        VALUES ($1, 1, $2, $2, $3, $4, $5) RETURNING id, title, body, author_id, created_at, updated_at
+    ), event AS (
+        INSERT INTO outbox_events (id, name, version, aggregate_type, aggregate_id, aggregate_version, occurred_at, principal,
+            traceparent, payload, available_at, delivered_at)
+        SELECT $6, 'bench_note.created', 1, 'bench_note', id, 1, $2, author_id, NULL,
+            jsonb_build_object('id', id, 'version', 1, 'owner_id', author_id), $2, $2
+        FROM made)
+    SELECT id, title, body, author_id, created_at, updated_at FROM made";
+
 /// The connection of a worker. Requests share it: tokio-postgres sends a statement before the previous one is answered.
 struct Database {
     client: Client,
@@ -53,10 +65,12 @@ struct Database {
     first_page: Statement,
     next_page: Statement,
     rename: Statement,
+    /// `None` if the table is not there.
+    insert: Option<Statement>,
 }
 
 impl Database {
-    async fn connect(url: &str) -> Result<Self, tokio_postgres::Error> {
+    async fn connect(url: &str, notes: bool) -> Result<Self, tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         // It ends with an error when the server is lost; every request on the client then fails too.
         drop(actix_web::rt::spawn(connection));
@@ -65,6 +79,7 @@ impl Database {
             first_page: client.prepare(FIRST_PAGE).await?,
             next_page: client.prepare(NEXT_PAGE).await?,
             rename: client.prepare(RENAME).await?,
+            insert: if notes { Some(client.prepare(INSERT).await?) } else { None },
             client,
         })
     }
@@ -153,9 +168,34 @@ async fn rename(
     answer(row.map_err(ErrorInternalServerError)?)
 }
 
+#[post("/api/v1/bench-notes")]
+async fn insert(
+    request: HttpRequest,
+    new: web::Json<NewNote>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<Database>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    let statement = database.insert.as_ref().ok_or_else(|| ErrorNotFound("no notes"))?;
+    let (id, now, event) = (api::new_id("bnc"), api::now(), api::new_id("evt"));
+    let row = database
+        .client
+        .query_one(statement, &[&id, &now, &new.title, &new.body, &claims.sub, &event])
+        .await
+        .map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Created().json(Note::<&str> {
+        id: row.get(0),
+        title: row.get(1),
+        body: row.get(2),
+        author_id: row.get(3),
+        created_at: row.get(4),
+        updated_at: row.get(5),
+    }))
+}
+
 #[actix_web::main]
 async fn main() -> Result<()> {
-    let Arguments { bind, database, workers, secret } = Arguments::parse();
+    let Arguments { bind, database, workers, secret, notes } = Arguments::parse();
     let tokens = web::Data::new(Tokens::new(&secret));
     let server = HttpServer::new(move || {
         let database = database.clone();
@@ -163,13 +203,14 @@ async fn main() -> Result<()> {
             .app_data(tokens.clone())
             .data_factory(move || {
                 let database = database.clone();
-                async move { Database::connect(&database).await }
+                async move { Database::connect(&database, notes).await }
             })
             .service(live)
             .service(me)
             .service(rename)
             .service(by_id)
             .service(list)
+            .service(insert)
     });
     let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;
     server.run().await.context("the server failed")

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
 use bench::api::{
-    self, Arguments, Login, PAGE, Page, PageQuery, Session, TOKEN_LIFETIME, Tokens, UpdateMe, User,
+    self, Arguments, Login, NewNote, Note, PAGE, Page, PageQuery, Session, TOKEN_LIFETIME, Tokens, UpdateMe,
+    User,
 };
 use clap::Parser as _;
 use sea_orm::ActiveValue::Set;
@@ -18,8 +19,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::sqlx::sqlite::SqliteSynchronous;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, ExprTrait as _, QueryOrder as _, QuerySelect as _,
-    TransactionTrait as _,
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, ExprTrait as _, QueryOrder as _,
+    QuerySelect as _, TransactionTrait as _,
 };
 use tokio::sync::Semaphore;
 
@@ -85,6 +86,26 @@ mod sessions {
         pub rotated_at: TimeDateTimeWithTimeZone,
         pub created_at: TimeDateTimeWithTimeZone,
         pub expires_at: TimeDateTimeWithTimeZone,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod notes {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "bench_notes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub version: i64,
+        pub created_at: TimeDateTimeWithTimeZone,
+        pub updated_at: TimeDateTimeWithTimeZone,
+        pub title: String,
+        pub body: String,
+        pub author_id: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -217,23 +238,106 @@ async fn change_name(
         .filter(users::Column::Id.eq(id))
         .filter(users::Column::DeletedAt.is_null());
     let Some(row) = update.exec_with_returning(&transaction).await?.pop() else { return Ok(None) };
-    let event = outbox::ActiveModel {
-        id: Set(api::new_id("evt")),
-        name: Set("user.updated".to_owned()),
-        version: Set(1),
-        aggregate_type: Set("user".to_owned()),
-        aggregate_id: Set(row.id.clone()),
-        aggregate_version: Set(Some(row.version)),
-        occurred_at: Set(now),
-        principal: Set(Some(row.id.clone())),
-        traceparent: Set(None),
-        payload: Set(serde_json::json!({"id": row.id, "version": row.version})),
-        available_at: Set(now),
-        delivered_at: Set(Some(now)),
+    let payload = serde_json::json!({"id": row.id, "version": row.version});
+    let event = Event {
+        kind: "user",
+        action: "updated",
+        id: &row.id,
+        version: row.version,
+        principal: &row.id,
+        payload,
     };
-    outbox::Entity::insert(event).exec_without_returning(&transaction).await?;
+    event.store(&transaction, now).await?;
     transaction.commit().await?;
     Ok(Some(row.into()))
+}
+
+/// An event about a row.
+struct Event<'a> {
+    kind: &'a str,
+    action: &'a str,
+    id: &'a str,
+    version: i64,
+    principal: &'a str,
+    payload: Json,
+}
+
+impl Event<'_> {
+    /// Stores the event in the outbox.
+    async fn store(
+        self,
+        transaction: &DatabaseTransaction,
+        now: TimeDateTimeWithTimeZone,
+    ) -> Result<(), DbErr> {
+        let Self { kind, action, id, version, principal, payload } = self;
+        let row = outbox::ActiveModel {
+            id: Set(api::new_id("evt")),
+            name: Set(format!("{kind}.{action}")),
+            version: Set(1),
+            aggregate_type: Set(kind.to_owned()),
+            aggregate_id: Set(id.to_owned()),
+            aggregate_version: Set(Some(version)),
+            occurred_at: Set(now),
+            principal: Set(Some(principal.to_owned())),
+            traceparent: Set(None),
+            payload: Set(payload),
+            available_at: Set(now),
+            delivered_at: Set(Some(now)),
+        };
+        outbox::Entity::insert(row).exec_without_returning(transaction).await?;
+        Ok(())
+    }
+}
+
+#[post("/api/v1/bench-notes")]
+async fn insert(
+    request: HttpRequest,
+    new: web::Json<NewNote>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    let row = insert_note(&database, claims.sub, new.into_inner()).await;
+    let row = row.map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Created().json(Note {
+        id: row.id,
+        title: row.title,
+        body: row.body,
+        author_id: row.author_id,
+        created_at: api::whole_microseconds(row.created_at),
+        updated_at: api::whole_microseconds(row.updated_at),
+    }))
+}
+
+async fn insert_note(
+    database: &DatabaseConnection,
+    author: String,
+    new: NewNote,
+) -> Result<notes::Model, DbErr> {
+    let now = api::now();
+    let transaction = database.begin().await?;
+    let row = notes::ActiveModel {
+        id: Set(api::new_id("bnc")),
+        version: Set(1),
+        created_at: Set(now),
+        updated_at: Set(now),
+        title: Set(new.title),
+        body: Set(new.body),
+        author_id: Set(author),
+    };
+    let row = row.insert(&transaction).await?;
+    let payload = serde_json::json!({"id": row.id, "version": 1, "owner_id": row.author_id});
+    let event = Event {
+        kind: "bench_note",
+        action: "created",
+        id: &row.id,
+        version: 1,
+        principal: &row.author_id,
+        payload,
+    };
+    event.store(&transaction, now).await?;
+    transaction.commit().await?;
+    Ok(row)
 }
 
 #[post("/api/v1/auth/login")]
@@ -284,7 +388,7 @@ async fn login(
 
 #[actix_web::main]
 async fn main() -> Result<()> {
-    let Arguments { bind, database, workers, secret } = Arguments::parse();
+    let Arguments { bind, database, workers, secret, .. } = Arguments::parse();
     let mut options = ConnectOptions::new(database);
     options
         .max_connections(CONNECTIONS_PER_WORKER.saturating_mul(u32::try_from(workers)?))
@@ -306,6 +410,7 @@ async fn main() -> Result<()> {
             .service(rename)
             .service(by_id)
             .service(list)
+            .service(insert)
             .service(login)
     });
     let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;
