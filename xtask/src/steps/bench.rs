@@ -13,6 +13,9 @@ use super::{Outcome, load, postgres};
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
+/// The routes, as the driver names them.
+const ROUTES: [&str; 9] = ["live", "me", "me-cold", "user", "list", "list-deep", "patch", INSERT, "login"];
+
 /// The route that needs a generated domain.
 const INSERT: &str = "insert";
 
@@ -37,9 +40,9 @@ pub(crate) struct Options {
     /// Number of threads that answer requests, of each server.
     #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
     workers: usize,
-    /// Only these routes: live, me, me-cold, user, list, list-deep, patch, insert, login. With `insert`, the product is built from
-    /// a copy of the workspace with a generated domain.
-    #[arg(long, value_name = "ROUTE", value_delimiter = ',')]
+    /// Only these routes. With `insert`, which is among them by default, the product is built from a copy of the workspace with a
+    /// generated domain.
+    #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = ROUTES)]
     only: Vec<String>,
     /// Measure on SQLite, without the server `limit`.
     #[arg(long)]
@@ -116,4 +119,42 @@ fn with_domain(workspace: &Workspace) -> Result<PathBuf> {
 
 fn cargo(workspace: &Workspace, args: &[&str]) -> Invocation {
     Invocation::new("cargo").args(args).without_configuration().current_dir(&workspace.root)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_options_are_those_of_the_driver() {
+        let cli =
+            Cli::try_parse_from(["bench", "--only", "me,list-deep", "--seconds", "0.2", "--sqlite"]).unwrap();
+        let json = serde_json::to_value(cli.options).unwrap();
+        let expected = serde_json::json!({
+            "users": 100_000, "seconds": 0.2, "rounds": 5, "connections": 32, "workers": 2,
+            "only": ["me", "list-deep"], "sqlite": true, "json": null, "compare": null,
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn options_out_of_their_range_are_refused() {
+        for wrong in [
+            ["--users", "59"],
+            ["--seconds", "0"],
+            ["--seconds", "NaN"],
+            ["--rounds", "0"],
+            ["--only", "all"],
+        ] {
+            assert!(Cli::try_parse_from(["bench"].into_iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+    }
 }
