@@ -15,7 +15,6 @@ use shared_kernel::clock::Stopwatch;
 use tokio::task::JoinSet;
 
 use crate::process::{Installation, Process};
-use crate::server::{ENVIRONMENT, SECRET_KEY};
 use crate::{PASSWORD, Raw, Request, eventually, unique};
 
 /// The largest file that is embedded in the server.
@@ -157,12 +156,7 @@ impl Site {
 fn installation(binary: &Path) -> Installation {
     let mut installation = Installation::without_database();
     installation.use_binary(binary);
-    for &(name, _) in ENVIRONMENT {
-        installation.unset(name);
-    }
-    installation.set("ASHLAR_SECRET_KEY", SECRET_KEY);
-    installation.set("ASHLAR_SERVER__BIND", "127.0.0.1:0");
-    installation.set("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"); // domain: upload
+    installation.use_default_settings();
     installation
 }
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::server::ENVIRONMENT;
+use crate::server::{ENVIRONMENT, SECRET_KEY};
 use crate::{Client, PATIENCE, eventually};
 
 /// The environment of the binary: a folder, a database, environment variables. It inherits nothing else from the tests.
@@ -88,6 +88,16 @@ impl Installation {
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(other, _)| other != name);
         self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Restores the default settings, except for the secret key and free ports: for measurements.
+    pub fn use_default_settings(&mut self) {
+        for &(name, _) in ENVIRONMENT {
+            self.unset(name);
+        }
+        self.set("ASHLAR_SECRET_KEY", SECRET_KEY);
+        self.set("ASHLAR_SERVER__BIND", "127.0.0.1:0");
+        self.set("ASHLAR_STORAGE__EMBEDDED_BIND", "127.0.0.1:0"); // domain: upload
     }
 
     /// Removes a variable.
@@ -193,9 +203,17 @@ impl Installation {
 
     /// Starts the server, which listens on `address`, with stdout and stderr on a full device, and waits until it accepts connections.
     pub async fn start_with_full_output(&self, address: SocketAddr) -> Process {
-        let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
-        let child = self.command(&[]).stdout(full()).stderr(full()).spawn().unwrap();
+        let process = self.spawn(&[], address, Path::new("/dev/full"));
         eventually("the server answers", async || tokio::net::TcpStream::connect(address).await.ok()).await;
+        process
+    }
+
+    /// Starts the server, which listens on `address`, with its output in a file, and does not wait for it: a measurement must
+    /// include the start and not the reading of the log.
+    pub fn spawn(&self, arguments: &[&str], address: SocketAddr, output: &Path) -> Process {
+        let output = fs::OpenOptions::new().create(true).append(true).open(output).unwrap();
+        let errors = output.try_clone().unwrap();
+        let child = self.command(arguments).stdout(output).stderr(errors).spawn().unwrap();
         Process {
             client: Client::new(format!("http://{address}")),
             address,
@@ -309,6 +327,11 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it has ended")
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it has ended.

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use shared_kernel::crypto::SecretKey;
@@ -83,9 +83,14 @@ pub fn unknown_key() -> Ed25519KeyPair {
 
 /// The key with which a server signs its tokens. Reading it requires the secret key and the database.
 pub async fn server_key(server: &TestServer) -> Ed25519KeyPair {
+    key_in(server.database.primary()).await
+}
+
+/// The key with which the servers on this database sign tokens, if their secret key is [`SECRET_KEY`].
+pub async fn key_in(database: &DatabaseConnection) -> Ed25519KeyPair {
     let sql = "SELECT id, sealed_private_key FROM signing_keys WHERE retired_at IS NULL";
-    let statement = Statement::from_string(server.backend(), sql);
-    let row = server.database.primary().query_one_raw(statement).await.unwrap().unwrap();
+    let statement = Statement::from_string(database.get_database_backend(), sql);
+    let row = database.query_one_raw(statement).await.unwrap().unwrap();
     let (id, sealed): (String, Vec<u8>) =
         (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
     let secret = SecretKey::new(&SecretString::from(SECRET_KEY)).unwrap();

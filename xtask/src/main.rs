@@ -55,6 +55,8 @@ enum Task {
     Faults,
     /// Put the server under load of many clients, and write the results to docs/load.md.
     Load,
+    /// Measure the product beside two simpler servers on the same database, as docs/performance.md explains.
+    Bench(steps::bench::Options),
     /// Generate a new domain: its crate, migration, routes, tests and documentation.
     NewDomain(new_domain::Options),
     /// Add fields to a generated domain.
@@ -88,6 +90,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
         Task::Configuration => steps::configuration::write(workspace).map(|()| true),
         Task::Faults => steps::faults::write(workspace),
         Task::Load => steps::load::write(workspace).map(|()| true),
+        Task::Bench(options) => steps::bench::run(workspace, &options),
         Task::NewDomain(options) => new_domain::run(workspace, &options),
         Task::AddField(options) => add_field::run(workspace, &options),
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),

@@ -32,7 +32,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
 }
 
 /// The machine, and its load before the measurement (Linux).
-fn machine() -> Result<String> {
+pub(super) fn machine() -> Result<String> {
     let first_line = |path: &str| -> Result<String> {
         let text = fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
         Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -45,8 +45,5 @@ fn machine() -> Result<String> {
     let memory = number(&first_line("/proc/meminfo")?, 1)? / 1024.0 / 1024.0;
     let load = number(&first_line("/proc/loadavg")?, 0)?;
     let date = Invocation::new("date").args(["-u", "+%F"]).capture()?;
-    Ok(format!(
-        "{cores} cores, {memory:.0} GiB, load {load:.1} before the first situation. **Date:** {}.",
-        date.trim()
-    ))
+    Ok(format!("{cores} cores, {memory:.0} GiB, load {load:.1} at the start. **Date:** {}.", date.trim()))
 }

@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask ci`: one function each, listed here as data.
 
 mod architecture;
+pub(crate) mod bench;
 mod browser;
 mod cargo;
 mod clients;

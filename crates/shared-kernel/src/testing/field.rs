@@ -209,7 +209,7 @@ impl Field {
         Self { is_merged: true, ..self }
     }
 
-    /// It refers to an upload; `field` of answers has its URL.
+    /// It refers to a file; `field` of answers has its URL.
     #[must_use]
     pub fn with_url(self, field: &'static str) -> Self {
         Self { url: Some(field), ..self }

@@ -1,0 +1,418 @@
+//! The same routes as an application would have them without the product's framework: actix-web and sea-orm with one pool.
+//! It has no middleware, reads no session and has no headers of its own.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use actix_web::error::{ErrorInternalServerError, ErrorNotFound, ErrorUnauthorized};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, patch, post, web};
+use anyhow::{Context as _, Result};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordVerifier as _};
+use bench::api::{
+    self, Arguments, Login, NewNote, Note, PAGE, Page, PageQuery, Session, TOKEN_LIFETIME, Tokens, UpdateMe,
+    User,
+};
+use clap::Parser as _;
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
+use sea_orm::sqlx::sqlite::SqliteSynchronous;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, ExprTrait as _, QueryOrder as _,
+    QuerySelect as _, TransactionTrait as _,
+};
+use tokio::sync::Semaphore;
+
+/// Number of connections to the database for each worker.
+const CONNECTIONS_PER_WORKER: u32 = 8;
+
+/// Lifetime of a session.
+const SESSION_LIFETIME: time::Duration = time::Duration::days(30);
+
+mod users {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub version: i64,
+        pub created_at: TimeDateTimeWithTimeZone,
+        pub updated_at: TimeDateTimeWithTimeZone,
+        pub deleted_at: Option<TimeDateTimeWithTimeZone>,
+        pub email: String,
+        pub email_normalized: String,
+        pub email_verified_at: Option<TimeDateTimeWithTimeZone>,
+        pub username: Option<String>,
+        pub phone: Option<String>,
+        pub name: String,
+        pub name_normalized: String,
+        pub status: String,
+        pub is_admin: bool,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod passwords {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "passwords")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: String,
+        pub hash: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod sessions {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sessions")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub user_id: String,
+        pub generation: i64,
+        pub rotated_at: TimeDateTimeWithTimeZone,
+        pub created_at: TimeDateTimeWithTimeZone,
+        pub expires_at: TimeDateTimeWithTimeZone,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod notes {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "bench_notes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub version: i64,
+        pub created_at: TimeDateTimeWithTimeZone,
+        pub updated_at: TimeDateTimeWithTimeZone,
+        pub title: String,
+        pub body: String,
+        pub author_id: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod outbox {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox_events")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub name: String,
+        pub version: i32,
+        pub aggregate_type: String,
+        pub aggregate_id: String,
+        pub aggregate_version: Option<i64>,
+        pub occurred_at: TimeDateTimeWithTimeZone,
+        pub principal: Option<String>,
+        pub traceparent: Option<String>,
+        pub payload: Json,
+        pub available_at: TimeDateTimeWithTimeZone,
+        /// Set, although nobody has received the event: else the product would deliver it while another server is measured.
+        pub delivered_at: Option<TimeDateTimeWithTimeZone>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<users::Model> for User<String> {
+    fn from(row: users::Model) -> Self {
+        Self {
+            id: row.id,
+            email: row.email,
+            email_verified: row.email_verified_at.is_some(),
+            username: row.username,
+            phone: row.phone,
+            name: row.name,
+            status: row.status,
+            is_admin: row.is_admin,
+            created_at: api::whole_microseconds(row.created_at),
+            updated_at: api::whole_microseconds(row.updated_at),
+        }
+    }
+}
+
+async fn read(database: &DatabaseConnection, id: &str) -> actix_web::Result<HttpResponse> {
+    let select = users::Entity::find_by_id(id).filter(users::Column::DeletedAt.is_null());
+    let row = select.one(database).await.map_err(ErrorInternalServerError)?;
+    let row = row.ok_or_else(|| ErrorNotFound("no such account"))?;
+    Ok(HttpResponse::Ok().json(User::from(row)))
+}
+
+#[get("/health/live")]
+async fn live() -> HttpResponse {
+    api::health()
+}
+
+#[get("/api/v1/users/me")]
+async fn me(
+    request: HttpRequest,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    read(&database, &claims.sub).await
+}
+
+#[get("/api/v1/users/{user_id}")]
+async fn by_id(
+    request: HttpRequest,
+    id: web::Path<String>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    if claims.sub != *id && !claims.admin {
+        return Err(ErrorNotFound("no such account"));
+    }
+    read(&database, &id).await
+}
+
+#[get("/api/v1/admin/users")]
+async fn list(
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    tokens.verify_admin(&request)?;
+    let mut select = users::Entity::find().filter(users::Column::DeletedAt.is_null());
+    if let Some(cursor) = &query.cursor {
+        select = select.filter(users::Column::Id.lt(cursor));
+    }
+    let select = select.order_by_desc(users::Column::Id).limit(PAGE as u64 + 1);
+    let rows = select.all(&**database).await.map_err(ErrorInternalServerError)?;
+    let has_more = rows.len() > PAGE;
+    let items: Vec<_> = rows.into_iter().take(PAGE).map(User::from).collect();
+    let next_cursor = has_more.then(|| items.last().map(|user| user.id.clone())).flatten();
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
+}
+
+#[patch("/api/v1/users/me")]
+async fn rename(
+    request: HttpRequest,
+    changes: web::Json<UpdateMe>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    let user = change_name(&database, &claims.sub, changes.into_inner().name).await;
+    let user = user.map_err(ErrorInternalServerError)?.ok_or_else(|| ErrorNotFound("no such account"))?;
+    Ok(HttpResponse::Ok().json(user))
+}
+
+async fn change_name(
+    database: &DatabaseConnection,
+    id: &str,
+    name: String,
+) -> Result<Option<User<String>>, DbErr> {
+    let now = api::now();
+    let transaction = database.begin().await?;
+    let update = users::Entity::update_many()
+        .col_expr(users::Column::NameNormalized, Expr::value(name.to_lowercase()))
+        .col_expr(users::Column::Name, Expr::value(name))
+        .col_expr(users::Column::Version, Expr::col(users::Column::Version).add(1))
+        .col_expr(users::Column::UpdatedAt, Expr::value(now))
+        .filter(users::Column::Id.eq(id))
+        .filter(users::Column::DeletedAt.is_null());
+    let Some(row) = update.exec_with_returning(&transaction).await?.pop() else { return Ok(None) };
+    let payload = serde_json::json!({"id": row.id, "version": row.version});
+    let event = Event {
+        kind: "user",
+        action: "updated",
+        id: &row.id,
+        version: row.version,
+        principal: &row.id,
+        payload,
+    };
+    event.store(&transaction, now).await?;
+    transaction.commit().await?;
+    Ok(Some(row.into()))
+}
+
+/// An event about a row.
+struct Event<'a> {
+    kind: &'a str,
+    action: &'a str,
+    id: &'a str,
+    version: i64,
+    principal: &'a str,
+    payload: Json,
+}
+
+impl Event<'_> {
+    /// Stores the event in the outbox.
+    async fn store(
+        self,
+        transaction: &DatabaseTransaction,
+        now: TimeDateTimeWithTimeZone,
+    ) -> Result<(), DbErr> {
+        let Self { kind, action, id, version, principal, payload } = self;
+        let row = outbox::ActiveModel {
+            id: Set(api::new_id("evt")),
+            name: Set(format!("{kind}.{action}")),
+            version: Set(1),
+            aggregate_type: Set(kind.to_owned()),
+            aggregate_id: Set(id.to_owned()),
+            aggregate_version: Set(Some(version)),
+            occurred_at: Set(now),
+            principal: Set(Some(principal.to_owned())),
+            traceparent: Set(None),
+            payload: Set(payload),
+            available_at: Set(now),
+            delivered_at: Set(Some(now)),
+        };
+        outbox::Entity::insert(row).exec_without_returning(transaction).await?;
+        Ok(())
+    }
+}
+
+#[post("/api/v1/bench-notes")]
+async fn insert(
+    request: HttpRequest,
+    new: web::Json<NewNote>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let claims = tokens.verify(&request)?;
+    let row = insert_note(&database, claims.sub, new.into_inner()).await;
+    let row = row.map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Created().json(Note {
+        id: row.id,
+        title: row.title,
+        body: row.body,
+        author_id: row.author_id,
+        created_at: api::whole_microseconds(row.created_at),
+        updated_at: api::whole_microseconds(row.updated_at),
+    }))
+}
+
+async fn insert_note(
+    database: &DatabaseConnection,
+    author: String,
+    new: NewNote,
+) -> Result<notes::Model, DbErr> {
+    let now = api::now();
+    let transaction = database.begin().await?;
+    let row = notes::ActiveModel {
+        id: Set(api::new_id("bnc")),
+        version: Set(1),
+        created_at: Set(now),
+        updated_at: Set(now),
+        title: Set(new.title),
+        body: Set(new.body),
+        author_id: Set(author),
+    };
+    let row = row.insert(&transaction).await?;
+    let payload = serde_json::json!({"id": row.id, "version": 1, "owner_id": row.author_id});
+    let event = Event {
+        kind: "bench_note",
+        action: "created",
+        id: &row.id,
+        version: 1,
+        principal: &row.author_id,
+        payload,
+    };
+    event.store(&transaction, now).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+#[post("/api/v1/auth/login")]
+async fn login(
+    login: web::Json<Login>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+    hashing: web::Data<Semaphore>,
+) -> actix_web::Result<HttpResponse> {
+    let Login { identifier, password } = login.into_inner();
+    let refused = || ErrorUnauthorized("wrong address or password");
+    let found = users::Entity::find()
+        .filter(users::Column::EmailNormalized.eq(identifier))
+        .filter(users::Column::DeletedAt.is_null());
+    let user = found.one(&**database).await.map_err(ErrorInternalServerError)?.ok_or_else(refused)?;
+    let stored = passwords::Entity::find_by_id(&user.id).one(&**database).await;
+    let stored = stored.map_err(ErrorInternalServerError)?.ok_or_else(refused)?;
+    let permit = hashing.into_inner().acquire_owned().await.map_err(ErrorInternalServerError)?;
+    let verified = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        PasswordHash::new(&stored.hash)
+            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    });
+    if !verified.await.map_err(ErrorInternalServerError)? {
+        return Err(refused());
+    }
+    let now = api::now();
+    let session_id = api::new_id("ses");
+    let session = sessions::ActiveModel {
+        id: Set(session_id.clone()),
+        user_id: Set(user.id.clone()),
+        generation: Set(0),
+        rotated_at: Set(now),
+        created_at: Set(now),
+        expires_at: Set(now + SESSION_LIFETIME),
+    };
+    let inserted = sessions::Entity::insert(session).exec_without_returning(&**database).await;
+    inserted.map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().json(Session {
+        access_token: tokens.issue(&user.id, &session_id, user.is_admin).map_err(ErrorInternalServerError)?,
+        token_type: "Bearer",
+        expires_in: TOKEN_LIFETIME.as_secs(),
+        refresh_token: api::new_id("ref"),
+        session_id,
+        user: User::from(user),
+    }))
+}
+
+#[actix_web::main]
+async fn main() -> Result<()> {
+    let Arguments { bind, database, workers, secret, .. } = Arguments::parse();
+    let mut options = ConnectOptions::new(database);
+    options
+        .max_connections(CONNECTIONS_PER_WORKER.saturating_mul(u32::try_from(workers)?))
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        // As durable as the product.
+        .map_sqlx_sqlite_opts(|options| options.synchronous(SqliteSynchronous::Full));
+    let database = web::Data::new(Database::connect(options).await.context("the database does not answer")?);
+    let tokens = web::Data::new(Tokens::new(&secret));
+    // A hash for each core at a time: more would only share the cores, and each needs 19 MiB.
+    let hashing = web::Data::from(Arc::new(Semaphore::new(workers)));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(tokens.clone())
+            .app_data(database.clone())
+            .app_data(hashing.clone())
+            .service(live)
+            .service(me)
+            .service(rename)
+            .service(by_id)
+            .service(list)
+            .service(insert)
+            .service(login)
+    });
+    let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;
+    server.run().await.context("the server failed")
+}

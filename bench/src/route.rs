@@ -1,0 +1,154 @@
+//! The servers and the routes that are measured.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Server {
+    /// actix-web and prepared statements alone.
+    Limit,
+    /// actix-web and sea-orm.
+    Plain,
+    /// The product.
+    #[serde(rename = "ashlar")]
+    Product,
+}
+
+impl Server {
+    /// All servers, in the order of the columns.
+    pub const ALL: [Self; 3] = [Self::Limit, Self::Plain, Self::Product];
+
+    /// Name in the result.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Plain => "plain",
+            Self::Product => "ashlar",
+        }
+    }
+
+    /// Whether the server has the route.
+    #[must_use]
+    pub fn has(self, route: Route) -> bool {
+        self != Self::Limit || route != Route::Login
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// `GET /health/live`.
+    Live,
+    /// `GET /api/v1/users/me`; each connection repeats one token.
+    Me,
+    /// `GET /api/v1/users/me` with the tokens of all users in random order.
+    MeCold,
+    /// `GET /api/v1/users/{id}` of the own account.
+    User,
+    /// `GET /api/v1/admin/users`, the first page of 20.
+    List,
+    /// The same, a page in the middle of all users.
+    ListDeep,
+    /// `PATCH /api/v1/users/me` with a new name, which emits an event.
+    Patch,
+    /// `POST /api/v1/bench-notes`: a row of a generated domain, and its event.
+    Insert,
+    /// `POST /api/v1/auth/login`.
+    Login,
+}
+
+impl Route {
+    /// All routes. The last one fills the memory of password hashes.
+    pub const ALL: [Self; 9] = [
+        Self::Live,
+        Self::Me,
+        Self::MeCold,
+        Self::User,
+        Self::List,
+        Self::ListDeep,
+        Self::Patch,
+        Self::Insert,
+        Self::Login,
+    ];
+
+    /// Name in options and in the result.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Me => "me",
+            Self::MeCold => "me-cold",
+            Self::User => "user",
+            Self::List => "list",
+            Self::ListDeep => "list-deep",
+            Self::Patch => "patch",
+            Self::Insert => "insert",
+            Self::Login => "login",
+        }
+    }
+
+    /// Status of the answers.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        if matches!(self, Self::Insert) { 201 } else { 200 }
+    }
+
+    /// Members of the answers whose values differ from server to server, or from time to time.
+    #[must_use]
+    pub const fn may_differ(self) -> &'static [&'static str] {
+        match self {
+            Self::Live => &["timestamp"],
+            Self::Me | Self::MeCold | Self::User => &[],
+            Self::List | Self::ListDeep => &["next_cursor"],
+            Self::Patch => &["updated_at"],
+            Self::Insert => &["id", "created_at", "updated_at"],
+            Self::Login => &["access_token", "expires_in", "refresh_token", "session_id"],
+        }
+    }
+
+    /// Whether the requests emit events.
+    #[must_use]
+    pub const fn emits_events(self) -> bool {
+        matches!(self, Self::Patch | Self::Insert)
+    }
+
+    /// Number of connections, of those that the run has. Password hashes wait for a core: with more connections the wait would
+    /// be measured, and be refused by the product after some seconds.
+    #[must_use]
+    pub fn connections(self, all: usize) -> usize {
+        const LOGINS: usize = 8;
+        if self == Self::Login { all.min(LOGINS) } else { all }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_json() {
+        for route in Route::ALL {
+            assert_eq!(serde_json::to_value(route).unwrap(), route.name());
+        }
+        for server in Server::ALL {
+            assert_eq!(serde_json::to_value(server).unwrap(), server.name());
+        }
+    }
+}
