@@ -85,6 +85,8 @@ impl fmt::Display for Logins {
 /// An idle server, and an account on it.
 struct Site {
     server: Process,
+    /// Its folder is removed when this is dropped.
+    _installation: Installation,
     email: String,
     before: u64,
     open_files: usize,
@@ -92,9 +94,10 @@ struct Site {
 
 impl Site {
     async fn idle(binary: &Path) -> Self {
-        let server = installation(binary).start().await;
+        let installation = installation(binary);
+        let server = installation.start().await;
         let email = unique("user") + "@example.com";
-        let site = Self { server, email, before: 0, open_files: 0 };
+        let site = Self { server, _installation: installation, email, before: 0, open_files: 0 };
         site.signup(&site.email, PASSWORD).await.expect(201);
         // Each thread that hashes passwords retains the memory of its first hash.
         join_all((0..8).map(|_| site.login())).await;
