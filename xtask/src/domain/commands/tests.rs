@@ -347,6 +347,19 @@ fn a_field_that_was_written_by_hand_is_refused() {
 }
 
 #[test]
+fn rows_that_every_user_may_change_are_asked_for_in_so_many_words() {
+    let fixture = Fixture::new();
+    let before = fixture.tree();
+    let (open, refused) = told(fixture.new_domain(&["note", "title:string"]));
+    assert!(open.starts_with("every signed-in user could change and delete all notes") && refused, "{open}");
+    let (owned, refused) =
+        told(fixture.new_domain(&["note", "author:ref=user:owner", "title:string", "--shared"]));
+    assert!(owned.starts_with("`--shared` has no effect on notes") && refused, "{owned}");
+    assert_eq!(fixture.tree(), before);
+    fixture.new_domain(&["note", "title:string", "--shared"]).unwrap();
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let fixture = Fixture::new();
     let before = fixture.tree();

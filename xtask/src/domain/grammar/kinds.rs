@@ -109,7 +109,7 @@ const ELSEWHERE: [(&[&str], &str); 10] = [
     (&["double", "real", "f64"], "write `float`, or `decimal=10,2` for exact numbers"),
     (&["money", "numeric", "currency"], "write `decimal=12,2`"),
     (&["varchar", "char", "str"], "write `string:1..200`"),
-    (&["slug"], "write `string:1..100:unique`; the code that derives it from a title is yours"),
+    (&["slug"], "write `string:1..100:unique`, and derive it from a title by hand (docs/adding-a-domain.md)"),
     (&["datetime", "timestamptz"], "write `timestamp`"),
     (&["references", "reference", "belongs_to", "fk"], "write `ref=post` with the name of the other domain"),
     (&["file", "image", "attachment", "blob"], "write `upload`"),

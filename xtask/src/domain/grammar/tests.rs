@@ -112,6 +112,12 @@ fn a_type_that_is_none_is_refused() {
         ),
         ("title:banana", "there is no type `banana`: write one of string, text,"),
         ("done:boolean", "there is no type `boolean`: write `bool`; the types are string, text,"),
+        ("count:integer", "there is no type `integer`: write `int`, or `bigint`"),
+        ("post:references", "there is no type `references`: write `ref=post`"),
+        (
+            "slug:slug",
+            "there is no type `slug`: write `string:1..100:unique`, and derive it from a title by hand (docs/adding-a-domain.md)",
+        ),
         ("price:money", "there is no type `money`: write `decimal=12,2`"),
         (
             "tags:string[]",
