@@ -40,6 +40,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("ASHLAR_AUTH__ARGON2_MEMORY_KIB", "128"),
     ("ASHLAR_AUTH__ARGON2_ITERATIONS", "1"),
     ("ASHLAR_AUTH__HASH_THREADS", "1"),
+    ("ASHLAR_AUTH__HASH_WAIT_SECONDS", "20"),
 ];
 
 /// A running server with data of its own. Dereferences to a [`Client`] that talks to it.

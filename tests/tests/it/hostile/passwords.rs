@@ -14,6 +14,7 @@ async fn a_flood_of_expensive_passwords_does_not_hold_up_a_sign_in() {
         ("ASHLAR_AUTH__ARGON2_MEMORY_KIB", "19456"),
         ("ASHLAR_AUTH__ARGON2_ITERATIONS", "2"),
         ("ASHLAR_AUTH__HASH_THREADS", "2"),
+        ("ASHLAR_AUTH__HASH_WAIT_SECONDS", "3"),
     ])
     .await;
     let ada = server.signup().await;
