@@ -326,6 +326,7 @@ impl Answer {
     fn check_oauth_error(&self, body: &Value) {
         assert!(matches!(self.status, 400 | 401), "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        assert!(CODES.oauth.contains(body["error"].as_str().unwrap_or_default()), "{self:?}");
         assert!(body["error_description"].is_string(), "{self:?}");
         self.check_silence();
     }

@@ -53,6 +53,8 @@ fn example<'d>(document: &'d Value, parameter: &'d Value) -> &'d str {
 pub struct Codes {
     /// Every code of the catalogue.
     pub known: BTreeSet<String>,
+    /// Every code of the token endpoint (RFC 6749, section 5.2).
+    pub oauth: BTreeSet<String>,
     /// Those of each operation and status.
     listed: Vec<(String, String, BTreeMap<u16, BTreeSet<String>>)>,
 }
@@ -68,9 +70,12 @@ impl Codes {
     /// Reads the codes of a document.
     pub fn of(document: &Value) -> Self {
         let texts = |values: &Value| -> BTreeSet<String> {
-            values.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+            let values = values.as_array().into_iter().flatten();
+            values.map(|value| value.as_str().unwrap().to_owned()).collect()
         };
-        let known = texts(&document["components"]["schemas"]["ProblemCode"]["enum"]);
+        let schemas = &document["components"]["schemas"];
+        let known = texts(&schemas["ProblemCode"]["enum"]);
+        let oauth = texts(&schemas["OAuthErrorCode"]["enum"]);
         let mut listed = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
@@ -82,7 +87,7 @@ impl Codes {
                 listed.push((method.to_uppercase(), path.clone(), by_status.collect()));
             }
         }
-        Self { known, listed }
+        Self { known, oauth, listed }
     }
 
     /// Whether the operation may return this error. Requests to unknown operations may return any, such as `not_found`.

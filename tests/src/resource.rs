@@ -46,6 +46,8 @@ pub trait Resource {
     const HAS_SIGNED_URLS: bool = false;
     /// Number of possible rows that differ in all unique fields.
     const ROWS: i64 = i64::MAX;
+    /// References to rows of the same domain, each with a member in which both rows agree.
+    const WITHIN: &'static [(&'static str, &'static str)] = &[];
 
     /// A valid body to create a row. Bodies with different numbers differ on the same server.
     fn body(server: &TestServer, account: &Account, number: i64) -> impl Future<Output = Value>;
@@ -212,6 +214,9 @@ pub trait Resource {
             if Self::ROWS > 1 {
                 second = Self::body(server, ada, 2).await;
                 second[field] = first[field].clone();
+                for (_, shared) in Self::WITHIN.iter().filter(|(reference, _)| *reference == field) {
+                    second[shared] = first[shared].clone();
+                }
             }
             let problem = server.post(Self::ROUTE).bearer(&ada.token).json(&second).await.problem(409, code);
             if Self::ROWS > 1 {
@@ -264,7 +269,11 @@ pub trait Resource {
             let (server, ada) = at;
             let path = Self::rejects_references(at, field, wrong).await;
             let id = target.rsplit('/').next().unwrap();
-            let change = server.patch(&path).bearer(&ada.token).json(&json!({ field: id }));
+            let mut change = json!({ field: id });
+            for (_, shared) in Self::WITHIN.iter().filter(|(reference, _)| *reference == field) {
+                change[shared] = server.get_as(ada, target).await.expect(200).json()[shared].clone();
+            }
+            let change = server.patch(&path).bearer(&ada.token).json(&change);
             assert_eq!(change.await.expect(200).json()[field], id);
             let deletion = server.delete(target).bearer(&ada.token).await;
             match rule {

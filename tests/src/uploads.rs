@@ -44,9 +44,9 @@ impl TestServer {
     }
 }
 
-/// A field accepts a completed upload of the same account, and responses have its URL; the deletion of the upload has the effect
+/// A field accepts a completed upload of the same account, and responses have the file; the deletion of the upload has the effect
 /// of `rule`.
-pub async fn checks_file<R: Resource>((field, url): (&str, &str), rule: OnDelete) {
+pub async fn checks_file<R: Resource>((field, file): (&str, &str), rule: OnDelete) {
     let at = R::server().await;
     let (server, ada) = &at;
     let eve = R::account(server).await;
@@ -55,8 +55,11 @@ pub async fn checks_file<R: Resource>((field, url): (&str, &str), rule: OnDelete
     let path = R::path(&R::create(server, ada, 1).await);
     let change = server.patch(&path).bearer(&ada.token).json(&json!({ field: upload }));
     // The store returns the file to any client that has the URL.
-    let file = change.await.expect(200).json()[url].as_str().unwrap().to_owned();
-    assert!(server.get(&file).unchecked().await.expect(200).body.starts_with(b"\x89PNG"), "{file}");
+    let file = change.await.expect(200).json()[file].clone();
+    let facts = ["filename", "content_type", "size", "width", "height"].map(|name| file[name].clone());
+    assert_eq!(facts, [json!("harbour.png"), json!("image/png"), json!(png(2, 2).len()), json!(2), json!(2)]);
+    let answer = server.get(file["url"].as_str().unwrap()).unchecked().await.expect(200);
+    assert!(answer.body.starts_with(b"\x89PNG"), "{file}");
     server.delete(&path).bearer(&ada.token).await.expect(204);
     R::checks_reference(&at, (field, rule), &format!("/api/v1/uploads/{upload}"), &wrong).await;
 }

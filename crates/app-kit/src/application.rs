@@ -12,6 +12,7 @@ use app_config::Config;
 use futures_util::future::BoxFuture;
 use http_kit::asset::{Asset, REVALIDATED};
 use http_kit::authenticator::Authenticator;
+use http_kit::catalogue::Catalogue;
 use http_kit::contract::Contract;
 use http_kit::cors::{Origins, PageHeaders};
 use http_kit::serve::{Api, Serving, serve};
@@ -243,7 +244,7 @@ fn http_state(
         contract: Contract::new(&contract, docs::PAGES)?,
         edition: etag::digest(document.as_bytes()),
         document: Asset::new("application/json", REVALIDATED, document.into()),
-        problems: product.problems().collect(),
+        problems: Catalogue::new(product.problems(), &contract),
         stop,
         origins: wiring.origins.clone(),
         page_headers: page_headers(config)?,

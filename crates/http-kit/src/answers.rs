@@ -68,7 +68,7 @@ impl<'d> Answers<'d> {
         Self { problems, components }
     }
 
-    /// Adds every error to an operation that it can answer with.
+    /// Adds every error to an operation that it can answer with, and the headers that answers have.
     pub(super) fn add_to(&self, method: &Method, path: &str, operation: &mut Operation, rule: &Rule) {
         let mut by_status: BTreeMap<StatusCode, Vec<&'static Problem>> = BTreeMap::new();
         for problem in self.implied(method, path, operation, rule).into_iter().chain(self.named(operation)) {
@@ -84,8 +84,14 @@ impl<'d> Answers<'d> {
             let place = operation.responses.responses.entry(status.as_str().to_owned());
             if let RefOr::T(response) = place.or_insert_with(|| response(&problems).into()) {
                 merge(response, content);
-                let header = header_of(status).map(|(name, header)| (name.to_owned(), header.into()));
-                response.headers.extend(header);
+                if let Some(name) = header_of(status) {
+                    add_header(response, name);
+                }
+            }
+        }
+        for response in operation.responses.responses.values_mut() {
+            if let RefOr::T(response) = response {
+                add_header(response, REQUEST_ID);
             }
         }
     }
@@ -248,22 +254,40 @@ fn response(problems: &[&'static Problem]) -> Response {
     ResponseBuilder::new().description(description).build()
 }
 
-/// The header that every problem of this status comes with.
-fn header_of(status: StatusCode) -> Option<(&'static str, Header)> {
-    let header = |description: &str, kind: Type| {
+/// Headers of many responses, which refer to them.
+///
+/// `Allow` is not among them: a 405 answers a method that has no operation, so there is no place for it in the document.
+pub(super) fn headers() -> impl Iterator<Item = (String, RefOr<Header>)> {
+    let header = |(name, kind, description): (&str, Type, &str)| {
         let schema = ObjectBuilder::new().schema_type(kind).build();
-        HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+        (name.to_owned(), header.into())
     };
+    [
+        (REQUEST_ID, Type::String, "Id of the request, as in problem documents and in the log."),
+        (CHALLENGE, Type::String, "The scheme to authenticate by (RFC 9110, section 11.6.1)."),
+        (RETRY_AFTER, Type::Integer, "The number of seconds after which to try again."),
+    ]
+    .into_iter()
+    .map(header)
+}
+
+const REQUEST_ID: &str = "X-Request-Id";
+const CHALLENGE: &str = "WWW-Authenticate";
+const RETRY_AFTER: &str = "Retry-After";
+
+/// The header that every problem of this status comes with.
+fn header_of(status: StatusCode) -> Option<&'static str> {
     match status {
-        StatusCode::UNAUTHORIZED => {
-            let scheme = header("The scheme to authenticate by (RFC 9110, section 11.6.1).", Type::String);
-            Some(("WWW-Authenticate", scheme))
-        }
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            Some(("Retry-After", header("The number of seconds after which to try again.", Type::Integer)))
-        }
+        StatusCode::UNAUTHORIZED => Some(CHALLENGE),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER),
         _ => None,
     }
+}
+
+fn add_header(response: &mut Response, name: &str) {
+    let reference = Ref::new(format!("#/components/headers/{name}"));
+    response.headers.insert(name.to_owned(), RefOr::Ref(reference));
 }
 
 /// Adds the examples to the response that the operation declares for this status; its own examples stay.

@@ -9,9 +9,9 @@ use std::sync::{Arc, LazyLock};
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, Resource, Responder, guard, web};
-use shared_kernel::error::Problem;
 
 use crate::asset::{Asset, REVALIDATED};
+use crate::catalogue::{Catalogue, Entry};
 use crate::problem::{ApiError, NOT_FOUND, method_not_allowed};
 use crate::state::state;
 
@@ -170,11 +170,9 @@ fn redoc_file(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 fn problems_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let mut problems: Vec<&Problem> = state(request)?.problems.clone();
-    problems.sort_unstable_by_key(|problem| problem.code);
     let mut list = String::new();
-    for problem in problems {
-        let (code, title) = (problem.code, escape(problem.title));
+    for entry in state(request)?.problems.iter() {
+        let (code, title) = (entry.problem.code, escape(entry.problem.title));
         let _ =
             writeln!(list, r#"<dt><a href="/problems/{code}"><code>{code}</code></a></dt><dd>{title}</dd>"#);
     }
@@ -186,16 +184,36 @@ fn problems_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
 
 fn problem_page(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let code = request.match_info().get("code").unwrap_or_default();
-    let problem = state(request)?.problems.iter().copied().find(|problem| problem.code == code);
-    let problem = problem.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no problem of this name"))?;
+    let catalogue = &state(request)?.problems;
+    let entry = catalogue.get(code);
+    let entry = entry.ok_or_else(|| ApiError::new(&NOT_FOUND, "there is no problem of this name"))?;
+    let problem = entry.problem;
     let status = ApiError::new(problem, "").status();
     let body = format!(
-        "<p><code>{}</code> · status {}</p>\n<p>{}</p>\n<p><a href=\"/problems\">All problems</a></p>",
+        "<p><code>{}</code> · status {}</p>\n<p>{}</p>\n{}<p><a href=\"/problems\">All problems</a></p>",
         problem.code,
         status.as_u16(),
-        marked(problem.help)
+        marked(problem.help),
+        operations(catalogue, entry)
     );
     Ok(text_page(problem.title, &body))
+}
+
+/// Where the problem occurs.
+fn operations(catalogue: &Catalogue, entry: &Entry) -> String {
+    if entry.operations.is_empty() {
+        return String::new();
+    }
+    if catalogue.is_everywhere(entry) {
+        return "<p>Every operation can answer with it.</p>\n".to_owned();
+    }
+    let mut list = String::new();
+    for operation in &entry.operations {
+        let [fragment, name, summary] =
+            [&operation.fragment, &operation.name, &operation.summary].map(|text| escape(text));
+        let _ = writeln!(list, r#"<li><a href="/docs#{fragment}"><code>{name}</code></a><br>{summary}</li>"#);
+    }
+    format!("<h2>Operations that can answer with it</h2>\n<ul>\n{list}</ul>\n")
 }
 
 fn text_page(title: &str, body: &str) -> HttpResponse {

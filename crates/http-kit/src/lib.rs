@@ -14,6 +14,7 @@ pub mod access_control;
 mod answers;
 pub mod asset;
 pub mod authenticator;
+pub mod catalogue;
 pub mod contract;
 pub mod cookies;
 pub mod cors;

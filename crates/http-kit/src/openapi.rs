@@ -65,6 +65,7 @@ pub fn document(description: Description, routes: impl FnOnce(&mut ServiceConfig
         components.add_security_scheme(BEARER, bearer());
         components.add_security_scheme(OAUTH2, oauth2(description.token_url));
         components.schemas.extend([answers::codes(&description.problems.catalogue)]);
+        components.headers.extend(answers::headers());
     }
     inline::write_in_place(&mut document);
     complete(&mut document, &description.problems);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
-use shared_kernel::error::{INTERNAL, Problem};
+use shared_kernel::error::INTERNAL;
 use shared_kernel::repository::Revision;
 use shared_kernel::session::Databases;
 use transport::Stop;
 
 use crate::asset::Asset;
 use crate::authenticator::Authenticator;
+use crate::catalogue::Catalogue;
 use crate::contract::Contract;
 use crate::cors::{Origins, PageHeaders};
 use crate::etag::Tag;
@@ -32,7 +33,7 @@ pub struct State {
     /// Edition of the API, which changes with its document; part of every `ETag`.
     pub edition: String,
     /// All problems that an answer can name, for the pages at `/problems/{code}`.
-    pub problems: Vec<&'static Problem>,
+    pub problems: Catalogue,
     /// Stop of the server, which readiness reports.
     pub stop: Stop,
     /// Origins of pages that may call from a browser.

@@ -173,7 +173,7 @@ pub fn derive_representation(item: TokenStream) -> TokenStream {
 /// #[sea_orm::model]
 /// #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SoftDelete, Shown)]
 /// #[sea_orm(table_name = "notes")]
-/// #[shown(as Note, later(cover_url))]
+/// #[shown(as Note, later(cover))]
 /// pub struct Model {
 ///     #[sea_orm(primary_key, auto_increment = false)]
 ///     pub id: NoteId,
@@ -187,7 +187,7 @@ pub fn derive_representation(item: TokenStream) -> TokenStream {
 /// ```ignore
 /// impl From<Model> for Note {
 ///     fn from(row: Model) -> Self {
-///         Self { id: row.id, /* … */ title: row.title, cover_url: Default::default() }
+///         Self { id: row.id, /* … */ title: row.title, cover: Default::default() }
 ///     }
 /// }
 /// ```

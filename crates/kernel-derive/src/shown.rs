@@ -43,7 +43,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// `as Note, later(cover_url)`.
+/// `as Note, later(cover)`.
 fn said(attribute: &Attribute) -> Result<Said> {
     attribute.parse_args_with(|input: syn::parse::ParseStream<'_>| {
         input.parse::<Token![as]>()?;
@@ -93,8 +93,8 @@ mod tests {
             told(&format!("#[shown(as Note)] struct Model {fields}"))
                 .contains("Self{id:row.id,title:row.title,}")
         );
-        let later = told(&format!("#[shown(as Note, later(cover_url))] struct Model {fields}"));
-        assert!(later.contains("title:row.title,cover_url:::core::default::Default::default(),}"), "{later}");
+        let later = told(&format!("#[shown(as Note, later(cover))] struct Model {fields}"));
+        assert!(later.contains("title:row.title,cover:::core::default::Default::default(),}"), "{later}");
         assert_eq!(told(&format!("#[shown(as Note)] struct ModelEx {fields}")), "");
     }
 

@@ -34,7 +34,8 @@ Sign up or log in at `/api/v1/auth`, then send the access token as `Authorizatio
 `Retry-After`. The time in which you send the body does not count.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code`; the page behind `type` says what it means. Each operation \
 lists the codes that it can answer with, with an example of each.
-- Every answer has an `X-Request-Id`: quote it when you report an error. A 405 has the methods of the path in `Allow`.
+- Every answer has an `X-Request-Id`: quote it when you report an error. A method that a path does not have is a 405 with those \
+that it has in `Allow`.
 - Single resources have an `ETag`: send it as `If-None-Match` to save a transfer, as `If-Match` to avoid overwriting what \
 somebody else changed meanwhile.";
 

@@ -207,12 +207,24 @@ impl<const MAX: usize> TextField for WebAddress<MAX> {
                 "must be an absolute http or https URL without a user name, as in https://example.com/a",
             )
         })?;
+        if !is_percent_encoded(url.as_str()) {
+            return Err(ValidationError::new(
+                "url",
+                "must have two hexadecimal digits after each %; the character itself is %25",
+            ));
+        }
         if url.as_str().len() > MAX { Err(too_long(MAX)) } else { Ok(Self(url.into())) }
     }
 
     fn example() -> Cow<'static, str> {
         "https://example.com/a".into()
     }
+}
+
+/// Whether two hexadecimal digits follow each `%` (RFC 3986, section 2.1). Browsers accept others, and no URI has them.
+fn is_percent_encoded(url: &str) -> bool {
+    let is_code = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    url.split('%').skip(1).all(is_code)
 }
 
 impl<const MAX: usize> fmt::Display for WebAddress<MAX> {
@@ -241,7 +253,7 @@ const URL_PATTERN: &str = concat!(
     r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
     r"|([A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?)",
     "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
-    "([/?#][!#-;=?-Z_a-z~]*)?$",
+    "([/?#]([!#$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$",
 );
 
 text_field!(WebAddress<const MAX: usize>);
@@ -311,6 +323,7 @@ mod tests {
             ("https://example.com/\u{202e}gpj.exe", "https://example.com/%E2%80%AEgpj.exe"),
             ("https://example.com/\"><script>", "https://example.com/%22%3E%3Cscript%3E"),
             ("https://example.com?next=https://a@b", "https://example.com/?next=https://a@b"),
+            ("https://example.com/100%25?a=%2f%c3%BC", "https://example.com/100%25?a=%2f%c3%BC"),
         ] {
             let address = WebUrl::parse(text).unwrap();
             assert_eq!((address.as_str(), &*address.to_string()), (kept, kept));
@@ -342,6 +355,10 @@ mod tests {
             "javascript://example.com/%0aalert(1)",
             "data:text/html,a",
             "mailto:ada@example.com",
+            "https://example.com/%",
+            "https://example.com/100%/a",
+            "https://example.com/?a=%2",
+            "https://example.com/#%zz",
         ] {
             assert_eq!(code(text), "url", "{text:?}");
         }

@@ -21,7 +21,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::field::{self, TextField, ValidationError, too_large, too_small};
+use crate::field::{self, FieldSchema, TextField, ValidationError, schema_of, too_large, too_small};
 
 /// A decimal with at most `PRECISION` digits (1 to 15), `SCALE` of them after the point, so that `PRECISION - SCALE` are
 /// left before it.
@@ -281,25 +281,25 @@ impl<const PRECISION: u32, const SCALE: u32> TryFromU64 for Decimal<PRECISION, S
     }
 }
 
+impl<const PRECISION: u32, const SCALE: u32> FieldSchema for Decimal<PRECISION, SCALE> {
+    fn name() -> Cow<'static, str> {
+        format!("Decimal_{PRECISION}_{SCALE}").into()
+    }
+
+    fn rules(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.pattern(Some(Self::pattern()))
+    }
+}
+
 impl<const PRECISION: u32, const SCALE: u32> PartialSchema for Decimal<PRECISION, SCALE> {
     fn schema() -> RefOr<Schema> {
-        let description = match SCALE {
-            0 => "A whole number, in a string.".to_owned(),
-            1 => "An exact decimal number with one decimal, in a string.".to_owned(),
-            decimals => format!("An exact decimal number with {decimals} decimals, in a string."),
-        };
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(description))
-            .pattern(Some(Self::pattern()))
-            .examples([Self::example()])
-            .into()
+        schema_of::<Self>(Type::String, Self::example())
     }
 }
 
 impl<const PRECISION: u32, const SCALE: u32> ToSchema for Decimal<PRECISION, SCALE> {
     fn name() -> Cow<'static, str> {
-        format!("Decimal_{PRECISION}_{SCALE}").into()
+        <Self as FieldSchema>::name()
     }
 }
 
@@ -505,7 +505,19 @@ mod tests {
         check(pattern_of::<Decimal<2, 1>>(), (r"^-?[0-9](\.[0-9]{1,1})?$", "2.5"));
         check(pattern_of::<Decimal<3, 0>>(), (r"^-?(0|[1-9][0-9]{0,2})$", "12"));
         check(pattern_of::<Decimal<15, 15>>(), (r"^-?0(\.[0-9]{1,15})?$", "0.500000000000000"));
-        assert_eq!(Price::name(), "Decimal_15_2");
+        assert_eq!(<Price as ToSchema>::name(), "Decimal_15_2");
+    }
+
+    /// With the feature `decimal`, utoipa writes each field of a type with this name as a plain string.
+    #[test]
+    fn a_field_refers_to_the_schema() {
+        #[derive(ToSchema)]
+        #[expect(dead_code, reason = "only its schema is used")]
+        struct Item {
+            price: Price,
+        }
+        let schema = serde_json::to_value(Item::schema()).unwrap();
+        assert_eq!(schema["properties"]["price"]["$ref"], "#/components/schemas/Decimal_15_2", "{schema}");
     }
 
     /// Whether the pattern in the schema matches, as garde reads patterns.

@@ -12,6 +12,6 @@ pub use crate::principal::Principal;
 pub use crate::repository::{
     Precondition, Repository, Representation, Scoped, Shown, SoftDelete, contains, owned_by, resource,
 };
-pub use crate::resource::{OnDelete, Reference, Resource};
+pub use crate::resource::{OnDelete, Reference, Resource, Within};
 pub use crate::session::{Reader, WriteSession};
 pub use crate::sort::{Sort, Sortable};

@@ -26,7 +26,9 @@
 //! service that writes rows otherwise calls [`check_references`] before.
 //!
 //! Rows that refer to rows of their own table form trees: one that would belong to itself, directly or by others, is refused with the
-//! code `circular_reference`, unless the repository sets `ALLOWS_CIRCLES`.
+//! code `circular_reference`, unless the repository sets `ALLOWS_CIRCLES`. In the columns of the list `WITHIN` a row agrees with the row
+//! that it refers to: an answer to a comment belongs to the post of the comment, and anything else is refused with the code
+//! `inconsistent_reference`.
 //!
 //! [`Cascade`]: OnDelete::Cascade
 //! [`Restrict`]: OnDelete::Restrict
@@ -102,6 +104,42 @@ pub(crate) async fn check_no_circle(
         above = row.map(|row| row.try_get("", reference.column)).transpose()?.flatten();
     }
     Ok(())
+}
+
+/// Whether `target`, a row of the table, has the id `own` in that column; true if there is no such row. It is locked until the
+/// session ends.
+pub(crate) async fn agrees(
+    session: &WriteSession,
+    (table, column): (&'static str, &'static str),
+    target: &str,
+    own: Option<&str>,
+) -> Result<bool, KernelError> {
+    let select = Query::select()
+        .column(column)
+        .from(table)
+        .and_where(Expr::col("id").eq(target))
+        .lock_shared()
+        .to_owned();
+    let Some(row) = session.query_one(&select).await? else { return Ok(true) };
+    let theirs: Option<String> = row.try_get("", column)?;
+    Ok(theirs.as_deref() == own)
+}
+
+/// Whether a living row of the table refers to `id` by that column. Stays so until the session ends if the row `id` is locked,
+/// because who refers to a row locks it first.
+pub(crate) async fn is_referred_to(
+    session: &WriteSession,
+    (table, column): (&'static str, &'static str),
+    id: &str,
+) -> Result<bool, KernelError> {
+    let select = Query::select()
+        .column("id")
+        .from(table)
+        .and_where(Expr::col(column).eq(id))
+        .and_where(Expr::col("deleted_at").is_null())
+        .limit(1)
+        .to_owned();
+    Ok(session.query_one(&select).await?.is_some())
 }
 
 /// Refuses fields with a reference to a row that does not exist, was deleted, or is not visible to the principal: all of them at

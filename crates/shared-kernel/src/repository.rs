@@ -14,8 +14,8 @@ pub use kernel_derive::{Representation, Shown};
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
-    FromQueryResult as _, IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _,
-    QueryResult, QuerySelect as _, Select, UpdateMany,
+    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult,
+    QuerySelect as _, Select, UpdateMany,
 };
 
 use crate::contact;
@@ -24,12 +24,16 @@ use crate::id::{Id, IdKind, UserId};
 use crate::kernel_error::KernelError;
 use crate::page::{self, Order, Page, PageRequest};
 use crate::principal::Principal;
-use crate::reference::{self, ReferenceField};
-use crate::resource::{Reference, Resource};
+use crate::reference;
+use crate::resource::{Reference, Resource, Within};
 use crate::session::{Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
 use crate::sort::Sort;
 use crate::text;
+
+mod checks;
+
+use checks::{check_circles, check_pointed, check_within};
 
 /// Condition that the user of `principal` owns the row, by the column `owner`. Holds for no row if nobody is signed in or the
 /// principal acts for no user.
@@ -155,6 +159,9 @@ pub trait Repository {
 
     /// Whether rows that refer to rows of their own table may form circles.
     const ALLOWS_CIRCLES: bool = false;
+
+    /// The columns in which rows agree with the row of this table that they refer to.
+    const WITHIN: &'static [Within] = &[];
 
     /// Orders of lists besides those by time of creation.
     const ORDERS: &'static [Order<Self::Entity>] = &[];
@@ -385,7 +392,7 @@ pub trait Scoped: Repository {
     ///
     /// # Errors
     ///
-    /// [`KernelError::Invalid`] with the code `reference`, and errors of the session.
+    /// [`KernelError::Invalid`] with the code `reference` or `inconsistent_reference`, and errors of the session.
     fn create(
         session: &WriteSession,
         principal: &Principal,
@@ -396,6 +403,7 @@ pub trait Scoped: Repository {
     {
         async move {
             check_pointed::<Self>(session, principal, &row).await?;
+            check_within::<Self>(session, None, &row).await?;
             Ok(Self::insert(session, row).await?)
         }
     }
@@ -404,8 +412,8 @@ pub trait Scoped: Repository {
     ///
     /// # Errors
     ///
-    /// [`KernelError::NotOwner`], [`KernelError::Stale`]; [`KernelError::Invalid`] with the code `reference` or
-    /// `circular_reference`; errors of the session.
+    /// [`KernelError::NotOwner`], [`KernelError::Stale`]; [`KernelError::Invalid`] with the code `reference`,
+    /// `inconsistent_reference` or `circular_reference`; errors of the session.
     fn change(
         session: &WriteSession,
         principal: &Principal,
@@ -437,6 +445,7 @@ pub trait Scoped: Repository {
             check_pointed::<Self>(session, principal, &changes).await?;
             let Some(row) = Self::find_for_change(session, principal, id).await? else { return Ok(None) };
             check_circles::<Self>(session, id, &changes).await?;
+            check_within::<Self>(session, Some(&row), &changes).await?;
             complete(row, &mut changes)?;
             Self::update(session, id, precondition, changes).await
         }
@@ -461,51 +470,6 @@ pub trait Scoped: Repository {
             Self::soft_delete(session, id, precondition).await
         }
     }
-}
-
-/// The references to other rows that are set in `row`, without the owner, who is the principal.
-fn pointed<R: Repository + ?Sized>(row: &R::Row) -> Result<Vec<(&'static Reference, Option<String>)>, DbErr> {
-    let mut found = Vec::new();
-    for reference in R::REFERENCES {
-        let named =
-            <R::Entity as EntityTrait>::Column::iter().find(|column| column.as_str() == reference.column);
-        let unknown = || DbErr::Type(format!("{} has no column {}", R::Entity::TABLE, reference.column));
-        let column = named.ok_or_else(unknown)?;
-        if R::OWNER_ID.is_some_and(|owner| owner.as_str() == column.as_str()) {
-            continue;
-        }
-        if let ActiveValue::Set(value) = row.get(column) {
-            let id = <Option<String> as ValueType>::try_from(value).map_err(|_| unknown())?;
-            found.push((reference, id));
-        }
-    }
-    Ok(found)
-}
-
-async fn check_pointed<R: Repository + ?Sized>(
-    session: &WriteSession,
-    principal: &Principal,
-    row: &R::Row,
-) -> Result<(), KernelError> {
-    let pointed = pointed::<R>(row)?.into_iter();
-    let fields: Vec<ReferenceField> = pointed.map(|(to, id)| reference::field_of(to, id)).collect();
-    reference::check_references(session, principal, &fields).await
-}
-
-async fn check_circles<R: Repository + ?Sized>(
-    session: &WriteSession,
-    id: Id<<R::Entity as SoftDelete>::Kind>,
-    row: &R::Row,
-) -> Result<(), KernelError> {
-    if R::ALLOWS_CIRCLES {
-        return Ok(());
-    }
-    for (to, target) in pointed::<R>(row)? {
-        if let Some(target) = target.filter(|_| to.to == R::Entity::TABLE) {
-            reference::check_no_circle(session, to, &id.to_string(), &target).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Sets the columns of every resource in a new row, unless they are set already.

@@ -56,6 +56,16 @@ pub struct Reference {
     pub on_delete: OnDelete,
 }
 
+/// A column in which a row agrees with the row of its own table that it refers to: the answer to a comment belongs to the post of
+/// the comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Within {
+    /// The column with the reference to the row of the same table: `parent_id`.
+    pub reference: &'static str,
+    /// The column with a reference that both rows have: `post_id`.
+    pub column: &'static str,
+}
+
 /// What happens to a living row when the row that it refers to is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDelete {

@@ -54,7 +54,7 @@ pub struct FakeFiles;
 impl Files for FakeFiles {
     fn select(&self, ids: &[UploadId]) -> SelectStatement {
         Query::select()
-            .columns(["id", "object_key", "filename", "content_type", "charset"])
+            .columns(StoredFile::COLUMNS)
             .from("uploads")
             .and_where(Expr::col("id").is_in(ids.iter().copied()))
             .and_where(Expr::col("deleted_at").is_null())

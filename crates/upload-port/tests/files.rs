@@ -8,7 +8,7 @@ use shared_kernel::error::DomainError as _;
 use shared_kernel::kernel_error::KernelError;
 use shared_kernel::testing::TestDatabase;
 use upload_port::testing::{FakeFiles, upload_of};
-use upload_port::{Files, FilesError, StoredFile, UploadId};
+use upload_port::{Files, FilesError, LinkedFile, StoredFile, UploadId};
 
 /// Cannot make a URL.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Files for Broken {
 }
 
 #[tokio::test]
-async fn files_that_are_there_have_urls() {
+async fn existing_files_have_urls_and_metadata() {
     let database = TestDatabase::new::<migration::Migrator>().await;
     let ada = database.user().await;
     let (a, b, deleted) = (
@@ -42,18 +42,29 @@ async fn files_that_are_there_have_urls() {
     }
     let unknown = UploadId::new(database.clock().now());
     let ids = [b, a, deleted, pending, unknown, a];
-    let urls = upload_port::urls(&FakeFiles, &database.read(None), ids).await.unwrap();
-    let expected = [a, b].map(|id| (id, format!("https://files.test/{id}")));
-    assert_eq!(urls.into_iter().collect::<Vec<_>>(), expected);
+    let files = upload_port::linked_files(&FakeFiles, &database.read(None), ids).await.unwrap();
+    let expected = |id| LinkedFile {
+        url: format!("https://files.test/{id}"),
+        filename: "harbour.png".to_owned(),
+        content_type: "image/png".to_owned(),
+        size: 48_213,
+        width: None,
+        height: None,
+    };
+    let expected = [a, b].map(|id| (id, expected(id)));
+    assert_eq!(files.into_iter().collect::<Vec<_>>(), expected);
     let session = database.write();
-    assert_eq!(upload_port::urls(&FakeFiles, &session, [a]).await.unwrap().len(), 1);
+    assert_eq!(upload_port::linked_files(&FakeFiles, &session, [a]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn for_no_files_nobody_is_asked() {
     let database = TestDatabase::empty().await;
     let session = database.write();
-    assert_eq!(upload_port::urls(&FakeFiles, &session, [None]).await.unwrap(), upload_port::Urls::new());
+    assert_eq!(
+        upload_port::linked_files(&FakeFiles, &session, [None]).await.unwrap(),
+        upload_port::LinkedFiles::new()
+    );
     assert!(format!("{session:?}").contains("begun: false"), "{session:?}");
 }
 
@@ -61,7 +72,7 @@ async fn for_no_files_nobody_is_asked() {
 async fn a_url_that_cannot_be_made_is_our_own_fault() {
     let database = TestDatabase::new::<migration::Migrator>().await;
     let upload = upload_of(&database, &database.user().await).await;
-    let error = upload_port::urls(&Broken, &database.read(None), [upload]).await.unwrap_err();
+    let error = upload_port::linked_files(&Broken, &database.read(None), [upload]).await.unwrap_err();
     assert!(matches!(error, KernelError::Port(_)), "{error:?}");
     assert_eq!(error.problem().code, "internal_error");
     assert_eq!(error.source().unwrap().to_string(), "no key");

@@ -161,10 +161,18 @@ impl Uploads {
 
     /// Metadata of the files among `ids`, for other domains.
     pub(crate) fn files(ids: &[UploadId]) -> SelectStatement {
-        let columns = [Column::Id, Column::ObjectKey, Column::Filename, Column::ContentType, Column::Charset];
         Self::unscoped()
             .select_only()
-            .columns(columns)
+            .columns([
+                Column::Id,
+                Column::ObjectKey,
+                Column::Filename,
+                Column::ContentType,
+                Column::Charset,
+                Column::Size,
+                Column::Width,
+                Column::Height,
+            ])
             .filter(Column::Status.eq(UploadStatus::Completed))
             .filter(Column::Id.is_in(ids.iter().copied()))
             .into_query()

@@ -188,6 +188,10 @@ async fn every_error_of_every_operation_lists_its_codes_with_an_example_of_its_o
             "{}",
             operation.name()
         );
+        for (status, response) in operation.item["responses"].as_object().unwrap() {
+            let id = resolve(&document, &response["headers"]["X-Request-Id"]);
+            assert_eq!(id["schema"]["type"], "string", "{} {status}", operation.name());
+        }
     }
     // No operation lists errors for unknown routes, and errors of credentials that no operation uses yet. Only domains whose rows
     // others may see list `not_owner`, and only those whose rows are deleted list `still_referenced`.
@@ -405,6 +409,19 @@ async fn every_problem_has_a_page() {
         assert!(page.text().contains(code) && !page.text().contains('`'), "{page:?}");
     }
     server.get("/problems/%3Cscript%3E").await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_page_of_a_problem_lists_its_operations() {
+    let server = TestServer::start().await;
+    let taken = server.get("/problems/email_taken").await.expect(200);
+    let link = r#"<a href="/docs#/auth/signup"><code>POST /api/v1/auth/signup</code></a>"#;
+    assert!(taken.text().contains(link), "{taken:?}");
+    assert!(!taken.text().contains("GET /api/v1/users/me"), "{taken:?}");
+    let of_all = server.get("/problems/internal_error").await.expect(200);
+    assert!(of_all.text().contains("Every operation") && !of_all.text().contains("<li>"), "{of_all:?}");
+    let of_none = server.get("/problems/method_not_allowed").await.expect(200);
+    assert!(!of_none.text().contains("peration that") && !of_none.text().contains("<li>"), "{of_none:?}");
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ mod tests {
 
     const MODEL: &str =
         "pub struct Model { pub id: u8, pub edited_at: u8, pub type_: u8, pub name_normalized: u8 }";
-    const DTO: &str = "pub struct Comment { pub cover_url: u8 } pub struct CreateComment { pub note: u8 }
+    const DTO: &str = "pub struct Comment { pub cover: u8 } pub struct CreateComment { pub note: u8 }
         pub struct CommentFilter { pub q: u8, pub price_min: u8 } pub enum CommentColor { Red }";
 
     fn told(field: &str) -> Option<String> {
@@ -103,7 +103,7 @@ mod tests {
                 "name:string:optional:search",
                 "`Model` in crates/comment/src/model.rs already has `name_normalized`",
             ),
-            ("cover:upload:optional", "`Comment` in crates/comment/src/dto.rs already has `cover_url`"),
+            ("cover:upload:optional", "`Comment` in crates/comment/src/dto.rs already has `cover`"),
             ("note:text:optional", "`CreateComment` in crates/comment/src/dto.rs already has `note`"),
             (
                 "price:int:optional:filter",

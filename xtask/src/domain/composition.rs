@@ -99,6 +99,7 @@ fn reference(domain: &str) -> Field {
         range: Range::default(),
         default: None,
         on_delete: Some(OnDelete::Restrict),
+        within: None,
     }
 }
 

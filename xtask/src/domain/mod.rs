@@ -33,5 +33,6 @@ pub(crate) mod spare;
 mod spec;
 pub(crate) mod survey;
 mod view;
+mod warnings;
 
 pub(crate) use refusal::Refusal;

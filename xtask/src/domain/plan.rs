@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     changes: BTreeMap<PathBuf, Change>,
     /// Documents that the server prints and that are written again after the changes.
     documents: Vec<&'static str>,
+    /// Sentences about what may not be meant, which are printed after the changes.
+    warnings: Vec<String>,
 }
 
 /// The current and the planned contents of a file; `None` if there is no file. A deleted file need not be text.
@@ -29,12 +31,17 @@ struct Change {
 impl Plan {
     /// An empty plan for the workspace in this folder.
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), changes: BTreeMap::new(), documents: Vec::new() }
+        Self { root: root.to_owned(), changes: BTreeMap::new(), documents: Vec::new(), warnings: Vec::new() }
     }
 
     /// Adds a document that the server prints and that is written again after the changes.
     pub(crate) fn rewrites(&mut self, document: &'static str) {
         self.documents.push(document);
+    }
+
+    /// Adds sentences that are printed after the changes.
+    pub(crate) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
     }
 
     /// The documents that are written again after the changes.
@@ -271,7 +278,7 @@ impl fmt::Display for Plan {
         for (path, change) in &self.changes {
             writeln!(f, "{}", line(&path.display().to_string(), change))?;
         }
-        Ok(())
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "\nwarning: {warning}"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::names::{self, pascal};
 use super::refusal::{Refusal, refuse};
 use super::spec::{Field, Kind, Spec, USERS};
 use super::survey::Survey;
+use super::view::index_names;
 
 /// Greatest number of fields of a domain.
 const MOST_FIELDS: usize = 100;
@@ -317,7 +318,9 @@ pub(crate) fn parameters(field: &Field) -> Vec<String> {
 fn check_length(spec: &Spec, field: &Field) -> Result<(), Refusal> {
     let column =
         field.normalized_column().into_iter().chain([field.column()]).map(|column| column.len()).max();
-    let length = spec.plural.len() + 1 + column.unwrap_or_default() + LONGEST_SUFFIX.len();
+    let constraint = spec.plural.len() + 1 + column.unwrap_or_default() + LONGEST_SUFFIX.len();
+    let length =
+        index_names(spec, field).map(|name| name.len()).chain([constraint]).max().unwrap_or_default();
     if length <= LONGEST_CONSTRAINT {
         return Ok(());
     }
@@ -356,8 +359,31 @@ pub(crate) fn check_references(spec: &Spec, survey: &Survey) -> Result<(), Refus
             ));
         }
         check_acyclic(spec, field, target, survey)?;
+        check_within(spec, field)?;
     }
     Ok(())
+}
+
+/// Rejects `within` where the two rows have no reference in common.
+fn check_within(spec: &Spec, field: &Field) -> Result<(), Refusal> {
+    let Some(other) = &field.within else { return Ok(()) };
+    if field.kind != Kind::Ref(spec.name.clone()) {
+        return refuse(format!(
+            "the field `{}` refers to another domain, and `within` compares rows of one domain: remove `within`",
+            field.name
+        ));
+    }
+    let common = spec.common_references();
+    if common.iter().any(|common| common.name == *other) {
+        return Ok(());
+    }
+    let names: Vec<String> = common.iter().map(|common| format!("`within={}`", common.name)).collect();
+    let instead =
+        if names.is_empty() { "remove it".to_owned() } else { format!("write {}", names.join(" or ")) };
+    refuse(format!(
+        "in the field `{}`, `within={other}` does not name a reference that two rows can have in common: {instead}",
+        field.name
+    ))
 }
 
 /// Two crates cannot depend on each other, so a domain cannot build on one that builds on it.
@@ -533,10 +559,6 @@ mod tests {
                 "the fields `author` and `author_id` would both be named `author_id` in the table or in the API: rename one of them",
             ),
             (
-                &["cover:upload", "cover_url:url"],
-                "the fields `cover` and `cover_url` would both be named `cover_url`",
-            ),
-            (
                 &["cover:upload", "cover_upload_id:uuid"],
                 "the fields `cover` and `cover_upload_id` would both be named",
             ),
@@ -607,6 +629,19 @@ mod tests {
         assert_eq!(
             told(check(&["a:ref=thing"])),
             "the field `a` can't refer to `thing`: write one of user, blog, or generate that domain first"
+        );
+        assert_eq!(check(&["b:ref=blog", "c:ref=post:optional:within=b"]), Ok(()));
+        assert_eq!(
+            told(check(&["b:ref=blog", "u:ref=user", "c:ref=post:optional:within=d"])),
+            "in the field `c`, `within=d` does not name a reference that two rows can have in common: write `within=b` or `within=u`"
+        );
+        assert_eq!(
+            told(check(&["a:ref=user:owner", "c:ref=post:optional:within=a"])),
+            "in the field `c`, `within=a` does not name a reference that two rows can have in common: remove it"
+        );
+        assert_eq!(
+            told(check(&["b:ref=blog:within=a"])),
+            "the field `b` refers to another domain, and `within` compares rows of one domain: remove `within`"
         );
         assert_eq!(
             told(check(&["parent:ref=post"])),

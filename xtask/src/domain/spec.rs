@@ -53,6 +53,8 @@ pub(crate) struct Field {
     pub(crate) default: Option<String>,
     /// On a reference: the action when its target is deleted. Always set on references and uploads, and only there.
     pub(crate) on_delete: Option<OnDelete>,
+    /// On a reference to the same domain: the field of another reference that both rows must agree in.
+    pub(crate) within: Option<String>,
 }
 
 /// The type of a field.
@@ -117,6 +119,16 @@ impl fmt::Display for OnDelete {
     }
 }
 
+/// Who may read the rows of a domain, from the fewest to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Readers {
+    Admins,
+    /// Of each row, the user to whom it belongs.
+    Owner,
+    SignedIn,
+    Everyone,
+}
+
 impl Field {
     /// Its column, and its name in requests: `author_id`, `cover_upload_id`, `title`.
     pub(crate) fn column(&self) -> String {
@@ -127,10 +139,10 @@ impl Field {
         }
     }
 
-    /// Its name in responses: `author_id`, `cover_url`, `title`.
+    /// Its name in responses: `author_id`, `cover`, `title`.
     pub(crate) fn shown(&self) -> String {
         match self.kind {
-            Kind::Upload => format!("{}_url", self.name),
+            Kind::Upload => self.name.clone(),
             _ => self.column(),
         }
     }
@@ -154,6 +166,11 @@ impl Spec {
         self.fields.iter().find(|field| field.owner)
     }
 
+    /// The field of that name.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// The generated domains that it builds on: those that it refers to, because it uses their ids.
     pub(crate) fn builds_on(&self) -> BTreeSet<String> {
         let target = |field: &Field| match &field.kind {
@@ -161,6 +178,25 @@ impl Spec {
             _ => None,
         };
         self.fields.iter().filter_map(target).collect()
+    }
+
+    /// The references that a row can have in common with one that it refers to: to rows of another domain.
+    pub(crate) fn common_references(&self) -> Vec<&Field> {
+        let is_common = |field: &&Field| match &field.kind {
+            Kind::Ref(domain) => !field.owner && !field.unique && *domain != self.name,
+            _ => false,
+        };
+        self.fields.iter().filter(is_common).collect()
+    }
+
+    /// Who may read its rows.
+    pub(crate) fn readers(&self) -> Readers {
+        match (self.public_read, self.admin_only, self.owner()) {
+            (true, ..) => Readers::Everyone,
+            (false, true, _) => Readers::Admins,
+            (false, false, Some(_)) => Readers::Owner,
+            (false, false, None) => Readers::SignedIn,
+        }
     }
 
     /// Whether all signed-in users may change every row.

@@ -21,8 +21,9 @@ use crate::workspace::Workspace;
 /// Minimum percentage of the lines in `crates/*/src` that the tests must cover. A change that lowers it states the reason here.
 const FLOOR: f64 = 90.0;
 
-/// Cargo calls it with the path and the arguments of rustc, only for members of the workspace.
-const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" -C instrument-coverage\n";
+/// Cargo calls it with the path and the arguments of rustc, only for members of the workspace. In bash, because dash drops
+/// variables such as `CARGO_BIN_EXE_spare-name`, whose names it cannot have.
+const WRAPPER: &str = "#!/usr/bin/env bash\nexec \"$@\" -C instrument-coverage\n";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let Some(tools) = Tools::find()? else {

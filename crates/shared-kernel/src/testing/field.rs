@@ -29,12 +29,14 @@ pub struct Field {
     /// Error code of the conflict.
     pub(crate) unique: Option<&'static str>,
     pub(crate) target: Option<Target>,
+    /// Column in which the row agrees with the one that it refers to by this field.
+    pub(crate) within: Option<&'static str>,
     pub(crate) sorted: Option<Sorting>,
     pub(crate) filters: Vec<(&'static str, Comparison)>,
     pub(crate) is_searched: bool,
     pub(crate) is_merged: bool,
-    /// Field of answers with the URL of the file.
-    pub(crate) url: Option<&'static str>,
+    /// Field of answers with the file.
+    pub(crate) file: Option<&'static str>,
 }
 
 /// Whether a body must have the field.
@@ -113,11 +115,12 @@ impl Field {
             bad: Vec::new(),
             unique: None,
             target: None,
+            within: None,
             sorted: None,
             filters: Vec::new(),
             is_searched: false,
             is_merged: false,
-            url: None,
+            file: None,
         }
     }
 
@@ -158,6 +161,12 @@ impl Field {
         on_delete: OnDelete,
     ) -> Self {
         Self { presence: Presence::Optional, ..Self::reference(name, to, on_delete) }
+    }
+
+    /// It refers to a row of the same table, which must agree in `column`, another reference.
+    #[must_use]
+    pub fn within(self, column: &'static str) -> Self {
+        Self { within: Some(column), ..self }
     }
 
     /// Valid values at the limits of the rule.
@@ -209,10 +218,10 @@ impl Field {
         Self { is_merged: true, ..self }
     }
 
-    /// It refers to a file; `field` of answers has its URL.
+    /// It refers to a file; `field` of answers has its metadata and its URL.
     #[must_use]
-    pub fn with_url(self, field: &'static str) -> Self {
-        Self { url: Some(field), ..self }
+    pub fn with_file(self, field: &'static str) -> Self {
+        Self { file: Some(field), ..self }
     }
 
     pub(crate) fn is_optional(&self) -> bool {

@@ -188,6 +188,15 @@ impl<R: Resource> World<R> {
         }
     }
 
+    /// Lets the body refer to a row by `field`, and agree with that row where it must.
+    async fn refer(&self, body: &mut Value, field: &Field, id: &Value) {
+        body[field.name] = id.clone();
+        if let Some(column) = field.within {
+            let target = self.get(&self.ada, id).await.unwrap_or_else(|refusal| panic!("{id}: {refusal:?}"));
+            body[column] = target.0[column].clone();
+        }
+    }
+
     /// Creates a resource for a principal.
     pub async fn try_create(&self, principal: &Principal, body: &Value) -> Result<Item, ErrorCodes> {
         let db = self.database.write();
@@ -305,8 +314,8 @@ fn agrees<R: Resource>(answer: &Value, body: &Value) {
     for field in R::fields() {
         let name = field.name;
         assert_eq!(answer[name], *body.get(name).unwrap_or(&Value::Null), "{name}");
-        if let Some(url) = field.url {
-            assert_eq!(answer[url].is_null(), answer[name].is_null(), "{url}: {answer}");
+        if let Some(file) = field.file {
+            assert_eq!(answer[file].is_null(), answer[name].is_null(), "{file}: {answer}");
         }
     }
 }
@@ -460,7 +469,7 @@ pub fn keeps_its_rules<R: Resource>() {
         assert_eq!(refused::<R::Create>(&body), expected, "{name}");
     }
     let managed = ["id", "version", "created_at", "updated_at", "deleted_at", "is_admin"];
-    let shown = R::ACCESS.owner.into_iter().chain(fields.iter().filter_map(|field| field.url));
+    let shown = R::ACCESS.owner.into_iter().chain(fields.iter().filter_map(|field| field.file));
     for name in managed.into_iter().chain(shown) {
         let unknown = vec![(format!("/{name}"), "unknown_field".to_owned())];
         let value = json!("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T");

@@ -15,7 +15,9 @@ use upload_port::{Files as _, StoredFile, UploadId};
 use crate::fixture::{DAY, Fixture, HOUR, declare, png, request};
 
 async fn url(fixture: &Fixture, id: UploadId) -> Option<String> {
-    upload_port::urls(&fixture.files(), &fixture.database.read(None), [id]).await.unwrap().remove(&id)
+    let mut files =
+        upload_port::linked_files(&fixture.files(), &fixture.database.read(None), [id]).await.unwrap();
+    files.remove(&id).map(|file| file.url)
 }
 
 #[tokio::test]
@@ -29,9 +31,16 @@ async fn a_file_can_be_had_at_its_url() {
 
     // While a transaction is open, and with one statement.
     let session = fixture.database.write();
-    let urls = upload_port::urls(&fixture.files(), &session, [image.id, table.id]).await.unwrap();
+    let files = upload_port::linked_files(&fixture.files(), &session, [image.id, table.id]).await.unwrap();
     drop(session);
-    let answer = fixture.fetch(&urls[&image.id]).await;
+    let shown = &files[&image.id];
+    assert_eq!(
+        (&*shown.filename, &*shown.content_type, shown.size, shown.width, shown.height),
+        (&*image.filename, "image/png", image.size, image.width, image.height)
+    );
+    assert!(shown.width.is_some());
+    assert_eq!((files[&table.id].width, &*files[&table.id].content_type), (None, "text/csv"));
+    let answer = fixture.fetch(&shown.url).await;
     assert_eq!(answer.status(), 200);
     let headers = answer.headers();
     assert_eq!(headers["content-type"], "image/png");
@@ -46,7 +55,7 @@ async fn a_file_can_be_had_at_its_url() {
     );
     assert_eq!(answer.bytes().await.unwrap(), bytes);
 
-    let answer = fixture.fetch(&urls[&table.id]).await;
+    let answer = fixture.fetch(&files[&table.id].url).await;
     assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8");
     let disposition = answer.headers()["content-disposition"].to_str().unwrap();
     assert_eq!(disposition, "attachment; filename=\"a b.csv\"; filename*=UTF-8''a%20b.csv");
@@ -108,6 +117,9 @@ async fn a_url_expires() {
         filename: published.filename,
         content_type: published.content_type,
         charset: None,
+        size: published.size,
+        width: published.width,
+        height: published.height,
     };
     // The store's clock does not move, so the URLs are made in the past.
     for (age, ttl, status) in
@@ -138,6 +150,9 @@ async fn strange_keys_and_names_are_signed_as_they_are() {
             filename: format!("{name}.txt"),
             content_type: "text/plain".into(),
             charset: None,
+            size: 7,
+            width: None,
+            height: None,
         };
         let answer = fixture.fetch(&fixture.files().url(&file).unwrap()).await;
         assert_eq!(answer.status(), 200, "{name}");
@@ -183,6 +198,7 @@ async fn a_store_that_cannot_be_addressed_is_our_own_fault() {
     let (ada, bytes) = (fixture.user().await, png());
     let published = fixture.publish(&ada, declare("a.png", "image/png", &bytes), &bytes).await;
     let files = SignedFiles::new(fixture.storage.clone(), 8 * DAY);
-    let error = upload_port::urls(&files, &fixture.database.read(None), [published.id]).await.unwrap_err();
+    let error =
+        upload_port::linked_files(&files, &fixture.database.read(None), [published.id]).await.unwrap_err();
     assert!(matches!(error, KernelError::Port(_)), "{error:?}");
 }

@@ -18,6 +18,7 @@ use crate::domain::rules;
 use crate::domain::spec::{Field, Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey};
 use crate::domain::view::Specs;
+use crate::domain::warnings::warnings;
 use crate::process::Invocation;
 use crate::workspace::Workspace;
 
@@ -119,6 +120,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Draft> {
         work.plan.write(manifest::path(&other), manifest.text())?;
     }
     write_catalogue(&mut work.plan, &survey, &after)?;
+    work.plan.warn(warnings(&spec, &new, &after));
     work.finish()
 }
 

@@ -63,7 +63,8 @@ Modifiers:
   index            has an index, for queries that you write
   owner            on ref=user: the user who owns the row, set from the token
   cascade, restrict, set-null
-                   on ref and upload: the action when the referenced row is deleted";
+                   on ref and upload: the action when the referenced row is deleted
+  within=FIELD     on a ref to the same domain: both rows have the same FIELD, another ref";
 
 /// Options on how a command is executed.
 #[derive(Args, Clone, Copy, Debug, Default)]

@@ -19,6 +19,7 @@ use crate::domain::render::{self, Rendered};
 use crate::domain::rules;
 use crate::domain::spec::Spec;
 use crate::domain::survey::{MIGRATIONS, Survey};
+use crate::domain::warnings::warnings;
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -118,6 +119,7 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<(Plan, Spec)> 
     enlist(&mut plan, &spec.name, &survey)?;
     plan.edit(MIGRATIONS, |text| lists::add(text, "migrations", &migration))?;
     write_catalogue(&mut plan, &survey, &specs)?;
+    plan.warn(warnings(&spec, &spec.fields, &specs));
     Ok((plan, spec))
 }
 

@@ -180,7 +180,8 @@ impl Simple {
     /// What the tests of a domain know of those that it refers to.
     fn tests(spec: &Spec, specs: &Specs) -> String {
         let mut code = "//! Tests.\n".to_owned();
-        for target in specs.values().filter(|target| add_field::refers(spec, &target.name)) {
+        let others = specs.values().filter(|target| target.name != spec.name);
+        for target in others.filter(|target| add_field::refers(spec, &target.name)) {
             code.extend(["// ", &target.name, " ", &target.fields.len().to_string(), "\n"]);
             code.push_str(&Self::tests(target, specs));
         }
@@ -357,6 +358,45 @@ fn rows_that_every_user_may_change_are_asked_for_in_so_many_words() {
     assert!(owned.starts_with("`--shared` has no effect on notes") && refused, "{owned}");
     assert_eq!(fixture.tree(), before);
     fixture.new_domain(&["note", "title:string", "--shared"]).unwrap();
+}
+
+#[test]
+fn what_may_not_be_meant_is_printed_with_the_changes() {
+    let fixture = Fixture::new();
+    fixture.new_domain(&["diary", "title:string", "author:ref=user:owner"]).unwrap();
+    let warned = |arguments: &[&str]| {
+        let options = parsed::<new_domain::Options>(arguments);
+        let (plan, _) = fixture.on_site(1, |site| new_domain::draft(site, &options)).unwrap();
+        let warning =
+            plan.to_string().split_once("\nwarning: ").map(|(_, warning)| warning.trim().to_owned());
+        warning.unwrap_or_default()
+    };
+    let owner = "author:ref=user:owner";
+    assert_eq!(
+        warned(&["note", "diary:ref=diary", owner, "--public-read"]),
+        "everyone can read notes, and only its owner can read the diary in `diary_id`: whoever reads a note learns the id of a diary \
+         that they can't read. If notes should be as private as that, leave out `--public-read`"
+    );
+    let shared = warned(&["note", "diary:ref=diary", "--shared"]);
+    assert!(
+        shared.starts_with("all signed-in users can read notes") && shared.contains("give them an owner"),
+        "{shared}"
+    );
+    assert_eq!(warned(&["note", "diary:ref=diary", owner]), "");
+    assert_eq!(warned(&["note", "diary:ref=diary", "--admin-only"]), "");
+    let answers = ["note", "diary:ref=diary", "parent:ref=note:optional", owner];
+    assert_eq!(
+        warned(&answers),
+        "the note in `parent_id` may have another `diary_id` than the row itself. If that would be wrong, write \
+         `parent:ref=note:optional:within=diary`"
+    );
+    assert_eq!(warned(&["note", "diary:ref=diary", "parent:ref=note:optional:within=diary", owner]), "");
+    assert_eq!(warned(&["note", "title:string", "parent:ref=note:optional", owner]), "");
+
+    fixture.new_domain(&["note", "diary:ref=diary", owner]).unwrap();
+    let options = parsed::<add_field::Options>(&["note", "parent:ref=note:optional"]);
+    let draft = fixture.on_site(2, |site| add_field::draft(site, &options)).unwrap();
+    assert!(draft.plan.to_string().contains("`parent:ref=note:optional:within=diary`"), "{}", draft.plan);
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn plain(name: &str, (kind, default): (Kind, Option<String>)) -> Field {
         range: Range::default(),
         default,
         on_delete: None,
+        within: None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::range;
 use crate::domain::spec::{Field, Kind, OnDelete, Range};
 
 /// The keywords, as listed in error messages.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "optional",
     "unique",
     "index",
@@ -19,6 +19,7 @@ const WORDS: [&str; 12] = [
     "cascade",
     "restrict",
     "set-null",
+    "within=…",
 ];
 
 /// A modifier.
@@ -34,6 +35,7 @@ enum Modifier {
     Range(Range),
     Default(String),
     OnDelete(OnDelete),
+    Within(String),
 }
 
 impl Modifier {
@@ -49,9 +51,10 @@ impl Modifier {
             "cascade" => Self::OnDelete(OnDelete::Cascade),
             "restrict" => Self::OnDelete(OnDelete::Restrict),
             "set-null" => Self::OnDelete(OnDelete::SetNull),
-            _ => match text.strip_prefix("default=") {
-                Some(value) => Self::Default(value.to_owned()),
-                None => Self::Range(range::parse(text)?),
+            _ => match text.split_once('=') {
+                Some(("default", value)) => Self::Default(value.to_owned()),
+                Some(("within", field)) => Self::Within(field.to_owned()),
+                _ => Self::Range(range::parse(text)?),
             },
         })
     }
@@ -71,6 +74,7 @@ impl Modifier {
             Self::OnDelete(OnDelete::Cascade) => "cascade",
             Self::OnDelete(OnDelete::Restrict) => "restrict",
             Self::OnDelete(OnDelete::SetNull) => "set-null",
+            Self::Within(_) => "within=…",
         }
     }
 
@@ -138,7 +142,7 @@ impl Modifier {
                 "enum",
             ],
             Self::Search => &["string", "text", "email", "url"],
-            Self::Owner => &["ref"],
+            Self::Owner | Self::Within(_) => &["ref"],
             Self::Range(_) => &["string", "text", "int", "bigint", "decimal", "float", "email", "url"],
             Self::Default(_) => &[
                 "string",
@@ -171,6 +175,7 @@ impl Modifier {
             Self::Range(_) => field.range != Range::default(),
             Self::Default(_) => field.default.is_some(),
             Self::OnDelete(_) => field.on_delete.is_some(),
+            Self::Within(_) => field.within.is_some(),
         }
     }
 
@@ -186,6 +191,7 @@ impl Modifier {
             Self::Range(range) => field.range = range,
             Self::Default(value) => field.default = Some(value),
             Self::OnDelete(rule) => field.on_delete = Some(rule),
+            Self::Within(other) => field.within = Some(other),
         }
     }
 }

@@ -56,6 +56,7 @@ fn a_field_is_written_in_one_way() {
         "a:ref=b:optional:filter:set-null",
         "a:url:default=https://example.com:8080/x:y",
         "a:string:0..:default=",
+        "a:ref=b:optional:within=c",
     ];
     for text in same {
         assert_eq!(field(text).to_string(), text);
@@ -134,7 +135,7 @@ fn a_modifier_that_is_none_is_refused() {
         ("a:string:", "nothing follows a colon: remove the colon"),
         (
             "a:string:uniqe",
-            "there is no modifier `uniqe`: write `unique` if you mean that; the modifiers are optional, unique, index, min..max, default=…, filter, sort, search, owner, cascade, restrict, set-null",
+            "there is no modifier `uniqe`: write `unique` if you mean that; the modifiers are optional, unique, index, min..max, default=…, filter, sort, search, owner, cascade, restrict, set-null, within=…",
         ),
         (
             "a:string:defualt=x",
@@ -397,6 +398,7 @@ fn lines() -> impl Strategy<Value = String> {
         "cascade",
         "restrict",
         "set-null",
+        "within=name",
         "1..20",
         "-3..",
         "..0.5",

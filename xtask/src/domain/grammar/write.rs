@@ -18,6 +18,9 @@ impl fmt::Display for Field {
         if let Some(rule) = self.on_delete.filter(|rule| Some(*rule) != default_on_delete(self)) {
             write!(f, ":{rule}")?;
         }
+        if let Some(other) = &self.within {
+            write!(f, ":within={other}")?;
+        }
         match &self.default {
             Some(value) if self.kind != Kind::Bool => write!(f, ":default={value}"),
             _ => Ok(()),

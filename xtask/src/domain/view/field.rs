@@ -118,7 +118,7 @@ fn shown_doc(field: &Field) -> String {
     match &field.kind {
         Kind::Upload => {
             let none = if field.optional { "; `null` without one" } else { "" };
-            format!("URL of the {}, valid for a short time{none}.", words(&field.name))
+            format!("The {}, with a URL that is valid for a short time{none}.", words(&field.name))
         }
         _ => doc(field),
     }

@@ -25,14 +25,15 @@ use self::list::{Filter, OrderView, filters, orders, search_columns};
 use self::reference::{Foreign, foreign};
 use self::table::{Check, Index, checks, indexes};
 use self::typed::{Choice, choices};
-use self::wording::{article, capital_article, list, service_type, type_of, words, words_of_plural};
+use self::wording::{article, capital_article, list, service_type, type_of, words_of_plural};
 use super::names::capitalized;
 use super::spec::{Field, Kind, Spec};
 
 pub(crate) use self::access::access;
 pub(crate) use self::composition::composition;
 pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
-pub(crate) use self::wording::route;
+pub(crate) use self::table::index_names;
+pub(crate) use self::wording::{route, words};
 
 /// All generated domains by name, including the one that is rendered.
 pub(crate) type Specs = BTreeMap<String, Spec>;
@@ -73,6 +74,8 @@ pub(crate) struct View {
     settable: Vec<FieldView>,
     uniques: Vec<FieldView>,
     references: Vec<FieldView>,
+    /// References to rows of the same domain that must agree in a column.
+    withins: Vec<FieldView>,
     owner: Option<FieldView>,
     choices: Vec<Choice>,
     /// The generated domains that it builds on: it uses their ids.
@@ -156,6 +159,7 @@ pub(crate) fn view(spec: &Spec, specs: &Specs) -> View {
         events: spec.events,
         uniques: fields.iter().filter(|field| field.unique).cloned().collect(),
         references: fields.iter().filter(|field| field.reference.is_some()).cloned().collect(),
+        withins: withins(&fields),
         choices,
         dto_types,
         orders: orders(spec, &fields),
@@ -202,6 +206,12 @@ pub(crate) fn view(spec: &Spec, specs: &Specs) -> View {
         words,
         many,
     }
+}
+
+fn withins(fields: &[FieldView]) -> Vec<FieldView> {
+    let is_within =
+        |field: &&FieldView| field.reference.as_ref().is_some_and(|reference| reference.within.is_some());
+    fields.iter().filter(is_within).cloned().collect()
 }
 
 /// The dependencies of its crate.

@@ -15,6 +15,8 @@ pub(super) struct ReferenceView {
     /// The type of the target's id kind in the tests of this crate.
     kind_path: String,
     pub(super) is_self: bool,
+    /// Column in which a row agrees with the one of the same domain that it refers to.
+    pub(super) within: Option<String>,
     /// Whether the target is not visible to all users.
     private: bool,
     route: String,
@@ -59,6 +61,7 @@ pub(super) fn reference(spec: &Spec, field: &Field, specs: &Specs) -> Option<Ref
             _ => format!("{domain}::dto::{}Kind", type_of(&domain)),
         },
         is_self: domain == spec.name,
+        within: field.within.as_ref().and_then(|name| spec.field(name)).map(Field::column),
         private: target.is_some_and(|target| !target.public_read && target.owner().is_some()),
         route: target.map(route).unwrap_or_default(),
         consequence: match rule {

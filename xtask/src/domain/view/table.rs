@@ -177,17 +177,31 @@ pub(super) fn indexes(spec: &Spec, fields: &[Field]) -> Vec<Index> {
             unique: true,
             scope: None,
         }));
-        // A deletion searches the references of all rows, of any owner.
         let is_reference = matches!(field.kind, Kind::Ref(_) | Kind::Upload);
         let columns = indexed_columns(field).filter(|column| is_reference || Some(column) != unique.as_ref());
         for column in columns.filter(|column| seen.insert(column.clone())) {
-            let scope = scope.clone().filter(|_| !is_reference);
-            let name =
-                scope.iter().chain([&column]).fold(spec.plural.clone(), |name, part| name + "_" + part);
-            made.push(Index { name: format!("{name}_id_idx"), column, unique: false, scope });
+            // A deletion searches the references of all rows, of any owner.
+            let of_all = scope.is_none() || is_reference;
+            // A list contains the rows of one owner.
+            let of_one = scope.clone().filter(|_| !is_reference || field.filter && !field.owner);
+            let scopes = of_all.then_some(None).into_iter().chain(of_one.map(Some));
+            made.extend(scopes.map(|scope| Index::of_list(spec, column.clone(), scope)));
         }
     }
     made
+}
+
+/// The names of the indexes that a field has.
+pub(crate) fn index_names(spec: &Spec, field: &Field) -> impl Iterator<Item = String> {
+    indexes(spec, std::slice::from_ref(field)).into_iter().map(|index| index.name)
+}
+
+impl Index {
+    /// The index for lists in which this column has one value or is sorted by.
+    fn of_list(spec: &Spec, column: String, scope: Option<String>) -> Self {
+        let name = scope.iter().chain([&column]).fold(spec.plural.clone(), |name, part| name + "_" + part);
+        Self { name: format!("{name}_id_idx"), column, unique: false, scope }
+    }
 }
 
 /// The column with the unique values, which is also used for lookups.
@@ -214,7 +228,13 @@ mod tests {
     use crate::domain::grammar;
 
     fn names(owner: &str, public_read: bool) -> Vec<String> {
-        let fields = ["slug:string:1..50:unique:filter", "due:date:sort", "about:ref=thing", owner];
+        let fields = [
+            "slug:string:1..50:unique:filter",
+            "due:date:sort",
+            "about:ref=thing",
+            "topic:ref=thing:filter",
+            owner,
+        ];
         let spec = Spec {
             name: "post".into(),
             plural: "posts".into(),
@@ -234,13 +254,19 @@ mod tests {
             "posts_slug_key",
             "posts_author_id_due_id_idx",
             "posts_about_id_id_idx",
+            "posts_topic_id_id_idx",
+            "posts_author_id_topic_id_id_idx",
             "posts_author_id_id_idx",
         ];
         assert_eq!(own, scoped);
         let public = names("author:ref=user:owner", true);
-        assert_eq!(
-            public,
-            ["posts_slug_key", "posts_due_id_idx", "posts_about_id_id_idx", "posts_author_id_id_idx"]
-        );
+        let unscoped = [
+            "posts_slug_key",
+            "posts_due_id_idx",
+            "posts_about_id_id_idx",
+            "posts_topic_id_id_idx",
+            "posts_author_id_id_idx",
+        ];
+        assert_eq!(public, unscoped);
     }
 }

@@ -136,16 +136,15 @@ pub(super) fn out(spec: &Spec, field: &Field, sample: &Sample) -> Typed {
     }
     match &field.kind {
         Kind::Upload => {
-            type_name = "String".into();
-            parts.push("format = Uri".to_owned());
-            example = Some("\"https://files.example.com/uploads/3f0c?X-Amz-Signature=9e1b\"".to_owned());
+            type_name = "LinkedFile".into();
+            example = None;
         }
         // In quotes, otherwise it would count as the type of that name, whose import would be kept.
         Kind::Email => parts.push("format = \"email\"".to_owned()),
         Kind::Url => parts.push("format = Uri".to_owned()),
         _ => {}
     }
-    // An upload may have been deleted although the row still refers to it, so its URL may be missing.
+    // An upload may have been deleted although the row still refers to it, so the file may be missing.
     let may_be_null = field.optional || field.kind == Kind::Upload;
     if field.kind == Kind::Upload && !field.optional {
         parts.insert(0, "required".to_owned());

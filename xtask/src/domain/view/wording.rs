@@ -11,7 +11,7 @@ pub(super) fn type_of(name: &str) -> String {
 }
 
 /// `blog post` of `blog_post`.
-pub(super) fn words(name: &str) -> String {
+pub(crate) fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 

@@ -62,6 +62,47 @@ async fn a_route_below_another_domains_works() {
 }
 "#;
 
+/// The rule of a domain of public rows, of which only their owners see drafts.
+const DRAFTS: &str = r#"    fn visible_to(principal: Option<&Principal>) -> Condition {
+        use sea_orm::ColumnTrait as _;
+        Condition::any()
+            .add(Column::Note.is_null())
+            .add(Column::Note.not_like("Draft%"))
+            .add(owned_by(principal, Column::OwnerId))
+    }
+"#;
+
+/// Its test.
+const DRAFTS_TEST: &str = r#"
+#[tokio::test]
+async fn drafts_are_visible_to_their_owner_only() {
+    let server = TestServer::start().await;
+    let (ada, eve) = (server.signup().await, server.signup().await);
+    let body = json!({"value": {}, "note": "Draft 1"});
+    let made = server.post("ROUTE").bearer(&ada.token).json(&body).await.expect(201).json();
+    let path = format!("ROUTE/{}", made["id"].as_str().unwrap());
+    let listed = async |request: tests::client::Request| {
+        request.await.expect(200).json()["items"].as_array().unwrap().len()
+    };
+    let change = |account: &Account, note: &str| {
+        server.patch(&path).bearer(&account.token).json(&json!({ "note": note }))
+    };
+    let missing = "NAME_not_found";
+    server.get(&path).await.problem(404, missing);
+    server.get_as(&eve, &path).await.problem(404, missing);
+    change(&eve, "Mine").await.problem(404, missing);
+    server.get_as(&ada, &path).await.expect(200);
+    assert_eq!(listed(server.get("ROUTE")).await, 0);
+    assert_eq!(listed(server.get("ROUTE").bearer(&eve.token)).await, 0);
+    assert_eq!(listed(server.get("ROUTE").bearer(&ada.token)).await, 1);
+
+    change(&ada, "Published").await.expect(200);
+    server.get(&path).await.expect(200);
+    change(&eve, "Mine").await.problem(403, "not_owner");
+    assert_eq!(listed(server.get("ROUTE")).await, 1);
+}
+"#;
+
 /// An additional command that a workspace without uploads rejects.
 const NO_UPLOADS: &str = "post cover:upload author:ref=user:owner => the field `cover` is a file, and this workspace has no uploads";
 
@@ -144,6 +185,7 @@ fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     let service = format!("crates/{post}/src/service.rs");
     copy.edit(&service, |text| text.replacen("/// Creates a ", "/// Said by hand: creates a ", 1) + BY_HAND)?;
     nests(copy)?;
+    hides_drafts(copy)?;
     copy.xtask(&format!("add-field {post} subtitle:string:1..80:optional:sort:search --no-openapi"))?;
     let merged = fs::read_to_string(copy.root.join(&service))?;
     if !merged.contains("Said by hand") || !merged.contains(BY_HAND) {
@@ -154,11 +196,25 @@ fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
     copy.xtask(&format!("add-field {category} {added} --no-openapi"))?;
     copy.xtask("openapi")?;
     copy.xtask("ci --fail-fast --only fmt,links,architecture,clippy,openapi")?;
-    let touched = [post, category, copy.name("torture"), copy.name("remark")];
+    let touched = [post, category, copy.name("torture"), copy.name("remark"), copy.name("data")];
     copy.tests(&touched, None)?;
     copy.tests(&touched, Some(url))?;
     // Back to the generated state.
     copy.back("HEAD")
+}
+
+/// A rule by which fewer rows are public.
+fn hides_drafts(copy: &Copy) -> Result<()> {
+    let data = copy.name("data");
+    let (route, generated) =
+        (format!("/api/v1/{}", data.replace('_', "-")), "fn visible_to(_: Option<&Principal>)");
+    copy.edit(&format!("crates/{data}/src/repository.rs"), |text| {
+        let Some((before, rest)) = text.split_once(&format!("    {generated}")) else { return text };
+        let after = rest.split_once("    }\n").map_or("", |(_, after)| after);
+        format!("{before}{DRAFTS}{after}")
+    })?;
+    let test = DRAFTS_TEST.replace("ROUTE", &route).replace("NAME", data);
+    copy.edit(&format!("tests/tests/it/domains/{data}.rs"), |text| text + &test)
 }
 
 /// A route with two ids below `orders`, in the router of the items, which is registered after the orders'.

@@ -266,7 +266,10 @@ async fn get_token(
 ) -> Result<Finished, TokenError> {
     ensure_no_secrets(&request, state(&request)?)?;
     let form: TokenForm = serde_urlencoded::from_bytes(&form).map_err(|_| {
-        OAuthFailure::new("invalid_request", "the form cannot be read, or has a parameter twice".into())
+        OAuthFailure::new(
+            OAuthErrorCode::InvalidRequest,
+            "the form cannot be read, or has a parameter twice".into(),
+        )
     })?;
     let granted = match (form.grant_type.as_deref(), form.username, form.password, form.refresh_token) {
         (Some("password"), Some(username), Some(password), _) => {
@@ -284,16 +287,24 @@ async fn get_token(
             }
         }
         (Some("password" | "refresh_token"), ..) => {
-            return Err(
-                OAuthFailure::new("invalid_request", "a parameter of this grant is missing".into()).into()
-            );
+            return Err(OAuthFailure::new(
+                OAuthErrorCode::InvalidRequest,
+                "a parameter of this grant is missing".into(),
+            )
+            .into());
         }
         (Some(_), ..) => {
+            return Err(OAuthFailure::new(
+                OAuthErrorCode::UnsupportedGrantType,
+                "use password or refresh_token".into(),
+            )
+            .into());
+        }
+        (None, ..) => {
             return Err(
-                OAuthFailure::new("unsupported_grant_type", "use password or refresh_token".into()).into()
+                OAuthFailure::new(OAuthErrorCode::InvalidRequest, "grant_type is missing".into()).into()
             );
         }
-        (None, ..) => return Err(OAuthFailure::new("invalid_request", "grant_type is missing".into()).into()),
     };
     let granted = granted.map_err(refused_grant)?;
     let tokens = TokenResponse {
@@ -427,12 +438,25 @@ fn cookie(value: String) -> Cookie<'static> {
         .finish()
 }
 
+/// Error code of the token endpoint (RFC 6749, section 5.2).
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "invalid_grant")]
+pub(crate) enum OAuthErrorCode {
+    /// A parameter is missing, or occurs twice.
+    InvalidRequest,
+    /// The client sent credentials, and clients have none.
+    InvalidClient,
+    /// The username, the password or the refresh token is wrong.
+    InvalidGrant,
+    /// The `grant_type` is neither `password` nor `refresh_token`.
+    UnsupportedGrantType,
+}
+
 /// An error of the token endpoint (RFC 6749, section 5.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OAuthError {
-    /// Error code of the RFC.
-    #[schema(value_type = String, examples("invalid_grant"))]
-    error: &'static str,
+    error: OAuthErrorCode,
     /// Description of the error, for developers.
     error_description: String,
 }
@@ -441,14 +465,14 @@ pub(crate) struct OAuthError {
 #[derive(Debug)]
 struct OAuthFailure {
     status: StatusCode,
-    error: &'static str,
+    error: OAuthErrorCode,
     description: String,
     /// Realm of the challenge to the client, if there is one.
     realm: Option<String>,
 }
 
 impl OAuthFailure {
-    fn new(error: &'static str, description: String) -> Self {
+    fn new(error: OAuthErrorCode, description: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error, description, realm: None }
     }
 
@@ -458,7 +482,7 @@ impl OAuthFailure {
         let description = "clients have no secrets here: leave out the header Authorization".into();
         Self {
             status: StatusCode::UNAUTHORIZED,
-            error: "invalid_client",
+            error: OAuthErrorCode::InvalidClient,
             description,
             realm: Some(quoted(realm)),
         }
@@ -482,7 +506,7 @@ impl From<OAuthFailure> for TokenError {
 
 fn refused_grant(error: AuthError) -> TokenError {
     match error.problem().kind {
-        Kind::Unauthenticated => OAuthFailure::new("invalid_grant", error.to_string()).into(),
+        Kind::Unauthenticated => OAuthFailure::new(OAuthErrorCode::InvalidGrant, error.to_string()).into(),
         _ => TokenError::Api(error.into()),
     }
 }

@@ -90,8 +90,14 @@ impl<R: Resource> List<R> {
         let id = if is_own { text(&self.ids[1]) } else { self.world.target(target.table).await };
         let query = json!({ parameter: id });
         assert_eq!(self.numbers(&query).await, Vec::<i64>::new(), "{query}");
-        self.world.update(&self.ids[0], &json!({ field.name: id })).await;
+        let mut change = json!({});
+        self.world.refer(&mut change, field, &json!(id)).await;
+        self.world.update(&self.ids[0], &change).await;
         assert_eq!(self.numbers(&query).await, [1], "{query}");
+        if field.within.is_some() {
+            // Free for another value of the column in which the two agree.
+            self.world.update(&self.ids[0], &json!({ field.name: null })).await;
+        }
     }
 
     async fn is_searched_in(&self, field: &Field) {

@@ -21,6 +21,9 @@ pub async fn keeps_references<R: Resource>() {
             if target.table == R::TABLES[0].table {
                 refuses_circles::<R>(field).await;
             }
+            if let Some(column) = field.within {
+                refuses_a_row_elsewhere::<R>(field, column).await;
+            }
         }
     }
     let of_owner = |reference: &&crate::resource::Reference| Some(reference.column) == R::ACCESS.owner;
@@ -63,7 +66,7 @@ async fn follows_its_target<R: Resource>(field: &Field, target: Target) {
     let world = World::<R>::new().await;
     let mut body = world.body(1).await;
     let id = world.target(target.table).await;
-    body[field.name] = id.as_str().into();
+    world.refer(&mut body, field, &id.as_str().into()).await;
     let (made, _) = world.create_from(&body).await;
     agrees::<R>(&made, &body);
     let (read, _) = world.get(&world.ada, &made["id"]).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
@@ -110,16 +113,53 @@ async fn goes_as_it_should<R: Resource>(
 /// A row cannot refer to itself, neither directly nor through another row.
 async fn refuses_circles<R: Resource>(field: &Field) {
     let world = World::<R>::new().await;
-    let change = |to: &Value| json!({ field.name: to });
+    let change = async |to: &Value| {
+        let mut change = json!({});
+        world.refer(&mut change, field, to).await;
+        change
+    };
     let (one, _) = world.create(1).await;
     let circular = Err(refused(field, "circular_reference"));
-    let refused = world.try_update(&world.ada, &one["id"], &Precondition::None, &change(&one["id"])).await;
+    let itself = change(&one["id"]).await;
+    let refused = world.try_update(&world.ada, &one["id"], &Precondition::None, &itself).await;
     assert_eq!(refused, circular, "the row itself");
     if R::ROWS > 1 {
         let (two, _) = world.create(2).await;
-        world.update(&two["id"], &change(&one["id"])).await;
-        let refused =
-            world.try_update(&world.ada, &one["id"], &Precondition::None, &change(&two["id"])).await;
+        world.update(&two["id"], &change(&one["id"]).await).await;
+        let back = change(&two["id"]).await;
+        let refused = world.try_update(&world.ada, &one["id"], &Precondition::None, &back).await;
         assert_eq!(refused, circular, "a circle of two");
     }
+}
+
+/// A row cannot refer to one with another value in `column`, and neither of them can get another value afterwards.
+async fn refuses_a_row_elsewhere<R: Resource>(field: &Field, column: &'static str) {
+    let world = World::<R>::new().await;
+    let of_column = R::fields().iter().find(|field| field.name == column);
+    let Some((shared, target)) = of_column.and_then(|field| Some((field, field.target?))) else {
+        panic!("{column} is no reference");
+    };
+    let place = async || json!(world.target(target.table).await);
+    let mut body = world.body(1).await;
+    body[column] = place().await;
+    let (above, _) = world.create_from(&body).await;
+    let mut body = world.body(R::ROWS.min(2)).await;
+    body[field.name] = above["id"].clone();
+    body[column] = place().await;
+    let elsewhere = |field: &Field| Err(refused(field, "inconsistent_reference"));
+    assert_eq!(world.try_create(&world.ada, &body).await, elsewhere(field));
+    body[column] = above[column].clone();
+    let (below, _) = world.create_from(&body).await;
+    let moved = json!({ column: place().await });
+    for row in [&below, &above] {
+        let change = world.try_update(&world.ada, &row["id"], &Precondition::None, &moved).await;
+        assert_eq!(change, elsewhere(shared), "{row}");
+    }
+    let mut alone = moved;
+    alone[field.name] = Value::Null;
+    let (below, _) = world.update(&below["id"], &alone).await;
+    assert_eq!(below[column], alone[column]);
+    let back = json!({ field.name: above["id"] });
+    let change = world.try_update(&world.ada, &below["id"], &Precondition::None, &back).await;
+    assert_eq!(change, elsewhere(field));
 }

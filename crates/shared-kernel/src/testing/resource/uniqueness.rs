@@ -34,7 +34,7 @@ pub async fn is_unique<R: Resource>() {
 /// Sets an optional unique reference, which the body has as `null`.
 async fn fill<R: Resource>(world: &World<R>, field: &Field, body: &mut Value) {
     if let (Some(target), true) = (field.target, field.is_optional()) {
-        body[field.name] = world.target(target.table).await.into();
+        world.refer(body, field, &world.target(target.table).await.into()).await;
     }
 }
 
@@ -44,10 +44,11 @@ async fn refuses_a_second<R: Resource>(field: &Field) {
     let mut first = world.body(1).await;
     fill(&world, field, &mut first).await;
     let (made, _) = world.create_from(&first).await;
-    let own = json!({ name: first[name] });
+    let mut own = json!({});
+    world.refer(&mut own, field, &first[name]).await;
     if R::ROWS > 1 {
         let mut second = world.body(2).await;
-        second[name] = first[name].clone();
+        world.refer(&mut second, field, &first[name]).await;
         let taken: ErrorCodes =
             (field.unique.unwrap_or_default(), vec![(format!("/{name}"), "taken".to_owned())]);
         assert_eq!(world.try_create(&world.ada, &second).await, Err(taken.clone()), "{name}");
