@@ -25,7 +25,7 @@ use shared_kernel::session::Databases;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use transport::{Listener, Patience, Stop};
+use transport::{Listener, Stop, Timeouts};
 use url::Url;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -111,7 +111,7 @@ impl Application {
             origins: &origins,
             parts: Parts::default(),
         };
-        wiring.every(TIDY_INTERVAL, tidy(&databases));
+        wiring.every(TIDY_INTERVAL, truncate_log(&databases));
         for module in product.modules {
             (module.start)(&mut wiring).await?;
         }
@@ -275,7 +275,7 @@ fn page_headers(config: &Config) -> Result<PageHeaders, InvalidHeaderName> {
 fn serving(config: &Config) -> Serving {
     let server = &config.server;
     let patience =
-        Patience { head: server.client_timeout, idle: server.keep_alive, write: server.write_timeout };
+        Timeouts { head: server.client_timeout, idle: server.keep_alive, write: server.write_timeout };
     Serving {
         workers: server.workers,
         patience,
@@ -285,12 +285,12 @@ fn serving(config: &Config) -> Serving {
 }
 
 /// Truncates the write-ahead log of SQLite.
-fn tidy(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
+fn truncate_log(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
     let databases = databases.clone();
     move || {
         let databases = databases.clone();
         Box::pin(async move {
-            if let Err(error) = databases.tidy().await {
+            if let Err(error) = databases.truncate_log().await {
                 tracing::warn!(
                     ?error,
                     "SQLite's write-ahead log cannot be truncated now; the next run tries again"

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use transport::{Accepted, Connection, Listener, Patience};
+use transport::{Accepted, Connection, Listener, Timeouts};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -38,7 +38,7 @@ pub struct Serving {
     /// Threads that answer requests.
     pub workers: usize,
     /// Limits of time for silent clients.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// Time for which new connections are still accepted after the stop was announced.
     pub drain_delay: Duration,
     /// Time that requests in progress then have.
@@ -172,7 +172,7 @@ impl Worker {
 }
 
 /// Serves connections until there are no more.
-async fn work(api: Api, patience: Patience, mut queue: UnboundedReceiver<Accepted>) {
+async fn work(api: Api, patience: Timeouts, mut queue: UnboundedReceiver<Accepted>) {
     let Ok(answering) = http_service(&api, patience).new_service(()).await else { return };
     let mut running = JoinSet::new();
     loop {
@@ -200,7 +200,7 @@ async fn work(api: Api, patience: Patience, mut queue: UnboundedReceiver<Accepte
 
 fn http_service(
     api: &Api,
-    patience: Patience,
+    patience: Timeouts,
 ) -> impl ServiceFactory<
     (Connection, Protocol, Option<SocketAddr>),
     Config = (),

@@ -20,7 +20,7 @@ const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 const VARY_PREFLIGHT: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
-/// What a page is told, decided before the request is consumed.
+/// What the CORS headers of a response allow, decided before the request is consumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Grant {
     /// Reading: any page, without credentials. A presigned URL is the permission, and after a redirect from the

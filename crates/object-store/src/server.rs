@@ -11,7 +11,7 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use transport::{Accepted, Limits, Listener, Patience};
+use transport::{Accepted, Limits, Listener, Timeouts};
 
 use crate::access::{OneKey, SignedOnly};
 use crate::config::{ObjectStoreConfig, ObjectStoreTimeouts};
@@ -127,7 +127,7 @@ impl Serving {
 
     fn spawn(&self, connections: &mut JoinSet<()>, accepted: Accepted) {
         let ObjectStoreTimeouts { header, write, .. } = self.timeouts;
-        let connection = match accepted.open(Patience { head: header, idle: header, write }) {
+        let connection = match accepted.open(Timeouts { head: header, idle: header, write }) {
             Ok(connection) => connection,
             Err(error) => return tracing::warn!(%error, "a connection could not be opened"),
         };

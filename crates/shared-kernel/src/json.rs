@@ -5,10 +5,10 @@
 //! pointer. A valid body is deserialized by serde straight into its type; only an invalid one is
 //! read again (`json/reader.rs`), to find all errors.
 
+mod integers;
 mod object;
 mod reader;
 mod shape;
-mod whole;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,10 +18,10 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, Map
 use serde_json::Value;
 use serde_json::error::Category;
 
+use self::integers::LenientIntegers;
 pub use self::object::JsonObject;
 use self::reader::{Marks, Node as Source};
 use self::shape::Key;
-use self::whole::Whole;
 use crate::error::{FieldError, Invalid};
 use crate::field::{ValidationError, wrong_type};
 use crate::text;
@@ -55,7 +55,7 @@ where
     if refused.is_empty() {
         // The message of `serde_json` contains the value, so it is dropped.
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        if let Ok(value) = T::deserialize(Whole(&mut deserializer)) {
+        if let Ok(value) = T::deserialize(LenientIntegers(&mut deserializer)) {
             validate(&value)?;
             return Ok(value);
         }
@@ -585,7 +585,7 @@ mod tests {
         None,
     }
 
-    fn told_of_outer(body: &str) -> Vec<String> {
+    fn field_errors(body: &str) -> Vec<String> {
         let Err(JsonError::Invalid(Invalid(fields))) = parse::<Outer>(body.as_bytes()) else {
             panic!("{body}")
         };
@@ -594,7 +594,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_whatever_its_type() {
-        let mut told = told_of_outer("{}");
+        let mut told = field_errors("{}");
         told.sort();
         let all = ["data", "day", "first", "id", "kind", "pair", "price", "share", "uuid"];
         assert_eq!(told, all.map(|name| format!("/{name} required")));
@@ -602,7 +602,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_however_deep_it_lies() {
-        let mut told = told_of_outer(
+        let mut told = field_errors(
             r#"{
                 "first": {"name": "abcdef", "many": [{}, {"name": "a", "nam/e": 1}, {"many": 1, "name": 2}]},
                 "second": {"many": []}, "pair": [256, 1], "kind": {"named": {"count": "x"}}, "id": "usr_1",
@@ -640,7 +640,7 @@ mod tests {
             "null",
             r#""four""#,
         ] {
-            let told = told_of_outer(&format!(r#"{{"kind": {kind}}}"#));
+            let told = field_errors(&format!(r#"{{"kind": {kind}}}"#));
             assert!(told.iter().any(|told| told.starts_with("/kind")) && told.len() == 9, "{kind}: {told:?}");
         }
     }

@@ -15,18 +15,18 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use crate::head::HeadEnd;
-use crate::line::{Line, Wanted};
-use crate::places::{Patience, Place};
+use crate::line::{Expected, Line};
+use crate::places::{Place, Timeouts};
 
 /// Size of a read of a head, in bytes; most heads are smaller.
 const READ_HEAD: usize = 8 * 1024;
 const READ_BODY: usize = 64 * 1024;
 /// Timeout of a shutdown for a client that reads nothing.
-const PATIENCE_AT_THE_END: Duration = Duration::from_secs(2);
+const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection with a client.
 ///
-/// - A write fails if the client reads nothing for [`Patience::write`]: neither actix-http nor hyper has a deadline for
+/// - A write fails if the client reads nothing for [`Timeouts::write`]: neither actix-http nor hyper has a deadline for
 ///   that, and a client that stops reading would keep its connection, and its response, for ever.
 /// - Nothing is read while a write waits, or beyond the current request.
 /// - A read ends (as if the client had closed) when the client is silent for too long, when its place is needed, or when
@@ -35,7 +35,7 @@ const PATIENCE_AT_THE_END: Duration = Duration::from_secs(2);
 pub struct Connection {
     stream: TcpStream,
     place: Place,
-    patience: Patience,
+    timeouts: Timeouts,
     /// Bytes that were read and not yet passed on.
     held: BytesMut,
     head: HeadEnd,
@@ -54,11 +54,11 @@ struct Stall {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, place: Place, patience: Patience) -> Self {
+    pub(crate) fn new(stream: TcpStream, place: Place, timeouts: Timeouts) -> Self {
         Self {
             stream,
             place,
-            patience,
+            timeouts,
             held: BytesMut::new(),
             head: HeadEnd::default(),
             pause: false,
@@ -74,16 +74,16 @@ impl Connection {
     }
 
     /// Waits for bytes; `false` after a timeout.
-    fn poll_fill(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<io::Result<bool>> {
+    fn poll_fill(&mut self, context: &mut Context<'_>, expected: Expected) -> Poll<io::Result<bool>> {
         if !self.held.is_empty() {
             return Poll::Ready(Ok(true));
         }
-        self.held.reserve(if wanted == Wanted::Head { READ_HEAD } else { READ_BODY });
+        self.held.reserve(if expected == Expected::Head { READ_HEAD } else { READ_BODY });
         match poll_read_buf(Pin::new(&mut self.stream), context, &mut self.held) {
             Poll::Ready(read) => Poll::Ready(read.map(|length| length > 0)),
             Poll::Pending => {
                 self.held = BytesMut::new();
-                ready!(self.poll_patience(context));
+                ready!(self.poll_timeouts(context));
                 // The runtime wakes this task for bytes that it has not seen yet.
                 if self.has_arrived() { Poll::Pending } else { Poll::Ready(Ok(false)) }
             }
@@ -98,25 +98,25 @@ impl Connection {
     }
 
     /// Ready after a timeout.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self.place.line.deadline(&self.patience) {
+    fn poll_timeouts(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self.place.line.deadline(&self.timeouts) {
             Some(deadline) => self.reading.poll(context, deadline),
             None => Poll::Pending,
         }
     }
 
-    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>, wanted: Wanted) {
-        let most = match wanted {
-            Wanted::Bytes(most) | Wanted::Pieces(most) => usize::try_from(most).unwrap_or(usize::MAX),
-            Wanted::Head | Wanted::Nothing | Wanted::End => usize::MAX,
+    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>, expected: Expected) {
+        let most = match expected {
+            Expected::Bytes(most) | Expected::Pieces(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Expected::Head | Expected::Nothing | Expected::End => usize::MAX,
         };
         let most = most.min(self.held.len()).min(buffer.remaining());
         let bytes = self.held.get(..most).unwrap_or_default();
-        let end = if matches!(wanted, Wanted::Bytes(_)) { None } else { self.head.find(bytes) };
+        let end = if matches!(expected, Expected::Bytes(_)) { None } else { self.head.find(bytes) };
         let length = end.unwrap_or(most);
         buffer.put_slice(bytes.get(..length).unwrap_or_default());
         self.held.advance(length);
-        self.pause = end.is_some() && matches!(wanted, Wanted::Pieces(_));
+        self.pause = end.is_some() && matches!(expected, Expected::Pieces(_));
         self.place.line.handed(length, end.is_some());
         if self.held.is_empty() {
             self.held = BytesMut::new();
@@ -144,9 +144,9 @@ impl Connection {
             owes_read: false,
         });
         let finishing = self.place.line.registry.is_finishing();
-        let patience =
-            if finishing { self.patience.write.min(PATIENCE_AT_THE_END) } else { self.patience.write };
-        stall.timer.poll(context, stall.since + patience).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timeout =
+            if finishing { self.timeouts.write.min(FINAL_WRITE_TIMEOUT) } else { self.timeouts.write };
+        stall.timer.poll(context, stall.since + timeout).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -157,7 +157,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let wanted = this.place.line.wanted(context.waker());
+        let expected = this.place.line.expected(context.waker());
         if let Some(stall) = &mut this.stalled {
             stall.owes_read = true;
             return Poll::Pending;
@@ -166,12 +166,12 @@ impl AsyncRead for Connection {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        match wanted {
-            Wanted::Nothing => this.poll_patience(context).map(Ok),
-            Wanted::End => Poll::Ready(Ok(())),
-            Wanted::Head | Wanted::Bytes(_) | Wanted::Pieces(_) => {
-                if ready!(this.poll_fill(context, wanted))? {
-                    this.hand_over(buffer, wanted);
+        match expected {
+            Expected::Nothing => this.poll_timeouts(context).map(Ok),
+            Expected::End => Poll::Ready(Ok(())),
+            Expected::Head | Expected::Bytes(_) | Expected::Pieces(_) => {
+                if ready!(this.poll_fill(context, expected))? {
+                    this.hand_over(buffer, expected);
                 }
                 Poll::Ready(Ok(()))
             }

@@ -27,4 +27,4 @@ mod places;
 pub use connection::Connection;
 pub use line::{BodyLength, Line, Turn};
 pub use listener::{Listener, Stop};
-pub use places::{Accepted, Limits, Patience};
+pub use places::{Accepted, Limits, Timeouts};

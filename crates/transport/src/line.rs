@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::places::{Patience, Registry};
+use crate::places::{Registry, Timeouts};
 
 /// Maximum number of bytes that are read and discarded after a response that was sent before the end of the request's body. A
 /// client that is still sending when the connection closes reports a broken connection instead of the response.
@@ -59,9 +59,9 @@ enum Phase {
     Discarding(u64),
 }
 
-/// What may be read now.
+/// What may be read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum Expected {
     /// Nothing: the waker is called when that changes.
     Nothing,
     /// A head and no more.
@@ -151,16 +151,16 @@ impl Line {
         }
     }
 
-    pub(crate) fn wanted(&self, waker: &Waker) -> Wanted {
+    pub(crate) fn expected(&self, waker: &Waker) -> Expected {
         let mut state = self.state();
         state.waker = Some(waker.clone());
         match state.phase {
-            Phase::Waiting => Wanted::Head,
-            Phase::Handed | Phase::Answering | Phase::Body(0) => Wanted::Nothing,
-            Phase::Body(missing) => Wanted::Bytes(missing),
-            Phase::Chunks => Wanted::Pieces(u64::MAX),
-            Phase::Discarding(0) => Wanted::End,
-            Phase::Discarding(left) => Wanted::Pieces(left),
+            Phase::Waiting => Expected::Head,
+            Phase::Handed | Phase::Answering | Phase::Body(0) => Expected::Nothing,
+            Phase::Body(missing) => Expected::Bytes(missing),
+            Phase::Chunks => Expected::Pieces(u64::MAX),
+            Phase::Discarding(0) => Expected::End,
+            Phase::Discarding(left) => Expected::Pieces(left),
         }
     }
 
@@ -183,18 +183,18 @@ impl Line {
     }
 
     /// Time at which a silent connection is closed.
-    pub(crate) fn deadline(&self, patience: &Patience) -> Option<Instant> {
+    pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = self.state();
         match (state.phase, state.head_since) {
             // Evicted, a client that takes its time with a head has had it.
             (Phase::Waiting | Phase::Discarding(_), _) if state.evicted => Some(state.idle_since),
-            (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + patience.head),
+            (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + timeouts.head),
             (Phase::Waiting, None) if self.registry.is_finishing() => Some(state.idle_since + RECENTLY),
-            (Phase::Waiting, None) => Some(state.idle_since + patience.idle),
+            (Phase::Waiting, None) => Some(state.idle_since + timeouts.idle),
             // The body may have been over, and the next head begun unseen.
             (Phase::Discarding(_), _) => {
                 let finishing = self.registry.is_finishing();
-                Some(state.idle_since + if finishing { RECENTLY } else { patience.head })
+                Some(state.idle_since + if finishing { RECENTLY } else { timeouts.head })
             }
             _ => None,
         }

@@ -28,7 +28,7 @@ pub struct Limits {
 
 /// Timeouts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For receiving a whole head, from its first byte.
     pub head: Duration,
     /// Between requests.
@@ -207,10 +207,10 @@ impl Accepted {
     /// # Errors
     ///
     /// The operating system's.
-    pub fn open(self, patience: Patience) -> io::Result<Connection> {
+    pub fn open(self, timeouts: Timeouts) -> io::Result<Connection> {
         // Small answers must not wait for the client's acknowledgement of the last one.
         let _ = self.stream.set_nodelay(true);
-        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.place, patience))
+        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.place, timeouts))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use tokio::io::AsyncReadExt as _;
-use transport::{Connection, Limits, Listener, Patience};
+use transport::{Connection, Limits, Listener, Timeouts};
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -20,7 +20,7 @@ async fn full() -> (Listener, SocketAddr, TcpStream, Connection) {
     let listener = Listener::new(socket, limits).unwrap();
     let client = TcpStream::connect(address).unwrap();
     let minute = Duration::from_mins(1);
-    let patience = Patience { head: minute, idle: minute, write: minute };
+    let patience = Timeouts { head: minute, idle: minute, write: minute };
     let connection = listener.accept().await.open(patience).unwrap();
     (listener, address, client, connection)
 }

@@ -471,3 +471,19 @@ async fn keys_and_document_are_public_and_typed() {
     let page = name.get("/docs").await.expect(200);
     assert!(page.text().contains("Acme &amp; &lt;Co&gt;") && !page.text().contains("<Co>"), "{page:?}");
 }
+
+#[tokio::test]
+async fn operations_are_in_the_order_of_their_tags_and_sign_up_is_the_first() {
+    let server = TestServer::start().await;
+    let answer = server.get("/openapi.json").await.expect(200);
+    let document = answer.json();
+    // The order in the text: a map in memory need not keep it.
+    let mut paths: Vec<_> = document["paths"].as_object().unwrap().iter().collect();
+    paths.sort_by_key(|(path, _)| answer.text().find(&format!("\"{path}\":")).unwrap());
+    assert_eq!(paths[0].0, "/api/v1/auth/signup");
+    let operations = paths.iter().flat_map(|(_, item)| item.as_object().unwrap().values());
+    let mut tags: Vec<&Value> = operations.map(|operation| &operation["tags"][0]).collect();
+    tags.dedup();
+    let expected: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    assert_eq!(tags, expected, "the operations of one tag are together");
+}

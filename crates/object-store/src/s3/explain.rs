@@ -36,12 +36,13 @@ impl Brought {
             return Response::from_parts(parts, body);
         }
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let told = self.tell(&bytes).map_or(bytes, Bytes::from);
+        let explained = self.explained(&bytes).map_or(bytes, Bytes::from);
         parts.headers.remove(http::header::CONTENT_LENGTH);
-        Response::from_parts(parts, Body::from(told))
+        Response::from_parts(parts, Body::from(explained))
     }
 
-    fn tell(&self, error: &[u8]) -> Option<String> {
+    /// The error with another message, if it is the one to be explained.
+    fn explained(&self, error: &[u8]) -> Option<String> {
         let text = std::str::from_utf8(error).ok()?;
         let code = "<Code>SignatureDoesNotMatch</Code>";
         let (before, after) = text.split_once(code)?;

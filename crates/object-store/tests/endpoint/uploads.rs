@@ -269,7 +269,7 @@ async fn keys_are_not_paths() {
 async fn a_raw_traversal_stays_inside() {
     let directory = directory();
     let server = Server::start(directory.path()).await;
-    // reqwest would tidy such a path up before sending it.
+    // reqwest would truncate_log such a path up before sending it.
     let signed = sign(server.client().put_object().bucket(BUCKET).key("x")).await;
     let head = signed.head("PUT").replace("/uploads/x", "/uploads/../../../x");
     let answer = crate::hostile::exchange(server.address, head.as_bytes()).await;

@@ -15,8 +15,8 @@ use serde::de::{
 use serde_json::Value;
 
 use super::MAX_REFUSALS;
+use super::integers::LenientIntegers;
 use super::shape::{Broken, Key, ShapeError};
-use super::whole::Whole;
 use crate::error::FieldError;
 use crate::field::FIELD;
 
@@ -91,7 +91,7 @@ pub(super) fn read<T: DeserializeOwned>(
 ) -> Option<T> {
     let times = (READ_AGAIN / bytes.max(1)).clamp(1, MAX_REFUSALS) + 1;
     for _ in 0..times {
-        let (path, broken) = match T::deserialize(Whole(Reader::new(node, Some(&marks)))) {
+        let (path, broken) = match T::deserialize(LenientIntegers(Reader::new(node, Some(&marks)))) {
             Ok(value) => return Some(value),
             Err(error) => error.into_parts(),
         };

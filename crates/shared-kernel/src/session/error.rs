@@ -16,8 +16,10 @@ pub enum SessionError {
     /// An error of the database.
     #[error("the database failed")]
     Database(#[from] DbErr),
-    /// The server that should be the primary is a standby, which takes no writes.
-    #[error("the primary database is a standby, which takes no writes: the URL must name the primary")]
+    /// The server that should be the primary is a standby, which accepts no writes.
+    #[error(
+        "the primary database is a standby, which accepts no writes: the URL must be that of the primary"
+    )]
     Standby,
     /// A statement of the session failed before, so nothing was committed.
     #[error("a statement of this session failed, so nothing was committed")]
@@ -109,13 +111,13 @@ impl SessionError {
         };
         let code = error.code();
         match sqlite_code(error) {
-            Some(code) => sqlite::PASSING.contains(&code),
-            None => code.is_some_and(|code| POSTGRES_PASSING.contains(&&*code)),
+            Some(code) => sqlite::TRANSIENT.contains(&code),
+            None => code.is_some_and(|code| POSTGRES_TRANSIENT.contains(&&*code)),
         }
     }
 
     /// Whether the query timed out without an answer: the server may be down, busy or unreachable.
-    pub(super) fn is_silence(&self) -> bool {
+    pub(super) fn is_timeout(&self) -> bool {
         let Self::Database(error) = self else { return false };
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
             return true;
@@ -127,8 +129,8 @@ impl SessionError {
         }
     }
 
-    /// A replica gave a query up: it needs what the primary has removed since (PostgreSQL manual, "Handling Query
-    /// Conflicts"), waits for what is being replayed, or would take longer than a replica may. The primary can answer it.
+    /// Whether a replica cancelled the query: it needs what the primary has removed since (PostgreSQL manual, "Handling Query
+    /// Conflicts"), waits for what is being replayed, or takes longer than a replica may. The primary can answer it.
     pub(super) fn is_for_the_primary(&self) -> bool {
         let Self::Database(error) = self else { return false };
         let code = driver_error(error).and_then(|error| error.as_database_error()?.code());
@@ -138,10 +140,10 @@ impl SessionError {
 }
 
 /// SQLSTATEs of transient errors (PostgreSQL manual, appendix A).
-const POSTGRES_PASSING: [&str; 10] = [
+const POSTGRES_TRANSIENT: [&str; 10] = [
     // Serialization failure, deadlock.
     "40001", "40P01", // Disk full, out of memory.
-    "53100", "53200", // A lock or an object is held by somebody.
+    "53100", "53200", // Another session has locked a row, or uses an object.
     "55P03", "55006", // A time limit, ours or the operator's, or the operator.
     "57014", "57P04", "25P04", // The server has become a standby.
     "25006",
@@ -153,29 +155,29 @@ mod sqlite {
     pub(super) const BUSY: u8 = 5;
     /// A rule of the schema was broken.
     pub(super) const CONSTRAINT: u8 = 19;
-    /// LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL: of the machine, not of the statement.
-    pub(super) const PASSING: [u8; 7] = [6, 7, 9, 10, 13, 14, 15];
+    /// LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL: caused by the machine, not by the statement.
+    pub(super) const TRANSIENT: [u8; 7] = [6, 7, 9, 10, 13, 14, 15];
 }
 
-/// The primary result code, if the error is SQLite's. It is the lowest byte of the extended one, which the driver tells.
+/// The primary result code, if the error is SQLite's. It is the lowest byte of the extended one, which the driver reports.
 fn sqlite_code(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Option<u8> {
     error.try_downcast_ref::<SqliteError>()?;
     let code: u32 = error.code()?.parse().ok()?;
     Some(code.to_le_bytes()[0])
 }
 
-/// Another process holds SQLite's file, and it could not even be opened.
+/// Whether SQLite's file could not be opened because another process has locked it.
 pub(super) fn is_busy(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else { return false };
     error.as_database_error().and_then(sqlite_code) == Some(sqlite::BUSY)
 }
 
-/// Whether nothing is known of a transaction in which a statement failed so, and of its connection. Of all failures of
-/// SQLite only a violated constraint is known to undo its own statement and nothing else. PostgreSQL tells by itself, with
-/// every answer, how its connection is.
-pub(super) fn leaves_doubt(error: &DbErr) -> bool {
+/// Whether the state of the transaction and of its connection is unknown after this error of a statement. Of all failures of
+/// SQLite only a violated constraint is known to undo its own statement and nothing else. PostgreSQL reports the state of the
+/// transaction with every answer.
+pub(super) fn has_unknown_outcome(error: &DbErr) -> bool {
     match driver_error(error).map(Arc::as_ref) {
-        // Of sea-orm's own making: the statement did what it should.
+        // An error of sea-orm itself: the statement succeeded.
         None => false,
         Some(sqlx::Error::Database(error)) => {
             sqlite_code(error.as_ref()).is_some_and(|code| code != sqlite::CONSTRAINT)
@@ -222,36 +224,36 @@ pub enum ConnectError {
     /// An in-memory SQLite database cannot be shared by the writer and the readers.
     #[error("an in-memory SQLite database is not supported: name a file")]
     InMemory,
-    /// The file cannot be made or written.
+    /// The file cannot be created or written.
     #[error("the SQLite database cannot be opened: {0}")]
     File(String),
     /// The URL cannot be read.
     #[error("the database URL cannot be read: {0}")]
     Url(String),
-    /// A pooler does not let our settings through.
+    /// A pooler rejects the settings of a connection.
     #[error(
         "the pooler in front of the database refuses the settings of a connection ({0}): set \
          `ignore_startup_parameters = extra_float_digits,options` in it, and the limits that are lost by ALTER ROLE (docs/operations.md)"
     )]
     Settings(String),
-    /// A pooler forgets what was prepared.
+    /// A pooler drops prepared statements.
     #[error(
-        "the pooler in front of the database gives every transaction another connection and forgets prepared statements: name \
-         PostgreSQL itself, use PgBouncer's session mode, or PgBouncer 1.21 or later with max_prepared_statements"
+        "the pooler in front of the database gives every transaction another connection and drops prepared statements: set the URL \
+         of PostgreSQL itself, use PgBouncer's session mode, or PgBouncer 1.21 or later with max_prepared_statements"
     )]
     Pooler,
-    /// The server only follows another one, and takes no writes.
+    /// The server is a standby, which accepts no writes.
     #[error(
-        "the server that database.url names is a standby, which takes no writes: name the primary there, and this one in \
-         database.replica_urls"
+        "the server that database.url names is a standby, which accepts no writes: set it to the primary, and add this \
+         server to database.replica_urls"
     )]
     Standby,
-    /// The database does not keep Unicode.
+    /// The database cannot store Unicode.
     #[error(
-        "the encoding of the database is {0}, and it must be UTF8: make it with CREATE DATABASE … ENCODING 'UTF8'"
+        "the encoding of the database is {0}, and it must be UTF8: create it with CREATE DATABASE … ENCODING 'UTF8'"
     )]
     Encoding(String),
-    /// The database did not let us in.
+    /// The database cannot be opened, for another reason.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] DbErr),
 }

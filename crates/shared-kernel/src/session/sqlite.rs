@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::error::{is_busy, leaves_doubt};
+use super::error::{has_unknown_outcome, is_busy};
 use super::settings::DatabaseSettings;
 use super::{Committed, ConnectError, SessionError, WriteSession};
 
@@ -237,7 +237,7 @@ impl Writer {
 
     /// Records a failure that becomes known only after the connection was released. The connection is then closed after its next use.
     pub(super) fn record_failure_of(&self, error: &DbErr) {
-        if leaves_doubt(error) {
+        if has_unknown_outcome(error) {
             self.failing.store(true, Ordering::Release);
             self.in_doubt.store(true, Ordering::Release);
         }

@@ -171,13 +171,13 @@ impl Field {
 
     /// Valid values at the limits of the rule.
     #[must_use]
-    pub fn takes(self, good: impl Into<Vec<Value>>) -> Self {
+    pub fn accepts(self, good: impl Into<Vec<Value>>) -> Self {
         Self { good: good.into(), ..self }
     }
 
     /// Invalid values just beyond the limits, each with its error code.
     #[must_use]
-    pub fn refuses(self, bad: impl Into<Vec<(Value, &'static str)>>) -> Self {
+    pub fn rejects(self, bad: impl Into<Vec<(Value, &'static str)>>) -> Self {
         Self { bad: bad.into(), ..self }
     }
 

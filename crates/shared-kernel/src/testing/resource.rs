@@ -31,8 +31,8 @@ mod references;
 mod uniqueness;
 
 pub use self::lists::is_listed;
-pub use self::references::keeps_references;
-pub use self::uniqueness::is_unique;
+pub use self::references::checks_references;
+pub use self::uniqueness::checks_uniqueness;
 
 /// Access rules.
 #[derive(Clone, Copy, Debug, Default)]
@@ -310,7 +310,7 @@ fn not_found<R: Resource>() -> String {
 }
 
 /// Checks that the answer has the values of the body.
-fn agrees<R: Resource>(answer: &Value, body: &Value) {
+fn has_values_of<R: Resource>(answer: &Value, body: &Value) {
     for field in R::fields() {
         let name = field.name;
         assert_eq!(answer[name], *body.get(name).unwrap_or(&Value::Null), "{name}");
@@ -321,11 +321,11 @@ fn agrees<R: Resource>(answer: &Value, body: &Value) {
 }
 
 /// Creates, reads, changes and deletes a resource, and checks its version and its events.
-pub async fn lives<R: Resource>() {
+pub async fn supports_crud<R: Resource>() {
     let world = World::<R>::new().await;
     let body = world.body(1).await;
     let (made, version) = world.create_from(&body).await;
-    agrees::<R>(&made, &body);
+    has_values_of::<R>(&made, &body);
     let id = &made["id"];
     assert_eq!((version, world.get(&world.ada, id).await), (1, Ok((made.clone(), 1))));
     if let Some(owner) = R::ACCESS.owner {
@@ -335,11 +335,11 @@ pub async fn lives<R: Resource>() {
     assert_eq!(kept, (made.clone(), 1), "nothing was set, so nothing was changed");
     let body = world.body(2).await;
     let (changed, version) = world.update(id, &body).await;
-    agrees::<R>(&changed, &body);
+    has_values_of::<R>(&changed, &body);
     assert_eq!((version, &changed["created_at"]), (2, &made["created_at"]));
     assert_eq!(world.get(&world.ada, id).await, Ok((changed.clone(), 2)));
     assert_eq!(world.update(id, &body).await, (changed, 2), "all of it was so already");
-    refuses_the_stale(&world, id, &body).await;
+    rejects_stale_versions(&world, id, &body).await;
     world.delete(&world.ada, id).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let gone = Err((not_found::<R>(), Vec::new()));
     let own = |outcome: Result<(), ErrorCodes>| outcome.map_err(|(code, fields)| (code.to_owned(), fields));
@@ -347,13 +347,13 @@ pub async fn lives<R: Resource>() {
     let change = world.try_update(&world.ada, id, &Precondition::None, &body).await;
     assert_eq!(own(change.map(drop)), gone);
     assert_eq!(own(world.delete(&world.ada, id).await), gone);
-    tells_of_its_life(&world, id_of(id)).await;
+    emits_lifecycle_events(&world, id_of(id)).await;
     // Unique values are free again.
     world.create_from(&body).await;
-    empties_and_merges::<R>(&world).await;
+    clears_and_merges::<R>(&world).await;
 }
 
-async fn tells_of_its_life<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
+async fn emits_lifecycle_events<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
     let (created, updated, deleted) = (
         events::<Created<R::Kind>>(&world.database).await,
         events::<Updated<R::Kind>>(&world.database).await,
@@ -370,7 +370,7 @@ async fn tells_of_its_life<R: Resource>(world: &World<R>, id: Id<R::Kind>) {
 }
 
 /// A change or deletion of an outdated version is refused.
-async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Value) {
+async fn rejects_stale_versions<R: Resource>(world: &World<R>, id: &Value, body: &Value) {
     let stale = Precondition::OneOf(vec![Revision::new(id_of::<R::Kind>(id), 1)]);
     let refused = |outcome: Result<(), ErrorCodes>| outcome.err().map(|refusal| refusal.0);
     let change = world.try_update(&world.ada, id, &stale, body).await;
@@ -381,7 +381,7 @@ async fn refuses_the_stale<R: Resource>(world: &World<R>, id: &Value, body: &Val
 }
 
 /// Defaults, `null`, and objects that are merged.
-async fn empties_and_merges<R: Resource>(world: &World<R>) {
+async fn clears_and_merges<R: Resource>(world: &World<R>) {
     let mut body = world.body(1).await;
     let mut expected = body.clone();
     for field in R::fields() {
@@ -391,12 +391,12 @@ async fn empties_and_merges<R: Resource>(world: &World<R>) {
         }
     }
     let (made, mut version) = world.create_from(&body).await;
-    agrees::<R>(&made, &expected);
+    has_values_of::<R>(&made, &expected);
     for field in R::fields().iter().filter(|field| field.is_optional()) {
         let was_empty = expected[field.name].is_null();
         expected[field.name] = Value::Null;
         let (emptied, now) = world.update(&made["id"], &json!({ field.name: null })).await;
-        agrees::<R>(&emptied, &expected);
+        has_values_of::<R>(&emptied, &expected);
         assert_eq!(now, if was_empty { version } else { version + 1 }, "{}", field.name);
         version = now;
     }
@@ -443,7 +443,7 @@ fn refused_in_both<R: Resource>(name: &str, value: &Value) -> [Vec<(String, Stri
 /// # Panics
 ///
 /// The test fails.
-pub fn keeps_its_rules<R: Resource>() {
+pub fn validates_fields<R: Resource>() {
     for number in 1..=5 {
         let body = shape::<R>(number);
         assert_eq!((refused::<R::Create>(&body), refused::<R::Update>(&body)), (vec![], vec![]), "{body}");

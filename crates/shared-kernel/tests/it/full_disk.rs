@@ -230,11 +230,11 @@ async fn a_write_ahead_log_that_grew_is_cut_off() {
     }
     let grown = length();
     assert!(grown > 16 * 1024 * 1024, "{grown}");
-    database.tidy().await.unwrap();
+    database.truncate_log().await.unwrap();
     assert!(length() >= grown, "the reader needs it");
     stored(&database, "meanwhile").await;
     reader.rollback().await.unwrap();
-    database.tidy().await.unwrap();
+    database.truncate_log().await.unwrap();
     assert_eq!(length(), 0);
     writes_are_kept(&database, "after").await;
 }

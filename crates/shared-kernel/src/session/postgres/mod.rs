@@ -20,7 +20,7 @@ use super::ConnectError;
 
 impl Pool {
     /// Checks that the server accepts connections, stores Unicode, and keeps prepared statements.
-    pub(super) async fn suits(&self) -> Result<(), ConnectError> {
+    pub(super) async fn check_server(&self) -> Result<(), ConnectError> {
         // A pooler that shares server connections makes the second connection fail on the prepared statement of the first.
         let encoding = "SELECT current_setting('server_encoding')";
         let encoding =

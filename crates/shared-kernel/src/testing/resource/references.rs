@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use super::{ErrorCodes, Field, Resource, World, agrees, not_found, on_delete, text};
+use super::{ErrorCodes, Field, Resource, World, has_values_of, not_found, on_delete, text};
 use crate::event::Deleted;
 use crate::id::Id;
 use crate::repository::Precondition;
@@ -13,16 +13,16 @@ use crate::testing::field::Target;
 
 /// A reference must exist, and deleting its target has the declared effect on the row; this includes the owner. A tree has no
 /// circle.
-pub async fn keeps_references<R: Resource>() {
+pub async fn checks_references<R: Resource>() {
     for field in R::fields() {
         if let Some(target) = field.target {
-            refuses_what_is_not_there::<R>(field, target).await;
-            follows_its_target::<R>(field, target).await;
+            rejects_missing_targets::<R>(field, target).await;
+            is_deleted_with_target::<R>(field, target).await;
             if target.table == R::TABLES[0].table {
-                refuses_circles::<R>(field).await;
+                rejects_circles::<R>(field).await;
             }
             if let Some(column) = field.within {
-                refuses_a_row_elsewhere::<R>(field, column).await;
+                rejects_a_row_elsewhere::<R>(field, column).await;
             }
         }
     }
@@ -30,7 +30,7 @@ pub async fn keeps_references<R: Resource>() {
     if let Some(owner) = R::TABLES[0].references.iter().find(of_owner) {
         let world = World::<R>::new().await;
         let (made, _) = world.create(1).await;
-        goes_as_it_should(
+        follows_on_delete(
             &world,
             "users",
             (owner.column, owner.on_delete),
@@ -45,7 +45,7 @@ fn refused(field: &Field, code: &str) -> ErrorCodes {
     ("validation_failed", vec![(format!("/{}", field.name), code.to_owned())])
 }
 
-async fn refuses_what_is_not_there<R: Resource>(field: &Field, target: Target) {
+async fn rejects_missing_targets<R: Resource>(field: &Field, target: Target) {
     let world = World::<R>::new().await;
     let (made, _) = world.create(1).await;
     let gone = world.target(target.table).await;
@@ -62,20 +62,20 @@ async fn refuses_what_is_not_there<R: Resource>(field: &Field, target: Target) {
     }
 }
 
-async fn follows_its_target<R: Resource>(field: &Field, target: Target) {
+async fn is_deleted_with_target<R: Resource>(field: &Field, target: Target) {
     let world = World::<R>::new().await;
     let mut body = world.body(1).await;
     let id = world.target(target.table).await;
     world.refer(&mut body, field, &id.as_str().into()).await;
     let (made, _) = world.create_from(&body).await;
-    agrees::<R>(&made, &body);
+    has_values_of::<R>(&made, &body);
     let (read, _) = world.get(&world.ada, &made["id"]).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
-    agrees::<R>(&read, &body);
-    goes_as_it_should(&world, target.table, (field.name, target.on_delete), &made, &id).await;
+    has_values_of::<R>(&read, &body);
+    follows_on_delete(&world, target.table, (field.name, target.on_delete), &made, &id).await;
 }
 
 /// Deletes the target of `made` in that column.
-async fn goes_as_it_should<R: Resource>(
+async fn follows_on_delete<R: Resource>(
     world: &World<R>,
     table: &'static str,
     (column, rule): (&str, OnDelete),
@@ -111,7 +111,7 @@ async fn goes_as_it_should<R: Resource>(
 }
 
 /// A row cannot refer to itself, neither directly nor through another row.
-async fn refuses_circles<R: Resource>(field: &Field) {
+async fn rejects_circles<R: Resource>(field: &Field) {
     let world = World::<R>::new().await;
     let change = async |to: &Value| {
         let mut change = json!({});
@@ -133,7 +133,7 @@ async fn refuses_circles<R: Resource>(field: &Field) {
 }
 
 /// A row cannot refer to one with another value in `column`, and neither of them can get another value afterwards.
-async fn refuses_a_row_elsewhere<R: Resource>(field: &Field, column: &'static str) {
+async fn rejects_a_row_elsewhere<R: Resource>(field: &Field, column: &'static str) {
     let world = World::<R>::new().await;
     let of_column = R::fields().iter().find(|field| field.name == column);
     let Some((shared, target)) = of_column.and_then(|field| Some((field, field.target?))) else {

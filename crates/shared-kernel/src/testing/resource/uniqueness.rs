@@ -9,11 +9,11 @@ use crate::repository::Precondition;
 use crate::testing::concurrently;
 
 /// Of two rows with the same unique value, and of ten concurrent creations with the same body, only one is accepted.
-pub async fn is_unique<R: Resource>() {
+pub async fn checks_uniqueness<R: Resource>() {
     let fields: Vec<&Field> = R::fields().iter().filter(|field| field.unique.is_some()).collect();
     assert!(!fields.is_empty(), "no field is unique");
     for field in &fields {
-        refuses_a_second::<R>(field).await;
+        rejects_a_duplicate::<R>(field).await;
     }
     let world = Arc::new(World::<R>::new().await);
     let mut body = world.body(1).await;
@@ -38,7 +38,7 @@ async fn fill<R: Resource>(world: &World<R>, field: &Field, body: &mut Value) {
     }
 }
 
-async fn refuses_a_second<R: Resource>(field: &Field) {
+async fn rejects_a_duplicate<R: Resource>(field: &Field) {
     let world = World::<R>::new().await;
     let name = field.name;
     let mut first = world.body(1).await;

@@ -14,7 +14,7 @@ use serde::de::{
 const EXACT: f64 = 1_125_899_906_842_623.0;
 
 /// A deserializer, or what one reads a value by, under which integers may have a fraction of zero.
-pub(super) struct Whole<T>(pub(super) T);
+pub(super) struct LenientIntegers<T>(pub(super) T);
 
 /// Reads one integer.
 struct Integer<V>(V);
@@ -57,12 +57,12 @@ macro_rules! integers {
 macro_rules! everything_else {
     ($($method:ident($($name:ident: $type:ty),*))*) => {
         $(fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($($name,)* Whole(visitor))
+            self.0.$method($($name,)* LenientIntegers(visitor))
         })*
     };
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for LenientIntegers<D> {
     type Error = D::Error;
 
     integers! {
@@ -107,7 +107,7 @@ macro_rules! scalars {
     };
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for LenientIntegers<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,39 +136,39 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Whole(inner))
+        self.0.visit_some(LenientIntegers(inner))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Whole(inner))
+        self.0.visit_newtype_struct(LenientIntegers(inner))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Whole(items))
+        self.0.visit_seq(LenientIntegers(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Whole(fields))
+        self.0.visit_map(LenientIntegers(fields))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Whole(data))
+        self.0.visit_enum(LenientIntegers(data))
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Whole<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for LenientIntegers<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Whole(deserializer))
+        self.0.deserialize(LenientIntegers(deserializer))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Whole<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for LenientIntegers<A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_element_seed(Whole(seed))
+        self.0.next_element_seed(LenientIntegers(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -176,7 +176,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Whole<A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Whole<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for LenientIntegers<A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
@@ -184,7 +184,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Whole<A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.next_value_seed(Whole(seed))
+        self.0.next_value_seed(LenientIntegers(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -192,17 +192,17 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Whole<A> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Whole<A> {
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for LenientIntegers<A> {
     type Error = A::Error;
-    type Variant = Whole<A::Variant>;
+    type Variant = LenientIntegers<A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
         let (value, variant) = self.0.variant_seed(seed)?;
-        Ok((value, Whole(variant)))
+        Ok((value, LenientIntegers(variant)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Whole<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for LenientIntegers<A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -210,11 +210,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Whole<A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.newtype_variant_seed(Whole(seed))
+        self.0.newtype_variant_seed(LenientIntegers(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(length, Whole(visitor))
+        self.0.tuple_variant(length, LenientIntegers(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -222,6 +222,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Whole<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Whole(visitor))
+        self.0.struct_variant(fields, LenientIntegers(visitor))
     }
 }
