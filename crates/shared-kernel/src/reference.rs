@@ -257,7 +257,7 @@ async fn apply_rules(session: &WriteSession, deleted: DeletedRows) -> Result<(),
     }
     for gone in &all {
         for (resource, column) in resources.referring(gone.table, OnDelete::SetNull) {
-            set_null(session, resource.table, column, gone).await?;
+            set_null(session, resource, column, gone).await?;
         }
     }
     Ok(())
@@ -285,6 +285,7 @@ async fn delete_referring(
     gone: &DeletedRows,
 ) -> Result<DeletedRows, SessionError> {
     let mut deleted = DeletedRows { table: resource.table, ids: Vec::new() };
+    forget_recent(session, resource);
     for ids in gone.some() {
         let mut update = change_of_referring(session, resource.table, column, ids);
         update.value("deleted_at", session.now());
@@ -321,16 +322,24 @@ async fn check_unreferenced(
 
 async fn set_null(
     session: &WriteSession,
-    table: &'static str,
+    resource: &Resource,
     column: &'static str,
     gone: &DeletedRows,
 ) -> Result<(), SessionError> {
+    forget_recent(session, resource);
     for ids in gone.some() {
-        let mut update = change_of_referring(session, table, column, ids);
+        let mut update = change_of_referring(session, resource.table, column, ids);
         update.value(column, Option::<String>::None);
         session.execute(&update).await?;
     }
     Ok(())
+}
+
+/// Removes the rows from memory that a cascade is about to change: all of them, because their ids are not known yet.
+fn forget_recent(session: &WriteSession, resource: &Resource) {
+    if resource.keeps_recent {
+        session.forget_all_recent();
+    }
 }
 
 /// An `UPDATE` of the living rows that refer to one of these ids. It increments their versions.

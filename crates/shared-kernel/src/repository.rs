@@ -9,6 +9,7 @@
 use std::fmt;
 use std::iter;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use kernel_derive::{Representation, Shown};
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
@@ -26,7 +27,8 @@ use crate::page::{self, Order, Page, PageRequest};
 use crate::principal::Principal;
 use crate::reference;
 use crate::resource::{Reference, Resource, Within};
-use crate::session::{Reader, SessionError, WriteSession};
+use crate::session::recent::RowKey;
+use crate::session::{ReadPrimary, ReadSession, Reader, SessionError, WriteSession};
 pub use crate::soft_delete::{SoftDelete, live};
 use crate::sort::Sort;
 use crate::text;
@@ -142,7 +144,9 @@ impl Precondition {
 /// [`unscoped`](Self::unscoped) or, for a principal, at [`Scoped::visible`].
 pub trait Repository {
     /// The entity of the table.
-    type Entity: SoftDelete<Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Sync>;
+    type Entity: SoftDelete<
+        Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Send + Sync + 'static,
+    >;
     /// The active model of the entity.
     type Row: ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
 
@@ -162,6 +166,10 @@ pub trait Repository {
 
     /// The columns in which rows agree with the row of this table that they refer to.
     const WITHIN: &'static [Within] = &[];
+
+    /// Whether rows are kept in memory for a second, for [`find_recent`](Self::find_recent). Rows must be changed only by
+    /// [`update`](Self::update), [`soft_delete`](Self::soft_delete) and by cascades, which remove them from there.
+    const KEEPS_RECENT: bool = false;
 
     /// Orders of lists besides those by time of creation.
     const ORDERS: &'static [Order<Self::Entity>] = &[];
@@ -191,6 +199,49 @@ pub trait Repository {
         id: Id<<Self::Entity as SoftDelete>::Kind>,
     ) -> impl Future<Output = Result<Option<<Self::Entity as EntityTrait>::Model>, SessionError>> + Send {
         session.one(Self::unscoped().filter(Self::Entity::ID.eq(id)))
+    }
+
+    /// The living row of that id, regardless of the principal, as the database had it at most a second ago; newer
+    /// if the session has the token of a write. For reads that are so frequent that not each of them should ask the database:
+    /// `KEEPS_RECENT` must be set.
+    fn find_recent(
+        session: &ReadSession,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+    ) -> impl Future<Output = Result<Option<Arc<<Self::Entity as EntityTrait>::Model>>, SessionError>> + Send
+    {
+        async move {
+            const { assert!(Self::KEEPS_RECENT) };
+            let key = RowKey::new(Self::Entity::TABLE, id);
+            if let Some(row) = session.recent(key) {
+                return Ok(Some(row));
+            }
+            let reading = session.begin_reading(key);
+            // On the heap, and only if the row is not in memory: the future of the query is large.
+            let row = Box::pin(Self::find_unscoped(session, id)).await?.map(Arc::new);
+            if let Some(row) = &row {
+                session.keep(&reading, row);
+            }
+            Ok(row)
+        }
+    }
+
+    /// The living row of that id, regardless of the principal, as the primary has it now. Later calls of
+    /// [`find_recent`](Self::find_recent) find it.
+    #[must_use]
+    fn find_current(
+        session: &ReadPrimary,
+        id: Id<<Self::Entity as SoftDelete>::Kind>,
+    ) -> impl Future<Output = Result<Option<Arc<<Self::Entity as EntityTrait>::Model>>, SessionError>> + Send
+    {
+        async move {
+            const { assert!(Self::KEEPS_RECENT) };
+            let reading = session.begin_reading(RowKey::new(Self::Entity::TABLE, id));
+            let row = Self::find_unscoped(session, id).await?.map(Arc::new);
+            if let Some(row) = &row {
+                session.keep(&reading, row);
+            }
+            Ok(row)
+        }
     }
 
     /// A page of `select`, which starts at [`unscoped`](Self::unscoped) or [`Scoped::visible`].
@@ -232,6 +283,7 @@ pub trait Repository {
             if let Some(differs) = differs::<Self::Entity>(&changes) {
                 let update = guarded::<Self::Entity>(session, id, precondition).filter(differs).set(changes);
                 if let Some(row) = update.exec_with_returning(session).await?.pop() {
+                    forget_recent::<Self>(session, id);
                     emit::<Self, event::Update>(session, &row).await?;
                     return Ok(Some(row));
                 }
@@ -258,6 +310,7 @@ pub trait Repository {
                 .col_expr(Self::Entity::DELETED_AT, Expr::val(session.now()));
             let deleted = update.exec_with_returning(session).await?.pop();
             if let Some(row) = &deleted {
+                forget_recent::<Self>(session, id);
                 reference::apply_on_delete(session, Self::Entity::default().table_name(), &[id]).await?;
                 emit::<Self, Deletion>(session, row).await?;
             } else {
@@ -472,6 +525,13 @@ pub trait Scoped: Repository {
     }
 }
 
+/// Removes a changed row from memory, if rows are kept there.
+fn forget_recent<R: Repository + ?Sized>(session: &WriteSession, id: Id<<R::Entity as SoftDelete>::Kind>) {
+    if R::KEEPS_RECENT {
+        session.forget_recent(RowKey::new(R::Entity::TABLE, id));
+    }
+}
+
 /// Sets the columns of every resource in a new row, unless they are set already.
 fn stamp<R: Repository + ?Sized>(session: &WriteSession, row: &mut R::Row) {
     let now = session.now();
@@ -497,6 +557,7 @@ pub const fn resource<R: Scoped>() -> Resource {
         active: Condition::all,
         references: R::REFERENCES,
         deletion_event: if R::EMITS_EVENTS { Some(deletion::<R>) } else { None },
+        keeps_recent: R::KEEPS_RECENT,
     }
 }
 

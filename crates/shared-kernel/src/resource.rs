@@ -25,6 +25,8 @@ pub struct Resource {
     /// Makes the event of the deletion of a row from its last state: [`repository::deletion`](crate::repository::deletion). Used
     /// when the row is deleted by a cascade; where the domain deletes the row itself, its repository emits the event.
     pub deletion_event: Option<DeletionEvent>,
+    /// Whether rows are [kept in memory](crate::repository::Repository::KEEPS_RECENT), from which a cascade has to remove them.
+    pub keeps_recent: bool,
 }
 
 impl Resource {
@@ -38,6 +40,7 @@ impl Resource {
             active: Condition::all,
             references: &[],
             deletion_event: None,
+            keeps_recent: false,
         }
     }
 }

@@ -54,6 +54,12 @@ impl Representation for User {
     }
 }
 
+impl From<&model::Model> for User {
+    fn from(row: &model::Model) -> Self {
+        row.clone().into()
+    }
+}
+
 impl From<model::Model> for User {
     fn from(row: model::Model) -> Self {
         let status = match row.status {

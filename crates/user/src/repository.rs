@@ -24,6 +24,7 @@ impl Repository for UserRows {
     type Entity = Entity;
     type Row = ActiveModel;
     const EMITS_EVENTS: bool = true;
+    const KEEPS_RECENT: bool = true;
 }
 
 impl Scoped for UserRows {
@@ -40,6 +41,11 @@ impl Scoped for UserRows {
 }
 
 impl UserRows {
+    /// The rule of [`visible_to`](Scoped::visible_to) for the row of that id, which need not be read for it.
+    pub(crate) fn is_visible_to(principal: &Principal, id: UserId) -> bool {
+        principal.owns(id) || principal.is_admin()
+    }
+
     /// Condition of active accounts.
     pub(crate) fn active() -> Condition {
         Condition::all().add(Column::Status.eq(Status::Active))

@@ -5,9 +5,9 @@ use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::set_if_some;
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{Precondition, Repository as _, Scoped as _};
+use shared_kernel::repository::{Precondition, Repository as _, Scoped as _, resource};
 use shared_kernel::resource::Resource;
-use shared_kernel::session::{Reader, WriteSession};
+use shared_kernel::session::{ReadPrimary, ReadSession, Reader, WriteSession};
 
 use crate::contact::{PhoneNumber, Username};
 use crate::dto::{AdminUpdateUser, DisplayName, NewUser, SettableStatus, UpdateMe, User, UserFilter};
@@ -16,11 +16,7 @@ use crate::model::{ActiveModel, Status};
 use crate::repository::UserRows;
 
 /// Description of the table `users` for other domains: which accounts can be referred to, and which are in use.
-pub static RESOURCES: &[Resource] = &[Resource {
-    referable: UserRows::referable_by,
-    active: UserRows::active,
-    ..Resource::visible_to_all("users")
-}];
+pub static RESOURCES: &[Resource] = &[Resource { active: UserRows::active, ..resource::<UserRows>() }];
 
 /// Operations on accounts. Parameters start with the session and the caller.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +51,16 @@ impl Users {
         Ok(UserRows::find_unscoped(db, id).await?.map(User::from))
     }
 
+    /// The living account of that id as the primary has it now, for other domains. Does not check permissions. Later calls of
+    /// [`get`](Self::get) find it without asking the database.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the session.
+    pub async fn find_current(&self, db: &ReadPrimary, id: UserId) -> Result<Option<User>, UserError> {
+        Ok(UserRows::find_current(db, id).await?.map(|row| User::from(row.as_ref())))
+    }
+
     /// The living account of that id, locked until the session ends: other sessions wait before they change or lock it.
     ///
     /// # Errors
@@ -77,12 +83,30 @@ impl Users {
         Ok(UserRows::find_by_identifier(db, identifier).await?.map(User::from))
     }
 
-    /// An account, for its user or an admin. Others get [`UserError::NotFound`].
+    /// An account, for its user or an admin, as the database had it at most a second ago. Others get [`UserError::NotFound`].
     ///
     /// # Errors
     ///
     /// [`UserError::NotFound`].
-    pub async fn get(&self, db: &impl Reader, principal: &Principal, id: UserId) -> Result<User, UserError> {
+    pub async fn get(&self, db: &ReadSession, principal: &Principal, id: UserId) -> Result<User, UserError> {
+        if !UserRows::is_visible_to(principal, id) {
+            return Err(UserError::NotFound);
+        }
+        let row = UserRows::find_recent(db, id).await?;
+        row.map(|row| User::from(row.as_ref())).ok_or(UserError::NotFound)
+    }
+
+    /// The same, as the primary has it now.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::NotFound`].
+    pub async fn get_current(
+        &self,
+        db: &ReadPrimary,
+        principal: &Principal,
+        id: UserId,
+    ) -> Result<User, UserError> {
         let row = UserRows::find(db, principal, id).await?;
         row.map(User::from).ok_or(UserError::NotFound)
     }

@@ -212,10 +212,12 @@ async fn what_one_wrote_one_reads_with_the_token_of_the_write() {
     let server = TestServer::start().await;
     let ada = server.signup().await;
     let written = patch(&server, &ada).json(&json!({"name": "Ada King"})).await.expect(200);
-    if let Some(seen) = written.header("consistency-token") {
-        let read = server.get(ME).bearer(&ada.token).header("consistency-token", seen).await.expect(200);
-        assert_eq!(read.json()["name"], "Ada King");
-    }
+    let seen = written.header("consistency-token").unwrap();
+    let read = server.get(ME).bearer(&ada.token).header("consistency-token", seen).await.expect(200);
+    assert_eq!(read.json()["name"], "Ada King");
+    let last =
+        server.get(ME).bearer(&ada.token).header("consistency-token", "E677D21FDBFF").await.expect(200);
+    assert_eq!(last.json(), read.json(), "the last time that there is");
     let made_up = server.get(ME).bearer(&ada.token).header("consistency-token", "made up").await;
     made_up.problem(422, "validation_failed");
 }

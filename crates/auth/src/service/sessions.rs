@@ -42,7 +42,7 @@ impl Auth {
         if row.ended_at.is_some() || row.expires_at <= self.now() {
             return Ok(None);
         }
-        let user = Users.find(&reader, row.user_id).await?;
+        let user = Users.find_current(&reader, row.user_id).await?;
         Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
     }
 

@@ -57,7 +57,7 @@ async fn read(
     primary: &session::ReadPrimary,
 ) -> Result<User, UserError> {
     match users.get(db, principal, id).await {
-        Err(UserError::NotFound) if principal.owns(id) => users.get(primary, principal, id).await,
+        Err(UserError::NotFound) if principal.owns(id) => users.get_current(primary, principal, id).await,
         outcome => outcome,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::postgres::{Limits, Pool, Target, Waits};
+use super::recent::RecentRows;
 use super::replica::Replicas;
 use super::settings::DatabaseSettings;
 use super::{ConnectError, Databases, Engine, Postgres, Shared, sqlite};
@@ -79,7 +80,14 @@ impl Databases {
         };
         let cursor_key = secret.mac_key(CURSOR_KEY);
         let resources = settings.resources.clone();
-        Ok(Self(Arc::new(Shared { engine, clock, cursor_key, resources, events: Notify::new() })))
+        Ok(Self(Arc::new(Shared {
+            engine,
+            clock,
+            cursor_key,
+            resources,
+            events: Notify::new(),
+            recent: RecentRows::new(),
+        })))
     }
 }
 
@@ -88,7 +96,7 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError>
     let target = Target::parse(&settings.url)?.logged(settings.log_statements);
     let limits = settings.limits(settings.statement_timeout);
     let primary = Pool::new(target.options(Waits::within(limits.answer)), limits);
-    primary.suits().await?;
+    primary.check_server().await?;
     if primary.is_standby().await? {
         return Err(ConnectError::Standby);
     }

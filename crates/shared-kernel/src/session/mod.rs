@@ -14,13 +14,15 @@
 mod connect;
 mod error;
 mod postgres;
+pub(crate) mod recent;
 mod replica;
 mod settings;
 mod sqlite;
+mod token;
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -37,9 +39,12 @@ use tokio::sync::{Notify, OnceCell};
 pub use self::connect::engine_of;
 pub use self::error::{ConnectError, SessionError};
 use self::postgres::Pool;
+use self::recent::{Reading, RecentRows, RowKey};
 use self::replica::Replicas;
 pub use self::settings::DatabaseSettings;
 use self::sqlite::Sqlite;
+use self::token::Position;
+pub use self::token::{ConsistencyToken, InvalidConsistencyToken};
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
@@ -56,6 +61,7 @@ struct Shared {
     cursor_key: MacKey,
     resources: Resources,
     events: Notify,
+    recent: RecentRows,
 }
 
 enum Engine {
@@ -95,7 +101,7 @@ impl fmt::Debug for Databases {
 }
 
 impl Databases {
-    /// A read session, from a replica that has replayed the position `seen`.
+    /// A read session that sees the write of the token `seen`.
     #[must_use]
     pub fn read(&self, seen: Option<ConsistencyToken>) -> ReadSession {
         ReadSession { databases: self.clone(), seen, chosen: OnceCell::new(), moved: AtomicBool::new(false) }
@@ -178,7 +184,7 @@ impl Databases {
     /// # Errors
     ///
     /// Errors of the database.
-    pub async fn tidy(&self) -> Result<(), SessionError> {
+    pub async fn truncate_log(&self) -> Result<(), SessionError> {
         let Engine::Sqlite(sqlite) = &self.0.engine else { return Ok(()) };
         let trimmed = sqlite.trim_log().await;
         Ok(trimmed.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error))))?)
@@ -317,6 +323,25 @@ impl Source for ReadSession {
 
 impl Reader for ReadSession {}
 
+impl ReadSession {
+    /// The row, if it was read recently enough for this session.
+    pub(crate) fn recent<M: Any + Send + Sync>(&self, key: RowKey) -> Option<Arc<M>> {
+        self.databases.0.recent.get(key, self.databases.clock().now(), self.seen)
+    }
+
+    /// Begins a read whose row may be kept.
+    pub(crate) fn begin_reading(&self, key: RowKey) -> Reading {
+        self.databases.begin_reading(key)
+    }
+
+    /// Keeps a row for [`recent`](Self::recent), unless a replica has answered.
+    pub(crate) fn keep<M: Any + Send + Sync>(&self, reading: &Reading, row: &Arc<M>) {
+        if self.moved.load(Ordering::Acquire) {
+            self.databases.0.recent.keep(reading, row);
+        }
+    }
+}
+
 /// Reads from the primary: for security decisions, and before a write that depends on what was read.
 pub struct ReadPrimary {
     databases: Databases,
@@ -341,6 +366,29 @@ impl Source for ReadPrimary {
 }
 
 impl Reader for ReadPrimary {}
+
+impl ReadPrimary {
+    /// Begins a read whose row may be kept.
+    pub(crate) fn begin_reading(&self, key: RowKey) -> Reading {
+        self.databases.begin_reading(key)
+    }
+
+    /// Keeps a row for [`ReadSession::recent`].
+    pub(crate) fn keep<M: Any + Send + Sync>(&self, reading: &Reading, row: &Arc<M>) {
+        self.databases.0.recent.keep(reading, row);
+    }
+}
+
+impl Databases {
+    fn begin_reading(&self, key: RowKey) -> Reading {
+        self.0.recent.begin(key, self.clock().now())
+    }
+
+    /// Removes all rows that are kept in memory for reads by id: for tests that change rows by statements of their own.
+    pub fn forget_recent_rows(&self) {
+        self.0.recent.remove_all();
+    }
+}
 
 /// An open transaction of either engine. It is rolled back when dropped.
 enum Transaction {
@@ -371,7 +419,7 @@ impl Transaction {
     }
 
     /// Rolls back after a failure. On PostgreSQL in the background.
-    async fn give_up(self) {
+    async fn roll_back_or_drop(self) {
         if let Self::Sqlite(transaction) = self {
             transaction.roll_back().await;
         }
@@ -463,6 +511,18 @@ impl WriteSession {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(hook));
     }
 
+    /// Removes a row from those kept in memory, once this session is committed.
+    pub(crate) fn forget_recent(&self, key: RowKey) {
+        let databases = self.databases.clone();
+        self.after_commit(async move { databases.0.recent.remove(key) });
+    }
+
+    /// Removes all of them, once this session is committed.
+    pub(crate) fn forget_all_recent(&self) {
+        let databases = self.databases.clone();
+        self.after_commit(async move { databases.forget_recent_rows() });
+    }
+
     /// Starts again: rolls back, drops the hooks, and begins another transaction with the next statement, at a new time and for the same
     /// [`Origin`]. For work that failed because of a concurrent change and has to read again.
     pub fn restart(&mut self) {
@@ -484,7 +544,7 @@ impl WriteSession {
         let transaction = self.transaction.into_inner();
         if failed {
             if let Some(transaction) = transaction {
-                transaction.give_up().await;
+                transaction.roll_back_or_drop().await;
             }
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
@@ -492,17 +552,18 @@ impl WriteSession {
         // Also if this future is dropped before the answer arrives: the transaction may have been committed.
         let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
         let hooks = Hooks(self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner).into());
+        let token = |position| ConsistencyToken::new(self.databases.clock().now(), position);
         let consistency = match transaction {
             // No statement was run.
             None => None,
             Some(Transaction::Sqlite(transaction)) => {
                 transaction.commit().await?;
-                None
+                Some(token(None))
             }
             Some(Transaction::Postgres(transaction)) => {
                 let connection = transaction.commit().await?;
                 drop(notify);
-                self.databases.position(connection).await
+                Some(token(self.databases.position(connection).await))
             }
         };
         hooks.run().await;
@@ -521,15 +582,15 @@ impl WriteSession {
     ) -> Result<Result<T, E>, SessionError> {
         let failed_before = self.failed.load(Ordering::Acquire);
         self.open_scopes.fetch_add(1, Ordering::AcqRel);
-        self.execute_unprepared("SAVEPOINT expected").await?;
+        self.execute_unprepared("SAVEPOINT work").await?;
         let outcome = work.await;
         if outcome.is_err() {
             // If the transaction has ended, so has the savepoint; the error of `work` is the better one to report.
             self.still_open()?;
-            self.execute_unprepared("ROLLBACK TO SAVEPOINT expected").await?;
+            self.execute_unprepared("ROLLBACK TO SAVEPOINT work").await?;
             self.failed.store(failed_before, Ordering::Release);
         }
-        self.execute_unprepared("RELEASE SAVEPOINT expected").await?;
+        self.execute_unprepared("RELEASE SAVEPOINT work").await?;
         // Not after an error of the database: that session has failed.
         self.open_scopes.fetch_sub(1, Ordering::AcqRel);
         Ok(outcome)
@@ -565,7 +626,7 @@ impl WriteSession {
         let transaction = self.transaction().await?;
         let outcome = self.atomically(statement(transaction)).await;
         if let Err(error) = &outcome
-            && error::leaves_doubt(error)
+            && error::has_unknown_outcome(error)
         {
             // Only the first one: later failures follow from it.
             let _ = self.ended_by.set(error.clone());
@@ -639,7 +700,7 @@ impl Reader for WriteSession {}
 impl Databases {
     /// Position of the primary in its WAL, if there are replicas. The commit is done: after a failure or a timeout here, the next reads
     /// go to the primary, because no replica has reached the returned position.
-    async fn position(&self, connection: postgres::AfterCommit) -> Option<ConsistencyToken> {
+    async fn position(&self, connection: postgres::AfterCommit) -> Option<Position> {
         if self.replicas_in_use().is_empty() {
             return None;
         }
@@ -647,7 +708,7 @@ impl Databases {
             Statement::from_string(DbBackend::Postgres, "SELECT pg_current_wal_lsn()::text AS position");
         let answer = connection.ask(&sql, POSITION_TIMEOUT).await;
         let position = || answer?.try_get::<String>("", "position").ok()?.parse().ok();
-        Some(position().unwrap_or(ConsistencyToken::UNREACHED))
+        Some(position().unwrap_or(Position::UNREACHED))
     }
 }
 
@@ -699,7 +760,7 @@ pub struct Committed<T> {
 }
 
 impl<T> Committed<T> {
-    /// The value, and the position for the header `Consistency-Token`.
+    /// The value, and the token for the header `Consistency-Token`; `None` if no statement was run.
     pub fn into_parts(self) -> (T, Option<ConsistencyToken>) {
         (self.value, self.consistency)
     }
@@ -732,61 +793,8 @@ impl<T, E> Committed<Result<T, E>> {
     }
 }
 
-/// Position of a PostgreSQL primary in its write-ahead log after a commit (`pg_lsn`). A read that sends it back sees the write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConsistencyToken(u64);
-
-/// The text is not a valid position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a consistency token")]
-pub struct InvalidConsistencyToken;
-
 /// Number of events in one statement: eleven values each, of the 32,766 that SQLite accepts.
 const EVENTS_AT_ONCE: usize = 500;
 
 /// Timeout for reading the position after a commit.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
-
-impl ConsistencyToken {
-    /// A position that no standby has replayed: `FFFFFFFF/0`. A server that is not a standby is always current and counts as
-    /// `FFFFFFFF/FFFFFFFF`, which is higher.
-    const UNREACHED: Self = Self(0xFFFF_FFFF << 32);
-}
-
-impl FromStr for ConsistencyToken {
-    type Err = InvalidConsistencyToken;
-
-    fn from_str(text: &str) -> Result<Self, InvalidConsistencyToken> {
-        let (high, low) = text.split_once('/').ok_or(InvalidConsistencyToken)?;
-        let part = |text: &str| match text.len() {
-            // `from_str_radix` would accept a sign.
-            1..=8 if !text.starts_with('+') => {
-                u32::from_str_radix(text, 16).map(u64::from).map_err(|_| InvalidConsistencyToken)
-            }
-            _ => Err(InvalidConsistencyToken),
-        };
-        Ok(Self(part(high)? << 32 | part(low)?))
-    }
-}
-
-impl fmt::Display for ConsistencyToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_position_that_is_not_known_is_one_that_no_replica_has() {
-        let token = ConsistencyToken::UNREACHED;
-        assert_eq!(token.to_string(), "FFFFFFFF/0");
-        assert!("FFFFFFFE/FFFFFFFF".parse::<ConsistencyToken>().unwrap() < token);
-        assert!(
-            "FFFFFFFF/FFFFFFFF".parse::<ConsistencyToken>().unwrap() >= token,
-            "a server that is no standby"
-        );
-    }
-}

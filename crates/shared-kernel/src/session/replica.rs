@@ -7,6 +7,7 @@ use std::time::Duration;
 use sea_orm::{DbBackend, Statement};
 
 use super::postgres::Pool;
+use super::token::Position;
 use super::{ConsistencyToken, SessionError};
 
 /// Streaming replicas of PostgreSQL, which lag behind the primary.
@@ -55,7 +56,7 @@ impl Replicas {
                 return None;
             }
         };
-        (replayed >= seen).then_some(index)
+        (replayed >= seen.position()).then_some(index)
     }
 
     /// The pool of a replica, unless it is no longer in use.
@@ -67,7 +68,7 @@ impl Replicas {
     /// first, in the background.
     pub(super) fn failed(&self, index: usize, error: &SessionError) {
         let Some(replica) = self.replicas.get(index) else { return };
-        if !error.is_silence() {
+        if !error.is_timeout() {
             Self::leave_out(index, replica);
             return;
         }
@@ -111,11 +112,11 @@ impl Replica {
     }
 
     /// Position in the WAL of the primary that the replica has replayed. A server that is not a standby is always current.
-    async fn replayed(&self) -> Result<ConsistencyToken, sea_orm::DbErr> {
+    async fn replayed(&self) -> Result<Position, sea_orm::DbErr> {
         let sql = "SELECT COALESCE(pg_last_wal_replay_lsn()::text, 'FFFFFFFF/FFFFFFFF') AS position";
         let rows = self.pool.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;
         let position: String =
             rows.first().map(|row| row.try_get("", "position")).transpose()?.unwrap_or_default();
-        Ok(position.parse().unwrap_or(ConsistencyToken(0)))
+        Ok(position.parse().unwrap_or(Position::START))
     }
 }

@@ -16,6 +16,7 @@ mod events;
 mod full_disk;
 mod pages;
 mod pool;
+mod recent;
 mod references;
 mod replicas;
 mod repository;

@@ -5,14 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use proptest::prelude::*;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _};
 use secrecy::SecretString;
 use shared_kernel::clock::{Clock as _, SystemClock};
 use shared_kernel::repository::Repository as _;
-use shared_kernel::session::{
-    ConnectError, ConsistencyToken, DatabaseSettings, Databases, Reader, SessionError, WriteSession,
-};
+use shared_kernel::session::{ConnectError, DatabaseSettings, Databases, Reader, SessionError, WriteSession};
 use shared_kernel::testing::{FixedClock, concurrently, secret_key};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -31,11 +28,7 @@ async fn what_is_committed_is_there() {
     insert(&session, "a").await.unwrap();
     assert_eq!(labels(&session).await, ["a"], "a session sees what it wrote");
     let committed = session.commit("done").await.unwrap();
-    assert_eq!(
-        committed.map(str::len).into_parts(),
-        (4, None),
-        "nothing lags, so there is no position to wait for"
-    );
+    assert_eq!(committed.map(str::len).into_value(), 4);
     assert_eq!(labels(&database.read(None)).await, ["a"]);
     assert_eq!(labels(&database.read_primary()).await, ["a"]);
 }
@@ -400,38 +393,15 @@ async fn sqlite_is_set_up_for_a_server() {
     assert_eq!(pragma("journal_size_limit").await, (16 * 1024 * 1024).to_string());
 }
 
-proptest! {
-    #[test]
-    fn a_position_is_read_and_written_alike(high in any::<u32>(), low in any::<u32>()) {
-        let text = format!("{high:X}/{low:X}");
-        let token: ConsistencyToken = text.parse().unwrap();
-        prop_assert_eq!(token.to_string(), text.clone());
-        prop_assert_eq!(text.to_lowercase().parse(), Ok(token));
-        prop_assert_eq!(format!("{high:X}/{low:08X}").parse(), Ok(token));
-    }
-
-    #[test]
-    fn positions_are_in_the_order_of_the_log(a in any::<(u32, u32)>(), b in any::<(u32, u32)>()) {
-        let token = |(high, low): (u32, u32)| format!("{high:X}/{low:X}").parse::<ConsistencyToken>().unwrap();
-        prop_assert_eq!(token(a).cmp(&token(b)), a.cmp(&b));
-    }
-
-    #[test]
-    fn what_is_no_position_is_refused(text in "[0-9A-Fa-f/+ -]{0,12}") {
-        if let Ok(token) = text.parse::<ConsistencyToken>() {
-            let (high, low) = text.split_once('/').unwrap();
-            let short = |part: &str| part.trim_start_matches('0').to_uppercase();
-            let (printed_high, printed_low) = token.to_string().split_once('/').map(|(a, b)| (short(a), short(b))).unwrap();
-            prop_assert_eq!((short(high), short(low)), (printed_high, printed_low));
-        }
-    }
-}
-
-#[test]
-fn strange_positions_are_refused() {
-    for text in ["", "/", "0", "0/", "/0", "+1/0", "0/+1", "-1/0", "1/000000000", "G/0", "0/0/0", " 0/0"] {
-        assert!(text.parse::<ConsistencyToken>().is_err(), "{text:?}");
-    }
+#[tokio::test]
+async fn every_commit_has_a_token_and_a_session_without_statements_none() {
+    let database = database().await;
+    let session = database.write();
+    insert(&session, "a").await.unwrap();
+    let token = session.commit(()).await.unwrap().into_parts().1.unwrap();
+    assert_eq!(token.to_string().parse(), Ok(token));
+    assert_eq!(labels(&database.read(Some(token))).await, ["a"]);
+    assert_eq!(database.write().commit(()).await.unwrap().into_parts().1, None);
 }
 
 #[tokio::test]

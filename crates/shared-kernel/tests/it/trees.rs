@@ -105,8 +105,8 @@ fn named(name: &str) -> widget::ActiveModel {
     widget::ActiveModel { name: Set(name.to_owned()), ..widget::ActiveModel::default() }
 }
 
-async fn change(db: &WriteSession, id: WidgetId, changes: widget::ActiveModel) -> Result<(), String> {
-    let changed = Answers::change(db, &Principal::system("test"), id, &Precondition::None, changes).await;
+async fn change(db: &WriteSession, id: WidgetId, row: widget::ActiveModel) -> Result<(), String> {
+    let changed = Answers::change(db, &Principal::system("test"), id, &Precondition::None, row).await;
     changed.map(drop).map_err(|error| told(&error))
 }
 

@@ -102,6 +102,7 @@ pub(crate) async fn found(databases: &Databases, id: UserId) -> Option<User> {
 
 /// Deletes the row softly, which no service does yet.
 pub(crate) async fn delete(databases: &Databases, user: &User) {
+    databases.forget_recent_rows();
     let sql = format!("UPDATE users SET deleted_at = updated_at WHERE id = '{}'", user.id);
     assert_eq!(databases.primary().execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
 }

@@ -17,8 +17,8 @@ use user::event::UserUpdated;
 use user::service::Users;
 
 use crate::common::{
-    body, database, delete, found, new_user, phone, principal, registered, registered_admin, told, update_me,
-    username, version,
+    admin_update, body, database, delete, found, new_user, phone, principal, registered, registered_admin,
+    told, update_me, username, version,
 };
 
 #[tokio::test]
@@ -38,6 +38,33 @@ async fn an_account_is_there_for_itself_and_for_admins() {
         assert_eq!(gone.to_string(), hidden.to_string(), "not there and not allowed are one answer");
         assert!(matches!(gone, UserError::NotFound));
     }
+}
+
+#[tokio::test]
+async fn an_account_in_memory_is_that_of_the_database() {
+    let (database, _) = database().await;
+    let ada = registered(&database, new_user("ada")).await;
+    let bob = registered(&database, new_user("bob")).await;
+    let admin = registered_admin(&database, "root").await;
+    let nobody = Principal::system("test");
+    let both = async || {
+        for who in [principal(&ada), principal(&bob), principal(&admin), nobody.clone()] {
+            for whom in [ada.id, bob.id, database.write().new_id()] {
+                let recent = Users.get(&database.read(None), &who, whom).await.map_err(|error| told(&error));
+                let current = Users
+                    .get_current(&database.read_primary(), &who, whom)
+                    .await
+                    .map_err(|error| told(&error));
+                assert_eq!(recent, current, "{who:?} {whom}");
+            }
+        }
+    };
+    both().await;
+    both().await;
+    update_me(&database, &ada, r#"{"name": "Ada King", "username": "countess"}"#).await.unwrap();
+    both().await;
+    admin_update(&database, &admin, bob.id, r#"{"status": "suspended"}"#).await.unwrap();
+    both().await;
 }
 
 #[tokio::test]
