@@ -13,6 +13,7 @@ mod faults;
 mod hostile;
 mod identity;
 mod operations;
+mod statements;
 mod tokens;
 mod uploads; // domain: upload
 mod users;

@@ -63,7 +63,7 @@ async fn a_database_without_unicode() {
     database.primary().execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     assert_eq!(
         refusal,
-        "the encoding of the database is LATIN1, and it must be UTF8: make it with CREATE DATABASE … ENCODING 'UTF8'"
+        "the encoding of the database is LATIN1, and it must be UTF8: create it with CREATE DATABASE … ENCODING 'UTF8'"
     );
 }
 
