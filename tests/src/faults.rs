@@ -117,8 +117,17 @@ impl Site {
         Some(Self { server, database, proxy, ada, bob })
     }
 
+    /// A read that the primary answers, not the memory of the server: it has the token of a write in the far future.
     fn read(&self, account: &Account) -> Request {
-        self.server.get("/api/v1/users/me").bearer(&account.token)
+        self.server.get("/api/v1/users/me").bearer(&account.token).header("consistency-token", "E677D21FDBFF")
+    }
+
+    /// The same for a write that every replica has, so that one of them answers.
+    fn read_replica(&self, account: &Account) -> Request {
+        self.server
+            .get("/api/v1/users/me")
+            .bearer(&account.token)
+            .header("consistency-token", "E677D21FDBFF-0/1")
     }
 
     fn write(&self, account: &Account) -> Request {
@@ -209,12 +218,12 @@ pub async fn replica_silent() -> Option<Finding> {
     })
     .await?;
     let proxy = proxy?;
-    Answers::to((0..6).map(|_| site.read(&site.ada)).collect()).await;
+    Answers::to((0..6).map(|_| site.read_replica(&site.ada)).collect()).await;
     proxy.set_mode(Mode::Stalled);
-    let asked = Answers::to((0..8).map(|_| site.read(&site.ada)).collect()).await;
+    let asked = Answers::to((0..8).map(|_| site.read_replica(&site.ada)).collect()).await;
     let state = async || site.server.get("/health/ready").await.json()["dependencies"]["replicas"].clone();
     eventually("the replica is excluded", async || (state().await == "degraded").then_some(())).await;
-    let others = Answers::to((0..8).map(|_| site.read(&site.bob)).collect()).await;
+    let others = Answers::to((0..8).map(|_| site.read_replica(&site.bob)).collect()).await;
     proxy.set_mode(Mode::Forward);
     let stopwatch = Stopwatch::start();
     eventually("the replica is in use again", async || (state().await == "ok").then_some(())).await;

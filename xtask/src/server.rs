@@ -63,7 +63,7 @@ pub(crate) struct Account {
 /// Builds the binary as `cargo run` does, and returns its path.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     Invocation::new("cargo").args(["build", "--locked"]).current_dir(&workspace.root).run()?;
-    let binary = workspace.target.join("debug/ashlar");
+    let binary = workspace.binary("debug")?;
     if !binary.is_file() {
         bail!("`cargo build` did not create {}", binary.display());
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::process::Invocation;
+use crate::product::Product;
 
 /// The crates in `crates/` that are not domains: those that domains depend on, and those that compose them.
 ///
@@ -45,6 +46,13 @@ impl Workspace {
             .capture()
             .context("cargo finds no workspace here")?;
         serde_json::from_str(&json).context("the output of cargo metadata could not be parsed")
+    }
+
+    /// The path of the product's binary in the folder of a profile: `debug`, `release`. Its name is in `Cargo.toml`, because the steps
+    /// also run in copies with another name.
+    pub(crate) fn binary(&self, profile: &str) -> Result<PathBuf> {
+        let product = Product::find(&self.root)?.context("Cargo.toml has no [workspace.metadata.product]")?;
+        Ok(self.target.join(profile).join(product.name))
     }
 
     /// A folder below the target folder, which is retained between runs.

@@ -102,7 +102,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 /// The product's release binary. Built together with the tests, it would have code that is only for tests.
 fn alone(workspace: &Workspace) -> Result<PathBuf> {
     cargo(workspace, &["build", "--release", "--locked"]).run()?;
-    Ok(workspace.target.join("release/ashlar"))
+    workspace.binary("release")
 }
 
 /// The release binary of a copy of the workspace that has the generated domain. It is built in the workspace's own target folder,
@@ -112,7 +112,7 @@ fn with_domain(workspace: &Workspace) -> Result<PathBuf> {
     copy.xtask(&format!("new-domain {DOMAIN} --no-openapi"))?;
     copy.cargo("build --release --locked").env("CARGO_TARGET_DIR", &workspace.target).run()?;
     let product = workspace.kept("bench")?.join("ashlar");
-    fs::rename(workspace.target.join("release/ashlar"), &product).context("can't move the binary")?;
+    fs::rename(workspace.binary("release")?, &product).context("can't move the binary")?;
     copy.thrown_away()?;
     Ok(product)
 }

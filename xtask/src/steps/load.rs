@@ -21,7 +21,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     cargo(&["build", "--release", "--locked"]).run()?;
     let example = ["run", "--quiet", "--locked", "--package", "tests", "--example", "load", "--"];
     let machine = machine()?;
-    let table = cargo(&example).arg(workspace.target.join("release/ashlar")).capture()?;
+    let table = cargo(&example).arg(workspace.binary("release")?).capture()?;
     let text = workspace.read(DOCUMENT)?;
     let (text, _) = text.split_once(FIGURES).with_context(|| format!("{DOCUMENT} has no figures"))?;
     let figures = format!("{FIGURES} {machine}\n\n{table}");
