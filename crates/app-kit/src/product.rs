@@ -40,12 +40,11 @@ impl Product {
 
     /// Registers the routes of all modules.
     pub fn routes(&self, config: &mut ServiceConfig<'_>) {
-        let mut routes = Routes::new(config);
         for module in self.modules {
-            (module.routes)(&mut routes);
+            Routes::register(config, module.routes);
         }
-        installation::configure(&mut routes);
-        health::configure(&mut routes);
+        Routes::register(config, installation::configure);
+        Routes::register(config, health::configure);
     }
 
     /// The tags of the document, with their descriptions.

@@ -8,19 +8,32 @@
 use std::collections::BTreeSet;
 
 use actix_web::dev::HttpServiceFactory;
-use actix_web::guard::{GuardContext, fn_guard};
+use actix_web::guard::{Guard, GuardContext, fn_guard};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{OpenApiFactory, scope};
 
 use crate::contract::{RouteMatch, operations};
 
-/// The registry of handlers.
-pub struct Routes<'c, 's>(&'c mut ServiceConfig<'s>);
+/// The registry of the handlers of one module.
+pub struct Routes<'c, 's> {
+    config: &'c mut ServiceConfig<'s>,
+    operations: Operations,
+}
 
-impl<'c, 's> Routes<'c, 's> {
-    /// The registry of an application's configuration.
-    pub fn new(config: &'c mut ServiceConfig<'s>) -> Self {
-        Self(config)
+/// Operations, by path template and method.
+type Operations = BTreeSet<(String, &'static str)>;
+
+impl Routes<'_, '_> {
+    /// Registers the handlers of a module. actix looks at one after the other until one takes a request, so those of a module are behind
+    /// one guard: a request passes by a module in one step, however many operations the product has.
+    pub fn register(config: &mut ServiceConfig<'_>, module: impl FnOnce(&mut Routes<'_, '_>)) {
+        let mut operations = Operations::new();
+        let handlers = scope("").configure(|config| {
+            let mut routes = Routes { config, operations: Operations::new() };
+            module(&mut routes);
+            operations = routes.operations;
+        });
+        config.service(handlers.guard(guard_of(operations)));
     }
 
     /// Registers a handler, whose attribute has the whole path: `#[get("/api/v1/posts/{post_id}")]`.
@@ -28,22 +41,26 @@ impl<'c, 's> Routes<'c, 's> {
     where
         H: HttpServiceFactory + OpenApiFactory + 'static,
     {
-        let own: BTreeSet<(String, &str)> = handler
+        let own: Operations = handler
             .paths()
             .paths
             .iter()
             .flat_map(|(path, item)| operations(item).map(|(method, _)| (path.clone(), method)))
             .collect();
-        let is_own = move |request: &GuardContext<'_>| {
-            let method = request.head().method.as_str();
-            let data = request.req_data();
-            let found =
-                data.get::<RouteMatch>().and_then(RouteMatch::rule).map(|rule| rule.template.as_str());
-            own.iter().any(|(path, of)| found == Some(path) && *of == method)
-        };
-        self.0.service(scope("").guard(fn_guard(is_own)).service(handler));
+        self.operations.extend(own.iter().cloned());
+        self.config.service(scope("").guard(guard_of(own)).service(handler));
         self
     }
+}
+
+/// Lets the requests of these operations pass, as they were found in the contract.
+fn guard_of(operations: Operations) -> impl Guard {
+    fn_guard(move |request: &GuardContext<'_>| {
+        let method = request.head().method.as_str();
+        let data = request.req_data();
+        let Some(rule) = data.get::<RouteMatch>().and_then(RouteMatch::rule) else { return false };
+        operations.iter().any(|(path, of)| *path == rule.template && *of == method)
+    })
 }
 
 #[cfg(test)]
@@ -104,9 +121,12 @@ mod tests {
 
     /// As two routers would, the wider one first.
     fn configure(config: &mut ServiceConfig<'_>) {
-        let mut routes = Routes::new(config);
-        routes.handle(get_user).handle(change_user).handle(one_of_two);
-        routes.handle(get_me).handle(in_order).handle(by_name);
+        Routes::register(config, |routes| {
+            routes.handle(get_user).handle(change_user).handle(one_of_two);
+        });
+        Routes::register(config, |routes| {
+            routes.handle(get_me).handle(in_order).handle(by_name);
+        });
     }
 
     /// What access control does, without asking who.
