@@ -17,7 +17,7 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What is tried for a value without examples, by type. A schema that none of these meets has to say one that does.
 GUESSES = {
     "string": ["text", "", "a" * 20, "2026-01-31T12:34:56Z", "2026-01-31", "01234567-89ab-7def-8123-456789abcdef",
-               "ada@example.com", "https://example.com/"],
+               "ada@example.com", "https://example.com/", "0"],
     "integer": [1, 0, 1000],
     "number": [1.5, 0],
     "boolean": [True],
