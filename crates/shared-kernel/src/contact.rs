@@ -4,13 +4,13 @@
 //! Both are [types of fields](crate::field).
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 
 use garde::rules::email::parse_email;
 use serde::{Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization as _;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
 use crate::field::{FieldSchema, TextField, ValidationError, too_long};
@@ -213,12 +213,34 @@ impl<const MAX: usize> TextField for WebAddress<MAX> {
                 "must have two hexadecimal digits after each %; the character itself is %25",
             ));
         }
-        if url.as_str().len() > MAX { Err(too_long(MAX)) } else { Ok(Self(url.into())) }
+        let text = encoded(&url);
+        if text.len() > MAX { Err(too_long(MAX)) } else { Ok(Self(text)) }
     }
 
     fn example() -> Cow<'static, str> {
         "https://example.com/a".into()
     }
+}
+
+/// The URL with all characters percent-encoded that browsers leave as they are and that a URI cannot have (RFC 3986, section 3.3 to
+/// 3.5): brackets other than those of an IPv6 address, and `#` within a fragment.
+fn encoded(url: &Url) -> String {
+    let mut text = url[..Position::BeforePath].to_owned();
+    let mut in_fragment = false;
+    for character in url[Position::BeforePath..].chars() {
+        match character {
+            '#' if !in_fragment => {
+                in_fragment = true;
+                text.push('#');
+            }
+            '#' | '[' | ']' | '{' | '}' | '|' | '^' | '\\' | '`' => {
+                // Writing into a string does not fail.
+                let _ = write!(text, "%{:02X}", u32::from(character));
+            }
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 /// Whether two hexadecimal digits follow each `%` (RFC 3986, section 2.1). Browsers accept others, and no URI has them.
@@ -253,7 +275,7 @@ const URL_PATTERN: &str = concat!(
     r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}",
     r"|([A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?)",
     "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
-    "([/?#]([!#$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$",
+    "([/?]([!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?(#([!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$",
 );
 
 text_field!(WebAddress<const MAX: usize>);
@@ -323,6 +345,10 @@ mod tests {
             ("https://example.com/\u{202e}gpj.exe", "https://example.com/%E2%80%AEgpj.exe"),
             ("https://example.com/\"><script>", "https://example.com/%22%3E%3Cscript%3E"),
             ("https://example.com?next=https://a@b", "https://example.com/?next=https://a@b"),
+            (
+                "https://example.com/a|b?c[]=1&d={e}^#f#g[",
+                "https://example.com/a%7Cb?c%5B%5D=1&d=%7Be%7D%5E#f%23g%5B",
+            ),
             ("https://example.com/100%25?a=%2f%c3%BC", "https://example.com/100%25?a=%2f%c3%BC"),
         ] {
             let address = WebUrl::parse(text).unwrap();
