@@ -274,11 +274,11 @@ fn page_headers(config: &Config) -> Result<PageHeaders, InvalidHeaderName> {
 
 fn serving(config: &Config) -> Serving {
     let server = &config.server;
-    let patience =
+    let timeouts =
         Timeouts { head: server.client_timeout, idle: server.keep_alive, write: server.write_timeout };
     Serving {
         workers: server.workers,
-        patience,
+        timeouts,
         drain_delay: server.drain_delay,
         grace: server.shutdown_grace,
     }

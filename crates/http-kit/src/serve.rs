@@ -38,7 +38,7 @@ pub struct Serving {
     /// Threads that answer requests.
     pub workers: usize,
     /// Limits of time for silent clients.
-    pub patience: Timeouts,
+    pub timeouts: Timeouts,
     /// Time for which new connections are still accepted after the stop was announced.
     pub drain_delay: Duration,
     /// Time that requests in progress then have.
@@ -160,7 +160,7 @@ impl Worker {
                 Ok(runtime) => runtime.block_on(async {
                     tokio::select! {
                         () = cut.cancelled() => {}
-                        () = work(api, serving.patience, queue) => {}
+                        () = work(api, serving.timeouts, queue) => {}
                     }
                 }),
                 Err(error) => tracing::error!(%error, "a worker cannot start"),
@@ -172,8 +172,8 @@ impl Worker {
 }
 
 /// Serves connections until there are no more.
-async fn work(api: Api, patience: Timeouts, mut queue: UnboundedReceiver<Accepted>) {
-    let Ok(answering) = http_service(&api, patience).new_service(()).await else { return };
+async fn work(api: Api, timeouts: Timeouts, mut queue: UnboundedReceiver<Accepted>) {
+    let Ok(answering) = http_service(&api, timeouts).new_service(()).await else { return };
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
@@ -181,7 +181,7 @@ async fn work(api: Api, patience: Timeouts, mut queue: UnboundedReceiver<Accepte
             accepted = queue.recv() => {
                 let Some(accepted) = accepted else { break };
                 let peer = accepted.peer();
-                match accepted.open(patience) {
+                match accepted.open(timeouts) {
                     Ok(connection) => {
                         let answered = answering.call((connection, Protocol::Http1, Some(peer)));
                         running.spawn_local(async move {
@@ -200,7 +200,7 @@ async fn work(api: Api, patience: Timeouts, mut queue: UnboundedReceiver<Accepte
 
 fn http_service(
     api: &Api,
-    patience: Timeouts,
+    timeouts: Timeouts,
 ) -> impl ServiceFactory<
     (Connection, Protocol, Option<SocketAddr>),
     Config = (),
@@ -223,8 +223,8 @@ fn http_service(
         .wrap(cors::layer(state.origins.clone(), &state.page_headers, state.contract.methods()))
         .wrap(from_fn(request_log));
     HttpService::build()
-        .client_request_timeout(patience.head)
-        .keep_alive(patience.idle)
+        .client_request_timeout(timeouts.head)
+        .keep_alive(timeouts.idle)
         .client_disconnect_timeout(LINGER)
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(connection.line());

@@ -118,3 +118,56 @@ impl RecentRows {
         &self.removals[hash]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::UserId;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_unix_millis(millis).unwrap()
+    }
+
+    fn key(number: u8) -> RowKey {
+        RowKey::new("users", UserId::from_bytes([number; 16]))
+    }
+
+    fn row(rows: &RecentRows, key: RowKey) -> Option<u8> {
+        rows.get::<u8>(key, at(1_000), None).map(|row| *row)
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_removal_keeps_nothing() {
+        let rows = RecentRows::new();
+        let slow = rows.begin(key(1), at(1_000));
+        rows.remove(key(1));
+        rows.keep(&slow, &Arc::new(1_u8));
+        assert_eq!(row(&rows, key(1)), None);
+        let next = rows.begin(key(1), at(1_000));
+        rows.keep(&next, &Arc::new(2_u8));
+        rows.keep(&slow, &Arc::new(1_u8));
+        assert_eq!(row(&rows, key(1)), Some(2), "the slow one ends last");
+        rows.remove_all();
+        rows.keep(&next, &Arc::new(2_u8));
+        assert_eq!(row(&rows, key(1)), None);
+    }
+
+    #[test]
+    fn a_row_is_that_of_its_table_id_and_type() {
+        let rows = RecentRows::new();
+        rows.keep(&rows.begin(key(1), at(1_000)), &Arc::new(1_u8));
+        assert_eq!((row(&rows, key(1)), row(&rows, key(2))), (Some(1), None));
+        let elsewhere = RowKey::new("posts", UserId::from_bytes([1; 16]));
+        assert_eq!(row(&rows, elsewhere), None);
+        assert_eq!(rows.get::<u16>(key(1), at(1_000), None), None);
+    }
+
+    /// A slow read, and a clock that was set back.
+    #[test]
+    fn the_age_of_a_row_counts_from_the_beginning_of_its_read() {
+        let rows = RecentRows::new();
+        rows.keep(&rows.begin(key(1), at(1_000)), &Arc::new(1_u8));
+        let seen = |now| rows.get::<u8>(key(1), at(now), None).is_some();
+        assert_eq!([999, 1_000, 1_999, 2_000].map(seen), [false, true, true, false]);
+    }
+}

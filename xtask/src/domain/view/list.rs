@@ -53,8 +53,8 @@ fn field_filters(spec: &Spec, field: &Field, view: &FieldView) -> Vec<Filter> {
     match field.kind {
         Kind::Int | Kind::BigInt | Kind::Decimal { .. } | Kind::Float => vec![
             same(format!("Only {many} with this `{column}`.")),
-            named("min", format!("Only {many} with a `{column}` of at least this."), "min"),
-            named("max", format!("Only {many} with a `{column}` of at most this."), "max"),
+            named("min", format!("Only {many} whose `{column}` is at least this."), "min"),
+            named("max", format!("Only {many} whose `{column}` is at most this."), "max"),
         ],
         Kind::Date | Kind::Timestamp => vec![
             named("after", format!("Only {many} whose `{column}` is after this."), "after"),
