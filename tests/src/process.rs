@@ -254,7 +254,7 @@ impl Ready {
         let ready = events().find(|event| event["message"] == "ready")?;
         let address = ready["address"].as_str()?.parse().ok()?;
         // These events are logged before `ready`.
-        let others = events().filter(|event| event["message"] == "also serves");
+        let others = events().filter(|event| event["message"] == "listening");
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let endpoints =
             others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect();

@@ -125,7 +125,7 @@ fn announce(product: &Product, config: &Config, addresses: &Addresses) -> Result
     }
     if !Output::Stdout.is_terminal() {
         for (name, url) in &addresses.others {
-            tracing::info!(name, url = without_slash(url), "also serves");
+            tracing::info!(name, url = without_slash(url), "listening");
         }
         tracing::info!(url, address = %addresses.api, database, database_from = origin, "ready");
         return Ok(());

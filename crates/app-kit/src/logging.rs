@@ -6,6 +6,8 @@
 //! The lines of a server are written by a thread of their own, many at a time: a request does not wait for the program that reads the
 //! log. If that program falls behind by more than [`BUFFERED_LINES`], further lines are dropped, and [`Writer::watch`] logs how many.
 
+mod json;
+
 use std::convert::Infallible;
 use std::io::{self, BufWriter, IsTerminal as _};
 use std::time::Duration;
@@ -18,6 +20,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use self::json::{JsonLines, JsonMembers};
 
 /// Destination of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +148,7 @@ where
         // Colours are on unless NO_COLOR is set, which the layer reads itself.
         return fmt::layer().compact().with_writer(writer).boxed();
     }
-    fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).boxed()
+    fmt::layer().fmt_fields(JsonMembers).event_format(JsonLines).with_writer(writer).with_ansi(false).boxed()
 }
 
 #[cfg(test)]
@@ -187,6 +191,66 @@ mod tests {
         assert_eq!(line["status"], 200);
         assert_eq!(line["level"], "INFO");
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{text}");
+    }
+
+    /// The line of an event that `log` logs.
+    fn json_of(log: impl FnOnce()) -> serde_json::Value {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = layer(move || writer.clone(), false);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn every_value_is_valid_json_in_one_line() {
+        let hostile = "\"quoted\" \\ \n\r\t\0\u{1b}[31m \u{2028} \u{1f642}";
+        let line = json_of(|| {
+            let error = io::Error::other(hostile);
+            let error: &(dyn std::error::Error + 'static) = &error;
+            let (absent, present) = (None::<u16>, Some(7_u8));
+            tracing::info!(
+                hostile, error, debug = ?hostile, display = %hostile, absent, present, r#type = "t", no = false,
+                float = 0.25, infinite = f64::INFINITY, large = u64::MAX, "{hostile}"
+            );
+        });
+        assert_eq!([&line["hostile"], &line["error"], &line["display"], &line["message"]], [hostile; 4]);
+        assert_eq!(line["debug"], format!("{hostile:?}"));
+        let numbers = serde_json::json!([7, false, 0.25, null, u64::MAX]);
+        let logged = ["present", "no", "float", "infinite", "large"].map(|name| line[name].clone());
+        assert_eq!(serde_json::json!(logged), numbers);
+        assert!(line.get("absent").is_none() && line.get("span").is_none(), "{line}");
+        assert_eq!((&line["type"], &line["target"]), (&"t".into(), &module_path!().into()));
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_its_span_also_those_that_were_recorded_later() {
+        let line = json_of(|| {
+            let span = tracing::info_span!("request", path = "/\"a\"", user = tracing::field::Empty);
+            let _entered = span.enter();
+            span.record("user", "b");
+            tracing::warn!("answered");
+        });
+        assert_eq!(line["span"], serde_json::json!({ "name": "request", "path": "/\"a\"", "user": "b" }));
+        assert_eq!(line["level"], "WARN");
+    }
+
+    /// What the crate `log` writes has the target of its own module.
+    #[test]
+    fn a_record_of_the_crate_log_is_a_line_like_others() {
+        let line = json_of(|| {
+            let record = log::Record::builder();
+            let message = format_args!("said");
+            let record = { record }.args(message).level(log::Level::Warn).target("a::module").build();
+            tracing_log::format_trace(&record).unwrap();
+        });
+        assert_eq!(
+            (&line["message"], &line["level"], &line["target"]),
+            (&"said".into(), &"WARN".into(), &"a::module".into())
+        );
+        assert!(line.get("log.target").is_none(), "{line}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiEr
     let rule = match matched(request.request())? {
         RouteMatch::Operation(rule) => rule,
         RouteMatch::OtherMethods(allow) => return Err(method_not_allowed(&allow)),
-        RouteMatch::Page => return Ok(None),
+        RouteMatch::Page(_) => return Ok(None),
         RouteMatch::Nothing => return Err(ApiError::new(&NOT_FOUND, "there is nothing at this path")),
     };
     let principal = identify(state, &rule.access, request.headers()).await?;

@@ -99,7 +99,7 @@ type Methods = BTreeMap<&'static str, Arc<Rule>>;
 #[derive(Debug, Default)]
 pub struct Contract {
     paths: matchit::Router<Methods>,
-    pages: matchit::Router<()>,
+    pages: matchit::Router<&'static str>,
     /// The templates of all paths and pages.
     templates: Vec<String>,
     methods: BTreeSet<&'static str>,
@@ -113,8 +113,8 @@ pub enum RouteMatch {
     Operation(Arc<Rule>),
     /// The path exists with these other methods.
     OtherMethods(String),
-    /// A page of the documentation, which is not part of the API.
-    Page,
+    /// A page of the documentation with this template, which is not part of the API.
+    Page(&'static str),
     /// No such path.
     Nothing,
 }
@@ -125,7 +125,17 @@ impl RouteMatch {
     pub fn rule(&self) -> Option<&Rule> {
         match self {
             Self::Operation(rule) => Some(rule),
-            Self::OtherMethods(_) | Self::Page | Self::Nothing => None,
+            Self::OtherMethods(_) | Self::Page(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The template of what answers, by which requests are grouped in the log.
+    #[must_use]
+    pub fn template(&self) -> Option<&str> {
+        match self {
+            Self::Operation(rule) => Some(&rule.template),
+            Self::Page(template) => Some(template),
+            Self::OtherMethods(_) | Self::Nothing => None,
         }
     }
 }
@@ -151,7 +161,7 @@ impl Contract {
     /// # Errors
     ///
     /// Two of its paths match the same requests.
-    pub fn new(document: &OpenApi, pages: &[&str]) -> Result<Self, AmbiguousPath> {
+    pub fn new(document: &OpenApi, pages: &[&'static str]) -> Result<Self, AmbiguousPath> {
         let mut contract = Self::default();
         for (path, item) in &document.paths.paths {
             let methods = operations(item)
@@ -161,10 +171,10 @@ impl Contract {
             contract.templates.push(path.clone());
             contract.paths.insert(path, methods)?;
         }
-        for page in pages {
+        for &page in pages {
             contract.methods.insert("GET");
-            contract.templates.push((*page).to_owned());
-            contract.pages.insert(*page, ())?;
+            contract.templates.push(page.to_owned());
+            contract.pages.insert(page, page)?;
         }
         if contract.methods.contains("GET") {
             contract.methods.insert("HEAD");
@@ -176,7 +186,8 @@ impl Contract {
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
         let Ok(matched) = self.paths.at(path) else {
-            return if self.pages.at(path).is_ok() { RouteMatch::Page } else { RouteMatch::Nothing };
+            let page = self.pages.at(path).map(|page| RouteMatch::Page(page.value));
+            return page.unwrap_or(RouteMatch::Nothing);
         };
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
         match matched.value.get(name) {

@@ -21,7 +21,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Bytes;
 use futures_util::Stream;
-use transport::{BodyLength, Line, Turn};
+use transport::{BodyLength, ConnectionState, Turn};
 
 /// Number of bytes that actix buffers before it writes.
 const PIECE: usize = 32 * 1024;
@@ -39,7 +39,7 @@ impl Exchange {
     /// Begins with a request, and shares its body.
     pub fn begin(request: &mut ServiceRequest) -> Self {
         let length = body_length(request.headers());
-        let turn = request.conn_data::<Arc<Line>>().map(|line| Rc::new(line.begin(length)));
+        let turn = request.conn_data::<Arc<ConnectionState>>().map(|state| Rc::new(state.begin(length)));
         let reader = (length == BodyLength::Chunked).then(|| Reader::share(request, turn.clone()));
         Self { turn, _reader: reader }
     }

@@ -20,7 +20,6 @@ use tracing::Instrument as _;
 
 use crate::contract::{Credential, RouteMatch};
 use crate::cors::{self, Origins};
-use crate::docs;
 use crate::exchange::Exchange;
 use crate::headers::REQUEST_ID;
 use crate::problem::{self, ApiError, ORIGIN_NOT_ALLOWED};
@@ -192,9 +191,7 @@ impl Observed {
 
     fn log(&self, request: &HttpRequest, status: StatusCode, failure: Option<&ApiError>) {
         let extensions = request.extensions();
-        let pattern = request.match_pattern();
-        let template = self.matched.rule().map(|rule| rule.template.as_str());
-        let route = template.or(pattern.as_deref()).unwrap_or("-");
+        let route = self.matched.template().unwrap_or("-");
         let user_id = extensions.get::<Arc<Principal>>().and_then(|principal| principal.user());
         let user_id = user_id.map(tracing::field::display);
         let (status, duration_ms) = (status.as_u16(), self.milliseconds());
@@ -206,7 +203,7 @@ impl Observed {
             tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
         } else if let Some(failure) = failure {
             tracing::info!(route, status, duration_ms, user_id, detail = failure.logged(), "request refused");
-        } else if docs::PAGES.contains(&route) {
+        } else if matches!(self.matched, RouteMatch::Page(_)) {
             // A page of the documentation is half a dozen requests of no interest.
             tracing::debug!(route, status, duration_ms, "page served");
         } else {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::map_config;
 use actix_web::dev::{AppConfig, Service, ServiceFactory};
 use actix_web::middleware::from_fn;
@@ -224,10 +224,11 @@ fn http_service(
         .wrap(from_fn(request_log));
     HttpService::build()
         .client_request_timeout(timeouts.head)
-        .keep_alive(timeouts.idle)
+        // The connection closes itself when it is idle; actix would set a timer of its own after each request.
+        .keep_alive(KeepAlive::Os)
         .client_disconnect_timeout(LINGER)
         .on_connect_ext(|connection: &Connection, data| {
-            data.insert(connection.line());
+            data.insert(connection.state());
         })
         // Its address is not used: links are built from the configuration.
         .finish(map_config(app, |()| AppConfig::default()))

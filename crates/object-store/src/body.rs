@@ -12,7 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use s3s::StdError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use transport::Line;
+use transport::ConnectionState;
 
 /// Minimum number of bytes per timeout. Single bytes must not count as progress: they would keep a connection for days.
 const PACE: u64 = 16 * 1024;
@@ -45,7 +45,7 @@ pub(crate) struct PacedBody {
     deadline: Option<Pin<Box<Sleep>>>,
     since_reset: u64,
     rest: Option<oneshot::Sender<Incoming>>,
-    line: Arc<Line>,
+    state: Arc<ConnectionState>,
 }
 
 impl PacedBody {
@@ -53,14 +53,14 @@ impl PacedBody {
         inner: Incoming,
         timeout: Duration,
         rate: u64,
-        line: Arc<Line>,
+        state: Arc<ConnectionState>,
     ) -> (Self, oneshot::Receiver<Incoming>) {
         let (sender, rest) = oneshot::channel();
         let timer = Box::pin(tokio::time::sleep(timeout));
         let whole = |length: u64| timeout.saturating_add(Duration::from_secs(length / rate.max(1)));
         let deadline = inner.size_hint().exact().map(|length| Box::pin(tokio::time::sleep(whole(length))));
         (
-            Self { inner: Some(inner), timeout, timer, deadline, since_reset: 0, rest: Some(sender), line },
+            Self { inner: Some(inner), timeout, timer, deadline, since_reset: 0, rest: Some(sender), state },
             rest,
         )
     }
@@ -108,7 +108,7 @@ impl Body for PacedBody {
             Some(Ok(frame)) => self.progress(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(_)) => self.end(),
             None => {
-                self.line.body_ended();
+                self.state.body_ended();
                 self.end();
             }
         }

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use s3s::service::S3Service;
 use s3s::{Body, S3Error, S3ErrorCode, StdError};
-use transport::{BodyLength, Line, Turn};
+use transport::{BodyLength, ConnectionState, Turn};
 
 use crate::access;
 use crate::body::PacedBody;
@@ -76,19 +76,19 @@ impl Front {
         Self { s3, origins, timeouts, explain }
     }
 
-    /// `line` is the connection that the request came on.
+    /// `state` is that of the connection of the request.
     pub(crate) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        line: Arc<Line>,
+        state: Arc<ConnectionState>,
     ) -> Result<Response<Answer>, Infallible> {
         let length = request.body().size_hint().exact();
-        let turn = line.begin(length.map_or(BodyLength::Chunked, BodyLength::Known));
+        let turn = state.begin(length.map_or(BodyLength::Chunked, BodyLength::Known));
         let mut response = if request.method() == Method::OPTIONS {
             self.preflight(request.headers())
         } else {
             let grant = Grant::of(request.method(), request.headers(), &self.origins);
-            let mut response = self.serve(request, line).await;
+            let mut response = self.serve(request, state).await;
             grant.apply(response.headers_mut());
             response
         };
@@ -108,7 +108,7 @@ impl Front {
         response
     }
 
-    async fn serve(&self, request: Request<Incoming>, line: Arc<Line>) -> Response<Body> {
+    async fn serve(&self, request: Request<Incoming>, state: Arc<ConnectionState>) -> Response<Body> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let waits = request.headers().contains_key(EXPECT);
         let form = is_form(request.headers());
@@ -116,7 +116,7 @@ impl Front {
         access::forget_unsigned_cache_control(&parts.uri, &mut parts.headers);
         let brought = self.explain.then(|| Brought::by(&parts.uri, &parts.headers));
         let (body, mut rest) =
-            PacedBody::new(body, self.timeouts.body, self.timeouts.rate, Arc::clone(&line));
+            PacedBody::new(body, self.timeouts.body, self.timeouts.rate, Arc::clone(&state));
         let response = if form {
             drop(body);
             refuse(reply(S3ErrorCode::NotImplemented, "Uploads by form are not implemented."))
@@ -136,7 +136,7 @@ impl Front {
             Ok(body) if body.is_end_stream() => true,
             // It is still to be asked for, and nobody will.
             Ok(_) if waits => false,
-            Ok(body) => discard(body, line).await,
+            Ok(body) => discard(body, state).await,
             Err(_) => true,
         };
         if !is_at_its_end {
@@ -173,12 +173,12 @@ fn refuse(error: S3Error) -> Response<Body> {
 }
 
 /// Reads what is left of a refused body, within limits; without a known end not at all. Whether it came to its end.
-async fn discard(body: Incoming, line: Arc<Line>) -> bool {
+async fn discard(body: Incoming, state: Arc<ConnectionState>) -> bool {
     let length = body.size_hint().exact();
     if length.is_none_or(|length| length > MAX_DISCARD) {
         return false;
     }
-    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1, line);
+    let (mut body, _rest) = PacedBody::new(body, DISCARD_PATIENCE, 1, state);
     let all = async {
         loop {
             match body.frame().await {

@@ -131,8 +131,8 @@ impl Serving {
             Ok(connection) => connection,
             Err(error) => return tracing::warn!(%error, "a connection could not be opened"),
         };
-        let (front, line) = (Arc::clone(&self.front), connection.line());
-        let service = service_fn(move |request| Arc::clone(&front).answer(request, Arc::clone(&line)));
+        let (front, state) = (Arc::clone(&self.front), connection.state());
+        let service = service_fn(move |request| Arc::clone(&front).answer(request, Arc::clone(&state)));
         // `Connection` has timeouts of its own.
         let served = http1::Builder::new()
             .header_read_timeout(None)

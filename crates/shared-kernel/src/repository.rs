@@ -14,9 +14,9 @@ use std::sync::Arc;
 pub use kernel_derive::{Representation, Shown};
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, LikeExpr, LockType, ValueType};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _, EntityTrait,
-    FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, QueryResult,
-    QuerySelect as _, Select, UpdateMany,
+    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbErr, EntityName as _,
+    EntityTrait, FromQueryResult as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _,
+    QueryResult, QuerySelect as _, QueryTrait, Select, UpdateMany, Value,
 };
 
 use crate::contact;
@@ -148,7 +148,7 @@ pub trait Repository {
         Model: ModelTrait<Entity = Self::Entity> + IntoActiveModel<Self::Row> + Send + Sync + 'static,
     >;
     /// The active model of the entity.
-    type Row: ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
+    type Row: ActiveModelTrait<Entity = Self::Entity> + ActiveModelBehavior + Send;
 
     /// Whether each [`insert`](Self::insert), [`update`](Self::update) and [`soft_delete`](Self::soft_delete) emits its event:
     /// [`Created`](event::Created), [`Updated`](event::Updated), [`Deleted`](event::Deleted).
@@ -254,16 +254,27 @@ pub trait Repository {
         page::fetch(session, select, request, order)
     }
 
-    /// Inserts a row. Its id, version and timestamps are set here unless `row` has them.
+    /// Inserts a row. Its id, version and timestamps are set here unless `row` has them. On PostgreSQL, the row and its event are one
+    /// statement.
     fn insert(
         session: &WriteSession,
         mut row: Self::Row,
     ) -> impl Future<Output = Result<<Self::Entity as EntityTrait>::Model, SessionError>> + Send {
         async move {
             stamp::<Self>(session, &mut row);
-            let row = row.insert(session).await?;
-            emit::<Self, Creation>(session, &row).await?;
-            Ok(row)
+            let row = Self::Row::before_save(row, session, true).await?;
+            let takes_event = Self::EMITS_EVENTS && session.inserts_with_event();
+            let event = if takes_event { Some(creation::<Self>(&row)?) } else { None };
+            let mut insert = Self::Entity::insert(row);
+            if let Some(event) = event {
+                session.add_event(QueryTrait::query(&mut insert), event);
+            }
+            // On the heap: the future is large, and so would be that of every caller.
+            let row = Box::pin(insert.exec_with_returning(session)).await?;
+            if !takes_event {
+                emit::<Self, Creation>(session, &row).await?;
+            }
+            Ok(Self::Row::after_save(row, session, true).await?)
         }
     }
 
@@ -576,7 +587,7 @@ where
     S: LifecycleStep,
 {
     if R::EMITS_EVENTS {
-        session.emit(&lifecycle::<R, S>(row)?).await?;
+        session.emit(&lifecycle::<R, S>(|column| Some(row.get(column)))?).await?;
     }
     Ok(())
 }
@@ -588,31 +599,36 @@ where
 /// The row is not of the repository's entity.
 pub fn deletion<R: Repository>(row: &QueryResult) -> Result<PendingEvent, DbErr> {
     let row = <R::Entity as EntityTrait>::Model::from_query_result(row, "")?;
-    let event = lifecycle::<R, Deletion>(&row)?;
-    PendingEvent::of(&event).map_err(|error| DbErr::Json(error.to_string()))
+    pending(&lifecycle::<R, Deletion>(|column| Some(row.get(column)))?)
 }
 
-/// The lifecycle event of `row`, which is in the state after the step.
+/// The event [`Created`](event::Created) of a row that has its id and version and is not inserted yet.
+fn creation<R: Repository + ?Sized>(row: &R::Row) -> Result<PendingEvent, DbErr> {
+    pending(&lifecycle::<R, Creation>(|column| row.get(column).into_value())?)
+}
+
+fn pending<K: IdKind, S: LifecycleStep>(event: &Lifecycle<K, S>) -> Result<PendingEvent, DbErr> {
+    PendingEvent::of(event).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+/// The lifecycle event of the row with these values, which is in the state after the step.
 fn lifecycle<R, S>(
-    row: &<R::Entity as EntityTrait>::Model,
+    value_of: impl Fn(<R::Entity as EntityTrait>::Column) -> Option<Value>,
 ) -> Result<Lifecycle<<R::Entity as SoftDelete>::Kind, S>, DbErr>
 where
     R: Repository + ?Sized,
 {
-    let owner_id = R::OWNER_ID.map(|column| value::<R::Entity, Option<UserId>>(row, column)).transpose()?;
-    let (id, version) =
-        (value::<R::Entity, _>(row, R::Entity::ID)?, value::<R::Entity, _>(row, R::Entity::VERSION)?);
+    let owner_id = R::OWNER_ID.and_then(&value_of).map(typed::<R::Entity, Option<UserId>>).transpose()?;
+    let required = |column| value_of(column).ok_or_else(|| DbErr::AttrNotSet(format!("{column:?}")));
+    let (id, version) = (required(R::Entity::ID)?, required(R::Entity::VERSION)?);
+    let (id, version) = (typed::<R::Entity, _>(id)?, typed::<R::Entity, _>(version)?);
     Ok(Lifecycle::new(id, version, owner_id.flatten()))
 }
 
-fn value<E, T>(row: &E::Model, column: E::Column) -> Result<T, DbErr>
-where
-    E: EntityTrait<Model: ModelTrait<Entity = E>>,
-    T: ValueType,
-{
+fn typed<E: EntityTrait, T: ValueType>(value: Value) -> Result<T, DbErr> {
     let of_another_type =
         |_| DbErr::Type(format!("a column of {} is no {}", E::default().table_name(), T::type_name()));
-    T::try_from(row.get(column)).map_err(of_another_type)
+    T::try_from(value).map_err(of_another_type)
 }
 
 /// The condition that `changes` would change the row; `None` if nothing is set.

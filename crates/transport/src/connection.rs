@@ -15,8 +15,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use crate::head::HeadEnd;
-use crate::line::{Expected, Line};
-use crate::places::{Place, Timeouts};
+use crate::registry::{Slot, Timeouts};
+use crate::state::{ConnectionState, Expected};
 
 /// Size of a read of a head, in bytes; most heads are smaller.
 const READ_HEAD: usize = 8 * 1024;
@@ -29,12 +29,12 @@ const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// - A write fails if the client reads nothing for [`Timeouts::write`]: neither actix-http nor hyper has a deadline for
 ///   that, and a client that stops reading would keep its connection, and its response, for ever.
 /// - Nothing is read while a write waits, or beyond the current request.
-/// - A read ends (as if the client had closed) when the client is silent for too long, when its place is needed, or when
+/// - A read ends (as if the client had closed) when the client is silent for too long, when its slot is needed, or when
 ///   the server stops and a last look found nothing.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    place: Place,
+    slot: Slot,
     timeouts: Timeouts,
     /// Bytes that were read and not yet passed on.
     held: BytesMut,
@@ -54,10 +54,10 @@ struct Stall {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, place: Place, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(stream: TcpStream, slot: Slot, timeouts: Timeouts) -> Self {
         Self {
             stream,
-            place,
+            slot,
             timeouts,
             held: BytesMut::new(),
             head: HeadEnd::default(),
@@ -69,8 +69,8 @@ impl Connection {
 
     /// The state of this connection, for the application.
     #[must_use]
-    pub fn line(&self) -> Arc<Line> {
-        Arc::clone(&self.place.line)
+    pub fn state(&self) -> Arc<ConnectionState> {
+        Arc::clone(&self.slot.state)
     }
 
     /// Waits for bytes; `false` after a timeout.
@@ -99,7 +99,7 @@ impl Connection {
 
     /// Ready after a timeout.
     fn poll_timeouts(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self.place.line.deadline(&self.timeouts) {
+        match self.slot.state.deadline(&self.timeouts) {
             Some(deadline) => self.reading.poll(context, deadline),
             None => Poll::Pending,
         }
@@ -117,7 +117,7 @@ impl Connection {
         buffer.put_slice(bytes.get(..length).unwrap_or_default());
         self.held.advance(length);
         self.pause = end.is_some() && matches!(expected, Expected::Pieces(_));
-        self.place.line.handed(length, end.is_some());
+        self.slot.state.handed(length, end.is_some());
         if self.held.is_empty() {
             self.held = BytesMut::new();
         }
@@ -127,7 +127,7 @@ impl Connection {
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             if let Some(stall) = self.stalled.take() {
-                self.place.line.set_stalled(false);
+                self.slot.state.set_stalled(false);
                 if stall.owes_read {
                     context.waker().wake_by_ref();
                 }
@@ -136,14 +136,14 @@ impl Connection {
         }
         let now = Instant::now;
         if self.stalled.is_none() {
-            self.place.line.set_stalled(true);
+            self.slot.state.set_stalled(true);
         }
         let stall = self.stalled.get_or_insert_with(|| Stall {
             since: now(),
             timer: Timer::default(),
             owes_read: false,
         });
-        let finishing = self.place.line.registry.is_finishing();
+        let finishing = self.slot.state.registry.is_finishing();
         let timeout =
             if finishing { self.timeouts.write.min(FINAL_WRITE_TIMEOUT) } else { self.timeouts.write };
         stall.timer.poll(context, stall.since + timeout).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -157,7 +157,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let expected = this.place.line.expected(context.waker());
+        let expected = this.slot.state.expected(context.waker());
         if let Some(stall) = &mut this.stalled {
             stall.owes_read = true;
             return Poll::Pending;
@@ -213,17 +213,23 @@ impl AsyncWrite for Connection {
 
 /// A deadline that may change.
 #[derive(Debug, Default)]
-struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
+struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
+    /// Ready after `deadline`. A timer that is set to an earlier time is set anew only when it fires: a connection in use moves its
+    /// deadline with each request, and the runtime's timers have a lock.
     fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let (until, sleep) =
-            self.0.get_or_insert_with(|| (deadline, Box::pin(tokio::time::sleep_until(deadline))));
-        if *until != deadline {
-            *until = deadline;
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if deadline < sleep.deadline() {
             sleep.as_mut().reset(deadline);
         }
-        ready!(sleep.as_mut().poll(context));
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() >= deadline {
+                break;
+            }
+            sleep.as_mut().reset(deadline);
+        }
         self.0 = None;
         Poll::Ready(())
     }

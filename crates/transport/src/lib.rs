@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`Listener`] | accepts connections, with limits in total and per address; the longest idle one is closed to make room |
 //! | [`Connection`] | the socket: writes time out if the client reads nothing, and one request is passed on at a time |
-//! | [`Line`], [`Turn`] | reports of the application about a connection: a request begins, its body was read, its response is complete |
+//! | [`ConnectionState`], [`Turn`] | reports of the application about a connection: a request begins, its body was read, its response is complete |
 //! | [`Stop`] | graceful shutdown: announced with `Connection: close`; then idle connections are closed after a last read |
 //!
 //! # Why one request at a time
@@ -20,11 +20,11 @@
 
 mod connection;
 mod head;
-mod line;
 mod listener;
-mod places;
+mod registry;
+mod state;
 
 pub use connection::Connection;
-pub use line::{BodyLength, Line, Turn};
 pub use listener::{Listener, Stop};
-pub use places::{Accepted, Limits, Timeouts};
+pub use registry::{Accepted, Limits, Timeouts};
+pub use state::{BodyLength, ConnectionState, Turn};

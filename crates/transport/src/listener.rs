@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::places::{Accepted, Limits, Registry};
+use crate::registry::{Accepted, Limits, Registry};
 
 /// Pause after a failed accept: it fails if the process runs out of file descriptors, and an immediate retry would only use CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,15 +39,15 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts the next connection for which there is a place.
+    /// Accepts the next connection for which there is a slot.
     pub async fn accept(&self) -> Accepted {
         loop {
             self.registry.room().await;
             let taken = self.socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
             match taken {
                 Ok((stream, peer)) => {
-                    if let Some(place) = self.registry.admit(peer.ip()) {
-                        return Accepted { stream, peer, place };
+                    if let Some(slot) = self.registry.admit(peer.ip()) {
+                        return Accepted { stream, peer, slot };
                     }
                     tracing::debug!(%peer, "a connection is refused: its address has too many");
                 }
@@ -75,9 +75,9 @@ impl Listener {
             match socket.accept() {
                 Ok((stream, peer)) => {
                     if stream.set_nonblocking(true).is_ok()
-                        && let Some(place) = self.registry.admit(peer.ip())
+                        && let Some(slot) = self.registry.admit(peer.ip())
                     {
-                        last.push(Accepted { stream, peer, place });
+                        last.push(Accepted { stream, peer, slot });
                     }
                 }
                 // Of one connection; there may be others behind it.

@@ -12,7 +12,7 @@ use transport::{Connection, Limits, Listener, Timeouts};
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// A listener with one place, and the connection of a client that has it.
+/// A listener with one slot, and the connection of a client that has it.
 async fn full() -> (Listener, SocketAddr, TcpStream, Connection) {
     let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
@@ -36,7 +36,7 @@ async fn a_request_that_the_runtime_has_not_seen_yet_is_read_before_the_connecti
     tokio::time::sleep(Duration::from_millis(5)).await;
     client.write_all(HEAD).unwrap();
     let _next = TcpStream::connect(address).unwrap();
-    assert!(poll!(pin!(listener.accept())).is_pending(), "it needs the only place");
+    assert!(poll!(pin!(listener.accept())).is_pending(), "it needs the only slot");
     let length = connection.read(&mut buffer).await.unwrap();
     assert_eq!(&buffer[..length], HEAD);
 }
@@ -47,7 +47,7 @@ async fn a_connection_without_a_request_closes_for_the_next_one() {
     let mut buffer = [0; 100];
     assert!(poll!(pin!(connection.read(&mut buffer))).is_pending(), "nothing was sent");
     let _next = TcpStream::connect(address).unwrap();
-    assert!(poll!(pin!(listener.accept())).is_pending(), "it needs the only place");
+    assert!(poll!(pin!(listener.accept())).is_pending(), "it needs the only slot");
     assert_eq!(connection.read(&mut buffer).await.unwrap(), 0, "the end");
     drop(connection);
     listener.accept().await;

@@ -240,11 +240,11 @@ async fn following_the_links_returns_each_row_once_although_rows_are_added_and_d
     let server = TestServer::start().await;
     let admin = server.admin().await;
     let mut expected = HashSet::from([admin.email.clone()]);
-    let mut doomed = Vec::new();
+    let mut existing = Vec::new();
     for index in 0..23 {
         let account = server.signup_as(json!({"name": format!("Name {}", index % 3)})).await;
         expected.insert(account.email.clone());
-        doomed.push(account);
+        existing.push(account);
     }
     for sort in ["-created_at", "created_at", "name", "-name", "email", "-email"] {
         let mut met = Vec::new();
@@ -273,10 +273,10 @@ async fn following_the_links_returns_each_row_once_although_rows_are_added_and_d
         }
         let distinct: HashSet<&String> = met.iter().collect();
         assert_eq!(distinct.len(), met.len(), "{sort}: nobody twice");
-        for account in &doomed {
+        for account in &existing {
             assert!(distinct.contains(&account.email), "{sort}: {} was missed", account.email);
         }
-        let ids: Vec<String> = doomed.iter().map(|account| format!("'{}'", account.id)).collect();
+        let ids: Vec<String> = existing.iter().map(|account| format!("'{}'", account.id)).collect();
         let ids = ids.join(", ");
         server.execute(&format!("UPDATE users SET is_admin = FALSE WHERE id IN ({ids})")).await;
     }

@@ -26,9 +26,28 @@ pub use self::settings::RelaySettings;
 struct WorkQueue {
     /// Deliveries in progress; each returns whether its event is delivered.
     in_flight: JoinSet<Result<bool, SessionError>>,
-    /// Ids of the events that were due at the last look into the outbox.
+    /// Ids of the events with subscribers that were due at the last look into the outbox.
     due: VecDeque<String>,
 }
+
+/// What was done with the events that were due.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Number of events that are delivered already, because they have no subscriber.
+    settled: usize,
+    /// Number of events that are in flight now.
+    claimed: usize,
+}
+
+impl Progress {
+    /// Time to wait before the next look into the outbox, if there should be one at all.
+    fn pause(self) -> Option<Duration> {
+        (self.settled > 0 && self.claimed == 0).then_some(PAUSE_WITHOUT_SUBSCRIBERS)
+    }
+}
+
+/// Pause after events that have no subscribers. Nobody waits for them, and many at once cost little more than one.
+const PAUSE_WITHOUT_SUBSCRIBERS: Duration = Duration::from_millis(10);
 
 /// Pause after a failure of the database.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -74,7 +93,7 @@ impl Relay {
         let names: Vec<_> = subscribers.iter().map(Subscriber::name).collect();
         check(&names)?;
         let settings = settings.bounded();
-        let outbox = Outbox::new(databases.clone(), names, &settings);
+        let outbox = Outbox::new(databases.clone(), &subscribers, &settings);
         Ok(Self { shared: Arc::new(Shared { databases, outbox, subscribers, settings }) })
     }
 
@@ -99,9 +118,14 @@ impl Relay {
         let mut queue = WorkQueue::default();
         let mut delivered = 0;
         loop {
-            self.take(&mut queue, &CancellationToken::new()).await?;
-            let Some(ended) = queue.in_flight.join_next().await else { return Ok(delivered) };
-            delivered += usize::from(outcome(ended)?);
+            let settled = self.take(&mut queue, &CancellationToken::new()).await?.settled;
+            delivered += settled;
+            match queue.in_flight.join_next().await {
+                Some(ended) => delivered += usize::from(outcome(ended)?),
+                // An event behind one without subscribers is due now.
+                None if settled > 0 => {}
+                None => return Ok(delivered),
+            }
         }
     }
 
@@ -121,11 +145,16 @@ impl Relay {
         while !shutdown.is_cancelled() {
             // Full batches cost fewer transactions; after a pause any free capacity is used, because the rest may hang.
             let worth_it = rested || self.free(&queue) * 2 >= self.shared.settings.concurrency;
-            if worth_it && let Err(error) = self.take(&mut queue, shutdown).await {
+            let pause =
+                if worth_it { self.take(&mut queue, shutdown).await.map(Progress::pause) } else { Ok(None) };
+            let pause = pause.unwrap_or_else(|error| {
                 report(&error, "events cannot be taken from the outbox");
+                Some(PAUSE_AFTER_FAILURE)
+            });
+            if let Some(pause) = pause {
                 tokio::select! {
                     () = shutdown.cancelled() => break,
-                    () = sleep(PAUSE_AFTER_FAILURE) => continue,
+                    () = sleep(pause) => continue,
                 }
             }
             rested = tokio::select! {
@@ -159,26 +188,32 @@ impl Relay {
 
     /// Claims as many events as there is capacity for, and none after `stop`. Each is a task of its own: one that waits for a
     /// connection must not keep another from releasing its own.
-    async fn take(&self, queue: &mut WorkQueue, stop: &CancellationToken) -> Result<(), SessionError> {
+    async fn take(&self, queue: &mut WorkQueue, stop: &CancellationToken) -> Result<Progress, SessionError> {
+        let mut progress = Progress::default();
         while let free @ 1.. = self.free(queue) {
             if queue.due.is_empty() {
-                queue.due = self.shared.outbox.due().await?.into();
+                let due = self.shared.outbox.due().await?;
+                queue.due = due.wanted;
+                if due.has_unwanted && !stop.is_cancelled() {
+                    progress.settled += self.shared.outbox.settle_unwanted().await?;
+                }
             }
             let ids: Vec<_> = queue.due.drain(..free.min(queue.due.len())).collect();
             if ids.is_empty() || stop.is_cancelled() {
-                return Ok(());
+                break;
             }
             let claimed = self.shared.outbox.claim(&ids).await?;
             if claimed.is_empty() && queue.due.is_empty() {
                 // Other relays are busy with them, and an immediate retry would only compete with them.
-                return Ok(());
+                break;
             }
+            progress.claimed += claimed.len();
             for claimed in claimed {
                 let shared = Arc::clone(&self.shared);
                 queue.in_flight.spawn(async move { shared.deliver(claimed).await });
             }
         }
-        Ok(())
+        Ok(progress)
     }
 
     /// Number of events that may still be claimed.

@@ -1,6 +1,6 @@
 //! The relay's queries on `outbox_events` and `handled_events`. Each is a transaction of its own, and short.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use sea_orm::sea_query::{
@@ -12,7 +12,7 @@ use sea_orm::{
     QueryFilter as _, QueryResult,
 };
 use shared_kernel::clock::Timestamp;
-use shared_kernel::event::{Envelope, EventId};
+use shared_kernel::event::{Envelope, EventId, Subscriber};
 use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 
 use super::handled;
@@ -22,6 +22,9 @@ use super::settings::RelaySettings;
 /// Number of due events that one statement looks up.
 const SEEN_AT_ONCE: u64 = 500;
 
+/// Number of events without a subscriber that one statement settles.
+const SETTLED_AT_ONCE: u64 = 500;
+
 /// Number of rows that one transaction deletes.
 const SWEPT_AT_ONCE: u64 = 500;
 
@@ -30,6 +33,8 @@ pub(super) struct Outbox {
     databases: Databases,
     /// Names of this relay's subscribers.
     subscribers: Vec<&'static str>,
+    /// Names of the events that they handle.
+    wanted: BTreeSet<String>,
     max_attempts: i32,
     lease: Duration,
     retention: Duration,
@@ -66,10 +71,20 @@ pub(super) enum Outcome {
     Dead { error: String },
 }
 
+/// Events that are due.
+#[derive(Default)]
+pub(super) struct Due {
+    /// Ids of those that have subscribers.
+    pub(super) wanted: VecDeque<String>,
+    /// Whether there are others.
+    pub(super) has_unwanted: bool,
+}
+
 /// An id as text: a row that cannot be read must not block the others.
 #[derive(FromQueryResult)]
-struct Due {
+struct DueRow {
     id: String,
+    name: String,
 }
 
 /// The existence of a row.
@@ -77,26 +92,50 @@ struct Due {
 struct Exists {}
 
 impl Outbox {
-    pub(super) fn new(
-        databases: Databases,
-        subscribers: Vec<&'static str>,
-        settings: &RelaySettings,
-    ) -> Self {
+    pub(super) fn new(databases: Databases, subscribers: &[Subscriber], settings: &RelaySettings) -> Self {
         Self {
             databases,
-            subscribers,
+            subscribers: subscribers.iter().map(Subscriber::name).collect(),
+            wanted: subscribers.iter().flat_map(Subscriber::events).map(str::to_owned).collect(),
             max_attempts: settings.max_attempts.into(),
             lease: settings.lease(),
             retention: settings.retention,
         }
     }
 
-    /// Ids of the events that are due, oldest first: not dead, not waiting, and the first of their aggregate. This is the only
-    /// statement of an idle poll, and not on SQLite's only writer.
-    pub(super) async fn due(&self) -> Result<Vec<String>, SessionError> {
+    /// The events that are due, oldest first: not dead, not waiting, and the first of their aggregate. This is the only statement of an
+    /// idle poll, and not on SQLite's only writer.
+    pub(super) async fn due(&self) -> Result<Due, SessionError> {
         let due = self.select_due(self.databases.clock().now());
-        let rows = self.databases.read_primary().rows::<Due>(&due).await?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        let rows = self.databases.read_primary().rows::<DueRow>(&due).await?;
+        let looked_up = rows.len();
+        let wanted = rows.into_iter().filter(|row| self.wanted.contains(&row.name));
+        let wanted: VecDeque<_> = wanted.map(|row| row.id).collect();
+        Ok(Due { has_unwanted: wanted.len() < looked_up, wanted })
+    }
+
+    /// Marks events as delivered that no subscriber of this relay handles, and returns their number: not dead, and not claimed by a relay
+    /// of another release, which may have a subscriber for them. There is nobody to wait for, so they need no claim, and their order
+    /// does not matter.
+    pub(super) async fn settle_unwanted(&self) -> Result<usize, SessionError> {
+        let session = self.databases.write();
+        let unwanted = Query::select()
+            .column(Column::Id)
+            .from(Entity)
+            .and_where(Expr::col(Column::Name).is_not_in(&self.wanted))
+            .and_where(Expr::col(Column::DeliveredAt).is_null())
+            .and_where(self.is_alive())
+            .and_where(waits(session.now()).not())
+            .limit(SETTLED_AT_ONCE)
+            .to_owned();
+        let settle = Query::update()
+            .table(Entity)
+            .value(Column::DeliveredAt, session.now())
+            .and_where(is_one_of(self.backend(), "id", locked(unwanted, "outbox_events")))
+            .to_owned();
+        let settled = session.execute(&settle).await?.rows_affected();
+        let settled = session.commit(settled).await?.into_value();
+        Ok(usize::try_from(settled).unwrap_or(usize::MAX))
     }
 
     /// Claims the events of `ids`, which were due, that no other relay has claimed since. The attempt counts from here on, so an event
@@ -206,7 +245,7 @@ impl Outbox {
         let first =
             WindowStatement::partition_by(Column::AggregateId).order_by(Column::Id, Order::Asc).to_owned();
         let in_line = Query::select()
-            .columns([Column::Id, Column::Attempts, Column::AvailableAt])
+            .columns([Column::Id, Column::Name, Column::Attempts, Column::AvailableAt])
             .expr_window_as(Func::cust("ROW_NUMBER"), first, "place")
             .from(Entity)
             .and_where(Expr::col(Column::DeliveredAt).is_null())
@@ -214,7 +253,7 @@ impl Outbox {
             .and_where(self.is_alive().or(waits(now)))
             .to_owned();
         Query::select()
-            .column(Column::Id)
+            .columns([Column::Id, Column::Name])
             .from_subquery(in_line, "in_line")
             .and_where(Expr::col("place").eq(1))
             .and_where(self.is_alive())

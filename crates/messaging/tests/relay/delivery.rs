@@ -7,6 +7,7 @@ use std::time::Duration;
 use messaging::{InvalidSubscribers, Relay, RelaySettings};
 use migration::Migrator;
 use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use shared_kernel::clock::Clock;
 use shared_kernel::event::{
     DomainEvent, Envelope, Handler, HandlerError, Origin, Subscriber, UnreadableEvent,
@@ -59,28 +60,64 @@ async fn events_of_one_aggregate_come_in_order() {
     }
 }
 
+/// An event without subscribers.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Ignored {
+    thing: char,
+}
+
+impl DomainEvent for Ignored {
+    type Aggregate = ThingKind;
+    const ACTION: &'static str = "ignored";
+
+    fn aggregate_id(&self) -> Id<ThingKind> {
+        id_of(&self.thing.to_string())
+    }
+
+    fn aggregate_version(&self) -> Option<i64> {
+        None
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_nobody_wants_is_delivered() {
-    #[derive(serde::Serialize, serde::Deserialize)]
-    struct Ignored;
-    impl DomainEvent for Ignored {
-        type Aggregate = ThingKind;
-        const ACTION: &'static str = "ignored";
-        fn aggregate_id(&self) -> Id<ThingKind> {
-            id_of("a")
-        }
-        fn aggregate_version(&self) -> Option<i64> {
-            None
-        }
-    }
     let elsewhere = Recorder::new("elsewhere");
     let database = TestDatabase::new::<Migrator>().await;
     let session = database.write();
-    session.emit(&Ignored).await.unwrap();
+    session.emit(&Ignored { thing: 'a' }).await.unwrap();
     session.commit(()).await.unwrap().into_value();
     let relay = relay(&database, &[&elsewhere]);
     assert_eq!((relay.drain().await.unwrap(), elsewhere.calls()), (1, 0));
     assert!(outbox(&database).await.iter().all(|event| event.delivered_at.is_some()));
+}
+
+/// More than one statement settles, and all of one aggregate, whose events are delivered one after the other otherwise.
+#[tokio::test]
+async fn events_that_nobody_wants_are_settled_together_and_hold_up_nothing() {
+    let (database, clock) = at_rest().await;
+    let session = database.write();
+    let claimed = session.emit(&Ignored { thing: 'b' }).await.unwrap();
+    for _ in 0..600 {
+        session.emit(&Ignored { thing: 'a' }).await.unwrap();
+    }
+    session.commit(()).await.unwrap().into_value();
+    emit(&database, "a", 1).await;
+    // As a relay of a newer release does, which has a subscriber for it.
+    let claim = Query::update()
+        .table("outbox_events")
+        .value("available_at", clock.now() + Duration::from_secs(90))
+        .and_where(Expr::col("id").eq(claimed))
+        .to_owned();
+    let session = database.write();
+    session.execute(&claim).await.unwrap();
+    session.commit(()).await.unwrap().into_value();
+    let recorder = Recorder::new("recorder");
+    let relay = relay(&database, &[&recorder]);
+    assert_eq!((relay.drain().await.unwrap(), recorder.numbers("a")), (601, vec![1]));
+    assert_eq!(row(&database, claimed).await.delivered_at, None, "the other relay has it");
+    clock.advance(Duration::from_secs(91));
+    assert_eq!(relay.drain().await.unwrap(), 1);
+    assert!(outbox(&database).await.iter().all(|event| event.delivered_at.is_some() && event.attempts <= 1));
 }
 
 /// Notes the envelopes that it gets.

@@ -49,6 +49,11 @@ impl Subscriber {
         self.name
     }
 
+    /// Names of the events that it has handlers for.
+    pub fn events(&self) -> impl Iterator<Item = &str> {
+        self.reactions.keys().map(String::as_str)
+    }
+
     /// Whether it has a handler for events of that name.
     #[must_use]
     pub fn wants(&self, event: &str) -> bool {

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sea_orm::sea_query::SelectStatement;
+use sea_orm::sea_query::{CommonTableExpression, InsertStatement, SelectStatement};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
     QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
@@ -486,6 +486,22 @@ impl WriteSession {
             self.execute(&outbox::insert(envelopes.by_ref().take(EVENTS_AT_ONCE))).await?;
         }
         Ok(())
+    }
+
+    /// Whether [`add_event`](Self::add_event) is possible.
+    pub(crate) fn inserts_with_event(&self) -> bool {
+        self.databases.backend() == DbBackend::Postgres
+    }
+
+    /// Adds the insertion of an event to that of its row, so that both are one statement (PostgreSQL manual, 7.8.4, data-modifying
+    /// statements in `WITH`).
+    ///
+    /// The id of the event is made before the row is written, which is only right for a new row: nobody else can change it, so no other
+    /// event about it is earlier. See [`emit`](Self::emit).
+    pub(crate) fn add_event(&self, row: &mut InsertStatement, pending: PendingEvent) {
+        let mut event = CommonTableExpression::new();
+        event.table_name("event").query(outbox::insert([self.sealed(pending)]));
+        row.with_cte(event);
     }
 
     fn sealed(&self, pending: PendingEvent) -> Envelope {

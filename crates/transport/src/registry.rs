@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::connection::Connection;
-use crate::line::Line;
+use crate::state::ConnectionState;
 
 /// Limits on the number of concurrent connections of a listener.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct Timeouts {
 #[derive(Debug)]
 pub(crate) struct Registry {
     limits: Limits,
-    places: Mutex<Places>,
+    slots: Mutex<Slots>,
     freed: Notify,
     draining: AtomicBool,
     finishing: AtomicBool,
@@ -49,18 +49,18 @@ pub(crate) struct Registry {
 }
 
 #[derive(Debug, Default)]
-struct Places {
-    lines: HashMap<u64, (IpAddr, Arc<Line>)>,
+struct Slots {
+    states: HashMap<u64, (IpAddr, Arc<ConnectionState>)>,
     of_address: HashMap<IpAddr, usize>,
 }
 
-impl Places {
+impl Slots {
     fn evict_longest_idle(&self, of: Option<IpAddr>) -> bool {
-        let candidates = self.lines.values().filter(|(address, _)| of.is_none_or(|of| of == *address));
-        let idle = candidates.filter_map(|(_, line)| line.idle_since().map(|since| (since, line)));
+        let candidates = self.states.values().filter(|(address, _)| of.is_none_or(|of| of == *address));
+        let idle = candidates.filter_map(|(_, state)| state.idle_since().map(|since| (since, state)));
         let longest = idle.min_by_key(|(since, _)| *since);
-        if let Some((_, line)) = longest {
-            line.evict();
+        if let Some((_, state)) = longest {
+            state.evict();
         }
         longest.is_some()
     }
@@ -73,7 +73,7 @@ impl Registry {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            places: Mutex::default(),
+            slots: Mutex::default(),
             freed: Notify::new(),
             draining: AtomicBool::new(false),
             finishing: AtomicBool::new(false),
@@ -81,56 +81,56 @@ impl Registry {
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a free place, and evicts an idle connection if it can.
+    /// Waits for a free slot, and evicts an idle connection if it can.
     pub(crate) async fn room(&self) {
         loop {
             let freed = self.freed.notified();
             {
-                let places = self.places();
-                if places.lines.len() < self.limits.in_all {
+                let slots = self.slots();
+                if slots.states.len() < self.limits.in_all {
                     return;
                 }
-                places.evict_longest_idle(None);
+                slots.evict_longest_idle(None);
             }
             let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
         }
     }
 
-    /// A place for a connection from `peer`, unless this address has too many.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// A slot for a connection from `peer`, unless this address has too many.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let address = customer(peer);
-        let mut places = self.places();
+        let mut slots = self.slots();
         let is_exempt = self.limits.exempt.iter().any(|network| network.contains(&peer.to_canonical()));
-        let has = places.of_address.get(&address).copied().unwrap_or_default();
-        if !is_exempt && has >= self.limits.per_address && !places.evict_longest_idle(Some(address)) {
+        let has = slots.of_address.get(&address).copied().unwrap_or_default();
+        if !is_exempt && has >= self.limits.per_address && !slots.evict_longest_idle(Some(address)) {
             return None;
         }
-        *places.of_address.entry(address).or_default() += 1;
+        *slots.of_address.entry(address).or_default() += 1;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let line = Arc::new(Line::new(Arc::clone(self)));
-        places.lines.insert(id, (address, Arc::clone(&line)));
-        Some(Place { id, line })
+        let state = Arc::new(ConnectionState::new(Arc::clone(self)));
+        slots.states.insert(id, (address, Arc::clone(&state)));
+        Some(Slot { id, state })
     }
 
     fn leave(&self, id: u64) {
-        let mut places = self.places();
-        let Some((address, _)) = places.lines.remove(&id) else { return };
-        if let Some(count) = places.of_address.get_mut(&address) {
+        let mut slots = self.slots();
+        let Some((address, _)) = slots.states.remove(&id) else { return };
+        if let Some(count) = slots.of_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                places.of_address.remove(&address);
+                slots.of_address.remove(&address);
             }
         }
-        drop(places);
+        drop(slots);
         self.freed.notify_waiters();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places().lines.len()
+        self.slots().states.len()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -148,9 +148,9 @@ impl Registry {
     pub(crate) fn finish(&self) {
         self.drain();
         self.finishing.store(true, Ordering::Release);
-        let lines: Vec<_> = self.places().lines.values().map(|(_, line)| Arc::clone(line)).collect();
-        for line in lines {
-            line.wake();
+        let states: Vec<_> = self.slots().states.values().map(|(_, state)| Arc::clone(state)).collect();
+        for state in states {
+            state.wake();
         }
     }
 
@@ -174,16 +174,16 @@ fn customer(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A connection's place among the others.
+/// The slot of a connection, of those that the listener has.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     id: u64,
-    pub(crate) line: Arc<Line>,
+    pub(crate) state: Arc<ConnectionState>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.line.registry.leave(self.id);
+        self.state.registry.leave(self.id);
     }
 }
 
@@ -192,7 +192,7 @@ impl Drop for Place {
 pub struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: SocketAddr,
-    pub(crate) place: Place,
+    pub(crate) slot: Slot,
 }
 
 impl Accepted {
@@ -210,7 +210,7 @@ impl Accepted {
     pub fn open(self, timeouts: Timeouts) -> io::Result<Connection> {
         // Small answers must not wait for the client's acknowledgement of the last one.
         let _ = self.stream.set_nodelay(true);
-        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.place, timeouts))
+        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.slot, timeouts))
     }
 }
 
@@ -227,10 +227,10 @@ mod tests {
     async fn an_address_has_so_many_places_and_a_proxy_all() {
         let registry = registry(100, 2);
         let from = |address: &str| registry.admit(address.parse().unwrap());
-        let busy = |place: Option<Place>| {
-            let place = place.unwrap();
-            let turn = place.line.begin(crate::BodyLength::Known(0));
-            (place, turn)
+        let busy = |slot: Option<Slot>| {
+            let slot = slot.unwrap();
+            let turn = slot.state.begin(crate::BodyLength::Known(0));
+            (slot, turn)
         };
         // The same address in two notations, and two addresses of one customer.
         for [a, b, c] in
@@ -250,9 +250,9 @@ mod tests {
         let registry = registry(100, 2);
         let from = |address: &str| registry.admit(address.parse().unwrap());
         let (first, second) = (from("192.0.2.1").unwrap(), from("192.0.2.1").unwrap());
-        drop(first.line.begin(crate::BodyLength::Known(0)));
+        drop(first.state.begin(crate::BodyLength::Known(0)));
         let third = from("192.0.2.1").unwrap();
-        let idle = |place: &Place| place.line.idle_since().is_some();
+        let idle = |slot: &Slot| slot.state.idle_since().is_some();
         assert!(idle(&first) && !idle(&second) && idle(&third), "the second was asked to go");
     }
 }

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::places::{Registry, Timeouts};
+use crate::registry::{Registry, Timeouts};
 
 /// Maximum number of bytes that are read and discarded after a response that was sent before the end of the request's body. A
 /// client that is still sending when the connection closes reports a broken connection instead of the response.
@@ -24,19 +24,19 @@ pub enum BodyLength {
 
 /// The state of one connection, as the application sees it.
 #[derive(Debug)]
-pub struct Line {
+pub struct ConnectionState {
     pub(crate) registry: Arc<Registry>,
-    state: Mutex<State>,
+    progress: Mutex<Progress>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Progress {
     phase: Phase,
     /// When it was accepted, or the last answer was over.
     idle_since: Instant,
     /// When the first byte of a head came, or its last one and no application took it.
     head_since: Option<Instant>,
-    /// Another connection needs the place.
+    /// Another connection needs the slot.
     evicted: bool,
     /// A write waits for the client to read.
     stalled: bool,
@@ -74,9 +74,9 @@ pub(crate) enum Expected {
     End,
 }
 
-impl Line {
+impl ConnectionState {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let state = State {
+        let progress = Progress {
             phase: Phase::Waiting,
             idle_since: Instant::now(),
             head_since: None,
@@ -84,11 +84,11 @@ impl Line {
             stalled: false,
             waker: None,
         };
-        Self { registry, state: Mutex::new(state) }
+        Self { registry, progress: Mutex::new(progress) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request has begun. The returned value must be kept until its response is complete.
@@ -99,21 +99,21 @@ impl Line {
             BodyLength::Known(length) => Phase::Body(length),
             BodyLength::Chunked => Phase::Chunks,
         };
-        self.change(|state| (state.phase, state.head_since) = (phase, None));
+        self.change(|progress| (progress.phase, progress.head_since) = (phase, None));
         Turn(Arc::clone(self))
     }
 
     /// Whether the response must be the last one (`Connection: close`): the server is about to stop, or another
-    /// connection needs the place.
+    /// connection needs the slot.
     fn is_closing(&self) -> bool {
-        self.registry.is_draining() || self.state().evicted
+        self.registry.is_draining() || self.progress().evicted
     }
 
     /// Reports that the body was read to its end.
     pub fn body_ended(&self) {
-        self.change(|state| {
-            if matches!(state.phase, Phase::Body(_) | Phase::Chunks) {
-                state.phase = Phase::Answering;
+        self.change(|progress| {
+            if matches!(progress.phase, Phase::Body(_) | Phase::Chunks) {
+                progress.phase = Phase::Answering;
             }
         });
     }
@@ -121,19 +121,19 @@ impl Line {
     /// Time since which the connection is idle; `None` if a request is in progress. An incomplete head does not count as a request,
     /// and neither does the rest of a body. A response that the client has not read yet does.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let state = self.state();
-        let is_idle = matches!(state.phase, Phase::Waiting | Phase::Handed | Phase::Discarding(_));
-        (is_idle && !state.evicted && !state.stalled).then_some(state.idle_since)
+        let progress = self.progress();
+        let is_idle = matches!(progress.phase, Phase::Waiting | Phase::Handed | Phase::Discarding(_));
+        (is_idle && !progress.evicted && !progress.stalled).then_some(progress.idle_since)
     }
 
     /// Whether the client has stopped taking what is written.
     pub(crate) fn set_stalled(&self, stalled: bool) {
-        self.state().stalled = stalled;
+        self.progress().stalled = stalled;
     }
 
     /// Asks the connection to end, unless a request comes first.
     pub(crate) fn evict(&self) {
-        self.change(|state| state.evicted = true);
+        self.change(|progress| progress.evicted = true);
     }
 
     /// Wakes the socket.
@@ -141,20 +141,22 @@ impl Line {
         self.change(|_| {});
     }
 
-    fn change(&self, how: impl FnOnce(&mut State)) {
-        let mut state = self.state();
-        how(&mut state);
-        let waker = state.waker.take();
-        drop(state);
+    fn change(&self, how: impl FnOnce(&mut Progress)) {
+        let mut progress = self.progress();
+        how(&mut progress);
+        let waker = progress.waker.take();
+        drop(progress);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
     pub(crate) fn expected(&self, waker: &Waker) -> Expected {
-        let mut state = self.state();
-        state.waker = Some(waker.clone());
-        match state.phase {
+        let mut progress = self.progress();
+        if progress.waker.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            progress.waker = Some(waker.clone());
+        }
+        match progress.phase {
             Phase::Waiting => Expected::Head,
             Phase::Handed | Phase::Answering | Phase::Body(0) => Expected::Nothing,
             Phase::Body(missing) => Expected::Bytes(missing),
@@ -167,14 +169,14 @@ impl Line {
     /// So many bytes were handed over, with the end of a head as the last of them or not.
     pub(crate) fn handed(&self, length: usize, ends_head: bool) {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
-        let mut state = self.state();
-        match &mut state.phase {
+        let mut progress = self.progress();
+        match &mut progress.phase {
             Phase::Waiting => {
-                if state.head_since.is_none() || ends_head {
-                    state.head_since = Some(Instant::now());
+                if progress.head_since.is_none() || ends_head {
+                    progress.head_since = Some(Instant::now());
                 }
                 if ends_head {
-                    state.phase = Phase::Handed;
+                    progress.phase = Phase::Handed;
                 }
             }
             Phase::Body(left) | Phase::Discarding(left) => *left = left.saturating_sub(length),
@@ -184,17 +186,17 @@ impl Line {
 
     /// Time at which a silent connection is closed.
     pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        let state = self.state();
-        match (state.phase, state.head_since) {
+        let progress = self.progress();
+        match (progress.phase, progress.head_since) {
             // Evicted, a client that takes its time with a head has had it.
-            (Phase::Waiting | Phase::Discarding(_), _) if state.evicted => Some(state.idle_since),
+            (Phase::Waiting | Phase::Discarding(_), _) if progress.evicted => Some(progress.idle_since),
             (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + timeouts.head),
-            (Phase::Waiting, None) if self.registry.is_finishing() => Some(state.idle_since + RECENTLY),
-            (Phase::Waiting, None) => Some(state.idle_since + timeouts.idle),
+            (Phase::Waiting, None) if self.registry.is_finishing() => Some(progress.idle_since + RECENTLY),
+            (Phase::Waiting, None) => Some(progress.idle_since + timeouts.idle),
             // The body may have been over, and the next head begun unseen.
             (Phase::Discarding(_), _) => {
                 let finishing = self.registry.is_finishing();
-                Some(state.idle_since + if finishing { RECENTLY } else { timeouts.head })
+                Some(progress.idle_since + if finishing { RECENTLY } else { timeouts.head })
             }
             _ => None,
         }
@@ -203,7 +205,7 @@ impl Line {
 
 /// A request in progress. Dropped when its response is complete.
 #[derive(Debug)]
-pub struct Turn(Arc<Line>);
+pub struct Turn(Arc<ConnectionState>);
 
 impl Turn {
     /// Reports that the body was read to its end.
@@ -220,12 +222,12 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.change(|state| {
-            state.phase = match state.phase {
+        self.0.change(|progress| {
+            progress.phase = match progress.phase {
                 Phase::Body(1..) | Phase::Chunks => Phase::Discarding(MAX_DISCARD),
                 _ => Phase::Waiting,
             };
-            state.idle_since = Instant::now();
+            progress.idle_since = Instant::now();
         });
     }
 }
