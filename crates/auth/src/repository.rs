@@ -4,7 +4,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, Select,
 };
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::{SessionId, UserId};
@@ -77,7 +77,12 @@ impl Sessions {
         session: &impl Reader,
         id: SessionId,
     ) -> Result<Option<session::Model>, SessionError> {
-        session.one(session::Entity::find().filter(session::Column::Id.eq(id))).await
+        session.one(Self::select(id)).await
+    }
+
+    /// The session of that id, whether it has ended or not.
+    pub(crate) fn select(id: SessionId) -> Select<session::Entity> {
+        session::Entity::find().filter(session::Column::Id.eq(id))
     }
 
     /// The oldest session of the user.

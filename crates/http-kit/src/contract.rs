@@ -3,6 +3,7 @@
 //! `security` needs a signed-in caller.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub const FRESH: &str = "x-fresh-seconds";
 
 /// Operations below this path are for admins, whatever their `security` is.
 const ADMIN_PATHS: &str = "/api/v1/admin/";
+
+/// Operations below this path are probes of process managers and load balancers.
+const PROBE_PATHS: &str = "/health";
 
 /// Who may use an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +82,26 @@ impl Credential {
     }
 }
 
+/// A number that identifies an operation, for comparisons with each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperationKey(u64);
+
+impl OperationKey {
+    /// The key of the operation with this path template and method: a hash of both. Should two operations have the same one, one of them
+    /// is answered with 404, because its handler does not match the path of the other.
+    #[must_use]
+    pub fn new(template: &str, method: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (template, method).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
 /// The rules of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// The operation.
+    pub key: OperationKey,
     /// Path template, as in the document, by which logs and metrics are grouped.
     pub template: String,
     /// Who may use it.
@@ -138,6 +159,14 @@ impl RouteMatch {
             Self::OtherMethods(_) | Self::Nothing => None,
         }
     }
+
+    /// Whether a request that succeeds is of no interest for the log: a page of the documentation is half a dozen requests, and probes
+    /// come every few seconds.
+    #[must_use]
+    pub fn is_routine(&self) -> bool {
+        self.template()
+            .is_some_and(|template| matches!(self, Self::Page(_)) || template.starts_with(PROBE_PATHS))
+    }
 }
 
 /// What the contract says about this request.
@@ -165,7 +194,7 @@ impl Contract {
         let mut contract = Self::default();
         for (path, item) in &document.paths.paths {
             let methods = operations(item)
-                .map(|(method, operation)| (method, Arc::new(rule(path, operation))))
+                .map(|(method, operation)| (method, Arc::new(rule(path, method, operation))))
                 .collect::<Methods>();
             contract.methods.extend(methods.keys());
             contract.templates.push(path.clone());
@@ -309,11 +338,19 @@ pub fn parameters<'o>(
     })
 }
 
-fn rule(path: &str, operation: &Operation) -> Rule {
+fn rule(path: &str, method: &str, operation: &Operation) -> Rule {
+    let key = OperationKey::new(path, method);
     let query = parameters(operation, &ParameterIn::Query).map(|parameter| parameter.name.clone()).collect();
     let access = access(path, operation);
     let credentials = credentials(operation, &access);
-    Rule { template: path.to_owned(), access, credentials, query, deadline: seconds(operation, DEADLINE) }
+    Rule {
+        key,
+        template: path.to_owned(),
+        access,
+        credentials,
+        query,
+        deadline: seconds(operation, DEADLINE),
+    }
 }
 
 fn seconds(operation: &Operation, extension: &str) -> Option<Duration> {

@@ -203,9 +203,8 @@ impl Observed {
             tracing::error!(route, status, duration_ms, user_id, cause, "request failed");
         } else if let Some(failure) = failure {
             tracing::info!(route, status, duration_ms, user_id, detail = failure.logged(), "request refused");
-        } else if matches!(self.matched, RouteMatch::Page(_)) {
-            // A page of the documentation is half a dozen requests of no interest.
-            tracing::debug!(route, status, duration_ms, "page served");
+        } else if self.matched.is_routine() {
+            tracing::debug!(route, status, duration_ms, "request handled");
         } else {
             tracing::info!(route, status, duration_ms, user_id, "request handled");
         }
@@ -330,7 +329,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::contract::{Access, Rule};
+    use crate::contract::{Access, OperationKey, Rule};
 
     /// The headers of the answer after a panic, to a page of this origin.
     fn after_a_panic(origin: &'static str) -> HeaderMap {
@@ -339,6 +338,7 @@ mod tests {
         let mut sent = HeaderMap::new();
         sent.insert(header::ORIGIN, HeaderValue::from_static(origin));
         let rule = Rule {
+            key: OperationKey::new("/panics", "GET"),
             template: "/panics".to_owned(),
             access: Access::Requires(Vec::new()),
             credentials: vec![Credential::Authorization],

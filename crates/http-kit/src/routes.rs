@@ -5,31 +5,26 @@
 //! literal path (`/users/me`) wins over one with a parameter (`/users/{user_id}`) wherever they are registered, and any router may
 //! have a path below another router's (`/orders/{order_id}/items`).
 
-use std::collections::BTreeSet;
-
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::{Guard, GuardContext, fn_guard};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{OpenApiFactory, scope};
 
-use crate::contract::{RouteMatch, operations};
+use crate::contract::{OperationKey, RouteMatch, operations};
 
 /// The registry of the handlers of one module.
 pub struct Routes<'c, 's> {
     config: &'c mut ServiceConfig<'s>,
-    operations: Operations,
+    operations: Vec<OperationKey>,
 }
-
-/// Operations, by path template and method.
-type Operations = BTreeSet<(String, &'static str)>;
 
 impl Routes<'_, '_> {
     /// Registers the handlers of a module. actix looks at one after the other until one takes a request, so those of a module are behind
     /// one guard: a request passes by a module in one step, however many operations the product has.
     pub fn register(config: &mut ServiceConfig<'_>, module: impl FnOnce(&mut Routes<'_, '_>)) {
-        let mut operations = Operations::new();
+        let mut operations = Vec::new();
         let handlers = scope("").configure(|config| {
-            let mut routes = Routes { config, operations: Operations::new() };
+            let mut routes = Routes { config, operations: Vec::new() };
             module(&mut routes);
             operations = routes.operations;
         });
@@ -41,25 +36,24 @@ impl Routes<'_, '_> {
     where
         H: HttpServiceFactory + OpenApiFactory + 'static,
     {
-        let own: Operations = handler
+        let own: Vec<_> = handler
             .paths()
             .paths
             .iter()
-            .flat_map(|(path, item)| operations(item).map(|(method, _)| (path.clone(), method)))
+            .flat_map(|(path, item)| operations(item).map(|(method, _)| OperationKey::new(path, method)))
             .collect();
-        self.operations.extend(own.iter().cloned());
+        self.operations.extend(&own);
         self.config.service(scope("").guard(guard_of(own)).service(handler));
         self
     }
 }
 
 /// Lets the requests of these operations pass, as they were found in the contract.
-fn guard_of(operations: Operations) -> impl Guard {
+fn guard_of(operations: Vec<OperationKey>) -> impl Guard {
     fn_guard(move |request: &GuardContext<'_>| {
-        let method = request.head().method.as_str();
         let data = request.req_data();
-        let Some(rule) = data.get::<RouteMatch>().and_then(RouteMatch::rule) else { return false };
-        operations.iter().any(|(path, of)| *path == rule.template && *of == method)
+        let rule = data.get::<RouteMatch>().and_then(RouteMatch::rule);
+        rule.is_some_and(|rule| operations.contains(&rule.key))
     })
 }
 

@@ -141,10 +141,10 @@ const CAPACITY: usize = 10_000;
 /// keeps its time while others begin and end. The step is random, so that an id does not reveal its successor.
 fn next_ulid(millis: u64) -> Ulid {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let step = u128::from(u32::from_be_bytes(random::bytes())) + 1;
+    let step = u128::from(u32::from_be_bytes(random::buffered())) + 1;
     let after = last.get(&millis).map(|random| random + step).filter(|random| *random < 1 << 80);
     // Half of the range, to leave space for successors.
-    let random = after.unwrap_or_else(|| u128::from_be_bytes(random::bytes()) >> 49);
+    let random = after.unwrap_or_else(|| u128::from_be_bytes(random::buffered()) >> 49);
     last.insert(millis, random);
     if last.len() > CAPACITY {
         last.pop_first();

@@ -34,8 +34,13 @@ use crate::sort::Sort;
 use crate::text;
 
 mod checks;
+mod joined;
 
 use checks::{check_circles, check_pointed, check_within};
+use joined::Joined;
+
+/// A row of `E`, and beside it a row that is kept in memory.
+type WithRecent<E, F> = (<E as EntityTrait>::Model, Option<Arc<<F as EntityTrait>::Model>>);
 
 /// Condition that the user of `principal` owns the row, by the column `owner`. Holds for no row if nobody is signed in or the
 /// principal acts for no user.
@@ -225,22 +230,26 @@ pub trait Repository {
         }
     }
 
-    /// The living row of that id, regardless of the principal, as the primary has it now. Later calls of
-    /// [`find_recent`](Self::find_recent) find it.
+    /// The first row of `select`, which is of another table, and the living row of this one that has that id, as the primary has both
+    /// now: one statement for a decision that needs both. `None` if `select` finds none. Later calls of
+    /// [`find_recent`](Self::find_recent) find the row of this table.
     #[must_use]
-    fn find_current(
+    fn find_current_with<E: EntityTrait>(
         session: &ReadPrimary,
+        select: Select<E>,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
-    ) -> impl Future<Output = Result<Option<Arc<<Self::Entity as EntityTrait>::Model>>, SessionError>> + Send
-    {
+    ) -> impl Future<Output = Result<Option<WithRecent<E, Self::Entity>>, SessionError>> + Send {
         async move {
             const { assert!(Self::KEEPS_RECENT) };
             let reading = session.begin_reading(RowKey::new(Self::Entity::TABLE, id));
-            let row = Self::find_unscoped(session, id).await?.map(Arc::new);
-            if let Some(row) = &row {
-                session.keep(&reading, row);
-            }
-            Ok(row)
+            let found = joined::find_with::<E, Self::Entity>(session, select, id).await?;
+            Ok(found.map(|Joined { row, other }| {
+                let other = other.map(Arc::new);
+                if let Some(other) = &other {
+                    session.keep(&reading, other);
+                }
+                (row, other)
+            }))
         }
     }
 

@@ -7,20 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
-use tokio_util::io::poll_read_buf;
 
 use crate::head::HeadEnd;
 use crate::registry::{Slot, Timeouts};
 use crate::state::{ConnectionState, Expected};
 
-/// Size of a read of a head, in bytes; most heads are smaller.
-const READ_HEAD: usize = 8 * 1024;
-const READ_BODY: usize = 64 * 1024;
 /// Timeout of a shutdown for a client that reads nothing.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,7 +32,7 @@ pub struct Connection {
     stream: TcpStream,
     slot: Slot,
     timeouts: Timeouts,
-    /// Bytes that were read and not yet passed on.
+    /// Bytes that were read and belong to a later request.
     held: BytesMut,
     head: HeadEnd,
     /// A head may have been handed over among pieces: look whether an application has taken it first.
@@ -73,21 +69,56 @@ impl Connection {
         Arc::clone(&self.slot.state)
     }
 
-    /// Waits for bytes; `false` after a timeout.
-    fn poll_fill(&mut self, context: &mut Context<'_>, expected: Expected) -> Poll<io::Result<bool>> {
-        if !self.held.is_empty() {
-            return Poll::Ready(Ok(true));
+    /// Passes on bytes of the current request: none after a timeout, or if the client has closed.
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        expected: Expected,
+    ) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return self.poll_fill(context, buffer, expected);
         }
-        self.held.reserve(if expected == Expected::Head { READ_HEAD } else { READ_BODY });
-        match poll_read_buf(Pin::new(&mut self.stream), context, &mut self.held) {
-            Poll::Ready(read) => Poll::Ready(read.map(|length| length > 0)),
+        let held = self.held.get(..buffer.remaining()).unwrap_or(&self.held);
+        let (length, ends_head) = self.head.within(held, expected);
+        buffer.put_slice(&self.held.split_to(length));
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+        self.passed_on(length, ends_head, expected);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same, of bytes that are read now. They are read into the buffer of the application, which has room for most heads; what
+    /// follows a request is held.
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        expected: Expected,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending => {
-                self.held = BytesMut::new();
                 ready!(self.poll_timeouts(context));
                 // The runtime wakes this task for bytes that it has not seen yet.
-                if self.has_arrived() { Poll::Pending } else { Poll::Ready(Ok(false)) }
+                return if self.has_arrived() { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
+            Poll::Ready(read) => read?,
         }
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if !read.is_empty() {
+            let (length, ends_head) = self.head.within(read, expected);
+            self.held.extend_from_slice(read.get(length..).unwrap_or_default());
+            buffer.set_filled(before + length);
+            self.passed_on(length, ends_head, expected);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn passed_on(&mut self, length: usize, ends_head: bool, expected: Expected) {
+        self.pause = ends_head && matches!(expected, Expected::Pieces(_));
+        self.slot.state.handed(length, ends_head);
     }
 
     /// Whether there are bytes to read, asked of the operating system: the runtime looks for them only after its tasks have had their
@@ -102,24 +133,6 @@ impl Connection {
         match self.slot.state.deadline(&self.timeouts) {
             Some(deadline) => self.reading.poll(context, deadline),
             None => Poll::Pending,
-        }
-    }
-
-    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>, expected: Expected) {
-        let most = match expected {
-            Expected::Bytes(most) | Expected::Pieces(most) => usize::try_from(most).unwrap_or(usize::MAX),
-            Expected::Head | Expected::Nothing | Expected::End => usize::MAX,
-        };
-        let most = most.min(self.held.len()).min(buffer.remaining());
-        let bytes = self.held.get(..most).unwrap_or_default();
-        let end = if matches!(expected, Expected::Bytes(_)) { None } else { self.head.find(bytes) };
-        let length = end.unwrap_or(most);
-        buffer.put_slice(bytes.get(..length).unwrap_or_default());
-        self.held.advance(length);
-        self.pause = end.is_some() && matches!(expected, Expected::Pieces(_));
-        self.slot.state.handed(length, end.is_some());
-        if self.held.is_empty() {
-            self.held = BytesMut::new();
         }
     }
 
@@ -170,10 +183,7 @@ impl AsyncRead for Connection {
             Expected::Nothing => this.poll_timeouts(context).map(Ok),
             Expected::End => Poll::Ready(Ok(())),
             Expected::Head | Expected::Bytes(_) | Expected::Pieces(_) => {
-                if ready!(this.poll_fill(context, expected))? {
-                    this.hand_over(buffer, expected);
-                }
-                Poll::Ready(Ok(()))
+                this.poll_next(context, buffer, expected)
             }
         }
     }

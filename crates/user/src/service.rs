@@ -1,6 +1,7 @@
 //! Operations on accounts and their rules.
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::{EntityTrait, Select};
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::set_if_some;
@@ -51,14 +52,21 @@ impl Users {
         Ok(UserRows::find_unscoped(db, id).await?.map(User::from))
     }
 
-    /// The living account of that id as the primary has it now, for other domains. Does not check permissions. Later calls of
-    /// [`get`](Self::get) find it without asking the database.
+    /// The first row of `select`, which is of another domain, and beside it the living account of that id, as the primary has both now:
+    /// one statement for a decision that needs both. `None` if `select` finds none. Does not check permissions. Later calls of
+    /// [`get`](Self::get) find the account without asking the database.
     ///
     /// # Errors
     ///
     /// Errors of the session.
-    pub async fn find_current(&self, db: &ReadPrimary, id: UserId) -> Result<Option<User>, UserError> {
-        Ok(UserRows::find_current(db, id).await?.map(|row| User::from(row.as_ref())))
+    pub async fn find_current_with<E: EntityTrait>(
+        &self,
+        db: &ReadPrimary,
+        select: Select<E>,
+        id: UserId,
+    ) -> Result<Option<(E::Model, Option<User>)>, UserError> {
+        let found = UserRows::find_current_with(db, select, id).await?;
+        Ok(found.map(|(row, user)| (row, user.map(|user| User::from(user.as_ref())))))
     }
 
     /// The living account of that id, locked until the session ends: other sessions wait before they change or lock it.

@@ -38,7 +38,7 @@ async fn requests_run_no_more_statements_than_they_need() {
     };
     for (id, statements, what) in [
         ("signup", 5, "the account, its event, the password, the sessions beyond the limit, the session"),
-        ("me", 2, "the session and the account"),
+        ("me", 1, "the session with its account"),
         ("patch", 2, "the account and its event"),
         ("refresh", 3, "the session twice, the account"),
         (

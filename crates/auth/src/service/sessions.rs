@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
-use shared_kernel::id::SessionId;
+use shared_kernel::id::{SessionId, UserId};
 use shared_kernel::principal::{Authentication, Method, Principal, Scopes};
 use shared_kernel::session::{Databases, WriteSession};
 use user::dto::User;
@@ -31,18 +31,25 @@ impl Auth {
     pub async fn authenticate(&self, access_token: &str) -> Result<Arc<Principal>, AuthError> {
         let claims = self.access.verify(&self.keys, access_token, self.now()).await?;
         // Boxed, and only on a cache miss: the future of the database query is large.
-        let found = async { Box::pin(self.load_principal(claims.sid)).await };
+        let found = async { Box::pin(self.load_principal(claims.sid, claims.sub)).await };
         let principal = self.principals.try_get_with(claims.sid, found).await.map_err(AuthError::Shared)?;
         principal.filter(|principal| principal.user() == Some(claims.sub)).ok_or(AuthError::InvalidToken)
     }
 
-    async fn load_principal(&self, id: SessionId) -> Result<Option<Arc<Principal>>, AuthError> {
+    /// The principal of a session, which should be one of that user; `None` if the session has ended or its user is not active.
+    async fn load_principal(
+        &self,
+        session_id: SessionId,
+        user_id: UserId,
+    ) -> Result<Option<Arc<Principal>>, AuthError> {
         let reader = self.databases.read_primary();
-        let Some(row) = Sessions::find(&reader, id).await? else { return Ok(None) };
+        let found = Users.find_current_with(&reader, Sessions::select(session_id), user_id).await?;
+        let Some((row, user)) = found else { return Ok(None) };
         if row.ended_at.is_some() || row.expires_at <= self.now() {
             return Ok(None);
         }
-        let user = Users.find_current(&reader, row.user_id).await?;
+        // Otherwise the token is refused, and what is remembered for the session is right for its own tokens.
+        let user = if row.user_id == user_id { user } else { Users.find(&reader, row.user_id).await? };
         Ok(active(user).map(|user| Arc::new(principal(&row, &user))))
     }
 

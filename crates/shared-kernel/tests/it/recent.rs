@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{Condition, ConnectionTrait as _};
+use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 use shared_kernel::clock::Clock as _;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository, Scoped, resource};
@@ -44,6 +44,29 @@ async fn name(session: &ReadSession, id: WidgetId) -> Option<String> {
     Kept::find_recent(session, id).await.unwrap().map(|row| row.name.clone())
 }
 
+/// A table without soft delete, whose rows refer to nothing.
+mod label {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "labels")]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        pub name: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A label and the names of it and of a widget, as the primary has them.
+async fn names(databases: &Databases, label: i32, widget: WidgetId) -> Option<(String, Option<String>)> {
+    let select = label::Entity::find().filter(label::Column::Id.eq(label));
+    let found = Kept::find_current_with(&databases.read_primary(), select, widget).await.unwrap();
+    found.map(|(label, widget)| (label.name, widget.map(|widget| widget.name.clone())))
+}
+
 async fn rename(databases: &Databases, id: WidgetId, name: &str) -> Option<ConsistencyToken> {
     let db = databases.write();
     let changes = widget::ActiveModel { name: Set(name.to_owned()), ..widget::ActiveModel::default() };
@@ -69,10 +92,32 @@ async fn a_row_is_read_once_in_a_second() {
     assert_eq!(name(&database.read(None), id).await.as_deref(), Some("after"), "too old");
     rename_elsewhere(&database, id, "later").await;
     assert_eq!(name(&database.read(None), id).await.as_deref(), Some("after"));
-    assert_eq!(Kept::find_current(&database.read_primary(), id).await.unwrap().unwrap().name, "later");
-    assert_eq!(name(&database.read(None), id).await.as_deref(), Some("later"), "the last read counts");
     let unknown = database.write().new_id();
     assert_eq!(name(&database.read(None), unknown).await, None);
+}
+
+#[tokio::test]
+async fn a_row_that_was_read_beside_another_one_is_kept() {
+    let (database, _, id) = widgets().await;
+    let primary = database.primary();
+    primary
+        .execute_unprepared("CREATE TABLE labels (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+        .await
+        .unwrap();
+    primary.execute_unprepared("INSERT INTO labels VALUES (1, 'red'), (2, 'blue')").await.unwrap();
+    rename(&database, id, "a").await;
+    assert_eq!(name(&database.read(None), id).await.as_deref(), Some("a"));
+    rename_elsewhere(&database, id, "b").await;
+    let both = |label: &str, widget: &str| Some((label.to_owned(), Some(widget.to_owned())));
+    assert_eq!(names(&database, 2, id).await, both("blue", "b"), "not from memory");
+    assert_eq!(name(&database.read(None), id).await.as_deref(), Some("b"), "the last read counts");
+    let unknown = database.write().new_id();
+    assert_eq!(names(&database, 1, unknown).await, Some(("red".to_owned(), None)));
+    assert_eq!(names(&database, 3, id).await, None);
+    let db = database.write();
+    Kept::soft_delete(&db, id, &Precondition::None).await.unwrap().unwrap();
+    commit(db).await;
+    assert_eq!(names(&database, 1, id).await, Some(("red".to_owned(), None)), "deleted");
 }
 
 #[tokio::test]
