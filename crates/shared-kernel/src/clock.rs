@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{self, ArrayType, ColumnType, Nullable, ValueTypeErr};
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
@@ -21,10 +22,9 @@ use crate::field::{self, TextField, ValidationError};
 /// A timestamp in UTC with microsecond precision. PostgreSQL stores the same precision, so a value is read back unchanged.
 ///
 /// In JSON it is a string in RFC 3339 format: written with `Z`, accepted with any offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, format = DateTime, examples("2026-01-31T12:34:56.789012Z"))]
-pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
     /// `moment` in UTC, truncated to whole microseconds.
@@ -80,6 +80,22 @@ impl TextField for Timestamp {
 
     fn example() -> Cow<'static, str> {
         "2026-01-31T12:00:00Z".into()
+    }
+}
+
+/// Length of the longest text of a timestamp, in bytes: `2026-01-31T12:34:56.789012345Z`.
+const LONGEST_TEXT: usize = 30;
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Not `time::serde::rfc3339`, which allocates: a list has two for each row.
+        let mut buffer = [0; LONGEST_TEXT];
+        let mut free = buffer.as_mut_slice();
+        // The number that it returns is too small where there are fractions of a second.
+        self.0.format_into(&mut free, &Rfc3339).map_err(S::Error::custom)?;
+        let written = LONGEST_TEXT - free.len();
+        let text = buffer.get(..written).and_then(|text| std::str::from_utf8(text).ok());
+        serializer.serialize_str(text.ok_or_else(|| S::Error::custom("a timestamp is not text"))?)
     }
 }
 
@@ -216,6 +232,7 @@ mod tests {
         assert_eq!(serde_json::to_value(timestamp).unwrap(), "2023-11-14T22:13:20.123456Z");
         assert_eq!(timestamp.unix_millis(), 1_700_000_000_123);
     }
+
     #[test]
     fn any_offset_is_read_as_the_same_moment_in_utc() {
         let read = |text: &str| serde_json::from_value::<Timestamp>(text.into());
@@ -238,6 +255,7 @@ mod tests {
             "9999-12-31T23:59:59.999999Z",
         ] {
             let moment: Timestamp = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(serde_json::to_value(moment).unwrap(), text);
             assert_eq!(
                 <Timestamp as sea_query::ValueType>::try_from(Value::from(moment)).unwrap(),
                 moment,

@@ -208,7 +208,8 @@ impl<K: IdKind> FromStr for Id<K> {
         let invalid = InvalidId { prefix: K::PREFIX };
         let encoded = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')).ok_or(invalid)?;
         let ulid = Ulid::from_string(encoded).map_err(|_| invalid)?;
-        if ulid.to_string() == encoded { Ok(Self::of(ulid)) } else { Err(invalid) }
+        let canonical = ulid.array_to_str(&mut [0; ulid::ULID_LEN]) == encoded;
+        if canonical { Ok(Self::of(ulid)) } else { Err(invalid) }
     }
 }
 

@@ -1,0 +1,125 @@
+//! What a request costs, in figures that do not depend on the machine: allocations of the server, and bytes of the answer. Whoever adds
+//! to a hot request changes a number here, knowingly. The statements of requests are counted in `it/statements.rs`.
+//!
+//! A binary of its own, with nothing beside the one test: the allocator counts for the whole process. The log is not on, and costs
+//! nothing here.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failing test")]
+
+use std::alloc::System;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::json;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tests::server::{Account, TestServer};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Room for what differs from run to run: work in the background, and sizes of tables.
+const ROOM: usize = 10;
+
+/// A client that allocates nothing while it is measured.
+struct Client {
+    stream: TcpStream,
+    buffer: Box<[u8]>,
+}
+
+impl Client {
+    fn connect(server: &TestServer) -> Self {
+        let stream = TcpStream::connect(server.addresses().api).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: vec![0; 64 * 1024].into() }
+    }
+
+    /// Sends a request, and returns the number of bytes of the answer.
+    fn exchange(&mut self, request: &[u8]) -> usize {
+        self.stream.write_all(request).unwrap();
+        let mut received = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[received..]).unwrap();
+            assert!(read > 0, "the server closed the connection");
+            received += read;
+            if self.is_complete(received) {
+                return received;
+            }
+        }
+    }
+
+    fn is_complete(&self, received: usize) -> bool {
+        let text = std::str::from_utf8(&self.buffer[..received]).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        assert!(head.starts_with("HTTP/1.1 2"), "{text}");
+        let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        body.len() == length.parse::<usize>().unwrap()
+    }
+}
+
+/// Cost of one request.
+#[derive(Debug)]
+struct Cost {
+    allocations: usize,
+    bytes: usize,
+}
+
+/// The mean of one exchange for each of the requests. The first tenth of them is not counted.
+fn measure(client: &mut Client, requests: &[Vec<u8>]) -> Cost {
+    let (warming, measured) = requests.split_at(requests.len() / 10);
+    for request in warming {
+        client.exchange(request);
+    }
+    let region = Region::new(ALLOCATOR);
+    let mut bytes = 0;
+    for request in measured {
+        bytes += client.exchange(request);
+    }
+    let counted = region.change();
+    let count = measured.len();
+    Cost { allocations: (counted.allocations + counted.reallocations) / count, bytes: bytes / count }
+}
+
+fn request(account: Option<&Account>, line: &str, body: Option<&serde_json::Value>) -> Vec<u8> {
+    let authorization =
+        account.map(|account| format!("authorization: Bearer {}\r\n", account.token)).unwrap_or_default();
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    let head = format!("{line} HTTP/1.1\r\nhost: ashlar.test\r\n{authorization}");
+    let content = match body.len() {
+        0 => String::new(),
+        length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+    };
+    format!("{head}{content}\r\n{body}").into_bytes()
+}
+
+#[tokio::test]
+async fn requests_allocate_and_answer_no_more_than_they_need() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let mut accounts = Vec::new();
+    for _ in 0..40 {
+        accounts.push(server.signup().await);
+    }
+    let own = format!("GET /api/v1/users/{}", admin.id);
+    let patches = (0..200).map(|number| {
+        let body = json!({ "name": format!("Ada {}", number % 10) });
+        request(Some(&admin), "PATCH /api/v1/users/me", Some(&body))
+    });
+    let again = |request: Vec<u8>| vec![request; 400];
+    let mut client = Client::connect(&server);
+    let cold = accounts.iter().map(|account| request(Some(account), "GET /api/v1/users/me", None)).collect();
+    for (name, requests, allocations, bytes) in [
+        ("live", again(request(None, "GET /health/live", None)), 29, 702),
+        ("me", again(request(Some(&admin), "GET /api/v1/users/me", None)), 52, 982),
+        ("user", again(request(Some(&admin), &own, None)), 54, 982),
+        ("me, by sessions that were not used before", cold, 371, 983),
+        ("list", again(request(Some(&admin), "GET /api/v1/admin/users?limit=20", None)), 476, 6_240),
+        ("patch", patches.collect(), 322, 1_008),
+    ] {
+        let cost = measure(&mut client, &requests);
+        let fits = |counted: usize, expected: usize| counted <= expected + expected / ROOM;
+        assert!(
+            fits(cost.allocations, allocations) && fits(cost.bytes, bytes),
+            "{name}: {cost:?} instead of {allocations} and {bytes}"
+        );
+    }
+}
