@@ -36,8 +36,10 @@ async fn requests_run_no_more_statements_than_they_need() {
         let others = ["BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"].map(|start| format!("\"summary\":\"{start}"));
         statements.filter(|line| !others.iter().any(|start| line.contains(start))).collect()
     };
+    // On PostgreSQL, a new row and its event are one.
+    let signup = if installation.is_on_postgres() { 4 } else { 5 };
     for (id, statements, what) in [
-        ("signup", 5, "the account, its event, the password, the sessions beyond the limit, the session"),
+        ("signup", signup, "the account, its event, the password, the sessions beyond the limit, the session"),
         ("me", 1, "the session with its account"),
         ("patch", 2, "the account and its event"),
         ("refresh", 3, "the session twice, the account"),
