@@ -39,7 +39,11 @@ async fn requests_run_no_more_statements_than_they_need() {
     // On PostgreSQL, a new row and its event are one.
     let signup = if installation.is_on_postgres() { 4 } else { 5 };
     for (id, statements, what) in [
-        ("signup", signup, "the account, its event, the password, the sessions beyond the limit, the session"),
+        (
+            "signup",
+            signup,
+            "the account, its event, the password, the sessions beyond the limit, the session",
+        ),
         ("me", 1, "the session with its account"),
         ("patch", 2, "the account and its event"),
         ("refresh", 3, "the session twice, the account"),
