@@ -192,6 +192,13 @@ pub struct Login {
     pub password: String,
 }
 
+/// Body of a refresh.
+#[derive(Debug, Deserialize)]
+pub struct Refresh {
+    /// Refresh token.
+    pub refresh_token: String,
+}
+
 /// Answer to a sign-in.
 #[derive(Debug, Serialize)]
 pub struct Session<T> {

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Requests {
     turns: Vec<Turn>,
     expected: u16,
+    /// Whether each request has the refresh token of the answer before it.
+    rotates: bool,
 }
 
 /// Requests of one connection, sent in order and then again from the first. A run continues where the last one ended.
@@ -38,7 +40,14 @@ impl Requests {
     pub fn new(turns: Vec<Vec<Vec<u8>>>, expected: u16) -> Self {
         let turns = turns.into_iter().filter(|requests| !requests.is_empty());
         let turns = turns.map(|requests| Turn { requests, next: AtomicUsize::new(0) }).collect();
-        Self { turns, expected }
+        Self { turns, expected, rotates: false }
+    }
+
+    /// One request for each connection, which sends it again with the refresh token of the last answer. All tokens have one length.
+    #[must_use]
+    pub fn rotating(requests: Vec<Vec<u8>>, expected: u16) -> Self {
+        let turns = requests.into_iter().map(|request| vec![request]).collect();
+        Self { rotates: true, ..Self::new(turns, expected) }
     }
 
     /// Status of the answers.
@@ -184,6 +193,8 @@ pub struct Connection {
     number: usize,
     /// The answer, followed by bytes of earlier answers.
     buffer: Vec<u8>,
+    /// The next request, if it depends on the last answer.
+    next: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -195,18 +206,23 @@ impl Connection {
     pub async fn open(address: SocketAddr, number: usize) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("the server refuses a connection")?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, number, buffer: vec![0; 16 * 1024] })
+        Ok(Self { stream, number, buffer: vec![0; 16 * 1024], next: None })
     }
 
     async fn send_until(mut self, end: Instant, requests: Arc<Requests>) -> Result<(Self, Vec<u32>)> {
         let mut latencies = Vec::new();
         let mut sent = Instant::now();
         while sent < end {
-            let request = requests.next(self.number);
+            let own = self.next.take();
+            let request = own.as_deref().unwrap_or_else(|| requests.next(self.number));
             let (status, body) = self.exchange(request).await?;
             if status != requests.expected {
                 let (line, body) = (first_line(request), String::from_utf8_lossy(body));
                 bail!("{line} is answered with {status} instead of {}:\n{body}", requests.expected);
+            }
+            if requests.rotates {
+                let next = with_token_of(request, body).context("an answer has no refresh token")?;
+                self.next = Some(next);
             }
             let answered = Instant::now();
             latencies.push(u32::try_from((answered - sent).as_micros()).unwrap_or(u32::MAX));
@@ -238,6 +254,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// The request with the refresh token of an answer in the place of its own.
+fn with_token_of(request: &[u8], answer: &[u8]) -> Option<Vec<u8>> {
+    const MEMBER: &[u8] = b"\"refresh_token\":\"";
+    let after = |text: &[u8]| Some(memchr::memmem::find(text, MEMBER)? + MEMBER.len());
+    let new = answer.get(after(answer)?..)?.split(|byte| *byte == b'"').next()?;
+    let (place, mut next) = (after(request)?, request.to_vec());
+    next.get_mut(place..place + new.len())?.copy_from_slice(new);
+    Some(next)
 }
 
 /// The parts of the head of an answer that the clients need.
@@ -350,6 +376,14 @@ mod tests {
         let figures = [sample.percentile(50), sample.percentile(99), sample.rate()];
         assert_eq!(figures.map(|figure| figure.to_string()), ["100", "198", "100"]);
         assert_eq!(Sample::default().percentile(99).to_string(), "0");
+    }
+
+    #[test]
+    fn a_request_takes_the_token_of_an_answer() {
+        let request = br#"POST / {"refresh_token":"abc","transport":"body"}"#;
+        let next = with_token_of(request, br#"{"a":1,"refresh_token":"xyz"}"#).unwrap();
+        assert_eq!(next, br#"POST / {"refresh_token":"xyz","transport":"body"}"#);
+        assert_eq!(with_token_of(request, b"{}"), None);
     }
 
     #[test]

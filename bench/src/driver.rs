@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::client::{Clients, Requests};
 use crate::options::Options;
 use crate::report::{Figures, Measured, Process, Report};
-use crate::route::{Route, Server};
+use crate::route::{LOGINS, Route, Server};
 use crate::site::{Binaries, Running, Site, answer};
 use crate::usage::Usage;
 
@@ -19,6 +19,9 @@ const WARMING: Duration = Duration::from_secs(1);
 
 /// Wait after the start of the servers, before their memory is read, so that memory which only the start needed is released.
 const REST: Duration = Duration::from_secs(1);
+
+/// Number of connections whose memory is measured: the product accepts 512 of one address.
+const CONNECTIONS: usize = 500;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -75,13 +78,16 @@ impl<'a> Bench<'a> {
     }
 
     fn measure(&mut self) -> Result<Report> {
-        let process = |running: &Running| Process {
-            server: running.server,
-            start: running.start.as_secs_f64() * 1_000.0,
-            idle: memory(running),
-            after_logins: None,
+        let process = |running: &Running| {
+            anyhow::Ok(Process {
+                server: running.server,
+                start: running.start.as_secs_f64() * 1_000.0,
+                idle: memory(running),
+                connection: self.memory_of_connections(running)?,
+                after_logins: None,
+            })
         };
-        let mut processes: Vec<_> = self.servers.iter().map(process).collect();
+        let mut processes: Vec<_> = self.servers.iter().map(process).collect::<Result<_>>()?;
         let mut routes = Vec::new();
         for route in Route::ALL.into_iter().filter(|route| self.options.has(*route)) {
             progress(&format!("measuring {route}"));
@@ -99,7 +105,7 @@ impl<'a> Bench<'a> {
     fn route(&self, route: Route) -> Result<Vec<Measured>> {
         let mut servers: Vec<(&Running, Arc<Requests>)> = Vec::new();
         for running in self.servers.iter().filter(|running| running.server.has(route)) {
-            servers.push((running, Arc::new(self.site.requests(running.server, route)?)));
+            servers.push((running, Arc::new(self.requests(running, route)?)));
         }
         self.compare_answers(route, &servers)?;
         let mut rounds = vec![Vec::new(); servers.len()];
@@ -115,6 +121,27 @@ impl<'a> Bench<'a> {
             figures: Figures::median(&rounds),
         };
         Ok(servers.iter().zip(rounds).map(median).collect())
+    }
+
+    fn requests(&self, running: &Running, route: Route) -> Result<Requests> {
+        if route == Route::Refresh {
+            return self.runtime.block_on(self.site.refreshes(running));
+        }
+        self.site.requests(running.server, route)
+    }
+
+    /// Memory of an idle connection that was used, in KiB.
+    fn memory_of_connections(&self, running: &Running) -> Result<f64> {
+        let requests = Arc::new(self.site.requests(running.server, Route::Live)?);
+        let measured = |count: usize| {
+            let mut clients = Clients::connect(running.address, count)?;
+            clients.run(&requests, WARMING)?;
+            anyhow::Ok(float(running.process.memory()))
+        };
+        let few = measured(self.options.connections)?;
+        let many = measured(self.options.connections + CONNECTIONS)?;
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+        Ok((many - few) / CONNECTIONS as f64 / 1_024.0)
     }
 
     /// Servers whose answers differ do not do the same work.
@@ -134,6 +161,21 @@ impl<'a> Bench<'a> {
     }
 
     fn round(&self, running: &Running, route: Route, requests: &Arc<Requests>) -> Result<Figures> {
+        if route != Route::MeBusy {
+            return self.measured(running, route, requests);
+        }
+        let logins = Arc::new(self.site.requests(running.server, Route::Login)?);
+        let mut others = Clients::connect(running.address, LOGINS.min(self.options.connections))?;
+        let time = Duration::try_from_secs_f64(self.options.seconds)?;
+        std::thread::scope(|scope| {
+            let signing_in = scope.spawn(move || others.run(&logins, WARMING.min(time) + time));
+            let figures = self.measured(running, route, requests);
+            signing_in.join().map_err(|_| anyhow::anyhow!("the clients that sign in panicked"))??;
+            figures
+        })
+    }
+
+    fn measured(&self, running: &Running, route: Route, requests: &Arc<Requests>) -> Result<Figures> {
         let time = Duration::try_from_secs_f64(self.options.seconds)?;
         let mut clients = Clients::connect(running.address, route.connections(self.options.connections))?;
         clients.run(requests, WARMING.min(time))?;

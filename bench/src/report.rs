@@ -71,13 +71,15 @@ pub struct Process {
     pub start: f64,
     /// Resident memory before the first measurement, in MiB.
     pub idle: f64,
+    /// Resident memory of an idle connection, in KiB.
+    pub connection: f64,
     /// Resident memory after the logins, in MiB; absent if none were measured.
     pub after_logins: Option<f64>,
 }
 
 impl Process {
-    fn all(&self) -> [Option<f64>; 3] {
-        [Some(self.start), Some(self.idle), self.after_logins]
+    fn all(&self) -> [Option<f64>; 4] {
+        [Some(self.start), Some(self.idle), Some(self.connection), self.after_logins]
     }
 }
 
@@ -162,7 +164,10 @@ impl fmt::Display for Report {
             ];
             writeln!(f, "| {route} | {} |", columns.join(" | "))?;
         }
-        writeln!(f, "\n| server | start ms | idle MiB | after logins MiB |\n|---|---|---|---|")?;
+        writeln!(
+            f,
+            "\n| server | start ms | idle MiB | connection KiB | after logins MiB |\n|---|---|---|---|---|"
+        )?;
         for process in &self.processes {
             let figures = process.all().map(|value| value.map_or_else(|| "-".to_owned(), shown));
             writeln!(f, "| {} | {} |", process.server, figures.join(" | "))?;
@@ -192,9 +197,9 @@ impl fmt::Display for Comparison<'_> {
             let before = earlier.figures(*route, *server).map_or([None; 6], Figures::all);
             writeln!(f, "| {route} | {server} | {} |", changes(&figures.all(), &before))?;
         }
-        writeln!(f, "\n| server | start | idle | after logins |\n|---|---|---|---|")?;
+        writeln!(f, "\n| server | start | idle | connection | after logins |\n|---|---|---|---|---|")?;
         for process in &now.processes {
-            let before = earlier.process(process.server).map_or([None; 3], Process::all);
+            let before = earlier.process(process.server).map_or([None; 4], Process::all);
             writeln!(f, "| {} | {} |", process.server, changes(&process.all(), &before))?;
         }
         Ok(())
@@ -247,7 +252,13 @@ mod tests {
     fn report(rates: [f64; 3]) -> Report {
         let rows = Server::ALL.into_iter().zip(rates);
         let rows = rows.map(|(server, rate)| Measured { route: Route::Me, server, figures: figures(rate) });
-        let process = Process { server: Server::Product, start: 150.0, idle: 31.25, after_logins: None };
+        let process = Process {
+            server: Server::Product,
+            start: 150.0,
+            idle: 31.25,
+            connection: 20.0,
+            after_logins: None,
+        };
         Report {
             users: 1_000,
             connections: 32,
@@ -265,7 +276,7 @@ mod tests {
         let text = report([20_000.0, 10_000.0, 5_000.0]).to_string();
         let row = "| me | 20000 | 0.50 | 0.25 | 0.50 | 10.0 / 10.0 / 10.0 | 5.00 / 5.00 / 5.00 |";
         assert!(text.contains(row), "{text}");
-        assert!(text.contains("| ashlar | 150 | 31.2 | - |"), "{text}");
+        assert!(text.contains("| ashlar | 150 | 31.2 | 20.0 | - |"), "{text}");
         assert!(!text.contains("list"), "{text}");
     }
 
@@ -282,7 +293,7 @@ mod tests {
         let text = now.compared_with(&before).to_string();
         assert!(text.contains("| me | plain | +10.0 % | +0.0 % |"), "{text}");
         assert!(text.contains("| me | ashlar | -50.0 % | +0.0 % |"), "{text}");
-        assert!(text.contains("| ashlar | +0.0 % | +0.0 % | - |"), "{text}");
+        assert!(text.contains("| ashlar | +0.0 % | +0.0 % | +0.0 % | - |"), "{text}");
         assert!(!text.contains("The settings differ"), "{text}");
         let other = Report { users: 7, routes: Vec::new(), ..before };
         let text = now.compared_with(&other).to_string();

@@ -34,7 +34,7 @@ impl Server {
     /// Whether the server has the route.
     #[must_use]
     pub fn has(self, route: Route) -> bool {
-        self != Self::Limit || route != Route::Login
+        self != Self::Limit || !matches!(route, Route::Refresh | Route::Login | Route::MeBusy)
     }
 }
 
@@ -64,13 +64,21 @@ pub enum Route {
     Patch,
     /// `POST /api/v1/bench-notes`: a row of a generated domain, and its event.
     Insert,
+    /// `POST /api/v1/auth/refresh`; each connection sends the token of its last answer.
+    Refresh,
     /// `POST /api/v1/auth/login`.
     Login,
+    /// `GET /api/v1/users/me`, while other connections sign in.
+    MeBusy,
 }
 
+/// Number of connections that sign in. Password hashes wait for a core: with more connections the wait would be measured, and be refused by
+/// the product after some seconds.
+pub const LOGINS: usize = 8;
+
 impl Route {
-    /// All routes. The last one fills the memory of password hashes.
-    pub const ALL: [Self; 9] = [
+    /// All routes. The last two fill the memory of password hashes.
+    pub const ALL: [Self; 11] = [
         Self::Live,
         Self::Me,
         Self::MeCold,
@@ -79,7 +87,9 @@ impl Route {
         Self::ListDeep,
         Self::Patch,
         Self::Insert,
+        Self::Refresh,
         Self::Login,
+        Self::MeBusy,
     ];
 
     /// Name in options and in the result.
@@ -94,7 +104,9 @@ impl Route {
             Self::ListDeep => "list-deep",
             Self::Patch => "patch",
             Self::Insert => "insert",
+            Self::Refresh => "refresh",
             Self::Login => "login",
+            Self::MeBusy => "me-busy",
         }
     }
 
@@ -109,11 +121,11 @@ impl Route {
     pub const fn may_differ(self) -> &'static [&'static str] {
         match self {
             Self::Live => &["timestamp"],
-            Self::Me | Self::MeCold | Self::User => &[],
+            Self::Me | Self::MeCold | Self::MeBusy | Self::User => &[],
             Self::List | Self::ListDeep => &["next_cursor"],
             Self::Patch => &["updated_at"],
             Self::Insert => &["id", "created_at", "updated_at"],
-            Self::Login => &["access_token", "expires_in", "refresh_token", "session_id"],
+            Self::Refresh | Self::Login => &["access_token", "expires_in", "refresh_token", "session_id"],
         }
     }
 
@@ -123,11 +135,9 @@ impl Route {
         matches!(self, Self::Patch | Self::Insert)
     }
 
-    /// Number of connections, of those that the run has. Password hashes wait for a core: with more connections the wait would
-    /// be measured, and be refused by the product after some seconds.
+    /// Number of connections, of those that the run has.
     #[must_use]
     pub fn connections(self, all: usize) -> usize {
-        const LOGINS: usize = 8;
         if self == Self::Login { all.min(LOGINS) } else { all }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ::tests::process::{Installation, Process};
 use ::tests::server::{PASSWORD, SECRET_KEY};
 use ::tests::token::{Token, key_in};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement,
@@ -252,7 +252,9 @@ impl Site {
         let list = format!("/api/v1/admin/users?limit={PAGE}");
         let turns = match route {
             Route::Live => vec![vec![b"GET /health/live HTTP/1.1\r\nhost: ashlar.test\r\n\r\n".to_vec()]],
-            Route::Me => each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", number)?]))?,
+            Route::Me | Route::MeBusy => {
+                each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", number)?]))?
+            }
             Route::MeCold => {
                 let numbers = shuffled(self.users);
                 let chunks = numbers.chunks(self.users.div_ceil(count));
@@ -285,12 +287,28 @@ impl Site {
                 let token = format!("authorization: Bearer {}\r\n", self.token(server, number)?);
                 Ok(vec![with_body("POST /api/v1/bench-notes", &token, &body)])
             })?,
-            Route::Login => each(&|number| {
-                let body = json!({"identifier": email(number), "password": PASSWORD});
-                Ok(vec![with_body("POST /api/v1/auth/login", "", &body)])
-            })?,
+            Route::Login => each(&|number| Ok(vec![login(number)]))?,
+            Route::Refresh => bail!("the requests of this route depend on answers"),
         };
         Ok(Requests::new(turns, route.status()))
+    }
+
+    /// The requests of the route `refresh`: each connection has a session of its own.
+    ///
+    /// # Errors
+    ///
+    /// A sign-in fails.
+    pub async fn refreshes(&self, running: &Running) -> Result<Requests> {
+        let mut requests = Vec::new();
+        let mut connection = Connection::open(running.address, 0).await?;
+        for number in 0..self.connections {
+            let (status, body) = connection.exchange(&login(number % self.users)).await?;
+            ensure!(status == 200, "a sign-in has status {status}:\n{}", String::from_utf8_lossy(body));
+            let session: Value = serde_json::from_slice(body)?;
+            let body = json!({"refresh_token": session["refresh_token"]});
+            requests.push(with_body("POST /api/v1/auth/refresh", "", &body));
+        }
+        Ok(Requests::rotating(requests, Route::Refresh.status()))
     }
 
     /// A GET request with a token of a user.
@@ -378,6 +396,10 @@ fn forget_values(json: &mut Value, names: &[&str]) {
 
 async fn status(address: SocketAddr, request: &[u8]) -> Result<u16> {
     Ok(Connection::open(address, 0).await?.exchange(request).await?.0)
+}
+
+fn login(number: usize) -> Vec<u8> {
+    with_body("POST /api/v1/auth/login", "", &json!({"identifier": email(number), "password": PASSWORD}))
 }
 
 fn with_body(line: &str, headers: &str, body: &Value) -> Vec<u8> {

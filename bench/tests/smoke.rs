@@ -10,7 +10,7 @@ use bench::site::Binaries;
 use tests::process::Installation;
 
 /// All routes but `insert`: the product of the tests has no generated domain.
-const ROUTES: [Route; 8] = [
+const ROUTES: [Route; 10] = [
     Route::Live,
     Route::Me,
     Route::MeCold,
@@ -18,7 +18,9 @@ const ROUTES: [Route; 8] = [
     Route::List,
     Route::ListDeep,
     Route::Patch,
+    Route::Refresh,
     Route::Login,
+    Route::MeBusy,
 ];
 
 #[test]

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
 use bench::api::{
-    self, Arguments, Login, NewNote, Note, PAGE, Page, PageQuery, Session, TOKEN_LIFETIME, Tokens, UpdateMe,
-    User,
+    self, Arguments, Login, NewNote, Note, PAGE, Page, PageQuery, Refresh, Session, TOKEN_LIFETIME, Tokens,
+    UpdateMe, User,
 };
 use clap::Parser as _;
 use sea_orm::ActiveValue::Set;
@@ -376,14 +376,61 @@ async fn login(
     };
     let inserted = sessions::Entity::insert(session).exec_without_returning(&**database).await;
     inserted.map_err(ErrorInternalServerError)?;
+    signed_in(&tokens, session_id, 0, user)
+}
+
+/// The refresh token is the session and the number of its refreshes, and not signed.
+fn signed_in(
+    tokens: &Tokens,
+    session_id: String,
+    generation: i64,
+    user: users::Model,
+) -> actix_web::Result<HttpResponse> {
     Ok(HttpResponse::Ok().json(Session {
         access_token: tokens.issue(&user.id, &session_id, user.is_admin).map_err(ErrorInternalServerError)?,
         token_type: "Bearer",
         expires_in: TOKEN_LIFETIME.as_secs(),
-        refresh_token: api::new_id("ref"),
+        refresh_token: format!("{session_id}.{generation:012}"),
         session_id,
         user: User::from(user),
     }))
+}
+
+#[post("/api/v1/auth/refresh")]
+async fn refresh(
+    body: web::Json<Refresh>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<DatabaseConnection>,
+) -> actix_web::Result<HttpResponse> {
+    let refused = || ErrorUnauthorized("wrong token");
+    let (id, generation) = body.refresh_token.split_once('.').ok_or_else(refused)?;
+    let generation: i64 = generation.parse().map_err(ErrorUnauthorized)?;
+    let rotated = rotate(&database, id, generation).await.map_err(ErrorInternalServerError)?;
+    let (session, user) = rotated.ok_or_else(refused)?;
+    signed_in(&tokens, session.id, session.generation, user)
+}
+
+/// The same statements as the product's: the session, its rotation, and the user.
+async fn rotate(
+    database: &DatabaseConnection,
+    id: &str,
+    generation: i64,
+) -> Result<Option<(sessions::Model, users::Model)>, DbErr> {
+    let now = api::now();
+    let transaction = database.begin().await?;
+    let Some(found) = sessions::Entity::find_by_id(id).one(&transaction).await? else { return Ok(None) };
+    let update = sessions::Entity::update_many()
+        .col_expr(sessions::Column::Generation, Expr::col(sessions::Column::Generation).add(1))
+        .col_expr(sessions::Column::RotatedAt, Expr::value(now))
+        .col_expr(sessions::Column::ExpiresAt, Expr::value(now + SESSION_LIFETIME))
+        .filter(sessions::Column::Id.eq(found.id))
+        .filter(sessions::Column::Generation.eq(generation))
+        .filter(sessions::Column::ExpiresAt.gt(now));
+    let Some(session) = update.exec_with_returning(&transaction).await?.pop() else { return Ok(None) };
+    let select = users::Entity::find_by_id(&session.user_id).filter(users::Column::DeletedAt.is_null());
+    let Some(user) = select.one(&transaction).await? else { return Ok(None) };
+    transaction.commit().await?;
+    Ok(Some((session, user)))
 }
 
 #[actix_web::main]
@@ -411,6 +458,7 @@ async fn main() -> Result<()> {
             .service(by_id)
             .service(list)
             .service(insert)
+            .service(refresh)
             .service(login)
     });
     let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;

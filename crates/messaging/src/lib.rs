@@ -21,6 +21,8 @@
 //!   cannot be sent. A replayed event arrives late, so a subscriber that depends on the order looks at the current state
 //!   and not only at the event.
 //!
+//! Events that no subscriber handles are marked as delivered many at once, in any order and without a claim.
+//!
 //! All instances read the outbox. Each claims events for the time that its subscribers may need and a minute more (the
 //! [lease](RelaySettings::lease)); if it dies, another instance claims them after that.
 //!

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::head::HeadEnd;
-use crate::registry::{Slot, Timeouts};
-use crate::state::{ConnectionState, Expected};
+use crate::registry::Slot;
+use crate::state::{ConnectionState, Expected, Timeouts};
 
 /// Timeout of a shutdown for a client that reads nothing.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ impl Connection {
             return self.poll_fill(context, buffer, expected);
         }
         let held = self.held.get(..buffer.remaining()).unwrap_or(&self.held);
-        let (length, ends_head) = self.head.within(held, expected);
+        let (length, ends_head) = within(&mut self.head, held, expected);
         buffer.put_slice(&self.held.split_to(length));
         if self.held.is_empty() {
             self.held = BytesMut::new();
@@ -108,7 +108,7 @@ impl Connection {
         }
         let read = buffer.filled().get(before..).unwrap_or_default();
         if !read.is_empty() {
-            let (length, ends_head) = self.head.within(read, expected);
+            let (length, ends_head) = within(&mut self.head, read, expected);
             self.held.extend_from_slice(read.get(length..).unwrap_or_default());
             buffer.set_filled(before + length);
             self.passed_on(length, ends_head, expected);
@@ -156,7 +156,7 @@ impl Connection {
             timer: Timer::default(),
             owes_read: false,
         });
-        let finishing = self.slot.state.registry.is_finishing();
+        let finishing = self.slot.state.shutdown.is_finishing();
         let timeout =
             if finishing { self.timeouts.write.min(FINAL_WRITE_TIMEOUT) } else { self.timeouts.write };
         stall.timer.poll(context, stall.since + timeout).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -219,6 +219,18 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
+}
+
+/// Number of the first of `bytes` that belong to the current request, and whether a head ends with them.
+fn within(head: &mut HeadEnd, bytes: &[u8], expected: Expected) -> (usize, bool) {
+    let (Expected::Bytes(most) | Expected::Pieces(most)) = expected else {
+        let end = head.find(bytes);
+        return (end.unwrap_or(bytes.len()), end.is_some());
+    };
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
+    let of_this = bytes.get(..most).unwrap_or_default();
+    let end = if matches!(expected, Expected::Bytes(_)) { None } else { head.find(of_this) };
+    (end.unwrap_or(most), end.is_some())
 }
 
 /// A deadline that may change.

@@ -1,7 +1,5 @@
 //! Search for the end of the head of a request.
 
-use crate::state::Expected;
-
 /// Finds the empty line behind a head (RFC 9112, section 2.2: a line may end with LF alone, and empty lines before
 /// the request line count for nothing).
 ///
@@ -15,18 +13,6 @@ pub(crate) struct HeadEnd {
 }
 
 impl HeadEnd {
-    /// Number of the first of `bytes` that belong to the current request, and whether a head ends with them.
-    pub(crate) fn within(&mut self, bytes: &[u8], expected: Expected) -> (usize, bool) {
-        let (Expected::Bytes(most) | Expected::Pieces(most)) = expected else {
-            let end = self.find(bytes);
-            return (end.unwrap_or(bytes.len()), end.is_some());
-        };
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
-        let of_this = bytes.get(..most).unwrap_or_default();
-        let end = if matches!(expected, Expected::Bytes(_)) { None } else { self.find(of_this) };
-        (end.unwrap_or(most), end.is_some())
-    }
-
     /// Number of bytes that belong to the head, if it ends within `bytes`.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (index, byte) in bytes.iter().enumerate() {

@@ -25,6 +25,6 @@ mod registry;
 mod state;
 
 pub use connection::Connection;
-pub use listener::{Listener, Stop};
-pub use registry::{Accepted, Limits, Timeouts};
-pub use state::{BodyLength, ConnectionState, Turn};
+pub use listener::{Accepted, Listener, Stop};
+pub use registry::Limits;
+pub use state::{BodyLength, ConnectionState, Timeouts, Turn};

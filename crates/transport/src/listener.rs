@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::registry::{Accepted, Limits, Registry};
+use crate::connection::Connection;
+use crate::registry::{Limits, Registry, Slot};
+use crate::state::Timeouts;
 
 /// Pause after a failed accept: it fails if the process runs out of file descriptors, and an immediate retry would only use CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -115,5 +117,32 @@ impl Stop {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// An accepted connection that is not open yet.
+#[derive(Debug)]
+pub struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+}
+
+impl Accepted {
+    /// The address of the client.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Registers the socket with the current event loop.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn open(self, timeouts: Timeouts) -> io::Result<Connection> {
+        // Small answers must not wait for the client's acknowledgement of the last one.
+        let _ = self.stream.set_nodelay(true);
+        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.slot, timeouts))
     }
 }

@@ -1,18 +1,15 @@
 //! Limits on the number of connections, and eviction of idle ones.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::connection::Connection;
-use crate::state::ConnectionState;
+use crate::state::{ConnectionState, Shutdown};
 
 /// Limits on the number of concurrent connections of a listener.
 #[derive(Clone, Debug)]
@@ -26,25 +23,13 @@ pub struct Limits {
     pub exempt: Vec<IpNet>,
 }
 
-/// Timeouts of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For receiving a whole head, from its first byte.
-    pub head: Duration,
-    /// Between requests.
-    pub idle: Duration,
-    /// For writing, while the client reads nothing.
-    pub write: Duration,
-}
-
 /// The connections of a listener.
 #[derive(Debug)]
 pub(crate) struct Registry {
     limits: Limits,
     slots: Mutex<Slots>,
     freed: Notify,
-    draining: AtomicBool,
-    finishing: AtomicBool,
+    shutdown: Arc<Shutdown>,
     next: AtomicU64,
 }
 
@@ -75,8 +60,7 @@ impl Registry {
             limits,
             slots: Mutex::default(),
             freed: Notify::new(),
-            draining: AtomicBool::new(false),
-            finishing: AtomicBool::new(false),
+            shutdown: Arc::default(),
             next: AtomicU64::new(0),
         }
     }
@@ -111,9 +95,9 @@ impl Registry {
         }
         *slots.of_address.entry(address).or_default() += 1;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Arc::new(ConnectionState::new(Arc::clone(self)));
+        let state = Arc::new(ConnectionState::new(Arc::clone(&self.shutdown)));
         slots.states.insert(id, (address, Arc::clone(&state)));
-        Some(Slot { id, state })
+        Some(Slot { id, state, registry: Arc::clone(self) })
     }
 
     fn leave(&self, id: u64) {
@@ -134,20 +118,15 @@ impl Registry {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_finishing(&self) -> bool {
-        self.finishing.load(Ordering::Acquire)
+        self.shutdown.is_draining()
     }
 
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.shutdown.drain();
     }
 
     pub(crate) fn finish(&self) {
-        self.drain();
-        self.finishing.store(true, Ordering::Release);
+        self.shutdown.finish();
         let states: Vec<_> = self.slots().states.values().map(|(_, state)| Arc::clone(state)).collect();
         for state in states {
             state.wake();
@@ -179,38 +158,12 @@ fn customer(address: IpAddr) -> IpAddr {
 pub(crate) struct Slot {
     id: u64,
     pub(crate) state: Arc<ConnectionState>,
+    registry: Arc<Registry>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.state.registry.leave(self.id);
-    }
-}
-
-/// An accepted connection that is not open yet.
-#[derive(Debug)]
-pub struct Accepted {
-    pub(crate) stream: std::net::TcpStream,
-    pub(crate) peer: SocketAddr,
-    pub(crate) slot: Slot,
-}
-
-impl Accepted {
-    /// The address of the client.
-    #[must_use]
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-
-    /// Registers the socket with the current event loop.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn open(self, timeouts: Timeouts) -> io::Result<Connection> {
-        // Small answers must not wait for the client's acknowledgement of the last one.
-        let _ = self.stream.set_nodelay(true);
-        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.slot, timeouts))
+        self.registry.leave(self.id);
     }
 }
 

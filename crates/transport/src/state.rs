@@ -1,17 +1,56 @@
 //! The state of a connection, shared by its socket and the application.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
-
-use crate::registry::{Registry, Timeouts};
 
 /// Maximum number of bytes that are read and discarded after a response that was sent before the end of the request's body. A
 /// client that is still sending when the connection closes reports a broken connection instead of the response.
 const MAX_DISCARD: u64 = 4 * 1024 * 1024;
 /// A connection that was in use this recently may have a request on its way when the server stops.
-const RECENTLY: std::time::Duration = std::time::Duration::from_millis(250);
+const RECENTLY: Duration = Duration::from_millis(250);
+
+/// Timeouts of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For receiving a whole head, from its first byte.
+    pub head: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// For writing, while the client reads nothing.
+    pub write: Duration,
+}
+
+/// Shutdown of a listener, as its connections see it.
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    draining: AtomicBool,
+    finishing: AtomicBool,
+}
+
+impl Shutdown {
+    /// Whether each response is the last one of its connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether idle connections end after a last read.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.drain();
+        self.finishing.store(true, Ordering::Release);
+    }
+}
 
 /// Length of the body of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +64,7 @@ pub enum BodyLength {
 /// The state of one connection, as the application sees it.
 #[derive(Debug)]
 pub struct ConnectionState {
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) shutdown: Arc<Shutdown>,
     progress: Mutex<Progress>,
 }
 
@@ -75,7 +114,7 @@ pub(crate) enum Expected {
 }
 
 impl ConnectionState {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(shutdown: Arc<Shutdown>) -> Self {
         let progress = Progress {
             phase: Phase::Waiting,
             idle_since: Instant::now(),
@@ -84,7 +123,7 @@ impl ConnectionState {
             stalled: false,
             waker: None,
         };
-        Self { registry, progress: Mutex::new(progress) }
+        Self { shutdown, progress: Mutex::new(progress) }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -106,7 +145,7 @@ impl ConnectionState {
     /// Whether the response must be the last one (`Connection: close`): the server is about to stop, or another
     /// connection needs the slot.
     fn is_closing(&self) -> bool {
-        self.registry.is_draining() || self.progress().evicted
+        self.shutdown.is_draining() || self.progress().evicted
     }
 
     /// Reports that the body was read to its end.
@@ -191,11 +230,11 @@ impl ConnectionState {
             // Evicted, a client that takes its time with a head has had it.
             (Phase::Waiting | Phase::Discarding(_), _) if progress.evicted => Some(progress.idle_since),
             (Phase::Waiting | Phase::Handed, Some(since)) => Some(since + timeouts.head),
-            (Phase::Waiting, None) if self.registry.is_finishing() => Some(progress.idle_since + RECENTLY),
+            (Phase::Waiting, None) if self.shutdown.is_finishing() => Some(progress.idle_since + RECENTLY),
             (Phase::Waiting, None) => Some(progress.idle_since + timeouts.idle),
             // The body may have been over, and the next head begun unseen.
             (Phase::Discarding(_), _) => {
-                let finishing = self.registry.is_finishing();
+                let finishing = self.shutdown.is_finishing();
                 Some(progress.idle_since + if finishing { RECENTLY } else { timeouts.head })
             }
             _ => None,

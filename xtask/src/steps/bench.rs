@@ -14,7 +14,8 @@ use crate::process::Invocation;
 use crate::workspace::Workspace;
 
 /// The routes, as the driver names them.
-const ROUTES: [&str; 9] = ["live", "me", "me-cold", "user", "list", "list-deep", "patch", INSERT, "login"];
+const ROUTES: [&str; 11] =
+    ["live", "me", "me-cold", "user", "list", "list-deep", "patch", INSERT, "refresh", "login", "me-busy"];
 
 /// The route that needs a generated domain.
 const INSERT: &str = "insert";

@@ -20,12 +20,6 @@ struct Exception {
 /// The allowed circles, each with its reason.
 const EXCEPTIONS: &[Exception] = &[
     Exception {
-        member: "transport",
-        parent: "",
-        modules: &["connection", "line", "places"],
-        reason: "a connection has a place, and the table of places ends connections: one state machine in three files",
-    },
-    Exception {
         member: "xtask",
         parent: "",
         modules: &["domain", "steps"],
