@@ -1,9 +1,10 @@
 //! HTTP/1.1 clients with little CPU time of their own: requests are built before, connections stay open, and two threads with
 //! non-blocking sockets drive all of them. Each connection sends a request as soon as the previous one is answered.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -32,6 +33,8 @@ pub struct Requests {
 struct Turn {
     requests: Vec<Vec<u8>>,
     next: AtomicUsize,
+    /// The next request, if it depends on the last answer.
+    rotated: Mutex<Option<Vec<u8>>>,
 }
 
 impl Requests {
@@ -39,7 +42,7 @@ impl Requests {
     #[must_use]
     pub fn new(turns: Vec<Vec<Vec<u8>>>, expected: u16) -> Self {
         let turns = turns.into_iter().filter(|requests| !requests.is_empty());
-        let turns = turns.map(|requests| Turn { requests, next: AtomicUsize::new(0) }).collect();
+        let turns = turns.map(|requests| Turn { requests, ..Turn::default() }).collect();
         Self { turns, expected, rotates: false }
     }
 
@@ -63,9 +66,31 @@ impl Requests {
     }
 
     /// The next request of a connection. The list is not empty, since [`Requests::new`] leaves out empty turns.
-    fn next(&self, connection: usize) -> &[u8] {
+    fn next(&self, connection: usize) -> Cow<'_, [u8]> {
         let turn = &self.turns[connection % self.turns.len()];
-        &turn.requests[turn.next.fetch_add(1, Ordering::Relaxed) % turn.requests.len()]
+        if let Some(rotated) = turn.rotated().take() {
+            return rotated.into();
+        }
+        (&turn.requests[turn.next.fetch_add(1, Ordering::Relaxed) % turn.requests.len()]).into()
+    }
+
+    /// Makes the next request of a connection from an answer, if the requests are [rotating](Self::rotating).
+    ///
+    /// # Errors
+    ///
+    /// The answer has no refresh token.
+    pub fn answered(&self, connection: usize, request: &[u8], answer: &[u8]) -> Result<()> {
+        if self.rotates {
+            let next = with_token_of(request, answer).context("an answer has no refresh token")?;
+            *self.turns[connection % self.turns.len()].rotated() = Some(next);
+        }
+        Ok(())
+    }
+}
+
+impl Turn {
+    fn rotated(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.rotated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,8 +218,6 @@ pub struct Connection {
     number: usize,
     /// The answer, followed by bytes of earlier answers.
     buffer: Vec<u8>,
-    /// The next request, if it depends on the last answer.
-    next: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -206,24 +229,20 @@ impl Connection {
     pub async fn open(address: SocketAddr, number: usize) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("the server refuses a connection")?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, number, buffer: vec![0; 16 * 1024], next: None })
+        Ok(Self { stream, number, buffer: vec![0; 16 * 1024] })
     }
 
     async fn send_until(mut self, end: Instant, requests: Arc<Requests>) -> Result<(Self, Vec<u32>)> {
         let mut latencies = Vec::new();
         let mut sent = Instant::now();
         while sent < end {
-            let own = self.next.take();
-            let request = own.as_deref().unwrap_or_else(|| requests.next(self.number));
-            let (status, body) = self.exchange(request).await?;
+            let (number, request) = (self.number, requests.next(self.number));
+            let (status, body) = self.exchange(&request).await?;
             if status != requests.expected {
-                let (line, body) = (first_line(request), String::from_utf8_lossy(body));
+                let (line, body) = (first_line(&request), String::from_utf8_lossy(body));
                 bail!("{line} is answered with {status} instead of {}:\n{body}", requests.expected);
             }
-            if requests.rotates {
-                let next = with_token_of(request, body).context("an answer has no refresh token")?;
-                self.next = Some(next);
-            }
+            requests.answered(number, &request, body)?;
             let answered = Instant::now();
             latencies.push(u32::try_from((answered - sent).as_micros()).unwrap_or(u32::MAX));
             sent = answered;
@@ -390,6 +409,6 @@ mod tests {
     fn a_list_goes_on_where_it_ended() {
         let requests = Requests::new(vec![vec![b"a".to_vec(), b"b".to_vec()], vec![b"c".to_vec()]], 200);
         let sent: Vec<_> = [0, 1, 0, 2].map(|connection| requests.next(connection)).to_vec();
-        assert_eq!(sent, [b"a", b"c", b"b", b"a"]);
+        assert_eq!(sent.concat(), b"acba");
     }
 }

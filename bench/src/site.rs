@@ -372,6 +372,7 @@ pub async fn answer(address: SocketAddr, route: Route, requests: &Requests) -> R
     let mut connection = Connection::open(address, 0).await?;
     let (status, body) = connection.exchange(request).await?;
     ensure!(status == requests.expected(), "status {status}:\n{}", String::from_utf8_lossy(body));
+    requests.answered(0, request, body)?;
     let mut json = serde_json::from_slice(body).context("the body is not JSON")?;
     forget_values(&mut json, route.may_differ());
     Ok(json)

@@ -417,8 +417,9 @@ async fn rotate(
     generation: i64,
 ) -> Result<Option<(sessions::Model, users::Model)>, DbErr> {
     let now = api::now();
+    // Before the transaction, which on SQLite could not write any more if another one had written since.
+    let Some(found) = sessions::Entity::find_by_id(id).one(database).await? else { return Ok(None) };
     let transaction = database.begin().await?;
-    let Some(found) = sessions::Entity::find_by_id(id).one(&transaction).await? else { return Ok(None) };
     let update = sessions::Entity::update_many()
         .col_expr(sessions::Column::Generation, Expr::col(sessions::Column::Generation).add(1))
         .col_expr(sessions::Column::RotatedAt, Expr::value(now))
