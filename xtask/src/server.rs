@@ -125,7 +125,7 @@ impl Server {
     fn others(&self) -> Result<Vec<(String, String)>> {
         let log = fs::read_to_string(self.process.log()).context("can't read the server's log")?;
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let others = events.filter(|event| event["message"] == "also serves");
+        let others = events.filter(|event| event["message"] == "listening");
         let text = |value: &Value| value.as_str().map(str::to_owned);
         Ok(others.filter_map(|other| Some((text(&other["name"])?, text(&other["url"])?))).collect())
     }

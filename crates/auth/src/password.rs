@@ -121,7 +121,8 @@ pub struct PasswordHasher {
     new: NewPasswords,
     patience: Duration,
     params: Params,
-    /// Hash of a random password, verified for unknown accounts so that these take the same time.
+    /// Hash of no password, verified for unknown accounts so that these take the same time. It is random: to compute one at the start
+    /// would take as long as a sign-in.
     nobody: Arc<str>,
 }
 
@@ -176,7 +177,8 @@ impl PasswordHasher {
                 .spawn(move || work(&queue))
                 .map_err(|error| AuthError::Crypto(format!("a hashing thread cannot be started: {error}")))?;
         }
-        let nobody = hash(&params, &random::bytes::<16>(), &mut Vec::new())?.into();
+        let (salt, output) = (random::bytes::<SALT_LENGTH>(), random::bytes::<OUTPUT_LENGTH>());
+        let nobody = phc_string(&params, &salt, &output)?.into();
         Ok(Self { jobs, new: NewPasswords::new(settings), patience: settings.patience, params, nobody })
     }
 
@@ -282,12 +284,17 @@ const SALT_LENGTH: usize = 16;
 fn hash(params: &Params, password: &[u8], memory: &mut Vec<Block>) -> Result<String, AuthError> {
     let salt: [u8; SALT_LENGTH] = random::bytes();
     let output = raw_hash(params, password, &salt, OUTPUT_LENGTH, memory)?;
+    phc_string(params, &salt, &output)
+}
+
+/// A hash as it is stored (PHC string format).
+fn phc_string(params: &Params, salt: &[u8], output: &[u8]) -> Result<String, AuthError> {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params).map_err(crypto)?,
-        salt: Some(Salt::new(&salt).map_err(crypto)?),
-        hash: Some(Output::new(&output).map_err(crypto)?),
+        salt: Some(Salt::new(salt).map_err(crypto)?),
+        hash: Some(Output::new(output).map_err(crypto)?),
     };
     Ok(hash.to_string())
 }

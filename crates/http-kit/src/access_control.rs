@@ -62,7 +62,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<Principal>>, ApiEr
     check_url_length(request.uri(), state.limits.url_bytes)?;
     let rule = match matched(request.request())? {
         RouteMatch::Operation(rule) => rule,
-        RouteMatch::OtherMethods(allow) => return Err(method_not_allowed(&allow)),
+        RouteMatch::OtherMethods { allow, .. } => return Err(method_not_allowed(&allow)),
         RouteMatch::Page(_) => return Ok(None),
         RouteMatch::Nothing => return Err(ApiError::new(&NOT_FOUND, "there is nothing at this path")),
     };

@@ -116,10 +116,17 @@ pub struct Rule {
 
 type Methods = BTreeMap<&'static str, Arc<Rule>>;
 
+/// The operations of a path.
+#[derive(Debug)]
+struct Path {
+    template: Arc<str>,
+    methods: Methods,
+}
+
 /// The rules of all operations.
 #[derive(Debug, Default)]
 pub struct Contract {
-    paths: matchit::Router<Methods>,
+    paths: matchit::Router<Path>,
     pages: matchit::Router<&'static str>,
     /// The templates of all paths and pages.
     templates: Vec<String>,
@@ -132,8 +139,13 @@ pub struct Contract {
 pub enum RouteMatch {
     /// The operation.
     Operation(Arc<Rule>),
-    /// The path exists with these other methods.
-    OtherMethods(String),
+    /// The path exists with other methods.
+    OtherMethods {
+        /// Value of the header `Allow`.
+        allow: String,
+        /// Template of the path.
+        template: Arc<str>,
+    },
     /// A page of the documentation with this template, which is not part of the API.
     Page(&'static str),
     /// No such path.
@@ -146,17 +158,18 @@ impl RouteMatch {
     pub fn rule(&self) -> Option<&Rule> {
         match self {
             Self::Operation(rule) => Some(rule),
-            Self::OtherMethods(_) | Self::Page(_) | Self::Nothing => None,
+            Self::OtherMethods { .. } | Self::Page(_) | Self::Nothing => None,
         }
     }
 
-    /// The template of what answers, by which requests are grouped in the log.
+    /// The template of the path, by which requests are grouped in the log.
     #[must_use]
     pub fn template(&self) -> Option<&str> {
         match self {
             Self::Operation(rule) => Some(&rule.template),
             Self::Page(template) => Some(template),
-            Self::OtherMethods(_) | Self::Nothing => None,
+            Self::OtherMethods { template, .. } => Some(template),
+            Self::Nothing => None,
         }
     }
 
@@ -198,7 +211,7 @@ impl Contract {
                 .collect::<Methods>();
             contract.methods.extend(methods.keys());
             contract.templates.push(path.clone());
-            contract.paths.insert(path, methods)?;
+            contract.paths.insert(path, Path { template: path.as_str().into(), methods })?;
         }
         for &page in pages {
             contract.methods.insert("GET");
@@ -219,9 +232,10 @@ impl Contract {
             return page.unwrap_or(RouteMatch::Nothing);
         };
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
-        match matched.value.get(name) {
+        let Path { template, methods } = matched.value;
+        match methods.get(name) {
             Some(rule) => RouteMatch::Operation(rule.clone()),
-            None => RouteMatch::OtherMethods(allow(matched.value)),
+            None => RouteMatch::OtherMethods { allow: allow(methods), template: template.clone() },
         }
     }
 }
@@ -403,6 +417,36 @@ mod tests {
     use utoipa::openapi::path::OperationBuilder;
 
     use super::*;
+
+    fn contract() -> Contract {
+        let get = utoipa::openapi::HttpMethod::Get;
+        let item = || PathItem::new(get.clone(), Operation::new());
+        let paths = utoipa::openapi::path::PathsBuilder::new()
+            .path("/api/v1/posts/{post_id}", item())
+            .path("/health/ready", item())
+            .build();
+        Contract::new(&OpenApi::new(utoipa::openapi::Info::new("", ""), paths), &["/docs"]).unwrap()
+    }
+
+    #[test]
+    fn a_path_has_a_template_whatever_the_method() {
+        let contract = contract();
+        let template = |method: Method, path| contract.find(&method, path).template().map(str::to_owned);
+        for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+            let found = template(method, "/api/v1/posts/7");
+            assert_eq!(found.as_deref(), Some("/api/v1/posts/{post_id}"));
+        }
+        assert_eq!(template(Method::GET, "/docs").as_deref(), Some("/docs"));
+        assert_eq!(template(Method::GET, "/api/v1/nothing"), None);
+    }
+
+    #[test]
+    fn probes_and_pages_are_routine() {
+        let contract = contract();
+        let routine = |path| contract.find(&Method::GET, path).is_routine();
+        assert!(routine("/health/ready") && routine("/docs"));
+        assert!(!routine("/api/v1/posts/7") && !routine("/healthy"));
+    }
 
     fn scope(name: &str) -> Requirement {
         Requirement::Scope(name.parse().unwrap())

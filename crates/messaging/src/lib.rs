@@ -21,7 +21,8 @@
 //!   cannot be sent. A replayed event arrives late, so a subscriber that depends on the order looks at the current state
 //!   and not only at the event.
 //!
-//! Events that no subscriber handles are marked as delivered many at once, in any order and without a claim.
+//! Events that no subscriber handles are marked as delivered many at once, without a claim and whatever the order of their aggregate, unless
+//! a relay has claimed them before.
 //!
 //! All instances read the outbox. Each claims events for the time that its subscribers may need and a minute more (the
 //! [lease](RelaySettings::lease)); if it dies, another instance claims them after that.
@@ -70,7 +71,7 @@
 //! contain secrets.
 //!
 //! A new subscriber receives the events that are delivered from then on. While a new version is rolled out, instances of the
-//! old version deliver events without the subscribers that only the new one has.
+//! old version deliver events without the subscribers that only the new one has: all of them that no instance of the new version has claimed.
 //!
 //! # Mail
 //!

@@ -32,7 +32,7 @@ pub struct Connection {
     stream: TcpStream,
     slot: Slot,
     timeouts: Timeouts,
-    /// Bytes that were read and belong to a later request.
+    /// Bytes that were read and may not be passed on yet: a body behind its head, or a later request.
     held: BytesMut,
     head: HeadEnd,
     /// A head may have been handed over among pieces: look whether an application has taken it first.
@@ -89,8 +89,8 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// The same, of bytes that are read now. They are read into the buffer of the application, which has room for most heads; what
-    /// follows a request is held.
+    /// The same, of bytes that are read now. They are read into the buffer of the application, which has room for most heads; what may
+    /// not be passed on yet is held.
     fn poll_fill(
         &mut self,
         context: &mut Context<'_>,
@@ -238,8 +238,8 @@ fn within(head: &mut HeadEnd, bytes: &[u8], expected: Expected) -> (usize, bool)
 struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    /// Ready after `deadline`. A timer that is set to an earlier time is set anew only when it fires: a connection in use moves its
-    /// deadline with each request, and the runtime's timers have a lock.
+    /// Ready after `deadline`. A later deadline than the one that is set is only looked at when that fires, because a connection in use
+    /// moves its deadline with each request; an earlier one is set at once.
     fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if deadline < sleep.deadline() {

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_has_so_many_places_and_a_proxy_all() {
+    async fn an_address_has_so_many_slots_and_a_proxy_all() {
         let registry = registry(100, 2);
         let from = |address: &str| registry.admit(address.parse().unwrap());
         let busy = |slot: Option<Slot>| {

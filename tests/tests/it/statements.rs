@@ -28,6 +28,12 @@ async fn requests_run_no_more_statements_than_they_need() {
     request("login", Method::POST, "/api/v1/auth/login").json(&login).await.expect(200);
     request("live", Method::GET, "/health/live").await.expect(200);
     let log = process.stop().await;
+    let is_logged = |id: &str| {
+        log.lines().any(|line| {
+            line.contains("request handled") && line.contains(&format!("\"request_id\":\"{id}\""))
+        })
+    };
+    assert!(is_logged("me") && !is_logged("live"), "probes are routine");
     let of = |id: &str| -> Vec<&str> {
         let own = format!("\"request_id\":\"{id}\"");
         let statements =

@@ -5,6 +5,9 @@ use tests::{Account, Answer, Request, TestServer};
 
 const ME: &str = "/api/v1/users/me";
 
+/// Number of writes of which another instance is asked. Without the token, nearly all of its answers are stale.
+const ROUNDS: usize = 50;
+
 fn patch(server: &TestServer, account: &Account) -> Request {
     server.patch(ME).bearer(&account.token)
 }
@@ -220,4 +223,23 @@ async fn what_one_wrote_one_reads_with_the_token_of_the_write() {
     assert_eq!(last.json(), read.json(), "the last time that there is");
     let made_up = server.get(ME).bearer(&ada.token).header("consistency-token", "made up").await;
     made_up.problem(422, "validation_failed");
+}
+
+/// The other instance keeps the account in memory for a second, which is why the token is needed.
+#[tokio::test]
+async fn with_the_token_of_a_write_no_instance_answers_with_what_was_before() {
+    // Instances of one installation have one address, of which their access tokens are.
+    let server = TestServer::with_variables(&[("ASHLAR_SERVER__PUBLIC_URL", "http://api.test")]).await;
+    let (other, ada) = (server.start_instance().await, server.signup().await);
+    let mut stale_without = 0;
+    for round in 0..ROUNDS {
+        let name = format!("Ada {round}");
+        let written = patch(&server, &ada).json(&json!({ "name": name })).await.expect(200);
+        let token = written.header("consistency-token").unwrap();
+        let without = other.get(ME).bearer(&ada.token).await.expect(200);
+        stale_without += usize::from(without.json()["name"] != name.as_str());
+        let with = other.get(ME).bearer(&ada.token).header("consistency-token", token).await.expect(200);
+        assert_eq!(with.json()["name"], name.as_str(), "round {round}");
+    }
+    assert!(stale_without > 0, "the other instance never answered from memory");
 }

@@ -60,8 +60,15 @@ impl<'w> FormatFields<'w> for JsonMembers {
         members.written
     }
 
+    /// Fields that a span records after its beginning. One that is recorded twice is there twice.
     fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
-        self.format_fields(current.as_writer(), fields)
+        let complete = current.fields.len();
+        let written = self.format_fields(Writer::new(&mut current.fields), fields);
+        if written.is_err() {
+            // Half a member would spoil every further line of the span.
+            current.fields.truncate(complete);
+        }
+        written
     }
 }
 

@@ -26,7 +26,7 @@ pub use self::settings::RelaySettings;
 struct WorkQueue {
     /// Deliveries in progress; each returns whether its event is delivered.
     in_flight: JoinSet<Result<bool, SessionError>>,
-    /// Ids of the events with subscribers that were due at the last look into the outbox.
+    /// Ids of the events to claim that were due at the last look into the outbox.
     due: VecDeque<String>,
 }
 
@@ -35,7 +35,7 @@ struct WorkQueue {
 struct Progress {
     /// Number of events that are delivered already, because they have no subscriber.
     settled: usize,
-    /// Number of events that are in flight now.
+    /// Number of events that were claimed since then.
     claimed: usize,
 }
 
@@ -154,7 +154,10 @@ impl Relay {
             if let Some(pause) = pause {
                 tokio::select! {
                     () = shutdown.cancelled() => break,
-                    () = sleep(pause) => continue,
+                    () = sleep(pause) => {
+                        rested = false;
+                        continue;
+                    }
                 }
             }
             rested = tokio::select! {
@@ -193,9 +196,11 @@ impl Relay {
         while let free @ 1.. = self.free(queue) {
             if queue.due.is_empty() {
                 let due = self.shared.outbox.due().await?;
-                queue.due = due.wanted;
+                queue.due = due.ids;
                 if due.has_unwanted && !stop.is_cancelled() {
                     progress.settled += self.shared.outbox.settle_unwanted().await?;
+                    // The last look decides whether there is more to claim.
+                    progress.claimed = 0;
                 }
             }
             let ids: Vec<_> = queue.due.drain(..free.min(queue.due.len())).collect();

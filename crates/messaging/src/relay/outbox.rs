@@ -74,9 +74,9 @@ pub(super) enum Outcome {
 /// Events that are due.
 #[derive(Default)]
 pub(super) struct Due {
-    /// Ids of those that have subscribers.
-    pub(super) wanted: VecDeque<String>,
-    /// Whether there are others.
+    /// Ids of those to claim.
+    pub(super) ids: VecDeque<String>,
+    /// Whether there are others, which [`settle_unwanted`](Outbox::settle_unwanted) settles.
     pub(super) has_unwanted: bool,
 }
 
@@ -85,6 +85,7 @@ pub(super) struct Due {
 struct DueRow {
     id: String,
     name: String,
+    attempts: i32,
 }
 
 /// The existence of a row.
@@ -109,14 +110,14 @@ impl Outbox {
         let due = self.select_due(self.databases.clock().now());
         let rows = self.databases.read_primary().rows::<DueRow>(&due).await?;
         let looked_up = rows.len();
-        let wanted = rows.into_iter().filter(|row| self.wanted.contains(&row.name));
-        let wanted: VecDeque<_> = wanted.map(|row| row.id).collect();
-        Ok(Due { has_unwanted: wanted.len() < looked_up, wanted })
+        let claimed = rows.into_iter().filter(|row| row.attempts > 0 || self.wanted.contains(&row.name));
+        let ids: VecDeque<_> = claimed.map(|row| row.id).collect();
+        Ok(Due { has_unwanted: ids.len() < looked_up, ids })
     }
 
-    /// Marks events as delivered that no subscriber of this relay handles, and returns their number: not dead, and not claimed by a relay
-    /// of another release, which may have a subscriber for them. There is nobody to wait for, so they need no claim, and their order
-    /// does not matter.
+    /// Marks events as delivered that no subscriber of this relay handles, and returns their number. There is nobody to wait for, so they
+    /// need no claim, and not the order of their aggregate. Only those that no relay has claimed before: one of another release may have a
+    /// subscriber for them.
     pub(super) async fn settle_unwanted(&self) -> Result<usize, SessionError> {
         let session = self.databases.write();
         let unwanted = Query::select()
@@ -124,8 +125,9 @@ impl Outbox {
             .from(Entity)
             .and_where(Expr::col(Column::Name).is_not_in(&self.wanted))
             .and_where(Expr::col(Column::DeliveredAt).is_null())
-            .and_where(self.is_alive())
+            .and_where(Expr::col(Column::Attempts).eq(0))
             .and_where(waits(session.now()).not())
+            .order_by(Column::Id, Order::Asc)
             .limit(SETTLED_AT_ONCE)
             .to_owned();
         let settle = Query::update()
@@ -253,7 +255,7 @@ impl Outbox {
             .and_where(self.is_alive().or(waits(now)))
             .to_owned();
         Query::select()
-            .columns([Column::Id, Column::Name])
+            .columns([Column::Id, Column::Name, Column::Attempts])
             .from_subquery(in_line, "in_line")
             .and_where(Expr::col("place").eq(1))
             .and_where(self.is_alive())
