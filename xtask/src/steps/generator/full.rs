@@ -26,7 +26,7 @@ const NESTED: &str = r#"
 /// One of your own items, if it is that order's.
 #[utoipa::path(tag = "TAG", operation_id = "getNested",
     params(
-        ("order_id" = order_item::dto::OrderId, Path, description = "The order."),
+        ("order_id" = order::dto::OrderId, Path, description = "The order."),
         ("item_id" = order_item::dto::OrderItemId, Path, description = "The item."),
     ),
     responses((status = 200, description = "The item.", body = OrderItem)))]
@@ -34,7 +34,7 @@ const NESTED: &str = r#"
 async fn get_nested(
     items: web::Data<OrderItems>,
     CurrentUser(principal): CurrentUser,
-    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order_item::dto::OrderId, order_item::dto::OrderItemId)>,
+    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order::dto::OrderId, order_item::dto::OrderItemId)>,
     Read(db): Read,
 ) -> Result<Resource<OrderItem>, ApiError> {
     let item = items.get(&db, &principal, id).await?;
