@@ -3,21 +3,29 @@
 //! Their answers have the same JSON as the product's. The driver compares them before it measures.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::error::ErrorUnauthorized;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse};
+use anyhow::Result;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordVerifier as _};
 use clap::Parser;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 /// Number of items on a page.
 pub const PAGE: usize = 20;
 
 /// Lifetime of the tokens, which is the longest that the product accepts.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
+
+/// Lifetime of a session.
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 /// Arguments of the servers.
 #[derive(Clone, Debug, Parser)]
@@ -81,6 +89,27 @@ impl Tokens {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
     }
 
+    /// The answer to a sign-in or a refresh. The refresh token is the session and the number of its refreshes, and not signed.
+    ///
+    /// # Errors
+    ///
+    /// Signing failed.
+    pub fn session<T: AsRef<str>>(
+        &self,
+        session_id: String,
+        generation: i64,
+        user: User<T>,
+    ) -> jsonwebtoken::errors::Result<Session<T>> {
+        Ok(Session {
+            access_token: self.issue(user.id.as_ref(), &session_id, user.is_admin)?,
+            token_type: "Bearer",
+            expires_in: TOKEN_LIFETIME.as_secs(),
+            refresh_token: format!("{session_id}.{generation:012}"),
+            session_id,
+            user,
+        })
+    }
+
     /// The claims of a request's token.
     ///
     /// # Errors
@@ -102,6 +131,33 @@ impl Tokens {
     pub fn verify_admin(&self, request: &HttpRequest) -> actix_web::Result<Claims> {
         let claims = self.verify(request)?;
         if claims.admin { Ok(claims) } else { Err(ErrorUnauthorized("not an admin")) }
+    }
+}
+
+/// Verifies passwords outside of the threads that answer requests, one for each of them at a time: more would only share the cores, and
+/// each needs 19 MiB.
+pub struct Hashing(Arc<Semaphore>);
+
+impl Hashing {
+    /// For so many threads.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self(Arc::new(Semaphore::new(workers)))
+    }
+
+    /// Whether the password is the one of a hash of argon2.
+    ///
+    /// # Errors
+    ///
+    /// The process ends.
+    pub async fn verify(&self, password: String, hash: String) -> Result<bool> {
+        let permit = Arc::clone(&self.0).acquire_owned().await?;
+        let verified = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            PasswordHash::new(&hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(verified.await?)
     }
 }
 

@@ -2,19 +2,22 @@
 //! non-blocking sockets drive all of them. Each connection sends a request as soon as the previous one is answered.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 /// Number of threads that drive the connections.
 const THREADS: usize = 2;
+
+/// Number of connections that come from one address.
+const CONNECTIONS_OF_A_CLIENT: usize = 400;
 
 /// Longest wait for the answers to the last requests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -227,7 +230,9 @@ impl Connection {
     ///
     /// The server refuses the connection.
     pub async fn open(address: SocketAddr, number: usize) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.context("the server refuses a connection")?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source(number), 0).into())?;
+        let stream = socket.connect(address).await.context("the server refuses a connection")?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, number, buffer: vec![0; 16 * 1024] })
     }
@@ -273,6 +278,13 @@ impl Connection {
             }
         }
     }
+}
+
+/// The address that a connection comes from, in 127.0.0.0/8 (RFC 1122, section 3.2.1.3). The product limits the connections of one
+/// address.
+fn source(connection: usize) -> Ipv4Addr {
+    let client = u32::try_from(connection / CONNECTIONS_OF_A_CLIENT).unwrap_or_default();
+    Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits().saturating_add(client))
 }
 
 /// The request with the refresh token of an answer in the place of its own.
@@ -403,6 +415,14 @@ mod tests {
         let next = with_token_of(request, br#"{"a":1,"refresh_token":"xyz"}"#).unwrap();
         assert_eq!(next, br#"POST / {"refresh_token":"xyz","transport":"body"}"#);
         assert_eq!(with_token_of(request, b"{}"), None);
+    }
+
+    #[test]
+    fn connections_come_from_as_many_addresses_as_they_need() {
+        assert_eq!(
+            [0, 399, 400].map(|number| source(number).to_string()),
+            ["127.0.0.1", "127.0.0.1", "127.0.0.2"]
+        );
     }
 
     #[test]

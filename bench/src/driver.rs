@@ -89,7 +89,7 @@ impl<'a> Bench<'a> {
         };
         let mut processes: Vec<_> = self.servers.iter().map(process).collect::<Result<_>>()?;
         let mut routes = Vec::new();
-        for route in Route::ALL.into_iter().filter(|route| self.options.has(*route)) {
+        for route in Route::ALL.iter().copied().filter(|route| self.options.has(*route)) {
             progress(&format!("measuring {route}"));
             routes.extend(self.route(route).with_context(|| format!("the route {route}"))?);
             if route == Route::Login {
@@ -177,6 +177,9 @@ impl<'a> Bench<'a> {
 
     fn measured(&self, running: &Running, route: Route, requests: &Arc<Requests>) -> Result<Figures> {
         let time = Duration::try_from_secs_f64(self.options.seconds)?;
+        if let Some(table) = route.grows() {
+            self.runtime.block_on(self.site.empty(table))?;
+        }
         let mut clients = Clients::connect(running.address, route.connections(self.options.connections))?;
         clients.run(requests, WARMING.min(time))?;
         let before = self.usage(running)?;

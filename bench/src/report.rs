@@ -145,7 +145,7 @@ impl fmt::Display for Report {
             "| route | {limit} req/s | {plain}/{limit} | {product}/{limit} | {product}/{plain} | CPU µs | CPU µs of PostgreSQL | context switches | p50 µs | p99 µs |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
-        for route in Route::ALL {
+        for &route in Route::ALL {
             let rates = Server::ALL.map(|server| self.figures(route, server).map(|f| f.requests_per_second));
             if rates.iter().all(Option::is_none) {
                 continue;

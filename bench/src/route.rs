@@ -34,7 +34,7 @@ impl Server {
     /// Whether the server has the route.
     #[must_use]
     pub fn has(self, route: Route) -> bool {
-        self != Self::Limit || !matches!(route, Route::Refresh | Route::Login | Route::MeBusy)
+        self != Self::Limit || route.traits().is_on_limit
     }
 }
 
@@ -64,6 +64,10 @@ pub enum Route {
     Patch,
     /// `POST /api/v1/bench-notes`: a row of a generated domain, and its event.
     Insert,
+    // domain: upload
+    /// `POST /api/v1/uploads`: a pending upload, and the signed request that sends its file.
+    Upload,
+    // end: upload
     /// `POST /api/v1/auth/refresh`; each connection sends the token of its last answer.
     Refresh,
     /// `POST /api/v1/auth/login`.
@@ -76,9 +80,20 @@ pub enum Route {
 /// the product after some seconds.
 pub const LOGINS: usize = 8;
 
+/// What the driver has to know of a route.
+struct Traits {
+    name: &'static str,
+    status: u16,
+    /// Members of the answers whose values differ from server to server, or from time to time.
+    may_differ: &'static [&'static str],
+    is_on_limit: bool,
+    /// The table that the requests add rows to, if requests are slower the more rows of a user it has.
+    grows: Option<&'static str>,
+}
+
 impl Route {
     /// All routes. The last two fill the memory of password hashes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: &'static [Self] = &[
         Self::Live,
         Self::Me,
         Self::MeCold,
@@ -87,46 +102,60 @@ impl Route {
         Self::ListDeep,
         Self::Patch,
         Self::Insert,
+        Self::Upload, // domain: upload
         Self::Refresh,
         Self::Login,
         Self::MeBusy,
     ];
 
+    const fn traits(self) -> Traits {
+        const SESSION: &[&str] = &["access_token", "expires_in", "refresh_token", "session_id"];
+        const UPLOAD: &[&str] = &["id", "url", "created_at", "expires_at"]; // domain: upload
+        const fn get(name: &'static str, may_differ: &'static [&'static str]) -> Traits {
+            Traits { name, status: 200, may_differ, is_on_limit: true, grows: None }
+        }
+        match self {
+            Self::Live => get("live", &["timestamp"]),
+            Self::Me => get("me", &[]),
+            Self::MeCold => get("me-cold", &[]),
+            Self::User => get("user", &[]),
+            Self::List => get("list", &["next_cursor"]),
+            Self::ListDeep => get("list-deep", &["next_cursor"]),
+            Self::Patch => get("patch", &["updated_at"]),
+            Self::Insert => Traits { status: 201, ..get("insert", &["id", "created_at", "updated_at"]) },
+            // domain: upload
+            Self::Upload => {
+                Traits { status: 201, is_on_limit: false, grows: Some("uploads"), ..get("upload", UPLOAD) }
+            }
+            // end: upload
+            Self::Refresh => Traits { is_on_limit: false, ..get("refresh", SESSION) },
+            Self::Login => get("login", SESSION),
+            Self::MeBusy => Traits { is_on_limit: false, ..get("me-busy", &[]) },
+        }
+    }
+
     /// Name in options and in the result.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Me => "me",
-            Self::MeCold => "me-cold",
-            Self::User => "user",
-            Self::List => "list",
-            Self::ListDeep => "list-deep",
-            Self::Patch => "patch",
-            Self::Insert => "insert",
-            Self::Refresh => "refresh",
-            Self::Login => "login",
-            Self::MeBusy => "me-busy",
-        }
+        self.traits().name
     }
 
     /// Status of the answers.
     #[must_use]
     pub const fn status(self) -> u16 {
-        if matches!(self, Self::Insert) { 201 } else { 200 }
+        self.traits().status
     }
 
     /// Members of the answers whose values differ from server to server, or from time to time.
     #[must_use]
     pub const fn may_differ(self) -> &'static [&'static str] {
-        match self {
-            Self::Live => &["timestamp"],
-            Self::Me | Self::MeCold | Self::MeBusy | Self::User => &[],
-            Self::List | Self::ListDeep => &["next_cursor"],
-            Self::Patch => &["updated_at"],
-            Self::Insert => &["id", "created_at", "updated_at"],
-            Self::Refresh | Self::Login => &["access_token", "expires_in", "refresh_token", "session_id"],
-        }
+        self.traits().may_differ
+    }
+
+    /// The table that is emptied before each measurement: the requests add rows to it, and are slower the more of them a user has.
+    #[must_use]
+    pub const fn grows(self) -> Option<&'static str> {
+        self.traits().grows
     }
 
     /// Whether the requests emit events.
@@ -154,7 +183,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_json() {
-        for route in Route::ALL {
+        for &route in Route::ALL {
             assert_eq!(serde_json::to_value(route).unwrap(), route.name());
         }
         for server in Server::ALL {

@@ -95,6 +95,7 @@ impl Site {
         );
         product.use_default_settings();
         product.set("ASHLAR_SERVER__WORKERS", &options.workers.to_string());
+        product.set("ASHLAR_UPLOADS__MAX_PENDING", "1000000"); // domain: upload
         if let Some(binary) = &binaries.product {
             product.use_binary(binary);
         }
@@ -287,6 +288,14 @@ impl Site {
                 let token = format!("authorization: Bearer {}\r\n", self.token(server, number)?);
                 Ok(vec![with_body("POST /api/v1/bench-notes", &token, &body)])
             })?,
+            // domain: upload
+            Route::Upload => each(&|number| {
+                let body = json!({"filename": "harbour.png", "content_type": "image/png", "size": 48_213,
+                    "checksum_sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="});
+                let token = format!("authorization: Bearer {}\r\n", self.token(server, number)?);
+                Ok(vec![with_body("POST /api/v1/uploads", &token, &body)])
+            })?,
+            // end: upload
             Route::Login => each(&|number| Ok(vec![login(number)]))?,
             Route::Refresh => bail!("the requests of this route depend on answers"),
         };
@@ -330,6 +339,16 @@ impl Site {
         let token = self.genuine.clone().claim("sub", user).claim("sid", session);
         let token = token.claim("iat", now).claim("nbf", now).claim("exp", expires);
         Ok(token.signed_with(&self.key))
+    }
+
+    /// Deletes all rows of a table.
+    ///
+    /// # Errors
+    ///
+    /// The database fails.
+    pub async fn empty(&self, table: &str) -> Result<()> {
+        self.database.execute_unprepared(&format!("DELETE FROM {table}")).await?;
+        Ok(())
     }
 
     /// Waits until the relay of the product has delivered all events.

@@ -10,7 +10,7 @@ use bench::site::Binaries;
 use tests::process::Installation;
 
 /// All routes but `insert`: the product of the tests has no generated domain.
-const ROUTES: [Route; 10] = [
+const ROUTES: &[Route] = &[
     Route::Live,
     Route::Me,
     Route::MeCold,
@@ -18,6 +18,7 @@ const ROUTES: [Route; 10] = [
     Route::List,
     Route::ListDeep,
     Route::Patch,
+    Route::Upload, // domain: upload
     Route::Refresh,
     Route::Login,
     Route::MeBusy,
@@ -48,7 +49,7 @@ fn a_short_run_measures_every_route_of_every_server() {
     let servers: Vec<Server> =
         Server::ALL.into_iter().filter(|server| !sqlite || *server != Server::Limit).collect();
     assert_eq!(report.processes.len(), servers.len());
-    for route in ROUTES {
+    for &route in ROUTES {
         for server in servers.iter().filter(|server| server.has(route)) {
             let row = report.routes.iter().find(|row| (row.route, row.server) == (route, *server));
             assert!(row.unwrap().figures.requests_per_second > 0.0, "{route} of {server}");

@@ -1,6 +1,8 @@
 //! A TCP proxy that can stall, drop responses, refuse and reset connections.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -29,6 +31,7 @@ pub struct Proxy {
     mode: watch::Sender<Mode>,
     /// Incremented to close all connections.
     resets: watch::Sender<u64>,
+    round_trips: Arc<AtomicUsize>,
     task: JoinSet<()>,
 }
 
@@ -40,6 +43,7 @@ impl Proxy {
             server: server.to_owned(),
             mode: watch::Sender::new(Mode::Forward),
             resets: watch::Sender::new(0),
+            round_trips: Arc::default(),
             task: JoinSet::new(),
         };
         proxy.listen().await;
@@ -51,10 +55,12 @@ impl Proxy {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let (server, mode, resets) = (self.server.clone(), self.mode.clone(), self.resets.clone());
+        let round_trips = Arc::clone(&self.round_trips);
         self.task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                connections.spawn(serve(client, server.clone(), mode.clone(), resets.subscribe()));
+                let turns = Turns { is_asked: AtomicBool::new(false), count: Arc::clone(&round_trips) };
+                connections.spawn(serve(client, server.clone(), mode.clone(), resets.subscribe(), turns));
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -86,9 +92,49 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
+    /// How often a client sent something and the server answered.
+    pub fn round_trips(&self) -> usize {
+        self.round_trips.load(Ordering::SeqCst)
+    }
+
     /// Closes all existing connections, as a restart of the server does.
     pub fn reset_connections(&self) {
         self.resets.send_modify(|count| *count += 1);
+    }
+}
+
+/// Counts round trips of one connection.
+struct Turns {
+    is_asked: AtomicBool,
+    count: Arc<AtomicUsize>,
+}
+
+impl Turns {
+    fn sent(&self, by: Side) {
+        match by {
+            Side::Client => self.is_asked.store(true, Ordering::SeqCst),
+            Side::Server if self.is_asked.swap(false, Ordering::SeqCst) => {
+                self.count.fetch_add(1, Ordering::SeqCst);
+            }
+            Side::Server => {}
+        }
+    }
+}
+
+/// The sender of bytes.
+#[derive(Clone, Copy)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    /// Whether its bytes are forwarded.
+    fn is_forwarded(self, mode: Mode) -> bool {
+        match self {
+            Self::Client => mode != Mode::Stalled,
+            Self::Server => matches!(mode, Mode::Forward | Mode::DropResponsesAfterCommit),
+        }
     }
 }
 
@@ -97,6 +143,7 @@ async fn serve(
     server: String,
     mode: watch::Sender<Mode>,
     mut reset: watch::Receiver<u64>,
+    turns: Turns,
 ) {
     if mode.subscribe().wait_for(|mode| *mode != Mode::Stalled).await.is_err() {
         return;
@@ -105,18 +152,19 @@ async fn serve(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = copy(from_client, to_server, &mode, |mode| mode != Mode::Stalled) => {}
-        () = copy(from_server, to_client, &mode, |mode| matches!(mode, Mode::Forward | Mode::DropResponsesAfterCommit)) => {}
+        () = copy(Side::Client, from_client, to_server, &mode, &turns) => {}
+        () = copy(Side::Server, from_server, to_client, &mode, &turns) => {}
         _ = reset.changed() => {}
     }
 }
 
-/// Forwards the bytes while `forwards` is true for the mode; returns when either side closes the connection.
+/// Forwards the bytes of a side while the mode allows it; returns when either side closes the connection.
 async fn copy(
+    side: Side,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mode: &watch::Sender<Mode>,
-    forwards: impl Fn(Mode) -> bool,
+    turns: &Turns,
 ) {
     let mut changes = mode.subscribe();
     let mut bytes = vec![0; 16 * 1_024];
@@ -132,7 +180,9 @@ async fn copy(
                 is_first
             });
         }
-        if changes.wait_for(|mode| forwards(*mode)).await.is_err() || to.write_all(bytes).await.is_err() {
+        let forwarded = changes.wait_for(|mode| side.is_forwarded(*mode)).await.is_ok();
+        turns.sent(side);
+        if !forwarded || to.write_all(bytes).await.is_err() {
             return;
         }
     }

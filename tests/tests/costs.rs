@@ -47,6 +47,19 @@ impl Client {
         }
     }
 
+    /// Sends a refresh, puts the refresh token of the answer into the request, and returns the number of bytes of the answer.
+    fn refresh(&mut self, request: &mut [u8]) -> usize {
+        let received = self.exchange(request);
+        let token = |bytes: &[u8]| {
+            let name = b"\"refresh_token\":\"";
+            let start = bytes.windows(name.len()).position(|part| part == name).unwrap() + name.len();
+            start..start + bytes[start..].iter().position(|byte| *byte == b'"').unwrap()
+        };
+        let (old, new) = (token(request), token(&self.buffer[..received]));
+        request[old].copy_from_slice(&self.buffer[new]);
+        received
+    }
+
     fn is_complete(&self, received: usize) -> bool {
         let text = std::str::from_utf8(&self.buffer[..received]).unwrap();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
@@ -63,21 +76,31 @@ struct Cost {
     bytes: usize,
 }
 
-/// The mean cost of a request. The first fifth of them is not counted; of the others, those count between which the least work was done
-/// in the background.
-fn measure(client: &mut Client, requests: &[Vec<u8>]) -> Cost {
-    let mut parts = requests.chunks(requests.len() / 5);
-    for request in parts.next().unwrap() {
-        client.exchange(request);
-    }
-    let costs = parts.map(|requests| {
+/// The mean cost of `count` requests, each of which `send` sends. The first fifth of them is not counted; of the others, those count
+/// between which the least work was done in the background.
+fn measure(count: usize, mut send: impl FnMut(usize) -> usize) -> Cost {
+    let fifth = count / 5;
+    (0..fifth).for_each(|number| {
+        send(number);
+    });
+    let costs = (1..5).map(|part| {
         let region = Region::new(ALLOCATOR);
-        let bytes: usize = requests.iter().map(|request| client.exchange(request)).sum();
+        let bytes: usize = (part * fifth..(part + 1) * fifth).map(&mut send).sum();
         let counted = region.change();
-        let allocations = (counted.allocations + counted.reallocations) / requests.len();
-        Cost { allocations, bytes: bytes / requests.len() }
+        let allocations = (counted.allocations + counted.reallocations) / fifth;
+        Cost { allocations, bytes: bytes / fifth }
     });
     costs.min_by_key(|cost| cost.allocations).unwrap()
+}
+
+impl Cost {
+    fn assert_about(&self, name: &str, allocations: usize, bytes: usize) {
+        let fits = |counted: usize, expected: usize| counted.abs_diff(expected) <= expected / ROOM;
+        assert!(
+            fits(self.allocations, allocations) && fits(self.bytes, bytes),
+            "{name}: {self:?} instead of {allocations} and {bytes}"
+        );
+    }
 }
 
 fn request(account: Option<&Account>, line: &str, body: Option<&serde_json::Value>) -> Vec<u8> {
@@ -94,7 +117,10 @@ fn request(account: Option<&Account>, line: &str, body: Option<&serde_json::Valu
 
 #[tokio::test]
 async fn requests_allocate_and_answer_no_more_than_they_need() {
-    let server = TestServer::start().await;
+    let settings: &[(&str, &str)] = &[
+        ("ASHLAR_UPLOADS__MAX_PENDING", "1000"), // domain: upload
+    ];
+    let server = TestServer::with_variables(settings).await;
     let admin = server.admin().await;
     let mut accounts = Vec::new();
     for _ in 0..40 {
@@ -105,6 +131,9 @@ async fn requests_allocate_and_answer_no_more_than_they_need() {
         let body = json!({ "name": format!("Ada {}", number % 10) });
         request(Some(&admin), "PATCH /api/v1/users/me", Some(&body))
     });
+    // domain: upload
+    let upload = json!({"filename": "harbour.png", "content_type": "image/png", "size": 48_213});
+    // end: upload
     let again = |request: Vec<u8>| vec![request; 400];
     let mut client = Client::connect(&server);
     let cold = accounts.iter().map(|account| request(Some(account), "GET /api/v1/users/me", None)).collect();
@@ -114,13 +143,13 @@ async fn requests_allocate_and_answer_no_more_than_they_need() {
         ("user", again(request(Some(&admin), &own, None)), 54, 982),
         ("me, by sessions that were not used before", cold, 371, 983),
         ("list", again(request(Some(&admin), "GET /api/v1/admin/users?limit=20", None)), 476, 6_240),
+        ("upload", again(request(Some(&admin), "POST /api/v1/uploads", Some(&upload))), 585, 1_650), // domain: upload
         ("patch", patches.collect(), 322, 1_008),
     ] {
-        let cost = measure(&mut client, &requests);
-        let fits = |counted: usize, expected: usize| counted.abs_diff(expected) <= expected / ROOM;
-        assert!(
-            fits(cost.allocations, allocations) && fits(cost.bytes, bytes),
-            "{name}: {cost:?} instead of {allocations} and {bytes}"
-        );
+        let cost = measure(requests.len(), |number| client.exchange(&requests[number]));
+        cost.assert_about(name, allocations, bytes);
     }
+    let body = json!({"refresh_token": admin.refresh_token});
+    let mut refresh = request(None, "POST /api/v1/auth/refresh", Some(&body));
+    measure(200, |_| client.refresh(&mut refresh)).assert_about("refresh", 343, 1_659);
 }

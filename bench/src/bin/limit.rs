@@ -2,10 +2,13 @@
 //! It has no middleware, reads no session and has no headers of its own.
 #![forbid(unsafe_code)]
 
-use actix_web::error::{ErrorInternalServerError, ErrorNotFound};
+use actix_web::error::{ErrorInternalServerError, ErrorNotFound, ErrorUnauthorized};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, patch, post, web};
 use anyhow::{Context as _, Result};
-use bench::api::{self, Arguments, NewNote, Note, PAGE, Page, PageQuery, Tokens, UpdateMe, User};
+use bench::api::{
+    self, Arguments, Hashing, Login, NewNote, Note, PAGE, Page, PageQuery, SESSION_LIFETIME, Tokens,
+    UpdateMe, User,
+};
 use clap::Parser as _;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, NoTls, Row, Statement};
@@ -27,6 +30,15 @@ const NEXT_PAGE: &str = concat!(
     columns!(),
     " FROM users WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT 21"
 );
+
+const BY_EMAIL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", hash FROM users JOIN passwords ON user_id = id WHERE email_normalized = $1 AND deleted_at IS NULL"
+);
+
+const ADD_SESSION: &str = "INSERT INTO sessions (id, user_id, generation, rotated_at, created_at, expires_at)
+    VALUES ($1, $2, 0, $3, $3, $4)";
 
 /// One statement is one transaction. The event is stored as delivered: else the product would deliver it while another server is
 /// measured.
@@ -65,6 +77,8 @@ struct Database {
     first_page: Statement,
     next_page: Statement,
     rename: Statement,
+    by_email: Statement,
+    add_session: Statement,
     /// `None` if the table is not there.
     insert: Option<Statement>,
 }
@@ -79,6 +93,8 @@ impl Database {
             first_page: client.prepare(FIRST_PAGE).await?,
             next_page: client.prepare(NEXT_PAGE).await?,
             rename: client.prepare(RENAME).await?,
+            by_email: client.prepare(BY_EMAIL).await?,
+            add_session: client.prepare(ADD_SESSION).await?,
             insert: if notes { Some(client.prepare(INSERT).await?) } else { None },
             client,
         })
@@ -193,14 +209,38 @@ async fn insert(
     }))
 }
 
+#[post("/api/v1/auth/login")]
+async fn login(
+    login: web::Json<Login>,
+    tokens: web::Data<Tokens>,
+    database: web::Data<Database>,
+    hashing: web::Data<Hashing>,
+) -> actix_web::Result<HttpResponse> {
+    let Login { identifier, password } = login.into_inner();
+    let refused = || ErrorUnauthorized("wrong address or password");
+    let row = database.client.query_opt(&database.by_email, &[&identifier]).await;
+    let row = row.map_err(ErrorInternalServerError)?.ok_or_else(refused)?;
+    if !hashing.into_inner().verify(password, row.get(10)).await.map_err(ErrorInternalServerError)? {
+        return Err(refused());
+    }
+    let (user, now, session_id) = (user(&row), api::now(), api::new_id("ses"));
+    let expires_at = now + SESSION_LIFETIME;
+    let added =
+        database.client.execute(&database.add_session, &[&session_id, &user.id, &now, &expires_at]).await;
+    added.map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().json(tokens.session(session_id, 0, user).map_err(ErrorInternalServerError)?))
+}
+
 #[actix_web::main]
 async fn main() -> Result<()> {
     let Arguments { bind, database, workers, secret, notes } = Arguments::parse();
     let tokens = web::Data::new(Tokens::new(&secret));
+    let hashing = web::Data::new(Hashing::new(workers));
     let server = HttpServer::new(move || {
         let database = database.clone();
         App::new()
             .app_data(tokens.clone())
+            .app_data(hashing.clone())
             .data_factory(move || {
                 let database = database.clone();
                 async move { Database::connect(&database, notes).await }
@@ -211,6 +251,7 @@ async fn main() -> Result<()> {
             .service(by_id)
             .service(list)
             .service(insert)
+            .service(login)
     });
     let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;
     server.run().await.context("the server failed")

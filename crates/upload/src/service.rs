@@ -65,7 +65,7 @@ impl UploadService {
             content_type: &content_type,
             checksum_sha256: new.checksum_sha256.as_ref().map(Sha256Checksum::as_str),
         };
-        let presigned = self.storage.presign_put(declared, self.settings.url_ttl).await?;
+        let presigned = self.storage.presign_put(declared, self.settings.url_ttl)?;
         let used = Uploads::lock_used_space(session, owner_id).await?;
         if used.bytes.saturating_add(new.size.get()) > self.settings.quota {
             return Err(UploadError::QuotaExceeded {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use configuration::{
     Environment, Keys, Section, bytes, days, empty, key, list, optional, parsed, seconds, secret, switch,
-    text, web_url,
+    text, web_url, whole,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -87,7 +87,12 @@ impl Section for UploadSettings {
                 7,
                 "Time for which the object of a deleted upload is kept.",
             ))?,
-            max_pending: 100,
+            max_pending: keys.read(key(
+                "max_pending",
+                whole(1..=1_000_000, "uploads"),
+                100,
+                "Number of uploads of one user that may be pending at a time; deleted ones count until their object is removed.",
+            ))?,
             pending_grace: Duration::from_hours(24),
             purge_batch: 100,
         })

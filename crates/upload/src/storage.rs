@@ -1,6 +1,6 @@
 //! The object store, over S3. Whether it is embedded, self-hosted or AWS is a matter of configuration.
 //!
-//! Presigning is computation without a request, for a GET even without waiting. Everything else is a request to the store with a
+//! Presigning is computation without a request, and without waiting. Everything else is a request to the store with a
 //! deadline, and must not be awaited while a transaction is open.
 //!
 //! # What the store must do
@@ -11,7 +11,6 @@
 
 mod presign;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -24,14 +23,13 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::{SharedClock, Timestamp};
 use shared_kernel::error::{DomainError, INTERNAL, UNAVAILABLE};
 use url::Url;
 
-use self::presign::{GetSigner, Validity};
+use self::presign::{Request, Signer, Validity};
 use crate::dto::{Disposition, PresignedRequest};
 use crate::settings::StorageSettings;
 
@@ -124,9 +122,8 @@ pub struct Storage {
     bucket: String,
     region: String,
     client: Client,
-    /// Signs for the public endpoint, and never sends requests.
-    put_signer: Client,
-    get_signer: GetSigner,
+    /// Signs for the public endpoint.
+    signer: Signer,
     clock: SharedClock,
 }
 
@@ -154,8 +151,7 @@ impl Storage {
             bucket: settings.bucket.clone(),
             region: settings.region.clone(),
             client: Client::from_conf(config(settings, settings.endpoint.as_ref())),
-            put_signer: Client::from_conf(config(settings, public)),
-            get_signer: GetSigner::new(settings, public),
+            signer: Signer::new(settings, public),
             clock,
         }
     }
@@ -165,27 +161,14 @@ impl Storage {
     /// # Errors
     ///
     /// `ttl` is longer than a week, or the endpoint is invalid.
-    pub async fn presign_put(
-        &self,
-        declared: PutOptions<'_>,
-        ttl: Duration,
-    ) -> Result<Presigned, StorageError> {
+    pub fn presign_put(&self, declared: PutOptions<'_>, ttl: Duration) -> Result<Presigned, StorageError> {
         let window = self.window(ttl)?;
-        let presigning =
-            PresigningConfig::builder().start_time(window.start.to_datetime().into()).expires_in(window.ttl);
-        let request = self
-            .put_signer
-            .put_object()
-            .bucket(&self.bucket)
-            .key(declared.key)
-            .content_length(declared.size)
-            .content_type(declared.content_type)
-            .set_checksum_sha256(declared.checksum_sha256.map(str::to_owned))
-            .if_none_match("*")
-            .presigned(presigning.build().map_err(refused)?)
-            .await
-            .map_err(classify)?;
-        Ok(Presigned { request: request.into(), expires_at: window.start + window.ttl })
+        let size = declared.size.to_string();
+        let mut headers =
+            vec![("content-length", &*size), ("content-type", declared.content_type), ("if-none-match", "*")];
+        headers.extend(declared.checksum_sha256.map(|checksum| ("x-amz-checksum-sha256", checksum)));
+        let (method, operation, key) = ("PUT", "PutObject", declared.key);
+        self.presign(Request { method, operation, key, query: &[], headers: &headers }, window)
     }
 
     /// A GET whose answer has the given name and type, and is neither cached nor decoded: signed parameters override all metadata that
@@ -217,8 +200,14 @@ impl Storage {
             // An empty value would be ignored. Clients treat this one as no encoding.
             ("response-content-encoding", "identity"),
         ];
-        let url = self.get_signer.url(reading, wanted.key, &answer, window).map_err(refused)?;
-        let request = PresignedRequest { method: reading.method().to_owned(), url, headers: BTreeMap::new() };
+        let (method, operation, key) = (reading.method(), reading.operation(), wanted.key);
+        self.presign(Request { method, operation, key, query: &answer, headers: &[] }, window)
+    }
+
+    fn presign(&self, request: Request<'_>, window: Validity) -> Result<Presigned, StorageError> {
+        let url = self.signer.url(request, window).map_err(refused)?;
+        let headers = request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let request = PresignedRequest { method: request.method.to_owned(), url, headers: headers.collect() };
         Ok(Presigned { request, expires_at: window.start + window.ttl })
     }
 
@@ -340,14 +329,6 @@ pub(crate) fn config(settings: &StorageSettings, endpoint: Option<&Url>) -> Conf
     match endpoint {
         Some(url) => config.endpoint_url(url.as_str().trim_end_matches('/')).build(),
         None => config.build(),
-    }
-}
-
-impl From<aws_sdk_s3::presigning::PresignedRequest> for PresignedRequest {
-    fn from(request: aws_sdk_s3::presigning::PresignedRequest) -> Self {
-        let headers: BTreeMap<_, _> =
-            request.headers().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Self { method: request.method().to_owned(), url: request.uri().to_owned(), headers }
     }
 }
 

@@ -1,9 +1,11 @@
-//! What requests cost the database: the number of their statements. Whoever adds one to a request changes a number here, knowingly.
+//! What requests cost the database: the number of their statements, and how often they wait for it. Whoever adds to a request changes a
+//! number here, knowingly.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::PASSWORD;
-use tests::process::Installation;
+use tests::process::{Installation, Process};
+use tests::proxy::Proxy;
 
 #[tokio::test]
 async fn requests_run_no_more_statements_than_they_need() {
@@ -65,4 +67,78 @@ async fn requests_run_no_more_statements_than_they_need() {
     // Within a second, what was read before is in memory; a machine that hangs that long may ask again, for some of it.
     let again: Vec<usize> = (0..20).map(|number| of(&format!("again{number}.")).len()).collect();
     assert!(again.contains(&0) && again.iter().all(|count| *count <= 3), "{again:?}");
+}
+
+/// The requests whose round trips are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Live,
+    /// With a session that was not used before.
+    Me,
+    List,
+    Patch,
+    Upload, // domain: upload
+    Refresh,
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_database_no_oftener_than_they_need() {
+    let mut installation = Installation::new().await;
+    if !installation.is_on_postgres() {
+        return;
+    }
+    let (proxy, url) = Proxy::to_database(&installation.database_url()).await;
+    installation.set("ASHLAR_DATABASE__URL", &url);
+    let process = installation.start().await;
+    let login = json!({"identifier": "ada@example.com", "password": PASSWORD});
+    let signup = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+    process.post("/api/v1/auth/signup").json(&signup).await.expect(201);
+    installation.sql("UPDATE users SET is_admin = true").await;
+    let mut session = json!(null);
+    for (kind, expected, what) in [
+        (Kind::Live, 0, "nothing"),
+        (Kind::Me, 1, "the session with its account"),
+        (Kind::List, 1, "the rows"),
+        (Kind::Patch, 4, "BEGIN, the account, its event, COMMIT"),
+        (Kind::Upload, 5, "BEGIN, the lock, the used space, the upload, COMMIT"), // domain: upload
+        (Kind::Refresh, 5, "the session, BEGIN, the session, the account, COMMIT"),
+    ] {
+        let mut fewest = usize::MAX;
+        // A statement is prepared once for each connection, and something may happen in the background: the fewest count.
+        for number in 0..12 {
+            if kind == Kind::Me || session.is_null() {
+                session = process.post("/api/v1/auth/login").json(&login).await.expect(200).json();
+            }
+            let before = proxy.round_trips();
+            send(&process, kind, &mut session, number).await;
+            fewest = fewest.min(proxy.round_trips() - before);
+        }
+        assert_eq!(fewest, expected, "{kind:?}: {what}");
+    }
+}
+
+async fn send(process: &Process, kind: Kind, session: &mut Value, number: usize) {
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let me = "/api/v1/users/me";
+    match kind {
+        Kind::Live => process.get("/health/live").await.expect(200),
+        Kind::Me => process.get(me).bearer(&token).await.expect(200),
+        Kind::List => process.get("/api/v1/admin/users").bearer(&token).await.expect(200),
+        Kind::Patch => {
+            let name = json!({"name": format!("Ada {number}")});
+            process.request(Method::PATCH, me).bearer(&token).json(&name).await.expect(200)
+        }
+        // domain: upload
+        Kind::Upload => {
+            let body = json!({"filename": "a.png", "content_type": "image/png", "size": 1});
+            process.post("/api/v1/uploads").bearer(&token).json(&body).await.expect(201)
+        }
+        // end: upload
+        Kind::Refresh => {
+            let body = json!({"refresh_token": session["refresh_token"]});
+            let answer = process.post("/api/v1/auth/refresh").json(&body).await.expect(200);
+            *session = answer.json();
+            answer
+        }
+    };
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use serde::Serialize;
 
 use super::generator::copy::{Build, Copy};
@@ -14,8 +14,20 @@ use crate::process::Invocation;
 use crate::workspace::Workspace;
 
 /// The routes, as the driver names them.
-const ROUTES: [&str; 11] =
-    ["live", "me", "me-cold", "user", "list", "list-deep", "patch", INSERT, "refresh", "login", "me-busy"];
+const ROUTES: &[&str] = &[
+    "live",
+    "me",
+    "me-cold",
+    "user",
+    "list",
+    "list-deep",
+    "patch",
+    INSERT,
+    "upload", // domain: upload
+    "refresh",
+    "login",
+    "me-busy",
+];
 
 /// The route that needs a generated domain.
 const INSERT: &str = "insert";
@@ -36,14 +48,14 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     rounds: usize,
     /// Number of connections, each of which sends a request when the previous one is answered; 8 at most for `login`.
-    #[arg(long, default_value_t = 32, value_parser = RangedU64ValueParser::<usize>::new().range(1..=500))]
+    #[arg(long, default_value_t = 32, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     connections: usize,
     /// Number of threads that answer requests, of each server.
     #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
     workers: usize,
     /// Only these routes. With `insert`, which is among them by default, the product is built from a copy of the workspace with a
     /// generated domain.
-    #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = ROUTES)]
+    #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = PossibleValuesParser::new(ROUTES))]
     only: Vec<String>,
     /// Measure on SQLite, without the server `limit`.
     #[arg(long)]

@@ -178,7 +178,7 @@ async fn an_object_of_another_size_or_checksum_is_not_published() {
             content_type: "image/png",
             checksum_sha256: None,
         };
-        let behind_our_back = fixture.storage.presign_put(declared, HOUR).await.unwrap();
+        let behind_our_back = fixture.storage.presign_put(declared, HOUR).unwrap();
         assert_eq!(fixture.put(&behind_our_back.request, sent).await, 200);
         let error = fixture.complete(&ada, created.upload.id).await.unwrap_err();
         assert_eq!(error.problem().code, "content_mismatch");
@@ -238,16 +238,15 @@ async fn a_presigned_url_begins_with_the_public_endpoint() {
     let storage = Storage::new(&settings, fixture.clock.clone());
     let declared =
         PutOptions { key: "uploads/1", size: 1, content_type: "text/plain", checksum_sha256: None };
-    let presigned = storage.presign_put(declared, MINUTE).await.unwrap();
+    let presigned = storage.presign_put(declared, MINUTE).unwrap();
     assert!(
         presigned.request.url.starts_with("https://files.example.com/ashlar/uploads/1?"),
         "{}",
         presigned.request.url
     );
-    assert!(storage.presign_put(declared, Duration::from_secs(604_801)).await.is_err());
+    assert!(storage.presign_put(declared, Duration::from_secs(604_801)).is_err());
     settings.path_style = false;
-    let presigned =
-        Storage::new(&settings, fixture.clock.clone()).presign_put(declared, MINUTE).await.unwrap();
+    let presigned = Storage::new(&settings, fixture.clock.clone()).presign_put(declared, MINUTE).unwrap();
     assert!(
         presigned.request.url.starts_with("https://ashlar.files.example.com/uploads/1?"),
         "{}",

@@ -7,6 +7,7 @@ use heck::ToUpperCamelCase as _;
 
 use super::copy::{Build, Copy};
 use crate::output::say;
+use crate::process::Invocation;
 use crate::steps::{Outcome, STEPS, When, postgres};
 use crate::workspace::Workspace;
 
@@ -34,7 +35,10 @@ const NESTED: &str = r#"
 async fn get_nested(
     items: web::Data<OrderItems>,
     CurrentUser(principal): CurrentUser,
-    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(order::dto::OrderId, order_item::dto::OrderItemId)>,
+    http_kit::extract::PathIds((of, id)): http_kit::extract::PathIds<(
+        order::dto::OrderId,
+        order_item::dto::OrderItemId,
+    )>,
     Read(db): Read,
 ) -> Result<Resource<OrderItem>, ApiError> {
     let item = items.get(&db, &principal, id).await?;
@@ -233,9 +237,12 @@ fn nests(copy: &Copy) -> Result<()> {
         .iter()
         .fold(text.to_owned(), |text, (word, name)| text.replace(word, name))
     };
-    copy.edit(&format!("crates/server/src/routers/{item}.rs"), |text| {
+    let router = format!("crates/server/src/routers/{item}.rs");
+    copy.edit(&router, |text| {
         text.replacen("    routes\n", "    routes.handle(get_nested);\n    routes\n", 1) + &filled(NESTED)
     })?;
     copy.edit(&format!("tests/tests/it/domains/{item}.rs"), |text| text + &filled(NESTED_TEST))?;
-    copy.cargo("fmt").run()
+    copy.cargo("fmt").run()?;
+    // Not a module that `cargo fmt` finds; how its lines break depends on the names.
+    Invocation::new("rustfmt").args(["--edition", "2024", &router]).current_dir(&copy.root).run()
 }

@@ -2,15 +2,11 @@
 //! It has no middleware, reads no session and has no headers of its own.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
 use actix_web::error::{ErrorInternalServerError, ErrorNotFound, ErrorUnauthorized};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, patch, post, web};
 use anyhow::{Context as _, Result};
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordVerifier as _};
 use bench::api::{
-    self, Arguments, Login, NewNote, Note, PAGE, Page, PageQuery, Refresh, Session, TOKEN_LIFETIME, Tokens,
+    self, Arguments, Hashing, Login, NewNote, Note, PAGE, Page, PageQuery, Refresh, SESSION_LIFETIME, Tokens,
     UpdateMe, User,
 };
 use clap::Parser as _;
@@ -22,120 +18,14 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, ExprTrait as _, QueryOrder as _,
     QuerySelect as _, TransactionTrait as _,
 };
-use tokio::sync::Semaphore;
 
 /// Number of connections to the database for each worker.
 const CONNECTIONS_PER_WORKER: u32 = 8;
 
-/// Lifetime of a session.
-const SESSION_LIFETIME: time::Duration = time::Duration::days(30);
+mod rows;
+mod uploads; // domain: upload
 
-mod users {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "users")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        pub version: i64,
-        pub created_at: TimeDateTimeWithTimeZone,
-        pub updated_at: TimeDateTimeWithTimeZone,
-        pub deleted_at: Option<TimeDateTimeWithTimeZone>,
-        pub email: String,
-        pub email_normalized: String,
-        pub email_verified_at: Option<TimeDateTimeWithTimeZone>,
-        pub username: Option<String>,
-        pub phone: Option<String>,
-        pub name: String,
-        pub name_normalized: String,
-        pub status: String,
-        pub is_admin: bool,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod passwords {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "passwords")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub user_id: String,
-        pub hash: String,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod sessions {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "sessions")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        pub user_id: String,
-        pub generation: i64,
-        pub rotated_at: TimeDateTimeWithTimeZone,
-        pub created_at: TimeDateTimeWithTimeZone,
-        pub expires_at: TimeDateTimeWithTimeZone,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod notes {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "bench_notes")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        pub version: i64,
-        pub created_at: TimeDateTimeWithTimeZone,
-        pub updated_at: TimeDateTimeWithTimeZone,
-        pub title: String,
-        pub body: String,
-        pub author_id: String,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod outbox {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "outbox_events")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        pub name: String,
-        pub version: i32,
-        pub aggregate_type: String,
-        pub aggregate_id: String,
-        pub aggregate_version: Option<i64>,
-        pub occurred_at: TimeDateTimeWithTimeZone,
-        pub principal: Option<String>,
-        pub traceparent: Option<String>,
-        pub payload: Json,
-        pub available_at: TimeDateTimeWithTimeZone,
-        /// Set, although nobody has received the event: else the product would deliver it while another server is measured.
-        pub delivered_at: Option<TimeDateTimeWithTimeZone>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+use rows::{notes, outbox, passwords, sessions, users};
 
 impl From<users::Model> for User<String> {
     fn from(row: users::Model) -> Self {
@@ -345,7 +235,7 @@ async fn login(
     login: web::Json<Login>,
     tokens: web::Data<Tokens>,
     database: web::Data<DatabaseConnection>,
-    hashing: web::Data<Semaphore>,
+    hashing: web::Data<Hashing>,
 ) -> actix_web::Result<HttpResponse> {
     let Login { identifier, password } = login.into_inner();
     let refused = || ErrorUnauthorized("wrong address or password");
@@ -355,13 +245,7 @@ async fn login(
     let user = found.one(&**database).await.map_err(ErrorInternalServerError)?.ok_or_else(refused)?;
     let stored = passwords::Entity::find_by_id(&user.id).one(&**database).await;
     let stored = stored.map_err(ErrorInternalServerError)?.ok_or_else(refused)?;
-    let permit = hashing.into_inner().acquire_owned().await.map_err(ErrorInternalServerError)?;
-    let verified = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        PasswordHash::new(&stored.hash)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
-    });
-    if !verified.await.map_err(ErrorInternalServerError)? {
+    if !hashing.into_inner().verify(password, stored.hash).await.map_err(ErrorInternalServerError)? {
         return Err(refused());
     }
     let now = api::now();
@@ -379,21 +263,14 @@ async fn login(
     signed_in(&tokens, session_id, 0, user)
 }
 
-/// The refresh token is the session and the number of its refreshes, and not signed.
 fn signed_in(
     tokens: &Tokens,
     session_id: String,
     generation: i64,
     user: users::Model,
 ) -> actix_web::Result<HttpResponse> {
-    Ok(HttpResponse::Ok().json(Session {
-        access_token: tokens.issue(&user.id, &session_id, user.is_admin).map_err(ErrorInternalServerError)?,
-        token_type: "Bearer",
-        expires_in: TOKEN_LIFETIME.as_secs(),
-        refresh_token: format!("{session_id}.{generation:012}"),
-        session_id,
-        user: User::from(user),
-    }))
+    let session = tokens.session(session_id, generation, User::from(user));
+    Ok(HttpResponse::Ok().json(session.map_err(ErrorInternalServerError)?))
 }
 
 #[post("/api/v1/auth/refresh")]
@@ -446,13 +323,14 @@ async fn main() -> Result<()> {
         .map_sqlx_sqlite_opts(|options| options.synchronous(SqliteSynchronous::Full));
     let database = web::Data::new(Database::connect(options).await.context("the database does not answer")?);
     let tokens = web::Data::new(Tokens::new(&secret));
-    // A hash for each core at a time: more would only share the cores, and each needs 19 MiB.
-    let hashing = web::Data::from(Arc::new(Semaphore::new(workers)));
+    let signer = web::Data::new(uploads::Signer::new()); // domain: upload
+    let hashing = web::Data::new(Hashing::new(workers));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(tokens.clone())
             .app_data(database.clone())
             .app_data(hashing.clone())
+            .app_data(signer.clone()) // domain: upload
             .service(live)
             .service(me)
             .service(rename)
@@ -461,6 +339,7 @@ async fn main() -> Result<()> {
             .service(insert)
             .service(refresh)
             .service(login)
+            .service(uploads::create) // domain: upload
     });
     let server = server.workers(workers).shutdown_timeout(1).bind(bind).context("the address is in use")?;
     server.run().await.context("the server failed")
