@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use transport::{Listener, Stop, Timeouts};
 use url::Url;
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::claim::{self, Claim};
@@ -97,6 +98,11 @@ impl Application {
         let api = listener.local_addr()?;
         let listener = Listener::new(listener, connection_limits(&config))?;
         let config = config.bound_to(api.port());
+        // On a thread of its own: it takes as long as opening the databases, and only needs the configuration.
+        let document = tokio::task::spawn_blocking({
+            let config = config.clone();
+            move || document(product, &config)
+        });
         let clock = SystemClock::shared();
         let secret = SecretKey::new(&config.secret_key)?;
         let origins = origins(&config);
@@ -128,7 +134,8 @@ impl Application {
         let addresses = Addresses { api, public_url: config.server.public_url.clone(), others: addresses };
         let authenticator =
             authenticator.ok_or_else(|| CommandError::message("no domain recognises credentials"))?;
-        let state = http_state(product, &wiring, &addresses, listener.stop(), authenticator)?;
+        let document = document.await??;
+        let state = http_state(product, &wiring, document, &addresses, listener.stop(), authenticator)?;
         Ok(Self {
             product,
             connections: config.server.connections + connections,
@@ -230,21 +237,21 @@ fn origins(config: &Config) -> Origins {
 fn http_state(
     product: &Product,
     wiring: &Wiring<'_>,
+    document: OpenApi,
     addresses: &Addresses,
     stop: Stop,
     authenticator: Arc<dyn Authenticator>,
 ) -> Result<State, CommandError> {
     let config = wiring.config;
     let sign_in = product.sign_in()?;
-    let contract = document(product, config)?;
-    let document = contract.to_json()?;
+    let json = document.to_json()?;
     Ok(State {
         databases: wiring.databases.clone(),
         authenticator,
-        contract: Contract::new(&contract, docs::PAGES)?,
-        edition: etag::digest(document.as_bytes()),
-        document: Asset::new("application/json", REVALIDATED, document.into()),
-        problems: Catalogue::new(product.problems(), &contract),
+        contract: Contract::new(&document, docs::PAGES)?,
+        edition: etag::digest(json.as_bytes()),
+        document: Asset::new("application/json", REVALIDATED, json.into()),
+        problems: Catalogue::new(product.problems(), &document),
         stop,
         origins: wiring.origins.clone(),
         page_headers: page_headers(config)?,
