@@ -253,8 +253,10 @@ impl Site {
         let list = format!("/api/v1/admin/users?limit={PAGE}");
         let turns = match route {
             Route::Live => vec![vec![b"GET /health/live HTTP/1.1\r\nhost: ashlar.test\r\n\r\n".to_vec()]],
-            Route::Me | Route::MeBusy => {
-                each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", number)?]))?
+            Route::Me => each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", number)?]))?,
+            // Not the users who sign in meanwhile: each sign-in beyond the limit of sessions ends one.
+            Route::MeBusy => {
+                each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", self.users - 1 - number)?]))?
             }
             Route::MeCold => {
                 let numbers = shuffled(self.users);

@@ -34,7 +34,7 @@ const NEXT_PAGE: &str = concat!(
 const BY_EMAIL: &str = concat!(
     "SELECT ",
     columns!(),
-    ", hash FROM users JOIN passwords ON user_id = id WHERE email_normalized = $1 AND deleted_at IS NULL"
+    ", (SELECT hash FROM passwords WHERE user_id = users.id) FROM users WHERE email_normalized = $1 AND deleted_at IS NULL"
 );
 
 const ADD_SESSION: &str = "INSERT INTO sessions (id, user_id, generation, rotated_at, created_at, expires_at)

@@ -135,7 +135,7 @@ impl Application {
         let authenticator =
             authenticator.ok_or_else(|| CommandError::message("no domain recognises credentials"))?;
         let document = document.await??;
-        let state = http_state(product, &wiring, document, &addresses, listener.stop(), authenticator)?;
+        let state = http_state(product, &wiring, &document, &addresses, listener.stop(), authenticator)?;
         Ok(Self {
             product,
             connections: config.server.connections + connections,
@@ -237,7 +237,7 @@ fn origins(config: &Config) -> Origins {
 fn http_state(
     product: &Product,
     wiring: &Wiring<'_>,
-    document: OpenApi,
+    document: &OpenApi,
     addresses: &Addresses,
     stop: Stop,
     authenticator: Arc<dyn Authenticator>,
@@ -248,10 +248,10 @@ fn http_state(
     Ok(State {
         databases: wiring.databases.clone(),
         authenticator,
-        contract: Contract::new(&document, docs::PAGES)?,
+        contract: Contract::new(document, docs::PAGES)?,
         edition: etag::digest(json.as_bytes()),
         document: Asset::new("application/json", REVALIDATED, json.into()),
-        problems: Catalogue::new(product.problems(), &document),
+        problems: Catalogue::new(product.problems(), document),
         stop,
         origins: wiring.origins.clone(),
         page_headers: page_headers(config)?,

@@ -75,7 +75,6 @@ struct Upload {
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
     completed_at: Option<OffsetDateTime>,
-    version: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,7 +100,7 @@ pub(crate) async fn create(
     let claims = tokens.verify(&request)?;
     let new = new.into_inner();
     let now = api::now();
-    let key = format!("uploads/{}", ulid::Ulid::generate());
+    let key = api::new_id("uploads/object");
     let request = presign(&signer, &key, &new).await.map_err(ErrorInternalServerError)?;
     let row = insert(&database, claims.sub, key, new, now).await.map_err(ErrorInternalServerError)?;
     let row = row.ok_or_else(|| ErrorBadRequest("the quota is used up"))?;
@@ -118,7 +117,6 @@ pub(crate) async fn create(
         placeholder: None,
         created_at: api::whole_microseconds(row.created_at),
         completed_at: row.completed_at,
-        version: row.version,
     };
     let expires_at = api::whole_microseconds(row.expires_at);
     Ok(HttpResponse::Created().json(CreatedUpload { upload, request, expires_at }))
@@ -134,11 +132,11 @@ async fn presign(signer: &Signer, key: &str, new: &NewUpload) -> Result<Presigne
         .content_type(&new.content_type)
         .set_checksum_sha256(new.checksum_sha256.clone())
         .if_none_match("*");
-    let signed = put.presigned(PresigningConfig::expires_in(URL_LIFETIME)?).await?;
+    let request = put.presigned(PresigningConfig::expires_in(URL_LIFETIME)?).await?;
     Ok(PresignedRequest {
-        method: signed.method().to_owned(),
-        url: signed.uri().to_owned(),
-        headers: signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        method: request.method().to_owned(),
+        url: request.uri().to_owned(),
+        headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     })
 }
 
@@ -158,12 +156,12 @@ async fn insert(
     }
     let total = |sum| Expr::expr(Func::coalesce([sum, Expr::val(0)])).cast_as("bigint");
     let pending = Expr::expr(Expr::case(uploads::Column::Status.eq("pending"), 1).finally(0)).sum();
-    let used = uploads::Entity::find()
+    let select = uploads::Entity::find()
         .filter(uploads::Column::OwnerId.eq(&owner))
         .select_only()
         .expr_as(total(uploads::Column::Size.sum()), "bytes")
         .expr_as(total(pending), "pending");
-    let used = used.into_model::<Used>().one(&transaction).await?;
+    let used = select.into_model::<Used>().one(&transaction).await?;
     if used.is_some_and(|used| used.bytes.saturating_add(new.size) > QUOTA) {
         return Ok(None);
     }
