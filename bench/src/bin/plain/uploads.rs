@@ -15,7 +15,7 @@ use sea_orm::entity::prelude::{DbErr, EntityTrait as _};
 use sea_orm::sea_query::{Expr, Func, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbBackend, ExprTrait as _, FromQueryResult,
-    QueryFilter as _, QuerySelect as _, TransactionTrait as _,
+    QueryFilter as _, QuerySelect as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -148,7 +148,10 @@ async fn insert(
     new: NewUpload,
     now: OffsetDateTime,
 ) -> Result<Option<uploads::Model>, DbErr> {
-    let transaction = database.begin().await?;
+    // On SQLite, a transaction that has read cannot write any more if another one has written since.
+    let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+    let transaction = database.begin_with_options(options).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         let name = Func::cust("hashtextextended").arg(format!("uploads of {owner}")).arg(0_i64);
         let lock = Func::cust("pg_advisory_xact_lock").arg(name);
