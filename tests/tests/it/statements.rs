@@ -105,15 +105,33 @@ async fn requests_wait_for_the_database_no_oftener_than_they_need() {
     ] {
         let mut fewest = usize::MAX;
         // A statement is prepared once for each connection, and something may happen in the background: the fewest count.
-        for number in 0..12 {
+        for number in 0..200 {
             if kind == Kind::Me || session.is_null() {
                 session = process.post("/api/v1/auth/login").json(&login).await.expect(200).json();
             }
+            until_quiet(&process, &proxy).await;
             let before = proxy.round_trips();
             send(&process, kind, &mut session, number).await;
             fewest = fewest.min(proxy.round_trips() - before);
+            if number >= 5 && fewest <= expected {
+                break;
+            }
         }
         assert_eq!(fewest, expected, "{kind:?}: {what}");
+    }
+}
+
+/// Waits until the relay of events has nothing to do: until the server asks the database nothing during some requests that do not
+/// need it.
+async fn until_quiet(process: &Process, proxy: &Proxy) {
+    loop {
+        let before = proxy.round_trips();
+        for _ in 0..20 {
+            process.get("/health/live").await.expect(200);
+        }
+        if proxy.round_trips() == before {
+            return;
+        }
     }
 }
 
