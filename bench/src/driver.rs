@@ -1,6 +1,7 @@
 //! The run: the servers side by side, measured in turn, so that a machine that is slower for a while is so for all of them.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::client::{Clients, Requests};
 use crate::options::Options;
 use crate::report::{Figures, Measured, Process, Report};
-use crate::route::{LOGINS, Route, Server};
+use crate::route::{LOGINS, Route, Server, Traits};
 use crate::site::{Binaries, Running, Site, answer};
 use crate::usage::Usage;
 
@@ -25,7 +26,7 @@ const CONNECTIONS: usize = 400;
 
 const MIB: f64 = 1_048_576.0;
 
-/// Measures, and writes the result to the file of the options.
+/// Measures, and writes the result to the file of the options, after each route what there is by then.
 ///
 /// # Errors
 ///
@@ -36,13 +37,8 @@ pub fn run(options: &Options, binaries: &Binaries) -> Result<Report> {
         "a run needs users, connections, rounds and workers"
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut bench = Bench::start(&runtime, options, binaries)?;
+    let bench = Bench::start(&runtime, options, binaries)?;
     let report = bench.measure()?;
-    if let Some(folder) = options.json.parent() {
-        fs::create_dir_all(folder).context("the folder of the result cannot be made")?;
-    }
-    fs::write(&options.json, serde_json::to_string_pretty(&report)? + "\n")
-        .with_context(|| format!("can't write {}", options.json.display()))?;
     bench.stop();
     Ok(report)
 }
@@ -77,7 +73,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn measure(&mut self) -> Result<Report> {
+    fn measure(&self) -> Result<Report> {
         let process = |running: &Running| {
             anyhow::Ok(Process {
                 server: running.server,
@@ -87,19 +83,21 @@ impl<'a> Bench<'a> {
                 after_logins: None,
             })
         };
-        let mut processes: Vec<_> = self.servers.iter().map(process).collect::<Result<_>>()?;
-        let mut routes = Vec::new();
+        let processes = self.servers.iter().map(process).collect::<Result<_>>()?;
+        let Options { users, seconds, rounds, connections, workers, sqlite, .. } = *self.options;
+        let routes = Vec::new();
+        let mut report = Report { users, connections, workers, seconds, rounds, sqlite, processes, routes };
         for route in Route::ALL.iter().copied().filter(|route| self.options.has(*route)) {
             progress(&format!("measuring {route}"));
-            routes.extend(self.route(route).with_context(|| format!("the route {route}"))?);
+            report.routes.extend(self.route(route).with_context(|| format!("the route {route}"))?);
             if route == Route::Login {
-                for (process, running) in processes.iter_mut().zip(&self.servers) {
+                for (process, running) in report.processes.iter_mut().zip(&self.servers) {
                     process.after_logins = Some(memory(running)).filter(|_| running.server.has(route));
                 }
             }
+            save(&report, &self.options.json)?;
         }
-        let Options { users, seconds, rounds, connections, workers, sqlite, .. } = *self.options;
-        Ok(Report { users, connections, workers, seconds, rounds, sqlite, processes, routes })
+        Ok(report)
     }
 
     fn route(&self, route: Route) -> Result<Vec<Measured>> {
@@ -177,7 +175,8 @@ impl<'a> Bench<'a> {
 
     fn measured(&self, running: &Running, route: Route, requests: &Arc<Requests>) -> Result<Figures> {
         let time = Duration::try_from_secs_f64(self.options.seconds)?;
-        if let Some(table) = route.grows() {
+        let Traits { adds_to, emits_events, .. } = route.traits();
+        if let Some(table) = adds_to {
             self.runtime.block_on(self.site.empty(table))?;
         }
         let mut clients = Clients::connect(running.address, route.connections(self.options.connections))?;
@@ -185,7 +184,7 @@ impl<'a> Bench<'a> {
         let before = self.usage(running)?;
         let sample = clients.run(requests, time)?;
         let after = self.usage(running)?;
-        if running.server == Server::Product && route.emits_events() {
+        if running.server == Server::Product && emits_events {
             self.runtime.block_on(self.site.events_are_delivered())?;
         }
         let own = after.0 - before.0;
@@ -214,6 +213,14 @@ impl<'a> Bench<'a> {
             }
         });
     }
+}
+
+fn save(report: &Report, file: &Path) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).context("the folder of the result cannot be made")?;
+    }
+    fs::write(file, serde_json::to_string_pretty(report)? + "\n")
+        .with_context(|| format!("can't write {}", file.display()))
 }
 
 /// Resident memory in MiB.

@@ -81,14 +81,20 @@ pub enum Route {
 pub const LOGINS: usize = 8;
 
 /// What the driver has to know of a route.
-struct Traits {
-    name: &'static str,
-    status: u16,
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// Name in options and in the result.
+    pub name: &'static str,
+    /// Status of the answers.
+    pub status: u16,
     /// Members of the answers whose values differ from server to server, or from time to time.
-    may_differ: &'static [&'static str],
-    is_on_limit: bool,
-    /// The table that the requests add rows to, if requests are slower the more rows of a user it has.
-    grows: Option<&'static str>,
+    pub may_differ: &'static [&'static str],
+    /// Whether the server `limit` has the route.
+    pub is_on_limit: bool,
+    /// The table that the requests add rows to. It is emptied before each measurement, so that all of them begin alike.
+    pub adds_to: Option<&'static str>,
+    /// Whether the requests emit events.
+    pub emits_events: bool,
 }
 
 impl Route {
@@ -108,11 +114,21 @@ impl Route {
         Self::MeBusy,
     ];
 
-    const fn traits(self) -> Traits {
+    /// What the driver has to know of the route.
+    #[must_use]
+    pub const fn traits(self) -> Traits {
         const SESSION: &[&str] = &["access_token", "expires_in", "refresh_token", "session_id"];
+        const NOTE: &[&str] = &["id", "created_at", "updated_at"];
         const UPLOAD: &[&str] = &["id", "url", "created_at", "expires_at"]; // domain: upload
         const fn get(name: &'static str, may_differ: &'static [&'static str]) -> Traits {
-            Traits { name, status: 200, may_differ, is_on_limit: true, grows: None }
+            Traits { name, status: 200, may_differ, is_on_limit: true, adds_to: None, emits_events: false }
+        }
+        const fn create(
+            name: &'static str,
+            may_differ: &'static [&'static str],
+            table: &'static str,
+        ) -> Traits {
+            Traits { status: 201, adds_to: Some(table), ..get(name, may_differ) }
         }
         match self {
             Self::Live => get("live", &["timestamp"]),
@@ -121,13 +137,9 @@ impl Route {
             Self::User => get("user", &[]),
             Self::List => get("list", &["next_cursor"]),
             Self::ListDeep => get("list-deep", &["next_cursor"]),
-            Self::Patch => get("patch", &["updated_at"]),
-            Self::Insert => Traits { status: 201, ..get("insert", &["id", "created_at", "updated_at"]) },
-            // domain: upload
-            Self::Upload => {
-                Traits { status: 201, is_on_limit: false, grows: Some("uploads"), ..get("upload", UPLOAD) }
-            }
-            // end: upload
+            Self::Patch => Traits { emits_events: true, ..get("patch", &["updated_at"]) },
+            Self::Insert => Traits { emits_events: true, ..create("insert", NOTE, "bench_notes") },
+            Self::Upload => Traits { is_on_limit: false, ..create("upload", UPLOAD, "uploads") }, // domain: upload
             Self::Refresh => Traits { is_on_limit: false, ..get("refresh", SESSION) },
             Self::Login => get("login", SESSION),
             Self::MeBusy => Traits { is_on_limit: false, ..get("me-busy", &[]) },
@@ -138,30 +150,6 @@ impl Route {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.traits().name
-    }
-
-    /// Status of the answers.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        self.traits().status
-    }
-
-    /// Members of the answers whose values differ from server to server, or from time to time.
-    #[must_use]
-    pub const fn may_differ(self) -> &'static [&'static str] {
-        self.traits().may_differ
-    }
-
-    /// The table that is emptied before each measurement: the requests add rows to it, and are slower the more of them a user has.
-    #[must_use]
-    pub const fn grows(self) -> Option<&'static str> {
-        self.traits().grows
-    }
-
-    /// Whether the requests emit events.
-    #[must_use]
-    pub const fn emits_events(self) -> bool {
-        matches!(self, Self::Patch | Self::Insert)
     }
 
     /// Number of connections, of those that the run has.

@@ -22,7 +22,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::api::{PAGE, TOKEN_LIFETIME, Tokens};
 use crate::client::{Connection, Requests};
 use crate::options::Options;
-use crate::route::{Route, Server};
+use crate::route::{LOGINS, Route, Server};
 use crate::usage::postmaster;
 
 /// Number of rows that one statement inserts.
@@ -255,9 +255,10 @@ impl Site {
             Route::Live => vec![vec![b"GET /health/live HTTP/1.1\r\nhost: ashlar.test\r\n\r\n".to_vec()]],
             Route::Me => each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", number)?]))?,
             // Not the users who sign in meanwhile: each sign-in beyond the limit of sessions ends one.
-            Route::MeBusy => {
-                each(&|number| Ok(vec![self.get(server, "/api/v1/users/me", self.users - 1 - number)?]))?
-            }
+            Route::MeBusy => each(&|number| {
+                let others = self.users.saturating_sub(LOGINS).max(1);
+                Ok(vec![self.get(server, "/api/v1/users/me", self.users - 1 - number % others)?])
+            })?,
             Route::MeCold => {
                 let numbers = shuffled(self.users);
                 let chunks = numbers.chunks(self.users.div_ceil(count));
@@ -301,7 +302,7 @@ impl Site {
             Route::Login => each(&|number| Ok(vec![login(number)]))?,
             Route::Refresh => bail!("the requests of this route depend on answers"),
         };
-        Ok(Requests::new(turns, route.status()))
+        Ok(Requests::new(turns, route.traits().status))
     }
 
     /// The requests of the route `refresh`: each connection has a session of its own.
@@ -319,7 +320,7 @@ impl Site {
             let body = json!({"refresh_token": session["refresh_token"]});
             requests.push(with_body("POST /api/v1/auth/refresh", "", &body));
         }
-        Ok(Requests::rotating(requests, Route::Refresh.status()))
+        Ok(Requests::rotating(requests, Route::Refresh.traits().status))
     }
 
     /// A GET request with a token of a user.
@@ -395,7 +396,7 @@ pub async fn answer(address: SocketAddr, route: Route, requests: &Requests) -> R
     ensure!(status == requests.expected(), "status {status}:\n{}", String::from_utf8_lossy(body));
     requests.answered(0, request, body)?;
     let mut json = serde_json::from_slice(body).context("the body is not JSON")?;
-    forget_values(&mut json, route.may_differ());
+    forget_values(&mut json, route.traits().may_differ);
     Ok(json)
 }
 

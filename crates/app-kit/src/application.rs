@@ -98,7 +98,7 @@ impl Application {
         let api = listener.local_addr()?;
         let listener = Listener::new(listener, connection_limits(&config))?;
         let config = config.bound_to(api.port());
-        // On a thread of its own: it takes as long as opening the databases, and only needs the configuration.
+        // On a thread of its own, while the databases are opened: it only needs the configuration.
         let document = tokio::task::spawn_blocking({
             let config = config.clone();
             move || document(product, &config)
