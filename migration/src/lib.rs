@@ -81,4 +81,5 @@ migrations! {
     m20261128_000005_fold_names,
     m20261128_000006_index_living_sessions,
     m20261128_000007_describe_events,
+    m20261130_000001_create_jobs,
 }

@@ -78,9 +78,12 @@
 //! A [`Mail`] is plain text to one address; its types prevent header injection. A [`Mailer`] sends it:
 //! [`FileMailer`] writes it into a folder. Mail is sent by subscribers, never while a request waits.
 
+mod jobs;
 mod mail;
 mod relay;
+mod work;
 
+pub use self::jobs::{InvalidKinds, WorkerSettings, Workers};
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
 };

@@ -1,19 +1,14 @@
 //! Delivery of one event to its subscribers.
 
-use std::any::Any;
 use std::error::Error;
-use std::panic::AssertUnwindSafe;
 
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use shared_kernel::event::{Envelope, HandlerError, Subscriber};
+use shared_kernel::event::{Envelope, Subscriber};
 use shared_kernel::session::SessionError;
 
 use super::Shared;
 use super::outbox::{Claimed, Outcome, Taken};
-
-/// Length of the longest error that is stored with an event, in bytes.
-const LONGEST_ERROR: usize = 2_000;
+use crate::work::{self, in_words, storable};
 
 /// Outcome of a subscriber's work for one event.
 struct Work {
@@ -65,13 +60,8 @@ impl Shared {
 
     /// Calls the subscriber, and turns an error, a timeout or a panic into text.
     async fn call(&self, subscriber: &Subscriber, event: &Envelope) -> Result<(), String> {
-        // Inside an async block, so that a panic before the first `await` is caught too.
-        let handling = AssertUnwindSafe(async { subscriber.handle(event).await }).catch_unwind();
-        match tokio::time::timeout(self.settings.handler_timeout, handling).await {
-            Ok(Ok(outcome)) => outcome.map_err(|error| in_words(&error)),
-            Ok(Err(panic)) => Err(format!("panicked: {}", panic_message(panic.as_ref()))),
-            Err(_) => Err(format!("took longer than {:?}", self.settings.handler_timeout)),
-        }
+        let handled = work::call(self.settings.handler_timeout, subscriber.handle(event)).await?;
+        handled.map_err(|error| in_words(&error))
     }
 
     fn outcome(&self, event: &Taken, works: &[Work]) -> Outcome {
@@ -92,48 +82,5 @@ impl Shared {
         }
         let pause = self.settings.pause_after(u32::try_from(event.attempts).unwrap_or(1));
         Outcome::Failed { error, pause }
-    }
-}
-
-/// Texts of an error and its causes.
-fn in_words(error: &HandlerError) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-/// A text that the column accepts: without NUL, which PostgreSQL refuses, and shortened.
-fn storable(error: &str) -> String {
-    let mut error = error.replace('\0', "\u{FFFD}");
-    error.truncate(error.floor_char_boundary(LONGEST_ERROR));
-    error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_stored_with_its_causes() {
-        let error: HandlerError = Box::new(SessionError::from(sea_orm::DbErr::Custom("no disk".into())));
-        assert_eq!(in_words(&error), "the database failed: Custom Error: no disk");
-    }
-
-    #[test]
-    fn what_is_stored_is_bounded_and_has_no_nul() {
-        let long = format!("a\0{}", "ü".repeat(LONGEST_ERROR));
-        let stored = storable(&long);
-        assert!(stored.len() <= LONGEST_ERROR && stored.len() > LONGEST_ERROR - 2, "{}", stored.len());
-        assert!(stored.starts_with("a\u{FFFD}ü"));
     }
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::outbox::Outbox;
 pub use self::settings::RelaySettings;
+use crate::work::{PAUSE_AFTER_FAILURE, report};
 
 /// Events in flight, and those that are due next.
 #[derive(Default)]
@@ -48,9 +49,6 @@ impl Progress {
 
 /// Pause after events that have no subscribers. Nobody waits for them, and many at once cost little more than one.
 const PAUSE_WITHOUT_SUBSCRIBERS: Duration = Duration::from_millis(10);
-
-/// Pause after a failure of the database.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Length of the longest name in the table of handled events, in characters.
 const LONGEST_NAME: usize = 100;
@@ -272,16 +270,5 @@ fn outcome(ended: Result<Result<bool, SessionError>, JoinError>) -> Result<bool,
 fn note_end(ended: Result<Result<bool, SessionError>, JoinError>) {
     if let Err(error) = outcome(ended) {
         report(&error, "the outcome of an event cannot be recorded; it is delivered again after its lease");
-    }
-}
-
-/// Logs a failure of the database: an outage as a warning, anything else as an error.
-fn report(error: &SessionError, message: &'static str) {
-    let unreachable = error.is_unreachable();
-    let error: &dyn Error = error;
-    if unreachable {
-        tracing::warn!(error, "{message}");
-    } else {
-        tracing::error!(error, "{message}");
     }
 }

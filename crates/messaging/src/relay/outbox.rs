@@ -18,6 +18,7 @@ use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 use super::handled;
 use super::row::{Column, Entity};
 use super::settings::RelaySettings;
+use crate::work::padded;
 
 /// Number of due events that one statement looks up.
 const SEEN_AT_ONCE: u64 = 500;
@@ -304,14 +305,6 @@ fn is_one_of(backend: DbBackend, column: &'static str, select: SelectStatement) 
     }
     let rows = Expr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(select)));
     Expr::col(column).eq(Func::cust("ANY").arg(Func::cust("ARRAY").arg(rows)))
-}
-
-/// `ids` with the last one repeated up to a power of two, so that there are few different statements: each connection keeps a
-/// limited number of them prepared.
-fn padded<T: Clone>(ids: &[T]) -> impl Iterator<Item = T> {
-    let missing = ids.len().next_power_of_two() - ids.len();
-    let last = ids.last().cloned();
-    ids.iter().cloned().chain(last.into_iter().cycle().take(missing)).collect::<Vec<_>>().into_iter()
 }
 
 /// The event of a row, if it can be read. A row that cannot must not block the others; its attempts run out.

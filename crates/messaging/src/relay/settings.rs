@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use shared_kernel::job::RetryPolicy;
+
 /// Settings of the relay. [`Relay::new`](super::Relay::new) moves values outside their bounds to the nearest bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
@@ -62,8 +64,12 @@ impl RelaySettings {
     /// Pause after a number of failed attempts.
     #[must_use]
     pub fn pause_after(&self, attempts: u32) -> Duration {
-        let doublings = attempts.saturating_sub(1).min(31);
-        self.first_retry.saturating_mul(1 << doublings).min(self.longest_retry)
+        let policy = RetryPolicy {
+            tries: self.max_attempts.into(),
+            first_pause: self.first_retry,
+            longest_pause: self.longest_retry,
+        };
+        policy.pause_after(attempts)
     }
 
     /// These settings, with every value within its bounds.

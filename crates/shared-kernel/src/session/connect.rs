@@ -16,6 +16,7 @@ use super::{ConnectError, Databases, Engine, Postgres, Shared, sqlite};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
 use crate::frozen::CURSOR_KEY;
+use crate::job::JobSignal;
 
 impl DatabaseSettings {
     /// A separate connection to a SQLite database for migrations. No state of it is left in a pool, and it is not closed because of its
@@ -86,6 +87,7 @@ impl Databases {
             cursor_key,
             resources,
             events: Notify::new(),
+            jobs: JobSignal::new(),
             recent: RecentRows::new(),
         })))
     }

@@ -7,6 +7,7 @@ use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 use crate::error::{DomainError, INTERNAL, Problem, UNAVAILABLE};
+use crate::job::InvalidJob;
 
 use super::postgres::is_full;
 
@@ -24,6 +25,9 @@ pub enum SessionError {
     /// A statement of the session failed before, so nothing was committed.
     #[error("a statement of this session failed, so nothing was committed")]
     Failed,
+    /// A job cannot be enqueued, which is a bug.
+    #[error("a job cannot be enqueued")]
+    Job(#[from] InvalidJob),
 }
 
 impl SessionError {

@@ -24,7 +24,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -49,6 +49,7 @@ use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
 use crate::id::{Id, IdKind};
+use crate::job::{self, Job, JobId, JobOptions, JobSignal, PendingJob, Wake};
 use crate::resource::Resources;
 
 /// The databases of an installation: a primary, and replicas or a pool for reads. Cheap to clone; clones share the connections.
@@ -61,6 +62,7 @@ struct Shared {
     cursor_key: MacKey,
     resources: Resources,
     events: Notify,
+    jobs: JobSignal,
     recent: RecentRows,
 }
 
@@ -85,13 +87,23 @@ impl Engine {
     }
 
     /// The rows of a read-only statement, from the primary.
-    async fn fetch_current(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+    async fn fetch_current(&self, statement: &Statement, plan: Plan) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             // Not on the writing connection.
             Self::Sqlite(sqlite) => sqlite.fetch(statement.clone()).await,
-            Self::Postgres(postgres) => postgres.primary.fetch(statement).await,
+            Self::Postgres(postgres) => postgres.primary.fetch(statement, plan).await,
         }
     }
+}
+
+/// How PostgreSQL plans a statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Plan {
+    /// Once for each connection: the statement is prepared, and the plan is kept.
+    #[default]
+    Kept,
+    /// Each time, for the size that the tables have then.
+    Fresh,
 }
 
 impl fmt::Debug for Databases {
@@ -110,7 +122,7 @@ impl Databases {
     /// A read session on the primary.
     #[must_use]
     pub fn read_primary(&self) -> ReadPrimary {
-        ReadPrimary { databases: self.clone() }
+        ReadPrimary { databases: self.clone(), plan: Plan::Kept }
     }
 
     /// A write session. It uses no connection before its first statement.
@@ -118,11 +130,13 @@ impl Databases {
     pub fn write(&self) -> WriteSession {
         WriteSession {
             databases: self.clone(),
+            plan: Plan::Kept,
             transaction: OnceCell::new(),
             failed: AtomicBool::new(false),
             ended_by: OnceLock::new(),
             open_scopes: AtomicUsize::new(0),
             has_events: AtomicBool::new(false),
+            jobs: Mutex::default(),
             after_commit: Mutex::default(),
             now: OnceLock::new(),
             origin: OnceLock::new(),
@@ -162,6 +176,12 @@ impl Databases {
     #[must_use]
     pub fn events(&self) -> &Notify {
         &self.0.events
+    }
+
+    /// Tells the workers of this process about jobs that were enqueued.
+    #[must_use]
+    pub fn jobs(&self) -> &JobSignal {
+        &self.0.jobs
     }
 
     /// Checks that the primary answers and accepts writes. SQLite does not while the disk is full, a PostgreSQL server not while it is a
@@ -310,14 +330,14 @@ impl Source for ReadSession {
             && let Some(index) = *self.chosen.get_or_init(|| replicas.choose(self.seen)).await
             && let Some(replica) = replicas.pool(index)
         {
-            match replica.fetch(&statement).await.map_err(SessionError::from) {
+            match replica.fetch(&statement, Plan::Kept).await.map_err(SessionError::from) {
                 Err(error) if error.is_unreachable() => replicas.failed(index, &error),
                 Err(error) if error.is_for_the_primary() => {}
                 answered => return answered,
             }
         }
         self.moved.store(true, Ordering::Release);
-        Ok(engine.fetch_current(&statement).await?)
+        Ok(engine.fetch_current(&statement, Plan::Kept).await?)
     }
 }
 
@@ -345,6 +365,7 @@ impl ReadSession {
 /// Reads from the primary: for security decisions, and before a write that depends on what was read.
 pub struct ReadPrimary {
     databases: Databases,
+    plan: Plan,
 }
 
 impl Source for ReadPrimary {
@@ -361,13 +382,19 @@ impl Source for ReadPrimary {
     }
 
     async fn fetch(&self, statement: Statement) -> Result<Vec<QueryResult>, SessionError> {
-        Ok(self.databases.0.engine.fetch_current(&statement).await?)
+        Ok(self.databases.0.engine.fetch_current(&statement, self.plan).await?)
     }
 }
 
 impl Reader for ReadPrimary {}
 
 impl ReadPrimary {
+    /// Plans its statements anew each time: see [`WriteSession::with_fresh_plans`].
+    #[must_use]
+    pub fn with_fresh_plans(self) -> Self {
+        Self { plan: Plan::Fresh, ..self }
+    }
+
     /// Begins a read whose row may be kept.
     pub(crate) fn begin_reading(&self, key: RowKey) -> Reading {
         self.databases.begin_reading(key)
@@ -429,6 +456,7 @@ impl Transaction {
 /// One transaction on the primary.
 pub struct WriteSession {
     databases: Databases,
+    plan: Plan,
     transaction: OnceCell<Transaction>,
     failed: AtomicBool,
     /// The failure that may have ended the transaction: further statements would run outside of it and be committed at once.
@@ -438,6 +466,8 @@ pub struct WriteSession {
     open_scopes: AtomicUsize,
     /// Whether events were written into the outbox.
     has_events: AtomicBool,
+    /// Jobs that are written before the commit.
+    jobs: Mutex<Vec<PendingJob>>,
     /// The hooks, in the order of the calls.
     after_commit: Mutex<Vec<Hook>>,
     now: OnceLock<Timestamp>,
@@ -510,6 +540,60 @@ impl WriteSession {
         pending.sealed(id, self.now(), self.origin.get().cloned().unwrap_or_default())
     }
 
+    /// Enqueues a job, which runs after this session is committed, and not if it is rolled back. Its row is written before the commit,
+    /// with those of all jobs of the session in one statement.
+    ///
+    /// Returns the id of the job. If a job with its [unique key](Job::unique_key) waits already, that one keeps its own id, and no job
+    /// has this one.
+    ///
+    /// # Errors
+    ///
+    /// The job [cannot be stored](crate::job::InvalidJob). Errors of the database are those of the commit.
+    pub fn enqueue<J: Job>(&self, job: &J) -> Result<JobId, SessionError> {
+        self.enqueue_with(job, JobOptions::default())
+    }
+
+    /// [`enqueue`](Self::enqueue) with a delay or another priority.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`enqueue`](Self::enqueue).
+    pub fn enqueue_with<J: Job>(&self, job: &J, options: JobOptions) -> Result<JobId, SessionError> {
+        let pending = self.record_failure(PendingJob::of(job, options, self.now()))?;
+        let id = pending.id();
+        self.pending_jobs().push(pending);
+        Ok(id)
+    }
+
+    fn pending_jobs(&self) -> MutexGuard<'_, Vec<PendingJob>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the jobs. Returns what the workers are told after the commit.
+    async fn write_jobs(&self) -> Result<Vec<Wake>, SessionError> {
+        let pending = std::mem::take(&mut *self.pending_jobs());
+        if pending.is_empty() || self.failed.load(Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
+        let mut jobs = job::in_order(pending).into_iter().peekable();
+        let mut wakes: Vec<Wake> = Vec::new();
+        let origin = self.origin.get().cloned().unwrap_or_default();
+        while jobs.peek().is_some() {
+            let batch: Vec<_> = jobs.by_ref().take(JOBS_AT_ONCE).collect();
+            batch.iter().for_each(|job| job::note(&mut wakes, job));
+            self.execute(&job::insert(batch, &origin, self.now(), self.backend())).await?;
+        }
+        Ok(wakes)
+    }
+
+    /// Has PostgreSQL plan the statements of this session anew, each time. A plan that is kept was made for the size that a table had
+    /// then: after a table has grown from nothing, it reads the whole table until statistics are collected (PostgreSQL manual,
+    /// `PREPARE`, "Notes"). Costs one more round trip for each statement.
+    #[must_use]
+    pub fn with_fresh_plans(self) -> Self {
+        Self { plan: Plan::Fresh, ..self }
+    }
+
     /// Sets the principal and the trace context of the events that this session emits from now on. Only the first call has an
     /// effect.
     pub fn set_origin(&self, origin: Origin) {
@@ -556,17 +640,25 @@ impl WriteSession {
     /// [`SessionError::Failed`] if a statement of this session failed, or if a statement, a savepoint or a deletion was cancelled; errors
     /// of the database. Nothing is written then, unless the connection broke during the commit itself.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, SessionError> {
+        let has_jobs = !self.pending_jobs().is_empty();
+        let written = if has_jobs { Box::pin(self.write_jobs()).await } else { Ok(Vec::new()) };
         let failed = self.failed.into_inner() || self.open_scopes.into_inner() > 0;
         let transaction = self.transaction.into_inner();
         if failed {
             if let Some(transaction) = transaction {
                 transaction.roll_back_or_drop().await;
             }
+            let wakes = written?;
+            debug_assert!(wakes.is_empty(), "a failed session writes no jobs");
             let cause = self.ended_by.into_inner().map(SessionError::Database);
             return Err(cause.filter(SessionError::is_transient).unwrap_or(SessionError::Failed));
         }
         // Also if this future is dropped before the answer arrives: the transaction may have been committed.
-        let notify = self.has_events.into_inner().then(|| NotifyOfEvents(self.databases.clone()));
+        let notify = Notification {
+            has_events: self.has_events.into_inner(),
+            jobs: written?,
+            databases: self.databases.clone(),
+        };
         let hooks = Hooks(self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner).into());
         let token = |position| ConsistencyToken::new(self.databases.clock().now(), position);
         let consistency = match transaction {
@@ -597,6 +689,7 @@ impl WriteSession {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<Result<T, E>, SessionError> {
         let failed_before = self.failed.load(Ordering::Acquire);
+        let jobs_before = self.pending_jobs().len();
         self.open_scopes.fetch_add(1, Ordering::AcqRel);
         self.execute_unprepared("SAVEPOINT work").await?;
         let outcome = work.await;
@@ -605,6 +698,7 @@ impl WriteSession {
             self.still_open()?;
             self.execute_unprepared("ROLLBACK TO SAVEPOINT work").await?;
             self.failed.store(failed_before, Ordering::Release);
+            self.pending_jobs().truncate(jobs_before);
         }
         self.execute_unprepared("RELEASE SAVEPOINT work").await?;
         // Not after an error of the database: that session has failed.
@@ -627,7 +721,7 @@ impl WriteSession {
             match &self.databases.0.engine {
                 Engine::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
                 Engine::Postgres(postgres) => {
-                    postgres::Transaction::begin(&postgres.primary).await.map(Transaction::Postgres)
+                    postgres::Transaction::begin(&postgres.primary, self.plan).await.map(Transaction::Postgres)
                 }
             }
         };
@@ -728,12 +822,19 @@ impl Databases {
     }
 }
 
-/// Notifies the relay when dropped.
-struct NotifyOfEvents(Databases);
+/// Notifies the relay and the workers when dropped.
+struct Notification {
+    has_events: bool,
+    jobs: Vec<Wake>,
+    databases: Databases,
+}
 
-impl Drop for NotifyOfEvents {
+impl Drop for Notification {
     fn drop(&mut self) {
-        self.0.events().notify_one();
+        if self.has_events {
+            self.databases.events().notify_one();
+        }
+        self.jobs.drain(..).for_each(|wake| self.databases.jobs().send(wake));
     }
 }
 
@@ -811,6 +912,9 @@ impl<T, E> Committed<Result<T, E>> {
 
 /// Number of events in one statement: eleven values each, of the 32,766 that SQLite accepts.
 const EVENTS_AT_ONCE: usize = 500;
+
+/// Number of jobs in one statement: sixteen values each.
+const JOBS_AT_ONCE: usize = 500;
 
 /// Timeout for reading the position after a commit.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);

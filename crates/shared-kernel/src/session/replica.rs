@@ -8,7 +8,7 @@ use sea_orm::{DbBackend, Statement};
 
 use super::postgres::Pool;
 use super::token::Position;
-use super::{ConsistencyToken, SessionError};
+use super::{ConsistencyToken, Plan, SessionError};
 
 /// Streaming replicas of PostgreSQL, which lag behind the primary.
 pub(super) struct Replicas {
@@ -114,7 +114,7 @@ impl Replica {
     /// Position in the WAL of the primary that the replica has replayed. A server that is not a standby is always current.
     async fn replayed(&self) -> Result<Position, sea_orm::DbErr> {
         let sql = "SELECT COALESCE(pg_last_wal_replay_lsn()::text, 'FFFFFFFF/FFFFFFFF') AS position";
-        let rows = self.pool.fetch(&Statement::from_string(DbBackend::Postgres, sql)).await?;
+        let rows = self.pool.fetch(&Statement::from_string(DbBackend::Postgres, sql), Plan::Kept).await?;
         let position: String =
             rows.first().map(|row| row.try_get("", "position")).transpose()?.unwrap_or_default();
         Ok(position.parse().unwrap_or(Position::START))

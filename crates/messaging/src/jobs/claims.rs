@@ -1,0 +1,278 @@
+//! The loop that looks for jobs that are due, and claims as many as there are slots for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use shared_kernel::clock::Timestamp;
+use shared_kernel::job::{Lane, Priority, Queue, Wake};
+use shared_kernel::session::SessionError;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, Receiver};
+use tokio::task::{Id as TaskId, JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::row::Claimed;
+use super::shift::Shift;
+use super::{Shared, Workers};
+use crate::work::{PAUSE_AFTER_FAILURE, report};
+
+/// Interval of looking for jobs from the beginning of each lane: for those that were committed late, by a process that does not wake this
+/// one.
+const FROM_THE_BEGINNING: Duration = Duration::from_secs(1);
+
+/// Interval of looking for jobs that another worker did not know.
+const FOR_THE_UNKNOWN: Duration = Duration::from_mins(1);
+
+/// Number of jobs that one transaction claims.
+const CLAIMED_AT_ONCE: usize = 50;
+
+/// Number of times that one pass sorts jobs with serial keys before it claims.
+const SORTS_AT_ONCE: usize = 20;
+
+/// What the loop remembers between two looks.
+pub(super) struct Desk {
+    wakes: Receiver<Wake>,
+    queues: BTreeSet<Queue>,
+    /// The attempts that run, by task.
+    attempts: JoinSet<()>,
+    ids: HashMap<TaskId, String>,
+    /// The smallest time in each lane that a job may have which was not seen. Claimed jobs leave entries in the index that every look
+    /// would pass, for as long as an old snapshot needs them.
+    floors: HashMap<Lane, Timestamp>,
+    from_the_beginning_at: Instant,
+    for_the_unknown_at: Instant,
+    /// Whether jobs with serial keys may have to be sorted.
+    has_serial: bool,
+}
+
+impl Desk {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self {
+            wakes: shared.store.databases.jobs().subscribe(),
+            queues: shared.kinds.values().map(|kind| kind.queue().clone()).collect(),
+            attempts: JoinSet::new(),
+            ids: HashMap::new(),
+            floors: HashMap::new(),
+            from_the_beginning_at: Instant::now(),
+            for_the_unknown_at: Instant::now(),
+            has_serial: true,
+        }
+    }
+
+    /// Makes the next look one from the beginning of every lane.
+    pub(super) fn look_everywhere(&mut self) {
+        self.floors.clear();
+        self.has_serial = true;
+    }
+
+    /// Waits until an attempt has ended. `false`: none runs.
+    pub(super) async fn wait_for_one(&mut self, shift: &Shift) -> bool {
+        match self.attempts.join_next_with_id().await {
+            Some(ended) => {
+                self.note_end(shift, ended);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) async fn abort(&mut self) {
+        self.attempts.shutdown().await;
+    }
+
+    fn note_end(&mut self, shift: &Shift, ended: Result<(TaskId, ()), JoinError>) {
+        let task = match &ended {
+            Ok((task, ())) => *task,
+            Err(error) => {
+                // Handlers are caught earlier. The job is found without an owner, and runs again.
+                tracing::error!(error = error as &dyn std::error::Error, "an attempt of a job ended early");
+                error.id()
+            }
+        };
+        if let Some(id) = self.ids.remove(&task) {
+            shift.remove(&id);
+        }
+    }
+
+    /// Looks from that time on, at the latest.
+    fn note_wake(&mut self, wake: &Wake) {
+        if wake.lane == Lane::Line {
+            self.has_serial = true;
+        }
+        if let Some(floor) = self.floors.get_mut(&wake.lane) {
+            *floor = (*floor).min(wake.due_at);
+        }
+    }
+
+    fn note_wakes(&mut self) {
+        loop {
+            match self.wakes.try_recv() {
+                Ok(wake) => self.note_wake(&wake),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.look_everywhere(),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The lanes to look at, with the number of free slots of their queues. Paused queues and full ones are not among them.
+    fn open_lanes(&self, shared: &Shared, shift: &Shift, for_the_unknown: bool) -> Vec<Lane> {
+        let is_open = |queue: &Queue| !shift.is_paused(queue.as_str()) && free(shared, shift, queue) > 0;
+        let ready = self.queues.iter().filter(|queue| is_open(queue)).flat_map(|queue| {
+            Priority::ALL.into_iter().map(|priority| Lane::Ready(queue.clone(), priority))
+        });
+        let odd = shared.odd_lanes().filter(|lane| queue_of(lane).is_some_and(is_open));
+        ready.chain(odd.filter(|_| for_the_unknown)).collect()
+    }
+}
+
+fn queue_of(lane: &Lane) -> Option<&Queue> {
+    match lane {
+        Lane::Ready(queue, _) | Lane::Odd { queue, .. } => Some(queue),
+        _ => None,
+    }
+}
+
+/// Number of free slots of a queue.
+fn free(shared: &Shared, shift: &Shift, queue: &Queue) -> usize {
+    shared.settings.slots_of(queue).saturating_sub(shift.count(queue.as_str()))
+}
+
+impl Workers {
+    /// Claims jobs and runs them until `shutdown` is cancelled.
+    pub(super) async fn claim_until(&self, shift: &Shift, desk: &mut Desk, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = match self.fill(shift, desk).await {
+                Ok(due) => self.pause(due),
+                Err(error) => {
+                    report(&error, "jobs cannot be claimed");
+                    PAUSE_AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(ended) = desk.attempts.join_next_with_id() => desk.note_end(shift, ended),
+                wake = desk.wakes.recv() => match wake {
+                    Ok(wake) => desk.note_wake(&wake),
+                    Err(RecvError::Lagged(_)) => desk.look_everywhere(),
+                    // The databases are there as long as this is.
+                    Err(RecvError::Closed) => {}
+                },
+                () = sleep(pause) => {}
+            }
+            desk.note_wakes();
+            while let Some(ended) = desk.attempts.try_join_next_with_id() {
+                desk.note_end(shift, ended);
+            }
+        }
+    }
+
+    /// Time until the next look: when the next job is due, or after the interval of polling.
+    fn pause(&self, due: Option<Timestamp>) -> Duration {
+        let poll = self.shared.settings.poll_interval;
+        due.map_or(poll, |due| due.since(self.shared.store.now()).min(poll))
+    }
+
+    /// Claims jobs as long as there are free slots and jobs that are due. Returns when the next one is due.
+    pub(super) async fn fill(
+        &self,
+        shift: &Shift,
+        desk: &mut Desk,
+    ) -> Result<Option<Timestamp>, SessionError> {
+        loop {
+            if desk.from_the_beginning_at <= Instant::now() {
+                desk.look_everywhere();
+                desk.from_the_beginning_at = Instant::now() + FROM_THE_BEGINNING;
+            }
+            self.sort(desk).await?;
+            let for_the_unknown = desk.for_the_unknown_at <= Instant::now();
+            let lanes = desk.open_lanes(&self.shared, shift, for_the_unknown);
+            let lanes: Vec<_> = lanes
+                .into_iter()
+                .map(|lane| {
+                    let floor = desk.floors.get(&lane).copied();
+                    (lane, floor)
+                })
+                .collect();
+            let now = self.shared.store.now();
+            let mut next: Option<Timestamp> = None;
+            let mut claimed = 0;
+            for due in self.shared.store.peek(&lanes).await? {
+                match due.at {
+                    Some(at) if at <= now => claimed += self.claim(shift, desk, &due.lane).await?,
+                    at => {
+                        desk.floors.insert(due.lane, now);
+                        next = next.into_iter().chain(at).min();
+                    }
+                }
+            }
+            if for_the_unknown && claimed == 0 {
+                desk.for_the_unknown_at = Instant::now() + FOR_THE_UNKNOWN;
+            }
+            if claimed == 0 {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Gives the turns of serial keys.
+    async fn sort(&self, desk: &mut Desk) -> Result<(), SessionError> {
+        if !desk.has_serial {
+            return Ok(());
+        }
+        desk.has_serial = false;
+        let line = self.shared.store.peek(&[(Lane::Line, None)]).await?.pop().and_then(|due| due.at);
+        let now = self.shared.store.now();
+        if line.is_none_or(|at| at > now) && !self.shared.store.has_vacant_turn().await? {
+            return Ok(());
+        }
+        for _ in 0..SORTS_AT_ONCE {
+            if !self.shared.store.sort().await? {
+                return Ok(());
+            }
+        }
+        desk.has_serial = true;
+        Ok(())
+    }
+
+    /// Claims the first jobs of a lane and runs them. Returns their number.
+    async fn claim(&self, shift: &Shift, desk: &mut Desk, lane: &Lane) -> Result<usize, SessionError> {
+        let shared = &self.shared;
+        let Some(queue) = queue_of(lane) else { return Ok(0) };
+        let free = free(shared, shift, queue).min(CLAIMED_AT_ONCE);
+        if free == 0 {
+            return Ok(0);
+        }
+        let mut expected = Vec::new();
+        let floor = desk.floors.get(lane).copied();
+        let claiming = shared.store.claim(lane, floor, free, shift.worker(), |claimed| {
+            shift.expect(claimed);
+            expected = claimed.iter().map(|claimed| claimed.claim.id.clone()).collect();
+        });
+        let claimed = match claiming.await {
+            Ok(Some(claimed)) => claimed,
+            // The heart-beat notices it, too, and takes another id.
+            Ok(None) => return Ok(0),
+            Err(error) => {
+                // If it was committed nevertheless, the heart-beat finds jobs that nobody runs, and gives them back.
+                expected.iter().for_each(|id| shift.remove(id));
+                return Err(error);
+            }
+        };
+        if let Some(last) = claimed.last() {
+            desk.floors.insert(lane.clone(), last.lane_at);
+        }
+        let count = claimed.len();
+        claimed.into_iter().for_each(|claimed| self.start(shift, desk, claimed));
+        Ok(count)
+    }
+
+    fn start(&self, shift: &Shift, desk: &mut Desk, claimed: Claimed) {
+        let claim = &claimed.claim;
+        let Some(signals) = shift.signals(&claim.id, claim.claim) else { return };
+        let kind = self.shared.kind(&claim.kind, claim.version).cloned();
+        let (runner, id) = (self.shared.runner.clone(), claim.id.clone());
+        let task = desk.attempts.spawn(async move { runner.run(kind, claimed, signals).await });
+        desk.ids.insert(task.id(), id);
+    }
+}

@@ -1,0 +1,211 @@
+//! Workers: they claim jobs, call their handlers, and record how they end.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `store`, `row` | the statements on the table |
+//! | `turns` | jobs with a serial key |
+//! | `members` | heart-beats, and who is silent |
+//! | `shift` | which jobs this process runs |
+//! | `claims` | the loop that looks for jobs that are due |
+//! | `attempt` | one attempt of a job |
+//! | `upkeep` | heart-beats, rescue, and the deletion of old jobs |
+
+mod attempt;
+mod claims;
+mod members;
+mod row;
+mod settings;
+mod shift;
+mod store;
+mod turns;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use shared_kernel::job::{InvalidJob, JobKind, Lane};
+use shared_kernel::session::{Databases, SessionError};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::attempt::Runner;
+use self::claims::Desk;
+use self::members::WorkerId;
+pub use self::settings::WorkerSettings;
+use self::shift::Shift;
+use self::store::{End, Store};
+use crate::work::{PAUSE_AFTER_FAILURE, report};
+
+/// Runs jobs, with the guarantees of [`shared_kernel::job`].
+#[derive(Clone)]
+pub struct Workers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    kinds: BTreeMap<&'static str, JobKind>,
+    settings: WorkerSettings,
+    runner: Runner,
+    host: String,
+}
+
+/// The kinds of jobs do not fit each other.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidKinds {
+    /// Two kinds have the same name.
+    #[error("two kinds of jobs have the name {0:?}")]
+    SameName(&'static str),
+    /// The name cannot be stored.
+    #[error(transparent)]
+    Name(#[from] InvalidJob),
+}
+
+/// Time that one statement has at the end of the process.
+const LAST_SECONDS: Duration = Duration::from_secs(2);
+
+impl Workers {
+    /// Workers for these kinds of jobs. They do nothing until they [run](Self::run). `host` names the machine, for people.
+    ///
+    /// # Errors
+    ///
+    /// The name of a kind cannot be stored, or two have the same.
+    pub fn new(
+        databases: Databases,
+        kinds: Vec<JobKind>,
+        settings: WorkerSettings,
+        host: String,
+    ) -> Result<Self, InvalidKinds> {
+        let mut known = BTreeMap::new();
+        for kind in kinds {
+            kind.check()?;
+            let name = kind.name();
+            if known.insert(name, kind).is_some() {
+                return Err(InvalidKinds::SameName(name));
+            }
+        }
+        let settings = settings.bounded();
+        let store = Store { databases };
+        let runner = Runner {
+            store: store.clone(),
+            blocking_grace: settings.blocking_grace,
+            given_up: Arc::new(AtomicUsize::new(0)),
+        };
+        Ok(Self { shared: Arc::new(Shared { store, kinds: known, settings, runner, host }) })
+    }
+
+    /// Runs jobs until `shutdown` is cancelled. Those that run then have the [grace](WorkerSettings::shutdown_grace) to end, and are given
+    /// back after that, which counts as no failure. A failure of the database is logged and tried again.
+    ///
+    /// Dropping the future drops the jobs that run; other workers run them again when this one has been silent for long.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let Some(worker) = self.join_until(&shutdown).await else { return };
+        let shift = Shift::of(worker);
+        let mut desk = Desk::new(&self.shared);
+        tokio::select! {
+            () = self.claim_until(&shift, &mut desk, &shutdown) => {}
+            never = self.beat(&shift) => match never {},
+            never = self.keep_up() => match never {},
+        }
+        tokio::select! {
+            () = self.finish(&shift, &mut desk) => {}
+            never = self.beat(&shift) => match never {},
+        }
+        let worker = shift.worker().to_string();
+        let leaving = self.shared.store.leave(&worker);
+        if let Ok(Err(error)) = timeout(LAST_SECONDS, leaving).await {
+            report(&error, "this worker cannot leave; others notice its silence");
+        }
+    }
+
+    /// Runs all jobs that are due, and what they enqueue, and returns the number of attempts. For tests.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn run_pending(&self) -> Result<usize, SessionError> {
+        let worker = self.shared.store.join(&self.shared.host).await?;
+        let shift = Shift::of(worker);
+        shift.pause(self.shared.store.paused().await?);
+        let mut desk = Desk::new(&self.shared);
+        let mut ended = 0;
+        loop {
+            self.fill(&shift, &mut desk).await?;
+            if !desk.wait_for_one(&shift).await {
+                break;
+            }
+            ended += 1;
+            desk.look_everywhere();
+        }
+        self.shared.store.leave(&worker.to_string()).await?;
+        Ok(ended)
+    }
+
+    /// Number of threads of blocking handlers that did not end and were given up.
+    #[must_use]
+    pub fn threads_given_up(&self) -> usize {
+        self.shared.runner.given_up.load(Ordering::Acquire)
+    }
+
+    async fn join_until(&self, shutdown: &CancellationToken) -> Option<WorkerId> {
+        loop {
+            match self.shared.store.join(&self.shared.host).await {
+                Ok(worker) => return Some(worker),
+                Err(error) => report(&error, "this worker cannot join yet"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                () = sleep(PAUSE_AFTER_FAILURE) => {}
+            }
+        }
+    }
+
+    /// Tells the jobs that run to stop, waits for them, and gives those back that go on.
+    async fn finish(&self, shift: &Shift, desk: &mut Desk) {
+        shift.all().iter().for_each(|running| running.signals.ask_to_stop());
+        let all = async { while desk.wait_for_one(shift).await {} };
+        if timeout(self.shared.settings.shutdown_grace, all).await.is_ok() {
+            return;
+        }
+        desk.abort().await;
+        let left = shift.all();
+        tracing::warn!(jobs = left.len(), "jobs were interrupted by the shutdown; they go on later");
+        for running in left {
+            let end = End::Later { again: self.shared.store.now() };
+            let returning = self.shared.store.end(&running.claim, &end);
+            if let Ok(Err(error)) = timeout(LAST_SECONDS, returning).await {
+                report(&error, "a job cannot be given back; others notice that this worker is gone");
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The kind of a job, if this build knows it in that version.
+    fn kind(&self, name: &str, version: i32) -> Option<&JobKind> {
+        self.kinds.get(name).filter(|kind| kind.versions().contains(&version))
+    }
+
+    /// The lanes of jobs that another worker did not know and this one does.
+    fn odd_lanes(&self) -> impl Iterator<Item = Lane> {
+        self.kinds.values().flat_map(|kind| {
+            kind.versions().map(|version| Lane::Odd {
+                queue: kind.queue().clone(),
+                kind: kind.name().to_owned(),
+                version,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers")
+            .field("kinds", &self.shared.kinds.keys())
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! Jobs with a serial key: of each key one has the turn, and the others wait behind it.
+//!
+//! Who enqueues takes no lock: the job is placed in [`Lane::Line`], and whoever looks for work sorts. Two invariants hold:
+//!
+//! 1. A job with a serial key is in a lane that can be claimed, or runs, only while its turn names it and is not vacated.
+//! 2. Where a job is [behind](Lane::Behind) a key, the key has a turn.
+//!
+//! A job is put behind a key, and a turn is deleted, only under the lock of the turn; and its holder ends by writing it. So whoever
+//! ends afterwards sees the job that was put behind it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::job::Lane;
+use shared_kernel::session::{Reader as _, SessionError, WriteSession};
+
+use super::store::{ROWS_AT_ONCE, Store};
+use crate::work::padded;
+
+/// Number of vacant turns that one transaction gives away.
+const TURNS_AT_ONCE: u64 = 200;
+
+#[derive(FromQueryResult)]
+struct InLine {
+    id: String,
+    serial_key: String,
+}
+
+#[derive(FromQueryResult)]
+struct Turn {
+    serial_key: String,
+    job_id: String,
+    vacated_at: Option<Timestamp>,
+}
+
+#[derive(FromQueryResult)]
+struct Vacant {
+    vacated_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: String,
+}
+
+fn skip_locked(select: &mut SelectStatement) -> SelectStatement {
+    select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).to_owned()
+}
+
+impl Store {
+    /// Whether a turn is vacant.
+    pub(super) async fn has_vacant_turn(&self) -> Result<bool, SessionError> {
+        let select = Query::select()
+            .column("vacated_at")
+            .from("job_turns")
+            .and_where(Expr::col("vacated_at").is_not_null())
+            .order_by("vacated_at", Order::Asc)
+            .limit(1)
+            .to_owned();
+        let found = self.databases.read_primary().with_fresh_plans().rows::<Vacant>(&select).await?;
+        Ok(found.first().is_some_and(|turn| turn.vacated_at <= self.now()))
+    }
+
+    /// Sorts jobs in line, and gives vacant turns to the first jobs behind them. Returns whether there may be more to do.
+    pub(super) async fn sort(&self) -> Result<bool, SessionError> {
+        let session = self.write();
+        let sorted = self.sort_line(&session).await?;
+        let given = give_turns(&session).await?;
+        session.commit(()).await?.into_value();
+        Ok(sorted == ROWS_AT_ONCE || given == TURNS_AT_ONCE)
+    }
+
+    /// Gives a turn to the oldest job of each key that has none, and puts the others behind. Returns the number of jobs.
+    async fn sort_line(&self, session: &WriteSession) -> Result<u64, SessionError> {
+        let mut line = Query::select();
+        line.columns(["id", "serial_key"])
+            .from("jobs")
+            .and_where(Expr::col("lane").eq(Lane::Line.to_string()))
+            .and_where(Expr::col("lane_at").lte(session.now()))
+            .order_by("lane_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .limit(ROWS_AT_ONCE);
+        let line: Vec<InLine> = session.rows(&skip_locked(&mut line)).await?;
+        if line.is_empty() {
+            return Ok(0);
+        }
+        let mut oldest: BTreeMap<&str, &str> = BTreeMap::new();
+        for job in &line {
+            oldest.entry(&job.serial_key).or_insert(&job.id);
+        }
+        let keys: Vec<String> = oldest.keys().map(|key| (*key).to_owned()).collect();
+        for turn in session.rows::<Turn>(&turns_of(&keys)).await? {
+            oldest.remove(turn.serial_key.as_str());
+        }
+        insert_turns(session, &oldest).await?;
+        let turns: HashMap<String, Turn> = session
+            .rows::<Turn>(&skip_locked(&mut turns_of(&keys)))
+            .await?
+            .into_iter()
+            .map(|turn| (turn.serial_key.clone(), turn))
+            .collect();
+        let (mut ready, mut behind) = (Vec::new(), Vec::new());
+        for job in &line {
+            match turns.get(&job.serial_key) {
+                // Its holder is just ending: the next pass decides.
+                None => {}
+                Some(turn) if turn.vacated_at.is_none() && turn.job_id == job.id => ready.push(job.id.clone()),
+                Some(_) => behind.push(job.id.clone()),
+            }
+        }
+        let place = "queue || '.' || CAST(priority AS CHAR(1))";
+        self.place(session, &ready, place, Some(session.now())).await?;
+        self.place(session, &behind, "'key:' || serial_key", None).await?;
+        Ok(u64::try_from(line.len()).unwrap_or(ROWS_AT_ONCE))
+    }
+
+    /// Moves jobs to the lane that `lane` gives.
+    async fn place(
+        &self,
+        session: &WriteSession,
+        ids: &[String],
+        lane: &'static str,
+        at: Option<Timestamp>,
+    ) -> Result<(), SessionError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut update = Query::update();
+        update.table("jobs").value("lane", Expr::cust(lane)).and_where(Expr::col("id").is_in(padded(ids)));
+        if let Some(at) = at {
+            update.value("lane_at", at);
+        }
+        session.execute(&update).await?;
+        Ok(())
+    }
+}
+
+fn turns_of(keys: &[String]) -> SelectStatement {
+    Query::select()
+        .columns(["serial_key", "job_id", "vacated_at"])
+        .from("job_turns")
+        .and_where(Expr::col("serial_key").is_in(padded(keys)))
+        .to_owned()
+}
+
+/// Adds turns, in the order of their keys, which prevents deadlocks. One that another worker adds at the same time stays.
+async fn insert_turns(session: &WriteSession, turns: &BTreeMap<&str, &str>) -> Result<(), SessionError> {
+    if turns.is_empty() {
+        return Ok(());
+    }
+    let mut insert = Query::insert();
+    insert.into_table("job_turns").columns(["serial_key", "job_id"]);
+    for (key, job) in turns {
+        insert.values_panic([(*key).into(), (*job).into()]);
+    }
+    insert.on_conflict(OnConflict::column("serial_key").do_nothing().to_owned());
+    session.execute(&insert).await?;
+    Ok(())
+}
+
+/// Gives vacant turns to the first jobs behind them, and deletes those that nobody waits for. Returns the number of turns.
+async fn give_turns(session: &WriteSession) -> Result<u64, SessionError> {
+    let mut vacant = Query::select();
+    vacant
+        .columns(["serial_key", "job_id", "vacated_at"])
+        .from("job_turns")
+        .and_where(Expr::col("vacated_at").is_not_null())
+        .order_by("vacated_at", Order::Asc)
+        .limit(TURNS_AT_ONCE);
+    let vacant: Vec<Turn> = session.rows(&skip_locked(&mut vacant)).await?;
+    for turn in &vacant {
+        give_turn(session, &turn.serial_key).await?;
+    }
+    Ok(u64::try_from(vacant.len()).unwrap_or(TURNS_AT_ONCE))
+}
+
+async fn give_turn(session: &WriteSession, key: &str) -> Result<(), SessionError> {
+    let behind = Query::select()
+        .column("id")
+        .from("jobs")
+        .and_where(Expr::col("lane").eq(Lane::Behind(key.to_owned()).to_string()))
+        .order_by("lane_at", Order::Asc)
+        .order_by("id", Order::Asc)
+        .limit(1)
+        .to_owned();
+    let of_this_key = Expr::col("serial_key").eq(key);
+    if let Some(next) = session.rows::<IdRow>(&skip_locked(&mut behind.clone())).await?.pop() {
+        let turn = Query::update()
+            .table("job_turns")
+            .value("job_id", next.id.as_str())
+            .value("vacated_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
+            .and_where(of_this_key)
+            .to_owned();
+        session.execute(&turn).await?;
+        let job = Query::update()
+            .table("jobs")
+            .value("lane", Expr::cust("queue || '.' || CAST(priority AS CHAR(1))"))
+            .value("lane_at", session.now())
+            .and_where(Expr::col("id").eq(next.id))
+            .to_owned();
+        session.execute(&job).await?;
+    } else if session.rows::<IdRow>(&behind).await?.is_empty() {
+        let turn = Query::delete().from_table("job_turns").and_where(of_this_key).to_owned();
+        session.execute(&turn).await?;
+    }
+    // Those behind are locked by whoever changes their payload: the next pass decides.
+    Ok(())
+}

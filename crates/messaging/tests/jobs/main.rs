@@ -1,0 +1,16 @@
+//! Jobs and their workers on a real database.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a test should fail loudly"
+)]
+
+mod attempts;
+mod enqueue;
+mod keys;
+mod members;
+mod steps;
+mod support;
+mod unknown;

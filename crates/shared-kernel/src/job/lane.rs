@@ -1,0 +1,78 @@
+//! Where a job stands in the index.
+
+use std::fmt;
+
+use sea_orm::Value;
+
+use super::queue::{Priority, Queue};
+
+/// The column `lane` of a job: one index on it and a time serves all queries. Jobs that cannot be claimed stand in other lanes than
+/// those that can, so that no query reads past them. See `docs/adr/`, "Durable jobs are rows that stand in lanes".
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// May be claimed when it is due.
+    Ready(Queue, Priority),
+    /// Has a serial key and is not sorted yet.
+    Line,
+    /// Waits behind another job of its serial key.
+    Behind(String),
+    /// Is running.
+    Running,
+    /// Waits for a worker that knows its kind and version.
+    Odd {
+        /// Its queue.
+        queue: Queue,
+        /// Its kind.
+        kind: String,
+        /// Its version.
+        version: i32,
+    },
+    /// Has succeeded.
+    Done,
+    /// Has failed too often.
+    Dead,
+    /// Was cancelled.
+    Cancelled,
+    /// Failed, and another job with its unique key waits.
+    Superseded,
+}
+
+impl Lane {
+    /// The column `state`: what people read.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Ready(..) | Self::Line | Self::Behind(_) | Self::Odd { .. } => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Whether the job has ended.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Cancelled | Self::Superseded)
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(queue, priority) => write!(f, "{queue}.{}", priority.number()),
+            Self::Line => f.write_str("line"),
+            Self::Behind(key) => write!(f, "key:{key}"),
+            Self::Running => f.write_str("run"),
+            Self::Odd { queue, kind, version } => write!(f, "odd:{queue}:{kind}:{version}"),
+            Self::Done | Self::Dead | Self::Cancelled | Self::Superseded => f.write_str(self.state()),
+        }
+    }
+}
+
+impl From<&Lane> for Value {
+    fn from(lane: &Lane) -> Self {
+        lane.to_string().into()
+    }
+}
