@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::cors::Cors;
 use crate::database::Database;
+use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::promised::{Kafka, Metrics, Redis};
@@ -40,6 +41,8 @@ pub struct Config {
     pub database: Database,
     /// Settings of mail.
     pub mail: Mail,
+    /// Settings of durable jobs.
+    pub jobs: Jobs,
     /// Limits of requests.
     pub limits: Limits,
     /// Settings of the domains.
@@ -76,6 +79,7 @@ impl Section for Config {
         let cors = keys.section::<Cors>(())?;
         let database = keys.section::<Database>(data_dir.as_path())?;
         let mail = keys.section::<Mail>((project_name.as_str(), &server.public_url))?;
+        let jobs = keys.section::<Jobs>(())?;
         let sections = domains(keys, &server.public_url, given)?;
         let limits = keys.section::<Limits>(())?;
         keys.section::<Metrics>(())?;
@@ -93,6 +97,7 @@ impl Section for Config {
             cors,
             database,
             mail,
+            jobs,
             limits,
             sections,
             provenance: Provenance::default(),

@@ -13,7 +13,7 @@
 //! | `loaded` | a configuration that has touched nothing yet |
 //! | `secret` | the secret key that an installation makes for itself |
 //! | `config` | the keys at the top, and the list of all sections |
-//! | `server`, `cors`, `database`, `mail`, `limits` | a section each |
+//! | `server`, `cors`, `database`, `mail`, `jobs`, `limits` | a section each |
 //! | `sections` | the sections of the domains |
 //! | `promised` | sections whose features come later |
 //! | `origin` | the entries of `cors.origins` |
@@ -30,6 +30,7 @@
 mod config;
 mod cors;
 mod database;
+mod jobs;
 mod limits;
 mod loaded;
 mod mail;
@@ -43,6 +44,7 @@ mod server;
 pub use config::{Config, Provenance};
 pub use cors::Cors;
 pub use database::Database;
+pub use jobs::Jobs;
 pub use limits::Limits;
 pub use loaded::Loaded;
 pub use mail::Mail;

@@ -18,7 +18,7 @@ use http_kit::cors::{Origins, PageHeaders};
 use http_kit::serve::{Api, Serving, serve};
 use http_kit::state::{self, State};
 use http_kit::{docs, etag};
-use messaging::{FileMailer, Mailbox, Mailer, Relay, RelaySettings};
+use messaging::{Relay, RelaySettings, Workers};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::session::Databases;
@@ -39,7 +39,8 @@ use crate::installation::Installation;
 use crate::migrations::apply;
 use crate::network::connection_limits;
 use crate::product::Product;
-use crate::wiring::{Check, Parts, Task, Wiring};
+use crate::wiring::{Check, Parts, Role, Task, Wiring};
+use crate::worker::{mailer, start_modules, workers};
 
 /// An application that listens and does not serve yet.
 pub struct Application {
@@ -49,6 +50,8 @@ pub struct Application {
     data: Data,
     listener: Listener,
     relay: Relay,
+    /// What runs jobs, if the server does.
+    workers: Option<Workers>,
     tasks: Vec<Task>,
     connections: usize,
     addresses: Addresses,
@@ -115,15 +118,14 @@ impl Application {
             secret: &secret,
             mailer: &mailer,
             origins: &origins,
+            role: Role::Server,
             parts: Parts::default(),
         };
         wiring.every(TIDY_INTERVAL, truncate_log(&databases));
-        for module in product.modules {
-            (module.start)(&mut wiring).await?;
-        }
-        wiring.finish()?;
-        let Parts { mut data, authenticator, subscribers, tasks, checks, addresses, connections, .. } =
+        start_modules(product, &mut wiring).await?;
+        let Parts { mut data, authenticator, subscribers, kinds, tasks, checks, addresses, connections, .. } =
             std::mem::take(&mut wiring.parts);
+        let workers = workers(&config, &databases, kinds)?;
         check_dependencies(product, &checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
         let checks = web::Data::new(Checks { of_modules: checks, migrations: product.migrations });
@@ -139,11 +141,12 @@ impl Application {
         Ok(Self {
             product,
             connections: config.server.connections + connections,
-            config,
             state: web::Data::new(state),
             data: Arc::new(move |config| data.iter().for_each(|register| register(config))),
             listener,
             relay,
+            workers: config.jobs.in_server.then_some(workers),
+            config,
             tasks,
             addresses,
             claim,
@@ -174,6 +177,12 @@ impl Application {
         &self.relay
     }
 
+    /// What runs jobs in this server, for tests.
+    #[must_use]
+    pub fn workers(&self) -> Option<&Workers> {
+        self.workers.as_ref()
+    }
+
     /// Serves until `stop` completes. Requests that have arrived are finished first, then background tasks are stopped: they have the
     /// rest of `server.shutdown_grace`, and three seconds at least. Tasks that hang longer are abandoned.
     ///
@@ -188,6 +197,10 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
+        if let Some(workers) = self.workers {
+            let token = shutdown.clone();
+            tasks.spawn(async move { workers.run(token).await });
+        }
         let product = self.product;
         let routes = Arc::new(move |config: &mut ServiceConfig<'_>| product.routes(config));
         let api = Api { state: self.state, routes, data: self.data };
@@ -226,7 +239,7 @@ fn check_dependencies(product: &Product, checks: &[Check]) -> Result<(), Command
     Err(CommandError::message(format!("modules name the dependencies {named:?} and register {asked:?}")))
 }
 
-fn origins(config: &Config) -> Origins {
+pub(crate) fn origins(config: &Config) -> Origins {
     let allowed = config.cors.origins.clone();
     Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
         allowed.iter().any(|allowed| allowed.allows(origin))
@@ -305,11 +318,6 @@ fn truncate_log(databases: &Databases) -> impl Fn() -> BoxFuture<'static, ()> + 
             }
         })
     }
-}
-
-fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
-    let from: Mailbox = config.mail.from.parse()?;
-    Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
 }
 
 fn busy(variable: &str, address: SocketAddr, error: &io::Error) -> CommandError {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 
+use shared_kernel::job::Queue;
+
 use crate::module::{Invocation, Verb};
 use crate::product::Product;
 
@@ -23,6 +25,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server until it is told to stop (the default)
     Serve,
+    /// Run durable jobs until it is told to stop, beside servers or instead of `jobs.in_server`
+    Worker {
+        /// Only the jobs of these queues [default: all]
+        #[arg(long, value_name = "QUEUE", value_delimiter = ',')]
+        queues: Vec<Queue>,
+    },
     /// Change the schema of the database
     #[command(subcommand)]
     Migrate(MigrateCommand),

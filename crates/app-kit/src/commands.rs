@@ -7,6 +7,7 @@ use configuration::{redacted_url, without_slash};
 use http_kit::request_log::panic_text;
 use sea_orm::DatabaseExecutor;
 use secrecy::ExposeSecret as _;
+use shared_kernel::job::Queue;
 
 use crate::application::{Addresses, Application};
 use crate::cli::MigrateCommand;
@@ -15,6 +16,7 @@ use crate::databases::connect;
 use crate::logging::Output;
 use crate::migrations::{Standing, apply, occupied};
 use crate::product::Product;
+use crate::worker;
 
 /// Runs the server until it is told to stop (SIGTERM, SIGHUP or Ctrl-C).
 ///
@@ -22,18 +24,38 @@ use crate::product::Product;
 ///
 /// The reason why it cannot start.
 pub(crate) async fn serve(product: &'static Product, config: Config) -> Result<(), CommandError> {
-    // If a second TLS backend ever gets into the build, rustls would refuse to choose between them.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(tracing::field::display);
-        tracing::error!(panic = panic_text(panic.payload()), place, "panic");
-    }));
+    prepare_process();
     let application = Application::build(product, config.clone()).await?;
     raise_file_limit(&config, application.connections());
     // Before the announcement, because whoever reads it may stop the server at once.
     let stop = stop_signal()?;
     announce(product, &config, application.addresses())?;
     application.run(stop).await
+}
+
+/// Chooses the TLS backend, and logs panics.
+fn prepare_process() {
+    // If a second TLS backend ever gets into the build, rustls would refuse to choose between them.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(tracing::field::display);
+        tracing::error!(panic = panic_text(panic.payload()), place, "panic");
+    }));
+}
+
+/// Runs jobs until the process is told to stop.
+///
+/// # Errors
+///
+/// The reason why it cannot start, or why it stopped by itself.
+pub(crate) async fn work(
+    product: &'static Product,
+    config: Config,
+    queues: Vec<Queue>,
+) -> Result<(), CommandError> {
+    prepare_process();
+    let stop = stop_signal()?;
+    worker::run(product, config, queues, stop).await
 }
 
 /// Changes the schema.

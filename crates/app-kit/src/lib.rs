@@ -14,6 +14,7 @@
 //! | [`members`] | JSON objects that several modules fill |
 //! | [`migrations`] | the schema, at the start and by command |
 //! | [`program`], [`cli`], [`console`] | the command line |
+//! | `worker` | jobs: in the server, and in a process of their own |
 //! | [`network`] | addresses and limits of connections |
 //! | `claim` | one server at a time for a data folder |
 //! | `databases` | the databases of a configuration |
@@ -42,3 +43,4 @@ pub mod network;
 pub mod product;
 pub mod program;
 pub mod wiring;
+mod worker;

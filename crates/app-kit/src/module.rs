@@ -26,6 +26,7 @@
 //! | settings | [`settings`](Module::settings) | [`SectionReader::read`](app_config::SectionReader::read) |
 //! | state for its handlers | [`start`](Module::start) | [`Wiring::state`], [`Wiring::state_with`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
+//! | a kind of job | [`start`](Module::start) | [`Wiring::job`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |

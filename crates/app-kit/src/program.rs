@@ -58,6 +58,13 @@ async fn dispatch(product: &'static Product, arguments: &ArgMatches) -> Result<(
                 never = watched(log.as_ref()) => match never {},
             }
         }
+        Command::Worker { queues } => {
+            let (config, log) = start_server(schema.load_from_process(file)?)?;
+            tokio::select! {
+                worked = Box::pin(commands::work(product, config, queues)) => worked,
+                never = watched(log.as_ref()) => match never {},
+            }
+        }
         Command::Migrate(command) => {
             let config = start(schema.load_from_process(file)?, Output::Stderr)?;
             commands::migrate(product, &config, command).await

@@ -14,6 +14,7 @@ use http_kit::cors::Origins;
 use messaging::Mailer;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
+use shared_kernel::job::JobKind;
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -32,7 +33,19 @@ pub struct Wiring<'a> {
     pub mailer: &'a Arc<dyn Mailer>,
     /// Origins of pages that may call from a browser.
     pub origins: &'a Origins,
+    /// What this process does.
+    pub role: Role,
     pub(crate) parts: Parts,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests, delivers events, and runs jobs unless the configuration says otherwise.
+    Server,
+    /// Runs jobs beside servers, or without one. It listens on no address and has no lock of the data folder, so embedded parts that
+    /// listen are those of the server.
+    Worker,
 }
 
 /// What modules registered.
@@ -43,6 +56,7 @@ pub(crate) struct Parts {
     waiting: Vec<Waiting>,
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) kinds: Vec<JobKind>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) checks: Vec<Check>,
     pub(crate) addresses: Vec<(&'static str, Url)>,
@@ -128,6 +142,11 @@ impl Wiring<'_> {
     /// Registers a subscriber to events.
     pub fn subscribe(&mut self, subscriber: Subscriber) {
         self.parts.subscribers.push(subscriber);
+    }
+
+    /// Registers a kind of job with its handler.
+    pub fn job(&mut self, kind: JobKind) {
+        self.parts.kinds.push(kind);
     }
 
     /// Runs `work` at this interval, from the start on, in every instance of the server. It has to be safe and cheap when several run at

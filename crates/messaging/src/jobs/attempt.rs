@@ -1,7 +1,7 @@
 //! One attempt of a claimed job, from its handler to the record of how it ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared_kernel::event::Origin;
@@ -9,7 +9,7 @@ use shared_kernel::job::{
     Attempt, ErasedBlocking, ErasedExternal, ErasedStepped, JobKind, Payload, Step, Stop, Work,
 };
 use shared_kernel::session::SessionError;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::row::{Claim, Claimed, Content};
@@ -22,7 +22,7 @@ pub(super) struct Runner {
     pub(super) store: Store,
     pub(super) blocking_grace: Duration,
     /// Number of threads of blocking handlers that were given up.
-    pub(super) given_up: Arc<AtomicUsize>,
+    pub(super) given_up: Arc<watch::Sender<usize>>,
 }
 
 /// What is known after a handler.
@@ -180,7 +180,7 @@ impl Runner {
             Err(_) => {
                 told.ask_to_stop();
                 let Ok(answered) = timeout(self.blocking_grace, receiver).await else {
-                    self.given_up.fetch_add(1, Ordering::AcqRel);
+                    self.given_up.send_modify(|number| *number += 1);
                     tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
                     return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
                 };

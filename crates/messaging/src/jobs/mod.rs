@@ -23,11 +23,11 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shared_kernel::job::{InvalidJob, JobKind, Lane};
 use shared_kernel::session::{Databases, SessionError};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +92,7 @@ impl Workers {
         let runner = Runner {
             store: store.clone(),
             blocking_grace: settings.blocking_grace,
-            given_up: Arc::new(AtomicUsize::new(0)),
+            given_up: Arc::new(watch::Sender::new(0)),
         };
         Ok(Self { shared: Arc::new(Shared { store, kinds: known, settings, runner, host }) })
     }
@@ -147,7 +147,14 @@ impl Workers {
     /// Number of threads of blocking handlers that did not end and were given up.
     #[must_use]
     pub fn threads_given_up(&self) -> usize {
-        self.shared.runner.given_up.load(Ordering::Acquire)
+        *self.shared.runner.given_up.borrow()
+    }
+
+    /// Completes when that many threads were given up.
+    pub async fn given_up(&self, threads: usize) {
+        let mut given_up = self.shared.runner.given_up.subscribe();
+        // It is not closed while this is there.
+        let _ = given_up.wait_for(|number| *number >= threads).await;
     }
 
     async fn join_until(&self, shutdown: &CancellationToken) -> Option<WorkerId> {

@@ -10,6 +10,7 @@
 mod attempts;
 mod enqueue;
 mod keys;
+mod kill;
 mod members;
 mod steps;
 mod support;

@@ -14,7 +14,7 @@ use auth::settings::AuthSettings;
 use configuration::without_slash;
 use futures_util::future::FutureExt as _;
 
-use super::welcome::Welcome;
+use super::welcome::{NewAccounts, Welcome};
 use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
 
 /// Sign-in.
@@ -55,7 +55,8 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
             .then(|| without_slash(&settings.link_base).to_owned()),
         mailer: wiring.mailer.clone(),
     };
-    wiring.subscribe(welcome.subscriber());
+    wiring.job(welcome.kind());
+    wiring.subscribe(NewAccounts { databases: wiring.databases.clone() }.subscriber());
     let auth = Arc::new(Auth::open(settings, wiring.databases.clone(), wiring.secret).await?);
     wiring.authenticate(Arc::new(Recognition(auth.clone())));
     let purged = auth.clone();

@@ -1,12 +1,58 @@
-//! The welcome mail, sent on an event of the domain `user`.
+//! The welcome mail: a job, enqueued on an event of the domain `user`.
 
 use std::sync::Arc;
 
 use messaging::{Mail, Mailer};
-use shared_kernel::event::{Envelope, Handler, HandlerError, Subscriber};
+use serde::{Deserialize, Serialize};
+use shared_kernel::event::{Envelope, Handler, HandlerError, Origin, Subscriber};
+use shared_kernel::id::UserId;
+use shared_kernel::job::{Attempt, External, Job, JobKind, Queue, Stop};
 use shared_kernel::session::Databases;
 use user::event::UserCreated;
 use user::service::Users;
+
+/// A welcome mail to a new account.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct WelcomeMail {
+    user_id: UserId,
+}
+
+impl Job for WelcomeMail {
+    const KIND: &'static str = "auth.welcome";
+    const QUEUE: Queue = Queue::named("mail");
+
+    /// An event that is delivered twice adds no second job to one that waits.
+    fn unique_key(&self) -> Option<String> {
+        Some(self.user_id.to_string())
+    }
+}
+
+/// Enqueues a welcome mail for each new account.
+pub(super) struct NewAccounts {
+    /// Databases of the jobs.
+    pub databases: Databases,
+}
+
+impl NewAccounts {
+    /// The subscriber.
+    #[must_use]
+    pub(super) fn subscriber(self) -> Subscriber {
+        Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(self))
+    }
+}
+
+impl Handler<UserCreated> for NewAccounts {
+    async fn handle(&self, created: &UserCreated, envelope: &Envelope) -> Result<(), HandlerError> {
+        let session = self.databases.write();
+        session.set_origin(Origin {
+            principal: envelope.principal.clone(),
+            traceparent: envelope.traceparent.clone(),
+        });
+        session.enqueue(&WelcomeMail { user_id: created.id })?;
+        session.commit(()).await?.into_value();
+        Ok(())
+    }
+}
 
 /// Sends a welcome mail to the address of a new account. It contains nothing that the person typed: the address may be somebody
 /// else's, who would read a stranger's words in the product's name.
@@ -22,18 +68,17 @@ pub(super) struct Welcome {
 }
 
 impl Welcome {
-    /// The subscriber.
+    /// The kind of job.
     #[must_use]
-    pub(super) fn subscriber(self) -> Subscriber {
-        Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(self))
+    pub(super) fn kind(self) -> JobKind {
+        JobKind::external::<WelcomeMail>(self)
     }
 }
 
-impl Handler<UserCreated> for Welcome {
-    async fn handle(&self, created: &UserCreated, _: &Envelope) -> Result<(), HandlerError> {
-        let user = Users.find(&self.databases.read_primary(), created.id).await?;
-        // Deleted in the meantime.
-        let Some(user) = user else { return Ok(()) };
+impl External<WelcomeMail> for Welcome {
+    async fn run(&self, job: &WelcomeMail, _: &Attempt) -> Result<(), Stop> {
+        let user = Users.find(&self.databases.read_primary(), job.user_id).await?;
+        let Some(user) = user else { return Err(Stop::Cancel("the account was deleted".to_owned())) };
         let page = self.sign_in_page.as_deref();
         let place = page.map_or_else(String::new, |page| format!(" You sign in here:\n\n{page}"));
         let text = format!(

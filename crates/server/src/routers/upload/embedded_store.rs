@@ -97,6 +97,16 @@ pub(super) async fn open(
     Ok(StorageSettings { endpoint: Some(own), public_endpoint, ..settings })
 }
 
+/// Settings with the address of the store that the server of this installation runs.
+pub(super) fn of_the_server(
+    wiring: &Wiring<'_>,
+    configured: StorageSettings,
+) -> Result<StorageSettings, CommandError> {
+    let settings = with_keys(configured, wiring.secret);
+    let address = Url::parse(&format!("http://{}", address(wiring.config)?))?;
+    Ok(StorageSettings { endpoint: Some(address), ..settings })
+}
+
 fn store_config(
     wiring: &Wiring<'_>,
     embedded: EmbeddedStore,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use app_config::SectionReader;
 use app_kit::console::{CommandError, print};
 use app_kit::module::{Invocation, Module, Verb};
-use app_kit::wiring::Wiring;
+use app_kit::wiring::{Role, Wiring};
 use configuration::{Environment, without_slash};
 use futures_util::future::{FutureExt as _, ready};
 use secrecy::ExposeSecret as _;
@@ -57,7 +57,11 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     let settings = config.section::<UploadSettings>()?.clone();
     let configured = config.section::<StorageSettings>()?.clone();
     let is_embedded = configured.endpoint.is_none();
-    let storage = if is_embedded { embedded_store::open(wiring, configured).await? } else { configured };
+    let storage = match (is_embedded, wiring.role) {
+        (false, _) => configured,
+        (true, Role::Server) => embedded_store::open(wiring, configured).await?,
+        (true, Role::Worker) => embedded_store::of_the_server(wiring, configured)?,
+    };
     if let Some(public) = storage.public_endpoint.as_ref().or(storage.endpoint.as_ref()) {
         wiring.serves("Objects", public.clone());
     }

@@ -1,0 +1,124 @@
+//! Jobs: in the server, and in a process of their own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use app_config::Config;
+use messaging::{FileMailer, Mailbox, Mailer, WorkerSettings, Workers};
+use shared_kernel::clock::SystemClock;
+use shared_kernel::crypto::SecretKey;
+use shared_kernel::job::{JobKind, Queue};
+use shared_kernel::session::Databases;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::origins;
+use crate::console::CommandError;
+use crate::databases::{make_folder, open_databases};
+use crate::migrations::apply;
+use crate::product::Product;
+use crate::wiring::{Parts, Role, Wiring};
+
+/// Number of threads of handlers that do not end, after which a worker ends itself: a process manager starts another. A server goes on,
+/// because it answers requests, too.
+const MOST_GIVEN_UP: usize = 3;
+
+/// Starts the modules.
+pub(crate) async fn start_modules(product: &Product, wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
+    for module in product.modules {
+        (module.start)(wiring).await?;
+    }
+    wiring.finish()
+}
+
+/// The sender of mail.
+pub(crate) fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
+    let from: Mailbox = config.mail.from.parse()?;
+    Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
+}
+
+/// What runs the jobs of these kinds, as it is configured.
+pub(crate) fn workers(
+    config: &Config,
+    databases: &Databases,
+    kinds: Vec<JobKind>,
+) -> Result<Workers, CommandError> {
+    let jobs = &config.jobs;
+    let settings = WorkerSettings {
+        queues: jobs.queues.iter().cloned().collect(),
+        slots: jobs.slots,
+        kept: jobs.kept,
+        dead_kept: jobs.dead_kept,
+        ..WorkerSettings::default()
+    };
+    Ok(Workers::new(databases.clone(), kinds, settings, host())?)
+}
+
+/// Name of this machine.
+fn host() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    "unknown".to_owned()
+}
+
+/// Runs jobs until `stop` completes, of these queues or of all.
+///
+/// # Errors
+///
+/// The reason why it cannot start, or why it stopped by itself.
+pub(crate) async fn run(
+    product: &'static Product,
+    config: Config,
+    queues: Vec<Queue>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), CommandError> {
+    make_folder(&config.data_dir)?;
+    let config = only(config, queues);
+    let secret = SecretKey::new(&config.secret_key)?;
+    let origins = origins(&config);
+    let databases = open_databases(&config, SystemClock::shared(), &secret, product.resources()).await?;
+    apply::at_start(product.migrations, &config, databases.primary()).await?;
+    let mailer = mailer(&config, &databases)?;
+    let mut wiring = Wiring {
+        config: &config,
+        databases: &databases,
+        secret: &secret,
+        mailer: &mailer,
+        origins: &origins,
+        role: Role::Worker,
+        parts: Parts::default(),
+    };
+    start_modules(product, &mut wiring).await?;
+    let kinds = std::mem::take(&mut wiring.parts.kinds);
+    let names: Vec<_> = kinds.iter().map(JobKind::name).collect();
+    let workers = workers(&config, &databases, kinds)?;
+    tracing::info!(kinds = names.join(" "), "this worker is ready");
+    let shutdown = CancellationToken::new();
+    let mut running = Box::pin(workers.run(shutdown.clone()));
+    tokio::select! {
+        () = &mut running => {}
+        () = stop => {}
+        () = workers.given_up(MOST_GIVEN_UP) => {}
+    }
+    shutdown.cancel();
+    running.await;
+    if workers.threads_given_up() >= MOST_GIVEN_UP {
+        return Err(CommandError::message(format!(
+            "{MOST_GIVEN_UP} jobs did not end in time and cannot be interrupted, so this worker ends: see its log"
+        )));
+    }
+    Ok(())
+}
+
+/// The configuration with slots for these queues only.
+fn only(mut config: Config, queues: Vec<Queue>) -> Config {
+    if queues.is_empty() {
+        return config;
+    }
+    let jobs = &mut config.jobs;
+    let known: BTreeMap<_, _> = jobs.queues.iter().cloned().collect();
+    jobs.queues =
+        queues.into_iter().map(|queue| (queue.clone(), known.get(&queue).copied().unwrap_or(jobs.slots))).collect();
+    jobs.slots = 0;
+    config
+}
