@@ -6,6 +6,7 @@ use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 
 use shared_kernel::job::Queue;
 
+use crate::jobs::JobsCommand;
 use crate::module::{Invocation, Verb};
 use crate::product::Product;
 
@@ -31,6 +32,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "QUEUE", value_delimiter = ',')]
         queues: Vec<Queue>,
     },
+    /// List durable jobs, and try them again or cancel them
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Change the schema of the database
     #[command(subcommand)]
     Migrate(MigrateCommand),

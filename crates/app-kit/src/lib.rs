@@ -14,6 +14,7 @@
 //! | [`members`] | JSON objects that several modules fill |
 //! | [`migrations`] | the schema, at the start and by command |
 //! | [`program`], [`cli`], [`console`] | the command line |
+//! | `jobs` | the command `jobs` |
 //! | `worker` | jobs: in the server, and in a process of their own |
 //! | [`network`] | addresses and limits of connections |
 //! | `claim` | one server at a time for a data folder |
@@ -35,6 +36,7 @@ mod databases;
 pub mod document;
 pub mod health;
 pub mod installation;
+mod jobs;
 mod logging;
 pub mod members;
 pub mod migrations;

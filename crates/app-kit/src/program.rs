@@ -10,6 +10,7 @@ use crate::cli::{self, Cli, Command};
 use crate::commands;
 use crate::console::{CommandError, print, print_error};
 use crate::document::document;
+use crate::jobs;
 use crate::logging::{Output, Writer, start, start_server};
 use crate::product::Product;
 
@@ -64,6 +65,10 @@ async fn dispatch(product: &'static Product, arguments: &ArgMatches) -> Result<(
                 worked = Box::pin(commands::work(product, config, queues)) => worked,
                 never = watched(log.as_ref()) => match never {},
             }
+        }
+        Command::Jobs(command) => {
+            let config = start(schema.load_from_process(file)?, Output::Stderr)?;
+            jobs::run(product, &config, command).await
         }
         Command::Migrate(command) => {
             let config = start(schema.load_from_process(file)?, Output::Stderr)?;

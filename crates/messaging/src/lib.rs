@@ -83,7 +83,9 @@ mod mail;
 mod relay;
 mod work;
 
-pub use self::jobs::{InvalidKinds, WorkerSettings, Workers};
+pub use self::jobs::{
+    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth, WorkerSettings, Workers,
+};
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
 };

@@ -7,9 +7,11 @@
 //! | `members` | heart-beats, and who is silent |
 //! | `shift` | which jobs this process runs |
 //! | `claims` | the loop that looks for jobs that are due |
+//! | `admin` | what operators see and do |
 //! | `attempt` | one attempt of a job |
 //! | `upkeep` | heart-beats, rescue, and the deletion of old jobs |
 
+mod admin;
 mod attempt;
 mod claims;
 mod members;
@@ -31,6 +33,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admin::{JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth};
 use self::attempt::Runner;
 use self::claims::Desk;
 use self::members::WorkerId;

@@ -92,7 +92,7 @@ impl Store {
         self.databases.write().with_fresh_plans()
     }
 
-    fn read(&self) -> ReadPrimary {
+    pub(super) fn read(&self) -> ReadPrimary {
         self.databases.read_primary().with_fresh_plans()
     }
 

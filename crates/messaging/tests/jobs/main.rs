@@ -7,7 +7,9 @@
     reason = "what fails in a test should fail loudly"
 )]
 
+mod admin;
 mod attempts;
+mod costs;
 mod enqueue;
 mod keys;
 mod kill;
