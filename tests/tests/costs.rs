@@ -118,6 +118,8 @@ fn request(account: Option<&Account>, line: &str, body: Option<&serde_json::Valu
 #[tokio::test]
 async fn requests_allocate_and_answer_no_more_than_they_need() {
     let settings: &[(&str, &str)] = &[
+        // They poll.
+        ("ASHLAR_JOBS__IN_SERVER", "false"),
         ("ASHLAR_UPLOADS__MAX_PENDING", "1000"), // domain: upload
     ];
     let server = TestServer::with_variables(settings).await;

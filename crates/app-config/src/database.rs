@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use configuration::{
-    Environment, Keys, Section, derived, empty, key, seconds, secret_url, secret_urls, switch, whole,
+    Environment, Keys, Section, derived, empty, key, optional, seconds, secret_url, secret_urls, switch,
+    whole,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use shared_kernel::session::DatabaseSettings;
@@ -17,6 +18,8 @@ pub struct Database {
     pub url: SecretString,
     /// Streaming replicas (PostgreSQL only).
     pub replica_urls: Vec<SecretString>,
+    /// The primary for notifications between processes.
+    pub listen_url: Option<SecretString>,
     /// Connections to each database.
     pub pool_size: u32,
     /// Longest wait of a request for a connection.
@@ -59,6 +62,12 @@ impl Section for Database {
                 secret_urls("postgres:// URLs", is_postgres),
                 empty("the primary reads too"),
                 "URLs of streaming replicas of the primary, which serve reads.",
+            ))?,
+            listen_url: keys.read(key(
+                "listen_url",
+                optional(secret_url("a postgres:// URL", is_postgres)),
+                empty("`database.url`"),
+                "URL of the primary for notifications between processes, where `database.url` names a pooler that shares connections.",
             ))?,
             pool_size: keys.read(key(
                 "pool_size",
@@ -125,6 +134,7 @@ impl Database {
     pub fn settings(&self) -> DatabaseSettings {
         DatabaseSettings {
             replica_urls: self.replica_urls.clone(),
+            listen_url: self.listen_url.clone(),
             pool_size: self.pool_size,
             acquire_timeout: self.acquire_timeout,
             statement_timeout: self.statement_timeout,

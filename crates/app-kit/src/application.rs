@@ -50,8 +50,7 @@ pub struct Application {
     data: Data,
     listener: Listener,
     relay: Relay,
-    /// What runs jobs, if the server does.
-    workers: Option<Workers>,
+    workers: Workers,
     tasks: Vec<Task>,
     connections: usize,
     addresses: Addresses,
@@ -123,9 +122,10 @@ impl Application {
         };
         wiring.every(TIDY_INTERVAL, truncate_log(&databases));
         start_modules(product, &mut wiring).await?;
-        let Parts { mut data, authenticator, subscribers, kinds, tasks, checks, addresses, connections, .. } =
-            std::mem::take(&mut wiring.parts);
-        let workers = workers(&config, &databases, kinds)?;
+        let Parts {
+            mut data, authenticator, subscribers, jobs, tasks, checks, addresses, connections, ..
+        } = std::mem::take(&mut wiring.parts);
+        let workers = workers(&config, &databases, jobs)?;
         check_dependencies(product, &checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
         let checks = web::Data::new(Checks { of_modules: checks, migrations: product.migrations });
@@ -145,7 +145,7 @@ impl Application {
             data: Arc::new(move |config| data.iter().for_each(|register| register(config))),
             listener,
             relay,
-            workers: config.jobs.in_server.then_some(workers),
+            workers,
             config,
             tasks,
             addresses,
@@ -177,10 +177,10 @@ impl Application {
         &self.relay
     }
 
-    /// What runs jobs in this server, for tests.
+    /// What runs jobs, for tests.
     #[must_use]
-    pub fn workers(&self) -> Option<&Workers> {
-        self.workers.as_ref()
+    pub fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Serves until `stop` completes. Requests that have arrived are finished first, then background tasks are stopped: they have the
@@ -197,10 +197,10 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        if let Some(workers) = self.workers {
-            let token = shutdown.clone();
-            tasks.spawn(async move { workers.run(token).await });
-        }
+        let (workers, token, in_server) = (self.workers, shutdown.clone(), self.config.jobs.in_server);
+        tasks.spawn(async move {
+            if in_server { workers.run(token).await } else { workers.announce(token).await }
+        });
         let product = self.product;
         let routes = Arc::new(move |config: &mut ServiceConfig<'_>| product.routes(config));
         let api = Api { state: self.state, routes, data: self.data };

@@ -108,7 +108,10 @@ fn table(jobs: &[JobRecord]) -> String {
     if jobs.is_empty() {
         return "no jobs\n".to_owned();
     }
-    let mut text = format!("{:<30}  {:<10}  {:<24}  {:<12}  {:>8}  {}\n", "ID", "STATE", "KIND", "QUEUE", "FAILURES", "LAST ERROR");
+    let mut text = format!(
+        "{:<30}  {:<10}  {:<24}  {:<12}  {:>8}  {}\n",
+        "ID", "STATE", "KIND", "QUEUE", "FAILURES", "LAST ERROR"
+    );
     for job in jobs {
         let error = job.last_error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
         // Writing to a text cannot fail.

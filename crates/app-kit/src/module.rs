@@ -27,6 +27,7 @@
 //! | state for its handlers | [`start`](Module::start) | [`Wiring::state`], [`Wiring::state_with`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | a kind of job | [`start`](Module::start) | [`Wiring::job`] |
+//! | a job at certain times | [`start`](Module::start) | [`Wiring::schedule`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |

@@ -11,10 +11,10 @@ use app_config::Config;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use http_kit::authenticator::Authenticator;
 use http_kit::cors::Origins;
-use messaging::Mailer;
+use messaging::{JobRegistry, Mailer};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event::Subscriber;
-use shared_kernel::job::JobKind;
+use shared_kernel::job::{JobKind, Schedule};
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     waiting: Vec<Waiting>,
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) subscribers: Vec<Subscriber>,
-    pub(crate) kinds: Vec<JobKind>,
+    pub(crate) jobs: JobRegistry,
     pub(crate) tasks: Vec<Task>,
     pub(crate) checks: Vec<Check>,
     pub(crate) addresses: Vec<(&'static str, Url)>,
@@ -146,7 +146,12 @@ impl Wiring<'_> {
 
     /// Registers a kind of job with its handler.
     pub fn job(&mut self, kind: JobKind) {
-        self.parts.kinds.push(kind);
+        self.parts.jobs.kinds.push(kind);
+    }
+
+    /// Registers a job that is enqueued at certain times, by one of all processes.
+    pub fn schedule(&mut self, schedule: Schedule) {
+        self.parts.jobs.schedules.push(schedule);
     }
 
     /// Runs `work` at this interval, from the start on, in every instance of the server. It has to be safe and cheap when several run at

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use app_config::Config;
-use messaging::{FileMailer, Mailbox, Mailer, WorkerSettings, Workers};
+use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, WorkerSettings, Workers};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::job::{JobKind, Queue};
@@ -36,21 +36,22 @@ pub(crate) fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn M
     Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
 }
 
-/// What runs the jobs of these kinds, as it is configured.
+/// What runs these jobs, as it is configured.
 pub(crate) fn workers(
     config: &Config,
     databases: &Databases,
-    kinds: Vec<JobKind>,
+    registry: JobRegistry,
 ) -> Result<Workers, CommandError> {
     let jobs = &config.jobs;
     let settings = WorkerSettings {
+        host: host(),
         queues: jobs.queues.iter().cloned().collect(),
         slots: jobs.slots,
         kept: jobs.kept,
         dead_kept: jobs.dead_kept,
         ..WorkerSettings::default()
     };
-    Ok(Workers::new(databases.clone(), kinds, settings, host())?)
+    Ok(Workers::new(databases.clone(), registry, settings)?)
 }
 
 /// Name of this machine.
@@ -89,9 +90,9 @@ pub(crate) async fn run(
         parts: Parts::default(),
     };
     start_modules(product, &mut wiring).await?;
-    let kinds = std::mem::take(&mut wiring.parts.kinds);
-    let names: Vec<_> = kinds.iter().map(JobKind::name).collect();
-    let workers = workers(&config, &databases, kinds)?;
+    let jobs = std::mem::take(&mut wiring.parts.jobs);
+    let names: Vec<_> = jobs.kinds.iter().map(JobKind::name).collect();
+    let workers = workers(&config, &databases, jobs)?;
     tracing::info!(kinds = names.join(" "), "this worker is ready");
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(workers.run(shutdown.clone()));
@@ -117,8 +118,10 @@ fn only(mut config: Config, queues: Vec<Queue>) -> Config {
     }
     let jobs = &mut config.jobs;
     let known: BTreeMap<_, _> = jobs.queues.iter().cloned().collect();
-    jobs.queues =
-        queues.into_iter().map(|queue| (queue.clone(), known.get(&queue).copied().unwrap_or(jobs.slots))).collect();
+    jobs.queues = queues
+        .into_iter()
+        .map(|queue| (queue.clone(), known.get(&queue).copied().unwrap_or(jobs.slots)))
+        .collect();
     jobs.slots = 0;
     config
 }

@@ -1,4 +1,4 @@
-//! Events on their way to subscribers, and mail. This crate knows no domain.
+//! Events on their way to subscribers, durable jobs, and mail. This crate knows no domain.
 //!
 //! # Events
 //!
@@ -73,10 +73,20 @@
 //! A new subscriber receives the events that are delivered from then on. While a new version is rolled out, instances of the
 //! old version deliver events without the subscribers that only the new one has: all of them that no instance of the new version has claimed.
 //!
+//! # Jobs
+//!
+//! A [`Job`](shared_kernel::job::Job) is enqueued in a write session; [`Workers`] claim it and call its handler. What a handler may
+//! rely on, and how to add a kind, is in [`shared_kernel::job`]. [`JobAdmin`] is for operators.
+//!
 //! # Mail
 //!
 //! A [`Mail`] is plain text to one address; its types prevent header injection. A [`Mailer`] sends it:
 //! [`FileMailer`] writes it into a folder. Mail is sent by subscribers, never while a request waits.
+
+/// The snippets of the page on jobs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/jobs.md")]
+struct PageOnJobs;
 
 mod jobs;
 mod mail;
@@ -84,7 +94,8 @@ mod relay;
 mod work;
 
 pub use self::jobs::{
-    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth, WorkerSettings, Workers,
+    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, QueueDepth, WorkerSettings,
+    Workers,
 };
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,

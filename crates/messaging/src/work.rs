@@ -17,9 +17,7 @@ pub(crate) const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The outcome of a handler, or the text of its panic or its timeout.
 pub(crate) async fn call<T>(limit: Duration, handling: impl Future<Output = T>) -> Result<T, String> {
-    // Inside an async block, so that a panic before the first `await` is caught too.
-    let handling = AssertUnwindSafe(async { handling.await }).catch_unwind();
-    match tokio::time::timeout(limit, handling).await {
+    match tokio::time::timeout(limit, AssertUnwindSafe(handling).catch_unwind()).await {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(panic)) => Err(panicked(panic.as_ref())),
         Err(_) => Err(overran(limit)),

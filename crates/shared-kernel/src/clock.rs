@@ -48,6 +48,20 @@ impl Timestamp {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
 
+    /// The timestamp of a Unix time in microseconds; `None` outside the years of RFC 3339 (0001 to 9999).
+    #[must_use]
+    pub fn from_unix_micros(micros: i64) -> Option<Self> {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?;
+        Some(Self(moment))
+    }
+
+    /// Unix time in microseconds, negative before 1970.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        // The years 0001 to 9999 are a tenth of the range.
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000).unwrap_or(0)
+    }
+
     /// Unix time in seconds, the `NumericDate` of JWTs (RFC 7519, section 2); 0 for anything before 1970.
     #[must_use]
     pub fn unix_seconds(self) -> u64 {

@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod hostile;
 mod identity;
+mod jobs;
 mod operations;
 mod statements;
 mod tokens;

@@ -88,7 +88,10 @@ async fn requests_wait_for_the_database_no_oftener_than_they_need() {
         return;
     }
     let (proxy, url) = Proxy::to_database(&installation.database_url()).await;
+    installation.set("ASHLAR_DATABASE__LISTEN_URL", &installation.database_url());
     installation.set("ASHLAR_DATABASE__URL", &url);
+    // They poll.
+    installation.set("ASHLAR_JOBS__IN_SERVER", "false");
     let process = installation.start().await;
     let login = json!({"identifier": "ada@example.com", "password": PASSWORD});
     let signup = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});

@@ -6,6 +6,7 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::job::{JobId, Lane, Priority, Queue, Wake};
 use shared_kernel::session::{Databases, Reader as _, SessionError};
 
+use super::notify::tell;
 use super::row::Claim;
 use super::store::{Store, vacate};
 
@@ -94,7 +95,7 @@ impl JobRecord {
             version: self.version,
             queue: self.queue.clone(),
             priority: self.priority,
-            claim: self.claim,
+            number: self.claim,
             failures: self.failures,
             serial_key: self.serial_key.clone(),
             dedup_key: self.dedup_key.clone(),
@@ -229,7 +230,11 @@ impl JobAdmin {
         };
         let session = self.store.write();
         let mut update = Query::update();
-        update.table("jobs").value("lane_at", session.now()).value("due_at", session.now()).value("failures", 0);
+        update
+            .table("jobs")
+            .value("lane_at", session.now())
+            .value("due_at", session.now())
+            .value("failures", 0);
         let mut lane = claim.waiting();
         if has_ended {
             update
@@ -243,7 +248,7 @@ impl JobAdmin {
         }
         update
             .and_where(Expr::col("id").eq(id))
-            .and_where(Expr::col("claim").eq(claim.claim))
+            .and_where(Expr::col("claim").eq(claim.number))
             .and_where(Expr::col("lane").eq(record.lane.as_str()));
         let changed = session.execute(&update).await.map_err(SessionError::from);
         match changed {
@@ -256,7 +261,7 @@ impl JobAdmin {
         }
         let now = session.now();
         session.commit(()).await?.into_value();
-        self.store.databases.jobs().send(Wake { lane, due_at: now });
+        tell(&self.store.databases, Wake::new(lane, now)).await?;
         Ok(())
     }
 
@@ -322,8 +327,10 @@ impl JobAdmin {
     /// Errors of the database.
     pub async fn resume(&self, queue: &Queue) -> Result<(), SessionError> {
         let session = self.store.databases.write();
-        let delete =
-            Query::delete().from_table("job_queues").and_where(Expr::col("name").eq(queue.as_str())).to_owned();
+        let delete = Query::delete()
+            .from_table("job_queues")
+            .and_where(Expr::col("name").eq(queue.as_str()))
+            .to_owned();
         session.execute(&delete).await?;
         session.commit(()).await?.into_value();
         Ok(())

@@ -49,7 +49,7 @@ impl Runner {
         let outcome = match (kind, content) {
             (None, _) => Outcome::Ended(End::Unknown),
             (Some(kind), Err(error)) => {
-                self.failed(&kind, &claim, format!("the row cannot be read: {error}"))
+                self.failed(&kind, &claim, &format!("the row cannot be read: {error}"))
             }
             (Some(kind), Ok(_)) if failures(&claim) >= kind.retry().tries => {
                 let error = "it took its process down too often".to_owned();
@@ -139,7 +139,8 @@ impl Runner {
             traceparent: content.traceparent.clone(),
         });
         let step = handler.step(&session, &content.payload, content.cursor.clone(), attempt);
-        let step = work::call(kind.time_limit(), step).await.map_err(Failure::Text)?.map_err(Failure::Stopped)?;
+        let step =
+            work::call(kind.time_limit(), step).await.map_err(Failure::Text)?.map_err(Failure::Stopped)?;
         let (is_valid, stepped) = match step {
             Step::Done => (self.store.finish(&session, claim).await?, Stepped::Finished),
             Step::Next { cursor, progress } => {
@@ -175,20 +176,19 @@ impl Runner {
             let _ = sender.send(std::panic::catch_unwind(run));
         });
         thread.map_err(|error| Failure::Text(format!("there is no thread for it: {error}")))?;
-        let answered = match timeout(limit, &mut receiver).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                told.ask_to_stop();
-                let Ok(answered) = timeout(self.blocking_grace, receiver).await else {
-                    self.given_up.send_modify(|number| *number += 1);
-                    tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
-                    return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
-                };
-                if !matches!(answered, Ok(Ok(Ok(())))) {
-                    return Err(Failure::Text(overran(limit)));
-                }
-                answered
+        let answered = if let Ok(answered) = timeout(limit, &mut receiver).await {
+            answered
+        } else {
+            told.ask_to_stop();
+            let Ok(answered) = timeout(self.blocking_grace, receiver).await else {
+                self.given_up.send_modify(|number| *number += 1);
+                tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
+                return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
+            };
+            if !matches!(answered, Ok(Ok(Ok(())))) {
+                return Err(Failure::Text(overran(limit)));
             }
+            answered
         };
         match answered {
             Ok(Ok(outcome)) => outcome.map_err(Failure::Stopped),
@@ -199,8 +199,8 @@ impl Runner {
 
     fn stopped(&self, kind: &JobKind, claim: &Claim, failure: Failure, signals: &Signals) -> Outcome {
         match failure {
-            Failure::Stopped(Stop::Failed(error)) => self.failed(kind, claim, in_words(&error)),
-            Failure::Text(error) => self.failed(kind, claim, error),
+            Failure::Stopped(Stop::Failed(error)) => self.failed(kind, claim, &in_words(&error)),
+            Failure::Text(error) => self.failed(kind, claim, &error),
             Failure::Stopped(Stop::Snooze(_)) if signals.cancelled.load(Ordering::Acquire) => {
                 Outcome::Ended(signals.interruption(self.store.now()))
             }
@@ -213,9 +213,9 @@ impl Runner {
         }
     }
 
-    fn failed(&self, kind: &JobKind, claim: &Claim, error: String) -> Outcome {
+    fn failed(&self, kind: &JobKind, claim: &Claim, error: &str) -> Outcome {
         let failures = failures(claim).saturating_add(1);
-        let (job, name, error) = (&claim.id, kind.name(), storable(&error));
+        let (job, name, error) = (&claim.id, kind.name(), storable(error));
         if failures >= kind.retry().tries {
             tracing::error!(job, kind = name, failures, error, "a job is dead: it is not tried again");
             return Outcome::Ended(End::Dead { error });

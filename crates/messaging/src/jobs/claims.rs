@@ -1,6 +1,7 @@
 //! The loop that looks for jobs that are due, and claims as many as there are slots for.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shared_kernel::clock::Timestamp;
@@ -18,8 +19,11 @@ use super::{Shared, Workers};
 use crate::work::{PAUSE_AFTER_FAILURE, report};
 
 /// Interval of looking for jobs from the beginning of each lane: for those that were committed late, by a process that does not wake this
-/// one.
+/// one. Where notifications arrive, ten times as long.
 const FROM_THE_BEGINNING: Duration = Duration::from_secs(1);
+
+/// Factor of intervals where notifications of other processes arrive.
+const WHEN_HEARING: u32 = 10;
 
 /// Interval of looking for jobs that another worker did not know.
 const FOR_THE_UNKNOWN: Duration = Duration::from_mins(1);
@@ -70,7 +74,7 @@ impl Desk {
     pub(super) async fn wait_for_one(&mut self, shift: &Shift) -> bool {
         match self.attempts.join_next_with_id().await {
             Some(ended) => {
-                self.note_end(shift, ended);
+                self.note_end(shift, &ended);
                 true
             }
             None => false,
@@ -81,8 +85,8 @@ impl Desk {
         self.attempts.shutdown().await;
     }
 
-    fn note_end(&mut self, shift: &Shift, ended: Result<(TaskId, ()), JoinError>) {
-        let task = match &ended {
+    fn note_end(&mut self, shift: &Shift, ended: &Result<(TaskId, ()), JoinError>) {
+        let task = match ended {
             Ok((task, ())) => *task,
             Err(error) => {
                 // Handlers are caught earlier. The job is found without an owner, and runs again.
@@ -118,9 +122,10 @@ impl Desk {
     /// The lanes to look at, with the number of free slots of their queues. Paused queues and full ones are not among them.
     fn open_lanes(&self, shared: &Shared, shift: &Shift, for_the_unknown: bool) -> Vec<Lane> {
         let is_open = |queue: &Queue| !shift.is_paused(queue.as_str()) && free(shared, shift, queue) > 0;
-        let ready = self.queues.iter().filter(|queue| is_open(queue)).flat_map(|queue| {
-            Priority::ALL.into_iter().map(|priority| Lane::Ready(queue.clone(), priority))
-        });
+        let ready =
+            self.queues.iter().filter(|queue| is_open(queue)).flat_map(|queue| {
+                Priority::ALL.into_iter().map(|priority| Lane::Ready(queue.clone(), priority))
+            });
         let odd = shared.odd_lanes().filter(|lane| queue_of(lane).is_some_and(is_open));
         ready.chain(odd.filter(|_| for_the_unknown)).collect()
     }
@@ -151,7 +156,7 @@ impl Workers {
             };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(ended) = desk.attempts.join_next_with_id() => desk.note_end(shift, ended),
+                Some(ended) = desk.attempts.join_next_with_id() => desk.note_end(shift, &ended),
                 wake = desk.wakes.recv() => match wake {
                     Ok(wake) => desk.note_wake(&wake),
                     Err(RecvError::Lagged(_)) => desk.look_everywhere(),
@@ -162,14 +167,19 @@ impl Workers {
             }
             desk.note_wakes();
             while let Some(ended) = desk.attempts.try_join_next_with_id() {
-                desk.note_end(shift, ended);
+                desk.note_end(shift, &ended);
             }
         }
     }
 
+    /// How much longer intervals are, because others tell what they enqueue.
+    fn factor(&self) -> u32 {
+        if self.shared.hears_others.load(Ordering::Acquire) { WHEN_HEARING } else { 1 }
+    }
+
     /// Time until the next look: when the next job is due, or after the interval of polling.
     fn pause(&self, due: Option<Timestamp>) -> Duration {
-        let poll = self.shared.settings.poll_interval;
+        let poll = self.shared.settings.poll_interval * self.factor();
         due.map_or(poll, |due| due.since(self.shared.store.now()).min(poll))
     }
 
@@ -182,7 +192,7 @@ impl Workers {
         loop {
             if desk.from_the_beginning_at <= Instant::now() {
                 desk.look_everywhere();
-                desk.from_the_beginning_at = Instant::now() + FROM_THE_BEGINNING;
+                desk.from_the_beginning_at = Instant::now() + FROM_THE_BEGINNING * self.factor();
             }
             self.sort(desk).await?;
             let for_the_unknown = desk.for_the_unknown_at <= Instant::now();
@@ -255,7 +265,9 @@ impl Workers {
             Ok(None) => return Ok(0),
             Err(error) => {
                 // If it was committed nevertheless, the heart-beat finds jobs that nobody runs, and gives them back.
-                expected.iter().for_each(|id| shift.remove(id));
+                for id in &expected {
+                    shift.remove(id);
+                }
                 return Err(error);
             }
         };
@@ -263,13 +275,15 @@ impl Workers {
             desk.floors.insert(lane.clone(), last.lane_at);
         }
         let count = claimed.len();
-        claimed.into_iter().for_each(|claimed| self.start(shift, desk, claimed));
+        for claimed in claimed {
+            self.start(shift, desk, claimed);
+        }
         Ok(count)
     }
 
     fn start(&self, shift: &Shift, desk: &mut Desk, claimed: Claimed) {
         let claim = &claimed.claim;
-        let Some(signals) = shift.signals(&claim.id, claim.claim) else { return };
+        let Some(signals) = shift.signals(&claim.id, claim.number) else { return };
         let kind = self.shared.kind(&claim.kind, claim.version).cloned();
         let (runner, id) = (self.shared.runner.clone(), claim.id.clone());
         let task = desk.attempts.spawn(async move { runner.run(kind, claimed, signals).await });

@@ -103,8 +103,7 @@ impl Store {
 
     /// All workers.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerRow>, SessionError> {
-        let select =
-            Query::select().columns(["id", "beat", "silent_since"]).from("job_workers").to_owned();
+        let select = Query::select().columns(["id", "beat", "silent_since"]).from("job_workers").to_owned();
         self.databases.read_primary().rows(&select).await
     }
 

@@ -5,16 +5,20 @@
 //! | `store`, `row` | the statements on the table |
 //! | `turns` | jobs with a serial key |
 //! | `members` | heart-beats, and who is silent |
+//! | `notify` | wake-ups between processes |
 //! | `shift` | which jobs this process runs |
 //! | `claims` | the loop that looks for jobs that are due |
 //! | `admin` | what operators see and do |
 //! | `attempt` | one attempt of a job |
+//! | `cron` | schedules |
 //! | `upkeep` | heart-beats, rescue, and the deletion of old jobs |
 
 mod admin;
 mod attempt;
 mod claims;
+mod cron;
 mod members;
+mod notify;
 mod row;
 mod settings;
 mod shift;
@@ -22,12 +26,13 @@ mod store;
 mod turns;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shared_kernel::job::{InvalidJob, JobKind, Lane};
+use shared_kernel::job::{InvalidJob, JobKind, Lane, Schedule};
 use shared_kernel::session::{Databases, SessionError};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -51,9 +56,20 @@ pub struct Workers {
 struct Shared {
     store: Store,
     kinds: BTreeMap<&'static str, JobKind>,
+    schedules: Vec<Schedule>,
     settings: WorkerSettings,
     runner: Runner,
-    host: String,
+    /// Whether notifications of other processes arrive.
+    hears_others: AtomicBool,
+}
+
+/// The jobs of a product.
+#[derive(Clone, Debug, Default)]
+pub struct JobRegistry {
+    /// Kinds with their handlers.
+    pub kinds: Vec<JobKind>,
+    /// Jobs that are enqueued at certain times.
+    pub schedules: Vec<Schedule>,
 }
 
 /// The kinds of jobs do not fit each other.
@@ -62,6 +78,9 @@ pub enum InvalidKinds {
     /// Two kinds have the same name.
     #[error("two kinds of jobs have the name {0:?}")]
     SameName(&'static str),
+    /// Two schedules have the same name.
+    #[error("two schedules have the name {0:?}")]
+    SameSchedule(&'static str),
     /// The name cannot be stored.
     #[error(transparent)]
     Name(#[from] InvalidJob),
@@ -71,24 +90,27 @@ pub enum InvalidKinds {
 const LAST_SECONDS: Duration = Duration::from_secs(2);
 
 impl Workers {
-    /// Workers for these kinds of jobs. They do nothing until they [run](Self::run). `host` names the machine, for people.
+    /// Workers for these kinds and schedules. They do nothing until they [run](Self::run).
     ///
     /// # Errors
     ///
-    /// The name of a kind cannot be stored, or two have the same.
+    /// The name of a kind cannot be stored, or two kinds or two schedules have the same.
     pub fn new(
         databases: Databases,
-        kinds: Vec<JobKind>,
+        jobs: JobRegistry,
         settings: WorkerSettings,
-        host: String,
     ) -> Result<Self, InvalidKinds> {
-        let mut known = BTreeMap::new();
-        for kind in kinds {
+        let mut kinds = BTreeMap::new();
+        for kind in jobs.kinds {
             kind.check()?;
             let name = kind.name();
-            if known.insert(name, kind).is_some() {
+            if kinds.insert(name, kind).is_some() {
                 return Err(InvalidKinds::SameName(name));
             }
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = jobs.schedules.iter().find(|schedule| !names.insert(schedule.name())) {
+            return Err(InvalidKinds::SameSchedule(twice.name()));
         }
         let settings = settings.bounded();
         let store = Store { databases };
@@ -97,7 +119,15 @@ impl Workers {
             blocking_grace: settings.blocking_grace,
             given_up: Arc::new(watch::Sender::new(0)),
         };
-        Ok(Self { shared: Arc::new(Shared { store, kinds: known, settings, runner, host }) })
+        let shared = Shared {
+            store,
+            kinds,
+            schedules: jobs.schedules,
+            settings,
+            runner,
+            hears_others: AtomicBool::new(false),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Runs jobs until `shutdown` is cancelled. Those that run then have the [grace](WorkerSettings::shutdown_grace) to end, and are given
@@ -105,6 +135,11 @@ impl Workers {
     ///
     /// Dropping the future drops the jobs that run; other workers run them again when this one has been silent for long.
     pub async fn run(&self, shutdown: CancellationToken) {
+        // Everything that a worker does at the same time is a large future.
+        Box::pin(self.work(shutdown)).await;
+    }
+
+    async fn work(&self, shutdown: CancellationToken) {
         let Some(worker) = self.join_until(&shutdown).await else { return };
         let shift = Shift::of(worker);
         let mut desk = Desk::new(&self.shared);
@@ -112,6 +147,8 @@ impl Workers {
             () = self.claim_until(&shift, &mut desk, &shutdown) => {}
             never = self.beat(&shift) => match never {},
             never = self.keep_up() => match never {},
+            never = self.keep_time() => match never {},
+            never = self.exchange() => match never {},
         }
         tokio::select! {
             () = self.finish(&shift, &mut desk) => {}
@@ -130,7 +167,7 @@ impl Workers {
     ///
     /// The database failed.
     pub async fn run_pending(&self) -> Result<usize, SessionError> {
-        let worker = self.shared.store.join(&self.shared.host).await?;
+        let worker = self.shared.store.join(&self.shared.settings.host).await?;
         let shift = Shift::of(worker);
         shift.pause(self.shared.store.paused().await?);
         let mut desk = Desk::new(&self.shared);
@@ -162,7 +199,7 @@ impl Workers {
 
     async fn join_until(&self, shutdown: &CancellationToken) -> Option<WorkerId> {
         loop {
-            match self.shared.store.join(&self.shared.host).await {
+            match self.shared.store.join(&self.shared.settings.host).await {
                 Ok(worker) => return Some(worker),
                 Err(error) => report(&error, "this worker cannot join yet"),
             }

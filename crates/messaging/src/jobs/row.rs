@@ -18,7 +18,8 @@ pub(super) struct Claim {
     pub(super) queue: String,
     pub(super) priority: i16,
     /// Number of the claim: a later one invalidates it.
-    pub(super) claim: i32,
+    #[sea_orm(from_alias = "claim")]
+    pub(super) number: i32,
     pub(super) failures: i32,
     pub(super) serial_key: Option<String>,
     /// The unique key, which is empty while the job runs.
@@ -78,7 +79,8 @@ impl Content {
 
 impl FromQueryResult for Content {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        let payload = Payload { version: row.try_get(prefix, "version")?, content: row.try_get(prefix, "payload")? };
+        let payload =
+            Payload { version: row.try_get(prefix, "version")?, content: row.try_get(prefix, "payload")? };
         Ok(Self {
             id: row.try_get(prefix, "id")?,
             payload,

@@ -8,6 +8,8 @@ use shared_kernel::job::Queue;
 /// Settings of [`Workers`](super::Workers), which moves values outside their bounds to the nearest bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
+    /// Name of the machine, for people.
+    pub host: String,
     /// Number of jobs of a queue that run at the same time in this process. 0 to 256 each; 0 runs none.
     pub queues: BTreeMap<Queue, usize>,
     /// The number for queues that are not named. 0 to 256; 4 by default.
@@ -32,6 +34,7 @@ const DAY: Duration = Duration::from_hours(24);
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
+            host: "unknown".to_owned(),
             queues: BTreeMap::new(),
             slots: 4,
             poll_interval: Duration::from_millis(500),
@@ -56,6 +59,7 @@ impl WorkerSettings {
         const MOST_SLOTS: usize = 256;
         let (millisecond, hour) = (Duration::from_millis(1), Duration::from_hours(1));
         Self {
+            host: self.host,
             queues: self.queues.into_iter().map(|(queue, slots)| (queue, slots.min(MOST_SLOTS))).collect(),
             slots: self.slots.min(MOST_SLOTS),
             poll_interval: self.poll_interval.clamp(10 * millisecond, Duration::from_mins(1)),
@@ -76,6 +80,7 @@ mod tests {
     fn whatever_was_set_is_bounded() {
         let extreme = |duration, slots| {
             WorkerSettings {
+                host: "test".to_owned(),
                 queues: BTreeMap::from([(Queue::DEFAULT, slots)]),
                 slots,
                 poll_interval: duration,

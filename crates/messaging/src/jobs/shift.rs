@@ -50,9 +50,9 @@ impl Shift {
     }
 
     /// The signals of a claim, if this process runs it.
-    pub(super) fn signals(&self, id: &str, claim: i32) -> Option<Signals> {
+    pub(super) fn signals(&self, id: &str, number: i32) -> Option<Signals> {
         let jobs = lock(&self.jobs);
-        jobs.get(id).filter(|running| running.claim.claim == claim).map(|running| running.signals.clone())
+        jobs.get(id).filter(|running| running.claim.number == number).map(|running| running.signals.clone())
     }
 
     /// All jobs that it runs.

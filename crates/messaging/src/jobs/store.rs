@@ -10,8 +10,8 @@ use shared_kernel::clock::Timestamp;
 use shared_kernel::job::{Lane, Progress, Wake};
 use shared_kernel::session::{Databases, ReadPrimary, Reader as _, SessionError, WriteSession};
 
-use super::row::{Claim, Claimed};
 use super::members::WorkerId;
+use super::row::{Claim, Claimed};
 use crate::work::padded;
 
 /// Number of rows that one transaction removes, or moves for another reason than that they run.
@@ -81,7 +81,7 @@ fn guard(update: &mut UpdateStatement, claim: &Claim) -> UpdateStatement {
     update
         .table("jobs")
         .and_where(Expr::col("id").eq(claim.id.as_str()))
-        .and_where(Expr::col("claim").eq(claim.claim))
+        .and_where(Expr::col("claim").eq(claim.number))
         .and_where(Expr::col("state").eq(Lane::Running.state()))
         .to_owned()
 }
@@ -180,7 +180,9 @@ impl Store {
         if session.execute(&claim).await?.rows_affected() == 0 {
             return Ok(None);
         }
-        claimed.iter_mut().for_each(|claimed| claimed.claim.claim += 1);
+        for claimed in &mut claimed {
+            claimed.claim.number += 1;
+        }
         expect(&claimed);
         session.commit(()).await?.into_value();
         Ok(Some(claimed))
@@ -239,7 +241,8 @@ impl Store {
         if !lane.is_end() && self.is_taken(&session, claim).await? {
             (lane, lane_at) = (Lane::Superseded, session.now());
         }
-        let mut update = if lane.is_end() { ended(claim, &lane, lane_at) } else { waiting(claim, &lane, lane_at) };
+        let mut update =
+            if lane.is_end() { ended(claim, &lane, lane_at) } else { waiting(claim, &lane, lane_at) };
         match end {
             End::Failed { error, .. } | End::Dead { error } => {
                 update.value("failures", Expr::col("failures").add(1)).value("last_error", error.as_str());
@@ -257,7 +260,7 @@ impl Store {
             vacate(&session, claim, session.now()).await?;
         }
         session.commit(()).await?.into_value();
-        self.databases.jobs().send(Wake { lane, due_at: lane_at });
+        self.databases.jobs().send(Wake::new(lane, lane_at));
         self.wake_next(claim);
         Ok(true)
     }
@@ -265,7 +268,7 @@ impl Store {
     /// Tells the workers that the next job of its serial key may run.
     pub(super) fn wake_next(&self, claim: &Claim) {
         if claim.serial_key.is_some() {
-            self.databases.jobs().send(Wake { lane: Lane::Line, due_at: self.now() });
+            self.databases.jobs().send(Wake::new(Lane::Line, self.now()));
         }
     }
 
@@ -347,7 +350,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(0);
         }
-        let delete = Query::delete().from_table("jobs").and_where(Expr::col("id").is_in(padded(&ids))).to_owned();
+        let delete =
+            Query::delete().from_table("jobs").and_where(Expr::col("id").is_in(padded(&ids))).to_owned();
         let deleted = session.execute(&delete).await?.rows_affected();
         Ok(session.commit(deleted).await?.into_value())
     }

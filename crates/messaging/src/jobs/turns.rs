@@ -10,7 +10,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
+};
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::job::Lane;
@@ -106,7 +108,9 @@ impl Store {
             match turns.get(&job.serial_key) {
                 // Its holder is just ending: the next pass decides.
                 None => {}
-                Some(turn) if turn.vacated_at.is_none() && turn.job_id == job.id => ready.push(job.id.clone()),
+                Some(turn) if turn.vacated_at.is_none() && turn.job_id == job.id => {
+                    ready.push(job.id.clone());
+                }
                 Some(_) => behind.push(job.id.clone()),
             }
         }

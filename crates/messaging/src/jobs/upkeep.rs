@@ -45,7 +45,7 @@ impl Workers {
         let store = &self.shared.store;
         if !store.beat(shift.worker()).await? {
             watch.forget();
-            let worker = store.join(&self.shared.host).await?;
+            let worker = store.join(&self.shared.settings.host).await?;
             tracing::warn!(
                 was = %shift.worker(),
                 now = %worker,
@@ -85,7 +85,7 @@ impl Workers {
 
     /// Tells a job of this process that it was cancelled, and gives one back that nobody runs: the answer to its claim was lost.
     async fn look_after(&self, shift: &Shift, row: &RunningRow) -> Result<(), SessionError> {
-        match shift.signals(&row.claim.id, row.claim.claim) {
+        match shift.signals(&row.claim.id, row.claim.number) {
             Some(signals) if row.cancel_asked_at.is_some() => signals.cancel(),
             Some(_) => {}
             None => {
@@ -104,7 +104,12 @@ impl Workers {
         let failures = u32::try_from(claim.failures).unwrap_or_default().saturating_add(1);
         let error = "its worker died".to_owned();
         let end = if failures >= retry.tries {
-            tracing::error!(job = claim.id, kind = claim.kind, failures, "a job is dead: its worker died with it");
+            tracing::error!(
+                job = claim.id,
+                kind = claim.kind,
+                failures,
+                "a job is dead: its worker died with it"
+            );
             End::Dead { error }
         } else {
             End::Failed { error, again: self.shared.store.now() + retry.pause_with_jitter(failures) }

@@ -27,7 +27,10 @@ async fn a_dead_job_is_listed_with_its_error_and_tried_again() {
     admin.retry(id).await.unwrap();
     let row = admin.get(id).await.unwrap();
     assert_eq!((row.state.as_str(), row.failures, row.finished_at), ("waiting", 0, None));
-    workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())]).run_pending().await.unwrap();
+    workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())])
+        .run_pending()
+        .await
+        .unwrap();
     assert_eq!(effects(&database).await, ["poison"]);
     for (state, done) in [(admin.retry(id).await, "done"), (admin.cancel(id).await, "done")] {
         assert!(matches!(state, Err(JobAdminError::State { state, .. }) if state == done));
@@ -46,10 +49,16 @@ async fn a_waiting_job_is_hurried_or_cancelled() {
     let cancelled = enqueue(&database, &unique).await;
     admin.retry(hurried).await.unwrap();
     admin.cancel(cancelled).await.unwrap();
-    workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())]).run_pending().await.unwrap();
+    workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())])
+        .run_pending()
+        .await
+        .unwrap();
     assert_eq!(effects(&database).await, ["hurried"]);
     let row = job(&database, cancelled).await;
-    assert_eq!((row.state.as_str(), row.unique_key, row.last_error.as_deref()), ("cancelled", None, Some("cancelled by an operator")));
+    assert_eq!(
+        (row.state.as_str(), row.unique_key, row.last_error.as_deref()),
+        ("cancelled", None, Some("cancelled by an operator"))
+    );
     assert_eq!(admin.list(&JobFilter::Cancelled, 10).await.unwrap().len(), 1);
 
     // A second one waits now, so the first cannot come back.
@@ -117,7 +126,12 @@ async fn a_paused_queue_rests_and_tells_its_depth() {
     let since = database.clock().now();
     enqueue(&database, &note("one")).await;
     enqueue_with(&database, &note("two"), with_priority(Priority::Low)).await;
-    enqueue_with(&database, &note("later"), JobOptions { delay: Duration::from_hours(1), ..JobOptions::default() }).await;
+    enqueue_with(
+        &database,
+        &note("later"),
+        JobOptions { delay: Duration::from_hours(1), ..JobOptions::default() },
+    )
+    .await;
     admin.pause(&Queue::DEFAULT).await.unwrap();
     admin.pause(&Queue::DEFAULT).await.unwrap();
     clock.advance(Duration::from_mins(1));

@@ -18,7 +18,8 @@ async fn a_failed_job_waits_longer_each_time_and_dies_in_the_end() {
     let kind = JobKind::transactional::<Note>(Writer::new(|_, attempt| {
         Err(format!("attempt {} failed", attempt.number).into())
     }));
-    let workers = workers(&database, vec![kind.tries(3).pauses(Duration::from_secs(10), Duration::from_hours(1))]);
+    let workers =
+        workers(&database, vec![kind.tries(3).pauses(Duration::from_secs(10), Duration::from_hours(1))]);
     let id = enqueue(&database, &note("poison")).await;
 
     assert_eq!(workers.run_pending().await.unwrap(), 1);
@@ -124,7 +125,10 @@ async fn a_blocking_handler_is_told_to_stop_and_else_given_up() {
         [(true, "took longer than 20ms", 0), (false, "took longer than 20ms, and its thread was given up", 1)]
     {
         let kind = JobKind::blocking::<Note>(Loop { listens, ended: Arc::clone(&ended) });
-        let settings = WorkerSettings { blocking_grace: Duration::from_millis(if listens { 60_000 } else { 20 }), ..quick() };
+        let settings = WorkerSettings {
+            blocking_grace: Duration::from_millis(if listens { 60_000 } else { 20 }),
+            ..quick()
+        };
         let workers = workers_with(&database, vec![kind.timeout(Duration::from_millis(20))], settings);
         let id = enqueue(&database, &note("compute")).await;
         assert_eq!(soon(workers.run_pending()).await.unwrap(), 1);

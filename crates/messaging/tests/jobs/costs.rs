@@ -44,9 +44,11 @@ async fn read(database: &TestDatabase) -> Read {
 /// Runs `work` with connections of its own, which report what they read when they are closed.
 async fn reads<F: Future<Output = ()>>(database: &TestDatabase, work: impl FnOnce(Databases) -> F) -> Read {
     let before = read(database).await;
-    let settings = DatabaseSettings { pool_size: 4, ..DatabaseSettings::new(database.url().to_owned().into()) };
+    let settings =
+        DatabaseSettings { pool_size: 4, ..DatabaseSettings::new(database.url().to_owned().into()) };
     let databases = Databases::connect(&settings, SystemClock::shared(), &secret_key()).await.unwrap();
-    let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let sql =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let sql = Statement::from_string(DbBackend::Postgres, sql);
     let others = database.primary().query_all_raw(sql.clone()).await.unwrap().len();
     work(databases).await;

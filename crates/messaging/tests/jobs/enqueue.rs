@@ -70,8 +70,12 @@ async fn a_delayed_job_waits_and_an_urgent_one_goes_first() {
     caller.let_end(10);
     let settings = messaging::WorkerSettings { slots: 1, ..quick() };
     let workers = workers_with(&database, vec![JobKind::external::<Note>(caller)], settings);
-    enqueue_with(&database, &note("later"), JobOptions { delay: Duration::from_mins(1), ..JobOptions::default() })
-        .await;
+    enqueue_with(
+        &database,
+        &note("later"),
+        JobOptions { delay: Duration::from_mins(1), ..JobOptions::default() },
+    )
+    .await;
     enqueue_with(&database, &note("low"), with_priority(Priority::Low)).await;
     enqueue(&database, &note("normal")).await;
     enqueue_with(&database, &note("urgent"), with_priority(Priority::Urgent)).await;
@@ -80,11 +84,11 @@ async fn a_delayed_job_waits_and_an_urgent_one_goes_first() {
     assert_eq!(workers.run_pending().await.unwrap(), 0);
     clock.advance(Duration::from_secs(1));
     assert_eq!(workers.run_pending().await.unwrap(), 1);
-    let mut called = Vec::new();
+    let mut order = Vec::new();
     while let Ok(text) = calls.try_recv() {
-        called.push(text);
+        order.push(text);
     }
-    assert_eq!(called, ["urgent", "normal", "low", "later"]);
+    assert_eq!(order, ["urgent", "normal", "low", "later"]);
 }
 
 #[tokio::test]

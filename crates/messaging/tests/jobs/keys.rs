@@ -50,7 +50,8 @@ async fn a_job_that_runs_does_not_count_and_a_failed_one_is_superseded() {
     let enqueuing = std::sync::atomic::AtomicBool::new(true);
     // While it runs, somebody enqueues the next one; then it fails.
     let kind = JobKind::external::<Note>(Then(move |text: String| {
-        let (databases, first) = (databases.clone(), enqueuing.swap(false, std::sync::atomic::Ordering::AcqRel));
+        let (databases, first) =
+            (databases.clone(), enqueuing.swap(false, std::sync::atomic::Ordering::AcqRel));
         async move {
             if first {
                 enqueue(&databases, &unique("next")).await;
@@ -122,7 +123,9 @@ async fn a_duplicate_locks_the_job_until_it_is_committed() {
     // What `enqueue` does at the commit, and then the transaction stays open.
     let session = database.write();
     session
-        .execute_unprepared("UPDATE jobs SET payload = '{\"text\": \"second\"}' WHERE unique_key = 'test.note:one'")
+        .execute_unprepared(
+            "UPDATE jobs SET payload = '{\"text\": \"second\"}' WHERE unique_key = 'test.note:one'",
+        )
         .await
         .unwrap();
     assert_eq!(workers.run_pending().await.unwrap(), 0, "it is not run with what it knew before");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use messaging::{WorkerSettings, Workers};
+use messaging::{JobRegistry, WorkerSettings, Workers};
 use migration::Migrator;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,8 @@ async fn worker_process() {
         often(JobKind::stepped::<LongCount>(Counter)),
         often(JobKind::transactional::<Patient>(Waiter(folder.into()))),
     ];
-    let workers = Workers::new(databases, kinds, brisk(), "test".to_owned()).unwrap();
+    let jobs = JobRegistry { kinds, ..JobRegistry::default() };
+    let workers = Workers::new(databases, jobs, brisk()).unwrap();
     workers.run(CancellationToken::new()).await;
 }
 

@@ -10,10 +10,12 @@
 mod admin;
 mod attempts;
 mod costs;
+mod cron;
 mod enqueue;
 mod keys;
 mod kill;
 mod members;
+mod notify;
 mod steps;
 mod support;
 mod unknown;

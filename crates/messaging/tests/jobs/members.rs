@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::WorkerSettings;
-use sea_orm::{ConnectionTrait, FromQueryResult};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use shared_kernel::id::UserId;
 use shared_kernel::job::{JobId, JobKind};
 use shared_kernel::session::{Databases, Reader};
@@ -77,7 +77,8 @@ async fn beats(databases: &Databases, host: &str) -> i64 {
     struct Beats {
         beat: i64,
     }
-    let select = Query::select().column("beat").from("job_workers").and_where(Expr::col("host").eq(host)).to_owned();
+    let select =
+        Query::select().column("beat").from("job_workers").and_where(Expr::col("host").eq(host)).to_owned();
     let rows: Vec<Beats> = databases.read_primary().rows(&select).await.unwrap();
     rows.first().map_or(0, |row| row.beat)
 }
@@ -137,10 +138,7 @@ async fn a_worker_that_was_declared_dead_claims_under_a_new_id() {
     let _running = start(&workers);
     soon(calls.recv()).await.unwrap();
     let was = job(&database, first).await.worker_id.unwrap();
-    let declare = Query::update()
-        .table("job_workers")
-        .value("silent_since", clock_now(&database))
-        .to_owned();
+    let declare = Query::update().table("job_workers").value("silent_since", clock_now(&database)).to_owned();
     database.primary().execute(&declare).await.unwrap();
     // Its job is not its own any more.
     until(async || job(&database, first).await.failures == 1).await;

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use messaging::{WorkerSettings, Workers};
+use messaging::{JobRegistry, WorkerSettings, Workers};
 use migration::Migrator;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock, Timestamp};
-use shared_kernel::job::{Attempt, External, Job, JobId, JobKind, JobOptions, Priority, Queue, Stop, Transactional};
+use shared_kernel::job::{
+    Attempt, External, Job, JobId, JobKind, JobOptions, Priority, Queue, Stop, Transactional,
+};
 use shared_kernel::session::{Databases, Reader, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use tokio::sync::mpsc;
@@ -74,7 +76,12 @@ impl Transactional<Note> for Writer {
 /// Leaves something behind in the database.
 pub(crate) async fn effect(session: &WriteSession, text: &str) -> Result<(), sea_orm::DbErr> {
     let mut insert = Query::insert();
-    insert.into_table("job_queues").columns(["name"]).values_panic([format!("{:.10}{}", text, shared_kernel::id::UserId::new(session.now())).into()]);
+    insert.into_table("job_queues").columns(["name"]).values_panic([format!(
+        "{:.10}{}",
+        text,
+        shared_kernel::id::UserId::new(session.now())
+    )
+    .into()]);
     session.execute(&insert).await.map(drop)
 }
 
@@ -158,8 +165,26 @@ pub(crate) struct Row {
 
 pub(crate) async fn jobs(databases: &Databases) -> Vec<Row> {
     let select = Query::select()
-        .columns(["id", "payload", "state", "lane", "lane_at", "claim", "failures", "worker_id", "unique_key"])
-        .columns(["principal", "step", "step_cursor", "done_count", "total_count", "finished_at", "last_error"])
+        .columns([
+            "id",
+            "payload",
+            "state",
+            "lane",
+            "lane_at",
+            "claim",
+            "failures",
+            "worker_id",
+            "unique_key",
+        ])
+        .columns([
+            "principal",
+            "step",
+            "step_cursor",
+            "done_count",
+            "total_count",
+            "finished_at",
+            "last_error",
+        ])
         .from("jobs")
         .order_by("id", Order::Asc)
         .to_owned();
@@ -187,7 +212,8 @@ pub(crate) async fn count(databases: &Databases, table: &'static str) -> i64 {
 
 /// Changes a row as another process would.
 pub(crate) async fn set(databases: &Databases, id: JobId, column: &'static str, value: impl Into<Expr>) {
-    let update = Query::update().table("jobs").value(column, value).and_where(Expr::col("id").eq(id)).to_owned();
+    let update =
+        Query::update().table("jobs").value(column, value).and_where(Expr::col("id").eq(id)).to_owned();
     databases.primary().execute(&update).await.unwrap();
 }
 
@@ -218,11 +244,13 @@ pub(crate) fn workers(databases: &Databases, kinds: Vec<JobKind>) -> Workers {
 /// Workers that notice everything soon.
 pub(crate) fn quick() -> WorkerSettings {
     let soon = Duration::from_millis(10);
-    WorkerSettings { poll_interval: soon, beat_interval: soon, ..WorkerSettings::default() }
+    let host = "test".to_owned();
+    WorkerSettings { host, poll_interval: soon, beat_interval: soon, ..WorkerSettings::default() }
 }
 
 pub(crate) fn workers_with(databases: &Databases, kinds: Vec<JobKind>, settings: WorkerSettings) -> Workers {
-    Workers::new(databases.clone(), kinds, settings, "test".to_owned()).unwrap()
+    let jobs = JobRegistry { kinds, ..JobRegistry::default() };
+    Workers::new(databases.clone(), jobs, settings).unwrap()
 }
 
 /// Fails a test that would hang.

@@ -36,7 +36,9 @@ const LONGEST_PAYLOAD: usize = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidJob {
     /// The name of the kind.
-    #[error("{0:?} is not the name of a kind of job: 1 to {LONGEST_KIND} characters of a to z, digits, _ and .")]
+    #[error(
+        "{0:?} is not the name of a kind of job: 1 to {LONGEST_KIND} characters of a to z, digits, _ and ."
+    )]
     Kind(&'static str),
     /// A key.
     #[error(
@@ -118,20 +120,16 @@ impl PendingJob {
         self.id
     }
 
+    /// What the workers are told about it.
+    pub(crate) fn wake(&self) -> Wake {
+        Wake::new(self.lane(), self.due_at)
+    }
+
     fn lane(&self) -> Lane {
         match self.serial_key {
             Some(_) => Lane::Line,
             None => Lane::Ready(self.queue.clone(), self.priority),
         }
-    }
-}
-
-/// Adds a job to what the workers are told: the earliest of each lane.
-pub(crate) fn note(wakes: &mut Vec<Wake>, job: &PendingJob) {
-    let lane = job.lane();
-    match wakes.iter_mut().find(|wake| wake.lane == lane) {
-        Some(wake) => wake.due_at = wake.due_at.min(job.due_at),
-        None => wakes.push(Wake { lane, due_at: job.due_at }),
     }
 }
 
@@ -231,7 +229,9 @@ fn values(job: PendingJob, origin: &Origin, now: Timestamp) -> [Expr; 16] {
 fn update_the_waiting(backend: DbBackend) -> OnConflict {
     let earlier = |column: &str| {
         let least = if backend == DbBackend::Postgres { "LEAST" } else { "MIN" };
-        Func::cust(least).arg(Expr::col(("jobs", column.to_owned()))).arg(Expr::col(("excluded", column.to_owned())))
+        Func::cust(least)
+            .arg(Expr::col(("jobs", column.to_owned())))
+            .arg(Expr::col(("excluded", column.to_owned())))
     };
     OnConflict::column("unique_key")
         .update_columns(["payload", "version", "principal", "traceparent"])

@@ -233,7 +233,9 @@ impl<J: Job, H: Stepped<J>> ErasedStepped for Typed<J, H> {
             let cursor = cursor.map(serde_json::from_value).transpose()?;
             let step = self.0.step(session, &payload.read::<J>()?, cursor, attempt).await?;
             Ok(match step {
-                Step::Next { cursor, progress } => Step::Next { cursor: serde_json::to_value(cursor)?, progress },
+                Step::Next { cursor, progress } => {
+                    Step::Next { cursor: serde_json::to_value(cursor)?, progress }
+                }
                 Step::Done => Step::Done,
             })
         })
@@ -266,11 +268,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// Twenty tries from one second to four hours: about a day, so that an outage of one night loses nothing.
     fn default() -> Self {
-        Self {
-            tries: 20,
-            first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_hours(4),
-        }
+        Self { tries: 20, first_pause: Duration::from_secs(1), longest_pause: Duration::from_hours(4) }
     }
 }
 

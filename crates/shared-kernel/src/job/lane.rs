@@ -1,6 +1,7 @@
 //! Where a job stands in the index.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sea_orm::Value;
 
@@ -68,6 +69,25 @@ impl fmt::Display for Lane {
             Self::Odd { queue, kind, version } => write!(f, "odd:{queue}:{kind}:{version}"),
             Self::Done | Self::Dead | Self::Cancelled | Self::Superseded => f.write_str(self.state()),
         }
+    }
+}
+
+/// The text is no lane that can be claimed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a lane of jobs that may be claimed")]
+pub struct InvalidLane;
+
+impl FromStr for Lane {
+    type Err = InvalidLane;
+
+    /// Reads [`Ready`](Self::Ready) and [`Line`](Self::Line), which processes tell each other about.
+    fn from_str(text: &str) -> Result<Self, InvalidLane> {
+        if text == "line" {
+            return Ok(Self::Line);
+        }
+        let (queue, number) = text.split_once('.').ok_or(InvalidLane)?;
+        let priority = Priority::ALL.into_iter().find(|priority| priority.number().to_string() == number);
+        Ok(Self::Ready(queue.parse().map_err(|_| InvalidLane)?, priority.ok_or(InvalidLane)?))
     }
 }
 

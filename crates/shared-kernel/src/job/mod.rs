@@ -53,6 +53,8 @@
 //! assert_eq!(kind.name(), "usage.add_up");
 //! ```
 //!
+//! A job that is needed at certain times has a [`Schedule`], beside its kind.
+//!
 //! # What a handler may rely on
 //!
 //! - **It runs as the system.** The principal that enqueued the job is in [`Attempt::principal`] for audit. A handler that acts for a
@@ -68,19 +70,21 @@ mod enqueue;
 mod kind;
 mod lane;
 mod queue;
+mod schedule;
 mod signal;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::enqueue::{InvalidJob, JobOptions, PendingJob};
-pub(crate) use self::enqueue::{in_order, insert, note};
+pub(crate) use self::enqueue::{in_order, insert};
 pub use self::kind::{
-    Attempt, Blocking, ErasedBlocking, ErasedExternal, ErasedStepped, External, JobKind, Payload, Progress, RetryPolicy,
-    Step, Stepped, Stop, Transactional, Work,
+    Attempt, Blocking, ErasedBlocking, ErasedExternal, ErasedStepped, External, JobKind, Payload, Progress,
+    RetryPolicy, Step, Stepped, Stop, Transactional, Work,
 };
-pub use self::lane::Lane;
+pub use self::lane::{InvalidLane, Lane};
 pub use self::queue::{InvalidQueue, Priority, Queue};
+pub use self::schedule::{InvalidSchedule, Missed, Schedule};
 pub use self::signal::{JobSignal, Wake};
 use crate::id::{Id, IdKind};
 

@@ -48,7 +48,7 @@ const fn is_name(name: &[u8]) -> bool {
         }
         at += 1;
     }
-    1 <= name.len() && name.len() <= LONGEST
+    !name.is_empty() && name.len() <= LONGEST
 }
 
 impl FromStr for Queue {

@@ -14,6 +14,24 @@ pub struct Wake {
     pub lane: Lane,
     /// Due time of the earliest of the jobs that were added.
     pub due_at: Timestamp,
+    /// Whether another process enqueued them.
+    pub is_remote: bool,
+}
+
+impl Wake {
+    /// A job of this process.
+    #[must_use]
+    pub fn new(lane: Lane, due_at: Timestamp) -> Self {
+        Self { lane, due_at, is_remote: false }
+    }
+
+    /// Adds it to others: the earliest of each lane remains.
+    pub fn merge_into(self, wakes: &mut Vec<Self>) {
+        match wakes.iter_mut().find(|wake| wake.lane == self.lane) {
+            Some(wake) => wake.due_at = wake.due_at.min(self.due_at),
+            None => wakes.push(self),
+        }
+    }
 }
 
 /// Sent after each commit that enqueued jobs.

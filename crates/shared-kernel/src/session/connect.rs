@@ -110,7 +110,15 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Postgres, ConnectError>
         let options = target.options(Waits::within(limits.answer));
         replicas.push(Pool::new(options.options([("default_transaction_read_only", "on")]), limits));
     }
-    Ok(Postgres { primary, replicas: Replicas::new(replicas), schema: schema_connections(settings, &target) })
+    let listening = settings.listen_url.as_ref().map_or_else(|| Ok(target.clone()), Target::parse)?;
+    let listening =
+        listening.logged(settings.log_statements).options(Waits::within(settings.statement_timeout));
+    Ok(Postgres {
+        primary,
+        replicas: Replicas::new(replicas),
+        schema: schema_connections(settings, &target),
+        listening: Box::new(listening),
+    })
 }
 
 impl DatabaseSettings {

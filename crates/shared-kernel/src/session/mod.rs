@@ -13,6 +13,7 @@
 
 mod connect;
 mod error;
+mod listen;
 mod postgres;
 pub(crate) mod recent;
 mod replica;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{CommonTableExpression, InsertStatement, SelectStatement};
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
     QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
@@ -38,6 +40,7 @@ use tokio::sync::{Notify, OnceCell};
 
 pub use self::connect::engine_of;
 pub use self::error::{ConnectError, SessionError};
+pub use self::listen::Notifications;
 use self::postgres::Pool;
 use self::recent::{Reading, RecentRows, RowKey};
 use self::replica::Replicas;
@@ -76,6 +79,8 @@ struct Postgres {
     replicas: Replicas,
     /// The primary, for migrations.
     schema: DatabaseConnection,
+    /// The server that notifications are exchanged by.
+    listening: Box<PgConnectOptions>,
 }
 
 impl Engine {
@@ -580,7 +585,9 @@ impl WriteSession {
         let origin = self.origin.get().cloned().unwrap_or_default();
         while jobs.peek().is_some() {
             let batch: Vec<_> = jobs.by_ref().take(JOBS_AT_ONCE).collect();
-            batch.iter().for_each(|job| job::note(&mut wakes, job));
+            for job in &batch {
+                job.wake().merge_into(&mut wakes);
+            }
             self.execute(&job::insert(batch, &origin, self.now(), self.backend())).await?;
         }
         Ok(wakes)
@@ -720,9 +727,9 @@ impl WriteSession {
         let begin = || async {
             match &self.databases.0.engine {
                 Engine::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
-                Engine::Postgres(postgres) => {
-                    postgres::Transaction::begin(&postgres.primary, self.plan).await.map(Transaction::Postgres)
-                }
+                Engine::Postgres(postgres) => postgres::Transaction::begin(&postgres.primary, self.plan)
+                    .await
+                    .map(Transaction::Postgres),
             }
         };
         self.record_failure(self.transaction.get_or_try_init(begin).await)

@@ -13,6 +13,8 @@ pub struct DatabaseSettings {
     pub url: SecretString,
     /// Streaming replicas of the primary (PostgreSQL only).
     pub replica_urls: Vec<SecretString>,
+    /// The primary for notifications between processes, past a pooler that shares connections; otherwise `url` (PostgreSQL only).
+    pub listen_url: Option<SecretString>,
     /// Connections in each pool. SQLite: of readers; there is one writer.
     pub pool_size: u32,
     /// Timeout for getting a connection; after it, a request is answered with 503.
@@ -39,6 +41,7 @@ impl DatabaseSettings {
         Self {
             url,
             replica_urls: Vec::new(),
+            listen_url: None,
             pool_size: 10,
             acquire_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(4),

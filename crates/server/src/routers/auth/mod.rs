@@ -37,6 +37,7 @@ use utoipa::ToSchema;
 
 mod admin;
 mod module;
+mod purge;
 mod rules;
 mod welcome;
 

@@ -1,7 +1,6 @@
 //! The module of sign-in.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use app_config::SectionReader;
 use app_kit::console::CommandError;
@@ -15,7 +14,7 @@ use configuration::without_slash;
 use futures_util::future::FutureExt as _;
 
 use super::welcome::{NewAccounts, Welcome};
-use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, rules};
+use super::{REFRESH_COOKIE, Recognition, TOKEN_URL, admin, configure, purge, rules};
 
 /// Sign-in.
 pub static MODULE: Module = Module {
@@ -35,9 +34,6 @@ pub static MODULE: Module = Module {
     }),
     ..Module::EMPTY
 };
-
-/// Interval at which ended sessions are removed.
-const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {
     reader.read::<AuthSettings>(reader.public_url)?;
@@ -59,15 +55,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     wiring.subscribe(NewAccounts { databases: wiring.databases.clone() }.subscriber());
     let auth = Arc::new(Auth::open(settings, wiring.databases.clone(), wiring.secret).await?);
     wiring.authenticate(Arc::new(Recognition(auth.clone())));
-    let purged = auth.clone();
-    wiring.every(PURGE_INTERVAL, move || purge(purged.clone()));
+    purge::register(wiring, auth.clone())?;
     wiring.state(auth);
     Ok(())
-}
-
-/// Removes the sessions that ended long ago.
-async fn purge(auth: Arc<Auth>) {
-    if let Err(error) = auth.purge_sessions().await {
-        tracing::warn!(?error, "ended sessions cannot be removed now; the next run tries again");
-    }
 }

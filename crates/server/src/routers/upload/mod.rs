@@ -18,6 +18,7 @@ use upload::storage::Reading;
 mod bounds;
 pub mod embedded_store;
 mod module;
+mod purge;
 mod rules;
 
 pub use module::MODULE;

@@ -1,7 +1,6 @@
 //! The module of uploads.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use app_config::SectionReader;
 use app_kit::console::{CommandError, print};
@@ -11,7 +10,6 @@ use configuration::{Environment, without_slash};
 use futures_util::future::{FutureExt as _, ready};
 use secrecy::ExposeSecret as _;
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::session::Databases;
 use upload::files::SignedFiles;
 use upload::service::{self, UploadService};
 use upload::settings::{StorageSettings, UploadSettings};
@@ -19,7 +17,7 @@ use upload::storage::Storage;
 use upload_port::Files;
 
 use super::embedded_store::{self, EmbeddedStore};
-use super::{bounds, configure, rules};
+use super::{bounds, configure, purge, rules};
 
 /// Uploads.
 pub static MODULE: Module = Module {
@@ -36,9 +34,6 @@ pub static MODULE: Module = Module {
     commands: &[Verb { command: commands, run: |invocation| ready(run(&invocation)).boxed_local() }],
     ..Module::EMPTY
 };
-
-/// Interval at which deleted uploads are removed.
-const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 
 fn settings(reader: &mut SectionReader<'_, '_>) -> Option<()> {
     let storage = reader.read::<StorageSettings>(())?;
@@ -77,8 +72,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     let files: Arc<dyn Files> = Arc::new(SignedFiles::new(storage.clone(), settings.url_ttl));
     wiring.state(files);
     let uploads = Arc::new(UploadService { storage, settings });
-    let (purged, databases) = (uploads.clone(), wiring.databases.clone());
-    wiring.every(PURGE_INTERVAL, move || purge(purged.clone(), databases.clone()));
+    purge::register(wiring, uploads.clone())?;
     wiring.state(uploads);
     Ok(())
 }
@@ -87,13 +81,6 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
 async fn make_bucket(storage: &Storage) {
     if let Err(error) = storage.ensure_bucket().await {
         tracing::warn!(?error, "the bucket cannot be made; uploads fail until it is there");
-    }
-}
-
-/// Removes uploads that were deleted or abandoned longer ago than their grace period.
-async fn purge(uploads: Arc<UploadService>, databases: Databases) {
-    if let Err(error) = uploads.purge(&databases).await {
-        tracing::warn!(?error, "deleted uploads cannot be removed now; the next run tries again");
     }
 }
 

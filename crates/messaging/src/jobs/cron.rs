@@ -1,0 +1,124 @@
+//! Schedules: each time is enqueued once, whichever of the workers is first.
+//!
+//! A row for each schedule says which time was last. Who moves it on enqueues the job in the same transaction, so there is no time
+//! without its job, and no job twice.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
+use sea_orm::{ConnectionTrait as _, FromQueryResult};
+use shared_kernel::clock::Timestamp;
+use shared_kernel::event::Origin;
+use shared_kernel::job::{Missed, Schedule};
+use shared_kernel::session::{Reader as _, SessionError};
+use tokio::time::sleep;
+
+use super::Workers;
+use super::store::Store;
+use crate::work::{PAUSE_AFTER_FAILURE, report};
+
+/// Longest pause between two looks at the clock, which may be set.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time after which a time was missed.
+const LATE: Duration = Duration::from_mins(1);
+
+/// Number of times that are counted one by one; of a longer outage only the last part is looked at.
+const COUNTED: usize = 10_000;
+
+#[derive(FromQueryResult)]
+struct LastTick {
+    last_tick: Timestamp,
+}
+
+impl Store {
+    /// The last time of a schedule that was handled. A schedule that is new has had none before now.
+    async fn last_tick(&self, schedule: &Schedule) -> Result<Timestamp, SessionError> {
+        let select = Query::select()
+            .column("last_tick")
+            .from("job_schedules")
+            .and_where(Expr::col("name").eq(schedule.name()))
+            .to_owned();
+        if let Some(row) = self.databases.read_primary().rows::<LastTick>(&select).await?.pop() {
+            return Ok(row.last_tick);
+        }
+        let session = self.databases.write();
+        let now = session.now();
+        let mut insert = Query::insert();
+        insert.into_table("job_schedules").columns(["name", "last_tick", "next_tick"]);
+        insert.values_panic([
+            schedule.name().into(),
+            now.into(),
+            schedule.next_after(now).unwrap_or(now).into(),
+        ]);
+        insert.on_conflict(OnConflict::column("name").do_nothing().to_owned());
+        session.execute(&insert).await?;
+        Ok(session.commit(now).await?.into_value())
+    }
+
+    /// Handles the time `tick`, with the job unless it was missed. `false`: another worker has done so.
+    async fn tick(&self, schedule: &Schedule, tick: Timestamp, enqueues: bool) -> Result<bool, SessionError> {
+        let session = self.databases.write();
+        session.set_origin(Origin::system(schedule.name()));
+        let mut update = Query::update();
+        update
+            .table("job_schedules")
+            .value("last_tick", tick)
+            .value("next_tick", schedule.next_after(tick).unwrap_or(tick))
+            .and_where(Expr::col("name").eq(schedule.name()))
+            .and_where(Expr::col("last_tick").lt(tick));
+        if enqueues {
+            let id = schedule.enqueue(&session)?;
+            update.value("last_job_id", id);
+        }
+        if session.execute(&update).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        Ok(session.commit(true).await?.into_value())
+    }
+}
+
+impl Workers {
+    /// Enqueues the jobs of the schedules, for ever.
+    pub(super) async fn keep_time(&self) -> Infallible {
+        loop {
+            let pause = match self.tick().await {
+                Ok(Some(next)) => next.since(self.shared.store.now()).min(LONGEST_PAUSE),
+                Ok(None) => LONGEST_PAUSE,
+                Err(error) => {
+                    report(&error, "scheduled jobs cannot be enqueued");
+                    PAUSE_AFTER_FAILURE
+                }
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Enqueues the jobs whose time has come, and returns the next time. [`run`](Self::run) does this by itself.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn tick(&self) -> Result<Option<Timestamp>, SessionError> {
+        let mut next: Option<Timestamp> = None;
+        for schedule in &self.shared.schedules {
+            next = next.into_iter().chain(self.tick_one(schedule).await?).min();
+        }
+        Ok(next)
+    }
+
+    async fn tick_one(&self, schedule: &Schedule) -> Result<Option<Timestamp>, SessionError> {
+        let store = &self.shared.store;
+        let last = store.last_tick(schedule).await?;
+        let now = store.now();
+        let times = std::iter::successors(schedule.next_after(last), |time| schedule.next_after(*time));
+        let Some(tick) = times.take_while(|time| *time <= now).take(COUNTED).last() else {
+            return Ok(schedule.next_after(last));
+        };
+        let is_late = now.since(tick) > LATE;
+        let enqueues = !(is_late && schedule.after_a_miss() == Missed::Skip);
+        store.tick(schedule, tick, enqueues).await?;
+        Ok(schedule.next_after(tick))
+    }
+}
