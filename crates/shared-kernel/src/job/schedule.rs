@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cronexpr::{Crontab, MakeTimestamp};
+use jiff::tz::TimeZone;
 
 use super::enqueue::{InvalidJob, check_kind};
 use super::{Job, JobId};
@@ -12,8 +13,9 @@ use crate::session::{SessionError, WriteSession};
 
 /// A job, and when it is enqueued.
 ///
-/// Times are a crontab expression of five fields and a time zone of the IANA database: `30 3 * * * Europe/Berlin`. Where clocks go
-/// forward, a time that does not exist is the one an hour later; where they go back, the first of both counts.
+/// Times are a crontab expression of five fields and a time zone of the IANA database: `30 3 * * * Europe/Berlin`. At certain hours each
+/// time comes once a day: where clocks go forward, one that does not exist is that much later; where they go back, the first of both
+/// counts. With `*` in the hours, every hour that passes counts.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -33,9 +35,48 @@ use crate::session::{SessionError, WriteSession};
 pub struct Schedule {
     name: &'static str,
     expression: &'static str,
-    times: Arc<Crontab>,
+    times: Arc<Times>,
     missed: Missed,
     enqueue: Arc<Enqueue>,
+}
+
+/// Times of a schedule.
+struct Times {
+    /// Those of a clock that is never changed.
+    plain: Crontab,
+    /// Those that pass in the zone, if every hour counts.
+    passing: Option<Crontab>,
+    zone: TimeZone,
+}
+
+impl Times {
+    /// Reads an expression.
+    fn parse(expression: &str) -> Result<Self, String> {
+        let (fields, zone) = expression.rsplit_once(' ').ok_or("the time zone is missing")?;
+        let parse = |text: &str| cronexpr::parse_crontab(text).map_err(|error| error.to_string());
+        let plain = parse(&format!("{fields} UTC"))?;
+        let zone = TimeZone::get(zone).map_err(|error| error.to_string())?;
+        let hours = fields.split_whitespace().nth(1).unwrap_or_default();
+        let passing = hours.contains('*').then(|| parse(expression)).transpose()?;
+        Ok(Self { plain, passing, zone })
+    }
+
+    /// The first time after `moment`.
+    fn next_after(&self, moment: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        if let Some(passing) = &self.passing {
+            return passing.find_next(MakeTimestamp(moment)).ok().map(|next| next.timestamp());
+        }
+        let mut clock = self.zone.to_datetime(moment);
+        loop {
+            let plain = clock.to_zoned(TimeZone::UTC).ok()?.timestamp();
+            clock = self.plain.find_next(MakeTimestamp(plain)).ok()?.datetime();
+            // A time that does not exist is moved forward, and of one that comes twice it is the first (RFC 5545, section 3.3.5).
+            let next = self.zone.to_ambiguous_timestamp(clock).compatible().ok()?;
+            if next > moment {
+                return Some(next);
+            }
+        }
+    }
 }
 
 type Enqueue = dyn Fn(&WriteSession) -> Result<JobId, SessionError> + Send + Sync;
@@ -80,12 +121,8 @@ impl Schedule {
         job: J,
     ) -> Result<Self, InvalidSchedule> {
         check_kind(name)?;
-        let invalid = |error: cronexpr::Error| InvalidSchedule::Expression {
-            name,
-            expression,
-            reason: error.to_string(),
-        };
-        let times = Arc::new(cronexpr::parse_crontab(expression).map_err(invalid)?);
+        let invalid = |reason| InvalidSchedule::Expression { name, expression, reason };
+        let times = Arc::new(Times::parse(expression).map_err(invalid)?);
         let schedule = Self {
             name,
             expression,
@@ -95,12 +132,7 @@ impl Schedule {
         };
         // The 30th of February.
         let first = Timestamp::from_unix_micros(0).and_then(|epoch| schedule.next_after(epoch));
-        let reason = || "it names no time".to_owned();
-        first.map(|_| schedule).ok_or_else(|| InvalidSchedule::Expression {
-            name,
-            expression,
-            reason: reason(),
-        })
+        first.map(|_| schedule).ok_or_else(|| invalid("it names no time".to_owned()))
     }
 
     /// Sets what happens after a time at which no worker ran.
@@ -124,9 +156,8 @@ impl Schedule {
     /// The first time after `moment`.
     #[must_use]
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        let moment = MakeTimestamp::from_microsecond(moment.unix_micros()).ok()?;
-        let next = self.times.find_next(moment).ok()?;
-        Timestamp::from_unix_micros(next.timestamp().as_microsecond())
+        let moment = jiff::Timestamp::from_microsecond(moment.unix_micros()).ok()?;
+        Timestamp::from_unix_micros(self.times.next_after(moment)?.as_microsecond())
     }
 
     /// Enqueues the job.
@@ -193,6 +224,18 @@ mod tests {
         assert_eq!(
             times("30 2 * * * Europe/Berlin", "2026-10-24T12:00:00Z", 2),
             ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
+        );
+    }
+
+    #[test]
+    fn every_hour_that_passes_counts() {
+        assert_eq!(
+            times("30 * * * * Europe/Berlin", "2026-03-29T00:00:00Z", 3),
+            ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z", "2026-03-29T02:30:00Z"]
+        );
+        assert_eq!(
+            times("30 */1 * * * Europe/Berlin", "2026-10-25T00:00:00Z", 3),
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"]
         );
     }
 
