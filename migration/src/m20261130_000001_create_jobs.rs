@@ -63,8 +63,13 @@ impl MigrationTrait for Migration {
         let backend = manager.get_database_backend();
         let by_unique_key =
             Index::create().name("jobs_unique_key_key").table("jobs").col("unique_key").unique().to_owned();
-        let by_lane =
-            Index::create().name("jobs_lane_idx").table("jobs").col("lane").col("lane_at").col("id").to_owned();
+        let by_lane = Index::create()
+            .name("jobs_lane_idx")
+            .table("jobs")
+            .col("lane")
+            .col("lane_at")
+            .col("id")
+            .to_owned();
         create(manager, jobs(backend), [by_unique_key, by_lane]).await?;
         if backend == DbBackend::Postgres {
             // Each row is changed twice at least, and all of them within the time that they are kept.
@@ -79,11 +84,8 @@ impl MigrationTrait for Migration {
             // Null while the job holds it.
             .col(optional_timestamp("vacated_at"))
             .to_owned();
-        let vacant = Index::create()
-            .name("job_turns_vacated_at_idx")
-            .table("job_turns")
-            .col("vacated_at")
-            .to_owned();
+        let vacant =
+            Index::create().name("job_turns_vacated_at_idx").table("job_turns").col("vacated_at").to_owned();
         create(manager, turns, [vacant]).await?;
         // One row for each process that runs jobs.
         let workers = Table::create()

@@ -14,7 +14,7 @@ use http_kit::asset::{Asset, REVALIDATED};
 use http_kit::authenticator::Authenticator;
 use http_kit::catalogue::Catalogue;
 use http_kit::contract::Contract;
-use http_kit::cors::{Origins, PageHeaders};
+use http_kit::cors::PageHeaders;
 use http_kit::serve::{Api, Serving, serve};
 use http_kit::state::{self, State};
 use http_kit::{docs, etag};
@@ -37,7 +37,7 @@ use crate::document::document;
 use crate::health::Checks;
 use crate::installation::Installation;
 use crate::migrations::apply;
-use crate::network::connection_limits;
+use crate::network::{connection_limits, origins};
 use crate::product::Product;
 use crate::wiring::{Check, Parts, Role, Task, Wiring};
 use crate::worker::{mailer, start_modules, workers};
@@ -237,13 +237,6 @@ fn check_dependencies(product: &Product, checks: &[Check]) -> Result<(), Command
         return Ok(());
     }
     Err(CommandError::message(format!("modules name the dependencies {named:?} and register {asked:?}")))
-}
-
-pub(crate) fn origins(config: &Config) -> Origins {
-    let allowed = config.cors.origins.clone();
-    Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
-        allowed.iter().any(|allowed| allowed.allows(origin))
-    })
 }
 
 /// The state of HTTP.

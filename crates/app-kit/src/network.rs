@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use app_config::Config;
+use http_kit::cors::Origins;
 use transport::Limits;
 
 /// Limits of connections, for the API and for other listeners.
@@ -25,4 +26,12 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
         other => other,
     }
+}
+
+/// Origins of pages that may call from a browser.
+pub(crate) fn origins(config: &Config) -> Origins {
+    let allowed = config.cors.origins.clone();
+    Origins::new(config.server.public_url.origin().ascii_serialization(), move |origin| {
+        allowed.iter().any(|allowed| allowed.allows(origin))
+    })
 }

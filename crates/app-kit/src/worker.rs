@@ -7,14 +7,15 @@ use app_config::Config;
 use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, WorkerSettings, Workers};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::job::{JobKind, Queue};
+use shared_kernel::job::Queue;
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::origins;
 use crate::console::CommandError;
 use crate::databases::{make_folder, open_databases};
 use crate::migrations::apply;
+use crate::network::origins;
 use crate::product::Product;
 use crate::wiring::{Parts, Role, Wiring};
 

@@ -76,7 +76,7 @@
 //! # Jobs
 //!
 //! A [`Job`](shared_kernel::job::Job) is enqueued in a write session; [`Workers`] claim it and call its handler. What a handler may
-//! rely on, and how to add a kind, is in [`shared_kernel::job`]. [`JobAdmin`] is for operators.
+//! rely on, and how to add a kind, is in [`shared_kernel::job_handler`]. [`JobAdmin`] is for operators.
 //!
 //! # Mail
 //!

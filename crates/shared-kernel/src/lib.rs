@@ -19,6 +19,7 @@
 //! | [`kernel_error`] | [`KernelError`](kernel_error::KernelError): errors that the operations of every domain have in common |
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`job`] | durable jobs, enqueued in the transaction that needs them |
+//! | [`job_handler`] | handlers of jobs, and schedules |
 //! | [`json`] | strict JSON parsing: every error has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
 //! | [`validation`] | [`ValidationError`](validation::ValidationError): a validation error with its code and parameters |
 //! | [`field`] | types of fields: each has its rule, its schema and its errors |
@@ -94,6 +95,7 @@ pub mod frozen;
 pub mod id;
 pub mod integer;
 pub mod job;
+pub mod job_handler;
 pub mod json;
 pub mod kernel_error;
 pub mod page;

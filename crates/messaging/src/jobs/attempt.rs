@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared_kernel::event::Origin;
-use shared_kernel::job::{
+use shared_kernel::job_handler::{
     Attempt, ErasedBlocking, ErasedExternal, ErasedStepped, JobKind, Payload, Step, Stop, Work,
 };
 use shared_kernel::session::SessionError;

@@ -10,7 +10,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{ConnectionTrait as _, FromQueryResult};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Origin;
-use shared_kernel::job::{Missed, Schedule};
+use shared_kernel::job_handler::{Missed, Schedule};
 use shared_kernel::session::{Reader as _, SessionError};
 use tokio::time::sleep;
 

@@ -9,22 +9,10 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, Query};
 use sea_orm::{ConnectionTrait as _, FromQueryResult};
 use shared_kernel::clock::Timestamp;
-use shared_kernel::id::{Id, IdKind};
 use shared_kernel::session::{Reader as _, SessionError};
 
+use super::row::WorkerId;
 use super::store::Store;
-
-/// The kind of [`WorkerId`].
-#[derive(Debug)]
-pub(super) enum WorkerKind {}
-
-impl IdKind for WorkerKind {
-    const PREFIX: &'static str = "wrk";
-    const NAME: &'static str = "job_worker";
-}
-
-/// Id of a process that runs jobs.
-pub(super) type WorkerId = Id<WorkerKind>;
 
 /// Number of looks in a row without a beat after which a worker is silent.
 const LOOKS: u32 = 6;

@@ -32,7 +32,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shared_kernel::job::{InvalidJob, JobKind, Lane, Schedule};
+use shared_kernel::job::{InvalidJob, Lane};
+use shared_kernel::job_handler::{JobKind, Schedule};
 use shared_kernel::session::{Databases, SessionError};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -41,13 +42,13 @@ use tokio_util::sync::CancellationToken;
 pub use self::admin::{JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth};
 use self::attempt::Runner;
 use self::claims::Desk;
-use self::members::WorkerId;
+use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
 use self::shift::Shift;
 use self::store::{End, Store};
 use crate::work::{PAUSE_AFTER_FAILURE, report};
 
-/// Runs jobs, with the guarantees of [`shared_kernel::job`].
+/// Runs jobs, with the guarantees of [`shared_kernel::job_handler`].
 #[derive(Clone)]
 pub struct Workers {
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! A claimed job, as it is read from the table.
+//! A claimed job, as it is read from the table, and who claims it.
 
 use std::str::FromStr as _;
 
@@ -6,7 +6,21 @@ use sea_orm::{DbErr, FromQueryResult, QueryResult};
 use serde_json::Value;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Traceparent;
-use shared_kernel::job::{JobId, Lane, Payload, Priority, Queue};
+use shared_kernel::id::{Id, IdKind};
+use shared_kernel::job::{JobId, Lane, Priority, Queue};
+use shared_kernel::job_handler::Payload;
+
+/// The kind of [`WorkerId`].
+#[derive(Debug)]
+pub(super) enum WorkerKind {}
+
+impl IdKind for WorkerKind {
+    const PREFIX: &'static str = "wrk";
+    const NAME: &'static str = "job_worker";
+}
+
+/// Id of a process that runs jobs.
+pub(super) type WorkerId = Id<WorkerKind>;
 
 /// What identifies one claim of a job, and what is needed to end it. Text that is not parsed: a row that cannot be read must not
 /// block the others.

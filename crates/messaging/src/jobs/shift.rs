@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::attempt::Signals;
-use super::members::WorkerId;
+use super::row::WorkerId;
 use super::row::{Claim, Claimed};
 
 /// What the loop that claims and the heart-beat share.

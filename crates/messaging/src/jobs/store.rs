@@ -7,10 +7,11 @@ use sea_orm::sea_query::{
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use serde_json::Value as Json;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::job::{Lane, Progress, Wake};
+use shared_kernel::job::{Lane, Wake};
+use shared_kernel::job_handler::Progress;
 use shared_kernel::session::{Databases, ReadPrimary, Reader as _, SessionError, WriteSession};
 
-use super::members::WorkerId;
+use super::row::WorkerId;
 use super::row::{Claim, Claimed};
 use crate::work::padded;
 

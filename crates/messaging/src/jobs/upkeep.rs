@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use shared_kernel::job::{JobKind, Lane, RetryPolicy};
+use shared_kernel::job::Lane;
+use shared_kernel::job_handler::{JobKind, RetryPolicy};
 use shared_kernel::session::SessionError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 

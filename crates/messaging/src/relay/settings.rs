@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_kernel::job::RetryPolicy;
+use shared_kernel::job_handler::RetryPolicy;
 
 /// Settings of the relay. [`Relay::new`](super::Relay::new) moves values outside their bounds to the nearest bound.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use messaging::{JobAdmin, JobAdminError, JobFilter};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::Id;
-use shared_kernel::job::{JobKind, JobOptions, Priority, Queue, Stop};
+use shared_kernel::job::{JobOptions, Priority, Queue};
+use shared_kernel::job_handler::{JobKind, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::*;
@@ -90,8 +91,8 @@ async fn cancelling_a_job_that_has_its_turn_lets_the_next_one_go() {
 /// Waits until it is told to stop.
 struct Listener;
 
-impl shared_kernel::job::Blocking<Note> for Listener {
-    fn run(&self, _: &Note, attempt: &shared_kernel::job::Attempt) -> Result<(), Stop> {
+impl shared_kernel::job_handler::Blocking<Note> for Listener {
+    fn run(&self, _: &Note, attempt: &shared_kernel::job_handler::Attempt) -> Result<(), Stop> {
         while !attempt.should_stop() {
             std::thread::yield_now();
         }

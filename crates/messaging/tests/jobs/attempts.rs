@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use messaging::WorkerSettings;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use shared_kernel::job::{Attempt, Blocking, External, Job, JobKind, Stop, Transactional};
+use shared_kernel::job::Job;
+use shared_kernel::job_handler::{Attempt, Blocking, External, JobKind, Stop, Transactional};
 use shared_kernel::session::{Databases, WriteSession};
 use tokio_util::sync::CancellationToken;
 

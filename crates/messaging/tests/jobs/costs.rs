@@ -9,7 +9,7 @@ use sea_orm::{
     ConnectionTrait, Database, DbBackend, FromQueryResult, IsolationLevel, Statement, TransactionTrait,
 };
 use shared_kernel::clock::SystemClock;
-use shared_kernel::job::JobKind;
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::{DatabaseSettings, Databases};
 use shared_kernel::testing::{TestDatabase, secret_key};
 use tokio_util::sync::CancellationToken;

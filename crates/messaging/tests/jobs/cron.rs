@@ -6,7 +6,7 @@ use messaging::{InvalidKinds, JobRegistry, WorkerSettings, Workers};
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::Query;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::job::{JobKind, Missed, Schedule};
+use shared_kernel::job_handler::{JobKind, Missed, Schedule};
 use shared_kernel::session::{Databases, Reader};
 use shared_kernel::testing::concurrently;
 

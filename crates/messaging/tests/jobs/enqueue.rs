@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use shared_kernel::event::Origin;
-use shared_kernel::job::{InvalidJob, Job, JobKind, JobOptions, Priority};
+use shared_kernel::job::{InvalidJob, Job, JobOptions, Priority};
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::SessionError;
 
 use crate::support::*;

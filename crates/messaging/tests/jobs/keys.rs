@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use messaging::WorkerSettings;
 use sea_orm::ConnectionTrait;
-use shared_kernel::job::{JobKind, JobOptions, Priority};
+use shared_kernel::job::{JobOptions, Priority};
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::testing::concurrently;
 use tokio_util::sync::CancellationToken;
 
@@ -74,12 +75,16 @@ async fn a_job_that_runs_does_not_count_and_a_failed_one_is_superseded() {
 /// Calls a function.
 struct Then<F>(F);
 
-impl<F, R> shared_kernel::job::External<Note> for Then<F>
+impl<F, R> shared_kernel::job_handler::External<Note> for Then<F>
 where
     F: Fn(String) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<(), shared_kernel::job::Stop>> + Send,
+    R: Future<Output = Result<(), shared_kernel::job_handler::Stop>> + Send,
 {
-    async fn run(&self, job: &Note, _: &shared_kernel::job::Attempt) -> Result<(), shared_kernel::job::Stop> {
+    async fn run(
+        &self,
+        job: &Note,
+        _: &shared_kernel::job_handler::Attempt,
+    ) -> Result<(), shared_kernel::job_handler::Stop> {
         (self.0)(job.text.clone()).await
     }
 }

@@ -7,7 +7,8 @@ use messaging::WorkerSettings;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use shared_kernel::id::UserId;
-use shared_kernel::job::{JobId, JobKind};
+use shared_kernel::job::JobId;
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::{Databases, Reader};
 use tokio_util::sync::{CancellationToken, DropGuard};
 

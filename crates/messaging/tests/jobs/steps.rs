@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared_kernel::job::{Attempt, Job, JobKind, Progress, Step, Stepped, Stop};
+use shared_kernel::job::Job;
+use shared_kernel::job_handler::{Attempt, JobKind, Progress, Step, Stepped, Stop};
 use shared_kernel::session::WriteSession;
 
 use crate::support::*;

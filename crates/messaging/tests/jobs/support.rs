@@ -10,9 +10,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock, Timestamp};
-use shared_kernel::job::{
-    Attempt, External, Job, JobId, JobKind, JobOptions, Priority, Queue, Stop, Transactional,
-};
+use shared_kernel::job::{Job, JobId, JobOptions, Priority, Queue};
+use shared_kernel::job_handler::{Attempt, External, JobKind, Stop, Transactional};
 use shared_kernel::session::{Databases, Reader, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use tokio::sync::mpsc;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared_kernel::job::{Attempt, External, Job, JobKind, Stop};
+use shared_kernel::job::Job;
+use shared_kernel::job_handler::{Attempt, External, JobKind, Stop};
 
 use crate::support::*;
 

@@ -134,7 +134,7 @@ impl PendingJob {
 }
 
 /// Checks the name of a kind.
-pub(super) fn check_kind(kind: &'static str) -> Result<(), InvalidJob> {
+pub(crate) fn check_kind(kind: &'static str) -> Result<(), InvalidJob> {
     let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.');
     let is_name = (1..=LONGEST_KIND).contains(&kind.len()) && kind.bytes().all(is_letter);
     if is_name { Ok(()) } else { Err(InvalidJob::Kind(kind)) }

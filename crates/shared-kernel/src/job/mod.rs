@@ -2,29 +2,15 @@
 //!
 //! A [`Job`] is a payload: what has to be done, and for whom. [`WriteSession::enqueue`](crate::session::WriteSession::enqueue) writes it
 //! in the transaction that needs it, so there is no job without its commit and no commit without its job. A worker claims it and
-//! calls the handler of its [`JobKind`].
-//!
-//! # Adding a kind of job
-//!
-//! 1. A struct that implements [`Job`]. It names people and rows by id, because they may change before it runs, and contains no secret.
-//! 2. A handler. Choose the trait by what the handler does:
-//!
-//! | the handler | trait | how often its effect happens |
-//! |---|---|---|
-//! | writes to the database | [`Transactional`] | once: the effect and the end of the job are one transaction |
-//! | writes to the database for long | [`Stepped`] | each step once: the effect of a step and its cursor are one transaction |
-//! | calls another service (mail, object store) | [`External`] | at least once: the id of the job is the idempotency key |
-//! | computes for long, or blocks its thread | [`Blocking`] | at least once |
-//!
-//! 3. A [`JobKind`] with the handler, in the module value of the domain.
+//! calls its handler: [`job_handler`](crate::job_handler) says how to add one, and what it may rely on.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
 //! use shared_kernel::id::UserId;
-//! use shared_kernel::job::{Attempt, Job, JobKind, Stop, Transactional};
-//! use shared_kernel::session::WriteSession;
+//! use shared_kernel::job::Job;
+//! use shared_kernel::session::{SessionError, WriteSession};
 //!
-//! /// Adds up what an account has used.
+//! /// Adds up what an account has used. It names the account by id, because everything else may change before it runs.
 //! #[derive(Debug, Serialize, Deserialize)]
 //! struct AddUp {
 //!     user_id: UserId,
@@ -39,52 +25,25 @@
 //!     }
 //! }
 //!
-//! struct Usage;
-//!
-//! impl Transactional<AddUp> for Usage {
-//!     async fn run(&self, session: &WriteSession, job: &AddUp, _: &Attempt) -> Result<(), Stop> {
-//!         // Statements on `session`, which is committed together with the end of the job.
-//!         let _ = (session, job.user_id);
-//!         Ok(())
-//!     }
+//! fn change(session: &WriteSession, user_id: UserId) -> Result<(), SessionError> {
+//!     // … the change itself …
+//!     session.enqueue(&AddUp { user_id })?;
+//!     Ok(())
 //! }
-//!
-//! let kind = JobKind::transactional::<AddUp>(Usage).tries(5);
-//! assert_eq!(kind.name(), "usage.add_up");
 //! ```
-//!
-//! A job that is needed at certain times has a [`Schedule`], beside its kind.
-//!
-//! # What a handler may rely on
-//!
-//! - **It runs as the system.** The principal that enqueued the job is in [`Attempt::principal`] for audit. A handler that acts for a
-//!   person asks again what that person may do.
-//! - **Two keys.** Of one [serial key](Job::serial_key) one job runs at a time, the oldest that is due first. Of one
-//!   [unique key](Job::unique_key) one job waits.
-//! - **A failure is tried again** after a growing pause with jitter, up to [`JobKind::tries`]; then the job is dead, and is kept with its
-//!   error. A handler that fails, takes longer than its [timeout](JobKind::timeout) or takes its process down has failed. A
-//!   committed step sets the number of failures to zero. The shutdown of a worker counts nothing.
-//! - **A kind or version that a worker does not know** goes back untouched, for workers of another release.
 
 mod enqueue;
-mod kind;
 mod lane;
 mod queue;
-mod schedule;
 mod signal;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::enqueue::{InvalidJob, JobOptions, PendingJob};
-pub(crate) use self::enqueue::{in_order, insert};
-pub use self::kind::{
-    Attempt, Blocking, ErasedBlocking, ErasedExternal, ErasedStepped, External, JobKind, Payload, Progress,
-    RetryPolicy, Step, Stepped, Stop, Transactional, Work,
-};
+pub(crate) use self::enqueue::{check_kind, in_order, insert};
 pub use self::lane::{InvalidLane, Lane};
 pub use self::queue::{InvalidQueue, Priority, Queue};
-pub use self::schedule::{InvalidSchedule, Missed, Schedule};
 pub use self::signal::{JobSignal, Wake};
 use crate::id::{Id, IdKind};
 
@@ -97,7 +56,7 @@ impl IdKind for JobIdKind {
     const NAME: &'static str = "job";
 }
 
-/// Id of a job. It is the idempotency key of an [`External`] handler: all attempts have the same.
+/// Id of a job. All attempts have the same, so it is the idempotency key of what a handler does elsewhere.
 pub type JobId = Id<JobIdKind>;
 
 /// The payload of a job, and where it waits.

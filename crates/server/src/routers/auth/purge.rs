@@ -6,7 +6,8 @@ use std::time::Duration;
 use app_kit::wiring::Wiring;
 use auth::Auth;
 use serde::{Deserialize, Serialize};
-use shared_kernel::job::{Attempt, External, InvalidSchedule, Job, JobKind, Schedule, Stop};
+use shared_kernel::job::Job;
+use shared_kernel::job_handler::{Attempt, External, InvalidSchedule, JobKind, Schedule, Stop};
 
 /// Removes ended sessions.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

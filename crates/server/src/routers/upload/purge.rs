@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use app_kit::wiring::Wiring;
 use serde::{Deserialize, Serialize};
-use shared_kernel::job::{Attempt, External, InvalidSchedule, Job, JobKind, Schedule, Stop};
+use shared_kernel::job::Job;
+use shared_kernel::job_handler::{Attempt, External, InvalidSchedule, JobKind, Schedule, Stop};
 use shared_kernel::session::Databases;
 use upload::service::UploadService;
 

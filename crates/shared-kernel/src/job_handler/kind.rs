@@ -12,11 +12,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::enqueue::{InvalidJob, check_kind};
-use super::queue::Queue;
-use super::{Job, JobId};
 use crate::clock::Timestamp;
 use crate::event::HandlerError;
+use crate::job::{InvalidJob, Job, JobId, Queue, check_kind};
 use crate::random;
 use crate::session::WriteSession;
 

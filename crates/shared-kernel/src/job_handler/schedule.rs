@@ -6,9 +6,8 @@ use std::sync::Arc;
 use cronexpr::{Crontab, MakeTimestamp};
 use jiff::tz::TimeZone;
 
-use super::enqueue::{InvalidJob, check_kind};
-use super::{Job, JobId};
 use crate::clock::Timestamp;
+use crate::job::{InvalidJob, Job, JobId, check_kind};
 use crate::session::{SessionError, WriteSession};
 
 /// A job, and when it is enqueued.
@@ -19,7 +18,8 @@ use crate::session::{SessionError, WriteSession};
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
-/// use shared_kernel::job::{Job, Missed, Schedule};
+/// use shared_kernel::job::Job;
+/// use shared_kernel::job_handler::{Missed, Schedule};
 ///
 /// #[derive(Clone, Serialize, Deserialize)]
 /// struct Report;
@@ -29,7 +29,7 @@ use crate::session::{SessionError, WriteSession};
 /// }
 ///
 /// let schedule = Schedule::new("sales.report", "0 7 * * MON-FRI Europe/Berlin", Report)?.missed(Missed::Skip);
-/// # Ok::<_, shared_kernel::job::InvalidSchedule>(())
+/// # Ok::<_, shared_kernel::job_handler::InvalidSchedule>(())
 /// ```
 #[derive(Clone)]
 pub struct Schedule {
