@@ -128,7 +128,11 @@ impl Application {
         let workers = workers(&config, &databases, jobs)?;
         check_dependencies(product, &checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
-        let checks = web::Data::new(Checks { of_modules: checks, migrations: product.migrations });
+        let checks = web::Data::new(Checks {
+            of_modules: checks,
+            migrations: product.migrations,
+            workers: workers.clone(),
+        });
         let installation = web::Data::new(Installation::new(&config, product.modules)?.asset()?);
         data.push(Box::new(move |config| {
             config.app_data(checks.clone()).app_data(installation.clone());

@@ -8,6 +8,7 @@ use http_kit::problem::{ApiError, ProblemDocument};
 use http_kit::respond::Json;
 use http_kit::routes::Routes;
 use http_kit::state::State as HttpState;
+use messaging::{JobStatus, QueueDepth, UnknownKind, Workers};
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
@@ -51,6 +52,63 @@ pub(crate) struct Readiness {
     status: HealthStatus,
     /// State of each dependency.
     dependencies: Dependencies,
+    /// Durable jobs, as of up to ten seconds ago. However many wait, the server is ready. Absent if the database does not answer.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<JobsHealth>,
+}
+
+/// Durable jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobsHealth {
+    /// Each queue.
+    queues: Vec<QueueHealth>,
+    /// Kinds of waiting jobs that a worker did not know: those of another release, or of a kind that was removed.
+    unknown_kinds: Vec<UnknownKindHealth>,
+    /// Number of threads of this process that a job does not release.
+    threads_given_up: usize,
+}
+
+/// A queue of durable jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QueueHealth {
+    /// Name of the queue.
+    #[schema(examples("mail"))]
+    name: String,
+    /// Number of jobs that are due and wait, counted up to 10,000.
+    due: u64,
+    /// Due time of the oldest of them.
+    oldest_due_at: Option<Timestamp>,
+    /// Whether an operator has paused it.
+    is_paused: bool,
+}
+
+/// A kind of durable job that a worker did not know.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UnknownKindHealth {
+    /// Name of the kind.
+    #[schema(examples("auth.welcome"))]
+    kind: String,
+    /// Version of its payload.
+    version: i32,
+}
+
+impl From<&JobStatus> for JobsHealth {
+    fn from(status: &JobStatus) -> Self {
+        let queue = |depth: &QueueDepth| QueueHealth {
+            name: depth.queue.to_string(),
+            due: depth.due,
+            oldest_due_at: depth.oldest,
+            is_paused: depth.is_paused,
+        };
+        let unknown =
+            |kind: &UnknownKind| UnknownKindHealth { kind: kind.kind.clone(), version: kind.version };
+        Self {
+            queues: status.queues.iter().map(queue).collect(),
+            unknown_kinds: status.unknown.iter().map(unknown).collect(),
+            threads_given_up: status.threads_given_up,
+        }
+    }
 }
 
 /// Dependencies of the server.
@@ -74,9 +132,16 @@ pub(crate) struct Checks {
     pub(crate) of_modules: Vec<Check>,
     /// Migrations that the schema must have.
     pub(crate) migrations: Migrations,
+    /// What runs jobs.
+    pub(crate) workers: Workers,
 }
 
 impl Checks {
+    async fn jobs(&self) -> Option<JobsHealth> {
+        let status = tokio::time::timeout(PATIENCE, self.workers.status()).await.ok()?.ok()?;
+        Some(JobsHealth::from(&*status))
+    }
+
     async fn states(&self) -> BTreeMap<&'static str, State> {
         let asked = self.of_modules.iter().map(async |check| {
             let answer = tokio::time::timeout(PATIENCE, (check.answers)()).await;
@@ -137,16 +202,17 @@ async fn ready(http: web::Data<HttpState>, checks: web::Data<Checks>) -> Result<
     if http.stop.is_announced() {
         return Err(ApiError::new(&UNAVAILABLE, "the server is about to stop"));
     }
-    let (database, schema, others) = tokio::join!(
+    let (database, schema, others, jobs) = tokio::join!(
         database_state(&http.databases),
         schema_state(&http.databases, checks.migrations),
-        checks.states()
+        checks.states(),
+        checks.jobs(),
     );
     let replicas = replica_state(&http.databases.replicas_in_use());
     let is_ready = [database, schema].iter().chain(others.values()).all(|state| *state == State::Ok);
     let dependencies = Dependencies { database, schema, replicas, others };
     if is_ready {
-        return Ok(Json(Readiness { status: HealthStatus::Ok, dependencies }));
+        return Ok(Json(Readiness { status: HealthStatus::Ok, dependencies, jobs }));
     }
     let states = serde_json::json!({ "dependencies": dependencies });
     Err(ApiError::new(

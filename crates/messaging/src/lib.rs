@@ -94,8 +94,8 @@ mod relay;
 mod work;
 
 pub use self::jobs::{
-    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, QueueDepth, WorkerSettings,
-    Workers,
+    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, JobStatus, QueueDepth,
+    UnknownKind, WorkerSettings, Workers,
 };
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,

@@ -15,8 +15,8 @@ pub mod resource;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sea_query::{Order, Query};
-use sea_orm::{ConnectionTrait as _, Database, DbBackend};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, FromQueryResult};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::crypto::SecretKey;
 use crate::event::{DomainEvent, Envelope};
 use crate::id::{Id, IdKind as _, UserId};
+use crate::job::Job;
 use crate::principal::{Authentication, Method, Principal, Scopes};
 use crate::random;
 use crate::resource::Resources;
@@ -297,6 +298,29 @@ pub async fn events<E: DomainEvent>(databases: &Databases) -> Vec<E> {
         Some(event)
     };
     envelopes(databases).await.iter().filter_map(read).collect()
+}
+
+/// Jobs of one type that wait, in the order in which they were enqueued: `assert_eq!(enqueued::<WelcomeMail>(&database).await, [expected])`.
+pub async fn enqueued<J: Job>(databases: &Databases) -> Vec<J> {
+    let select = Query::select()
+        .columns(["version", "payload"])
+        .from("jobs")
+        .and_where(Expr::col("kind").eq(J::KIND))
+        .and_where(Expr::col("state").eq("waiting"))
+        .order_by("id", Order::Asc)
+        .to_owned();
+    let rows: Vec<EnqueuedRow> =
+        databases.read_primary().rows(&select).await.unwrap_or_else(|error| panic!("read the jobs: {error}"));
+    let read = |row: EnqueuedRow| J::from_payload(row.version, &row.payload);
+    rows.into_iter()
+        .map(|row| read(row).unwrap_or_else(|error| panic!("read a {}: {error}", J::KIND)))
+        .collect()
+}
+
+#[derive(FromQueryResult)]
+struct EnqueuedRow {
+    version: i32,
+    payload: serde_json::Value,
 }
 
 /// All events in the outbox, in order.

@@ -53,6 +53,11 @@ async fn a_worker_sends_what_the_server_enqueued() {
     signup(&server, "ada").await;
     let job = eventually("the job", async || listed(&installation, &["--queue", "mail"]).await.pop()).await;
     assert!(recipients(&installation).is_empty());
+    let ready = server.get("/health/ready").await.expect(200).json();
+    let mail =
+        ready["jobs"]["queues"].as_array().unwrap().iter().find(|queue| queue["name"] == "mail").unwrap();
+    assert_eq!((&mail["due"], &mail["is_paused"]), (&json!(1), &json!(false)), "{ready}");
+    assert_eq!(ready["jobs"]["unknown_kinds"], json!([]));
 
     // It runs other queues only.
     let other = worker(&installation, &["--queues", "default"], "other.log");

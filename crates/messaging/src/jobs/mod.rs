@@ -11,6 +11,7 @@
 //! | `admin` | what operators see and do |
 //! | `attempt` | one attempt of a job |
 //! | `cron` | schedules |
+//! | `status` | what health checks tell |
 //! | `upkeep` | heart-beats, rescue, and the deletion of old jobs |
 
 mod admin;
@@ -22,6 +23,7 @@ mod notify;
 mod row;
 mod settings;
 mod shift;
+mod status;
 mod store;
 mod turns;
 mod upkeep;
@@ -45,6 +47,8 @@ use self::claims::Desk;
 use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
 use self::shift::Shift;
+use self::status::LastStatus;
+pub use self::status::{JobStatus, UnknownKind};
 use self::store::{End, Store};
 use crate::work::{PAUSE_AFTER_FAILURE, report};
 
@@ -62,6 +66,7 @@ struct Shared {
     runner: Runner,
     /// Whether notifications of other processes arrive.
     hears_others: AtomicBool,
+    status: LastStatus,
 }
 
 /// The jobs of a product.
@@ -127,6 +132,7 @@ impl Workers {
             settings,
             runner,
             hears_others: AtomicBool::new(false),
+            status: LastStatus::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -218,7 +224,8 @@ impl Workers {
         if timeout(self.shared.settings.shutdown_grace, all).await.is_ok() {
             return;
         }
-        desk.abort().await;
+        // A handler that blocks its thread cannot be aborted.
+        let _ = timeout(LAST_SECONDS, desk.abort()).await;
         let left = shift.all();
         tracing::warn!(jobs = left.len(), "jobs were interrupted by the shutdown; they go on later");
         for running in left {

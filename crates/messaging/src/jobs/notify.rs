@@ -44,7 +44,9 @@ const LANES_AT_ONCE: usize = 100;
 enum Lost {
     /// The connection failed.
     Failed(SessionError),
-    /// A notification to oneself did not arrive.
+    /// A notification to oneself did not arrive, after others had.
+    Broken,
+    /// None ever arrived.
     Silent,
 }
 
@@ -79,6 +81,12 @@ impl Workers {
                     report(&error, "the connection for notifications is lost; workers poll until it is back");
                     PAUSE
                 }
+                Lost::Broken => {
+                    tracing::warn!(
+                        "the connection for notifications does not answer; workers poll until another one does"
+                    );
+                    PAUSE
+                }
                 Lost::Silent => {
                     tracing::warn!(
                         "notifications do not arrive, so workers poll: is there a pooler that shares connections? Set database.listen_url"
@@ -102,14 +110,14 @@ impl Workers {
         let own = format!("{:016x}", u64::from_be_bytes(random::bytes()));
         let mut wakes = jobs.subscribe();
         let mut checks = interval(CHECKED_EVERY);
-        let mut answered_by: Option<Instant> = None;
+        let (mut answered_by, mut is_heard): (Option<Instant>, bool) = (None, false);
         let (mut collected, mut sent_at): (Vec<Wake>, Option<Instant>) = (Vec::new(), None);
         loop {
             tokio::select! {
                 text = connection.receive() => match parse(&text?) {
                     (sender, wakes) if sender != own => wakes.into_iter().for_each(|wake| jobs.send(wake)),
                     (_, wakes) if wakes.is_empty() => {
-                        answered_by = None;
+                        (answered_by, is_heard) = (None, true);
                         self.shared.hears_others.store(true, Ordering::Release);
                     }
                     _ => {}
@@ -136,7 +144,7 @@ impl Workers {
                     answered_by = Some(Instant::now() + ANSWERED_WITHIN);
                     connection.send(&own).await?;
                 },
-                () = until(answered_by) => return Err(Lost::Silent),
+                () = until(answered_by) => return Err(if is_heard { Lost::Broken } else { Lost::Silent }),
             }
         }
     }

@@ -160,3 +160,21 @@ async fn old_jobs_are_deleted_and_dead_ones_are_kept_for_longer() {
     clock.advance(Duration::from_hours(83 * 24));
     assert_eq!(workers.prune().await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn health_tells_what_waits_and_what_nobody_knows() {
+    let (database, _) = at_rest().await;
+    let workers = workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())]);
+    enqueue(&database, &greeting("Ada")).await;
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    enqueue(&database, &note("waits")).await;
+    let status = workers.status().await.unwrap();
+    let queues: Vec<_> = status.queues.iter().map(|depth| (depth.queue.as_str(), depth.due)).collect();
+    assert_eq!(queues, [("default", 1)]);
+    let unknown: Vec<_> = status.unknown.iter().map(|kind| (kind.kind.as_str(), kind.version)).collect();
+    assert_eq!(unknown, [("test.greeting", 2)]);
+    // Probes come often.
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    assert_eq!(workers.status().await.unwrap(), status);
+    assert_eq!(shared_kernel::testing::enqueued::<Greeting>(&database).await.len(), 1);
+}
