@@ -13,7 +13,7 @@ use http_kit::authenticator::Authenticator;
 use http_kit::cors::Origins;
 use messaging::{JobRegistry, Mailer};
 use shared_kernel::crypto::SecretKey;
-use shared_kernel::event::Subscriber;
+use shared_kernel::event_handler::Subscriber;
 use shared_kernel::job_handler::{JobKind, Schedule};
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 //! # Events
 //!
 //! [`WriteSession::emit`](shared_kernel::session::WriteSession::emit) writes an event into the outbox; the [`Relay`] takes
-//! it from there and hands it to each [`Subscriber`](shared_kernel::event::Subscriber) that wants it. What a subscriber may
+//! it from there and hands it to each [`Subscriber`](shared_kernel::event_handler::Subscriber) that wants it. What a subscriber may
 //! rely on:
 //!
 //! - **At least once.** The event is as durable as its change. A subscriber that has handled an event is not called again
@@ -32,15 +32,16 @@
 //!
 //! # Adding a subscriber
 //!
-//! A struct that implements [`Handler`](shared_kernel::event::Handler) for each event that it wants, in a
-//! [`Subscriber`](shared_kernel::event::Subscriber) with a unique name that never changes, added to the list that the server
+//! A struct that implements [`Handler`](shared_kernel::event_handler::Handler) for each event that it wants, in a
+//! [`Subscriber`](shared_kernel::event_handler::Subscriber) with a unique name that never changes, added to the list that the server
 //! gives to [`Relay::new`]. A payload names people by id, so the handler looks them up:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
 //! use messaging::{Mail, Mailer};
-//! use shared_kernel::event::{Created, Envelope, Handler, HandlerError, Subscriber};
+//! use shared_kernel::event::{Created, Envelope};
+//! use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
 //! use shared_kernel::id::{UserId, UserKind};
 //!
 //! struct Welcome {

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use shared_kernel::event::HandlerError;
+use shared_kernel::event_handler::HandlerError;
 use shared_kernel::session::SessionError;
 
 /// Length of the longest error that is stored, in bytes.

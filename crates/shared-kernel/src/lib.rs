@@ -20,6 +20,7 @@
 //! | [`event`] | domain events, written to the outbox in the transaction that they belong to |
 //! | [`job`] | durable jobs, enqueued in the transaction that needs them |
 //! | [`job_handler`] | handlers of jobs, and schedules |
+//! | [`event_handler`] | subscribers, and handlers of events |
 //! | [`json`] | strict JSON parsing: every error has a pointer and a code; [`JsonObject`](json::JsonObject): any fields |
 //! | [`validation`] | [`ValidationError`](validation::ValidationError): a validation error with its code and parameters |
 //! | [`field`] | types of fields: each has its rule, its schema and its errors |
@@ -90,6 +91,7 @@ pub mod crypto;
 pub mod decimal;
 pub mod error;
 pub mod event;
+pub mod event_handler;
 pub mod field;
 pub mod frozen;
 pub mod id;

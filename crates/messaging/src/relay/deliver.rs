@@ -1,13 +1,12 @@
 //! Delivery of one event to its subscribers.
 
-use std::error::Error;
-
 use futures_util::future::join_all;
-use shared_kernel::event::{Envelope, Subscriber};
+use shared_kernel::event::{Envelope, Origin};
+use shared_kernel::event_handler::Subscriber;
 use shared_kernel::session::SessionError;
 
 use super::Shared;
-use super::outbox::{Claimed, Outcome, Taken};
+use super::outbox::{Claimed, Outcome, Taken, note};
 use crate::work::{self, in_words, storable};
 
 /// Outcome of a subscriber's work for one event.
@@ -18,9 +17,6 @@ struct Work {
 
 impl Shared {
     /// Hands `claimed` to its subscribers that have not handled it yet, and returns whether it is delivered now.
-    ///
-    /// No transaction is open while a subscriber works, and subscribers continue while another one's work is recorded: one of them
-    /// may hold SQLite's only writer.
     pub(super) async fn deliver(&self, claimed: Claimed) -> Result<bool, SessionError> {
         let Claimed { event, handled } = claimed;
         let pending: Vec<_> = self
@@ -29,14 +25,10 @@ impl Shared {
             .filter(|subscriber| subscriber.wants(&event.envelope.name))
             .filter(|subscriber| !handled.contains(subscriber.name()))
             .collect();
-        let alone = pending.len() == 1;
-        let works =
-            join_all(pending.into_iter().map(|subscriber| self.work(subscriber, &event, alone))).await;
-        let done: Vec<_> =
-            works.iter().filter(|work| work.outcome.is_ok()).map(|work| work.subscriber).collect();
+        let works = join_all(pending.into_iter().map(|subscriber| self.work(subscriber, &event))).await;
         let outcome = self.outcome(&event, &works);
         let delivered = matches!(outcome, Outcome::Delivered);
-        if self.outbox.settle(&event, &done, outcome).await? {
+        if self.outbox.settle(&event, outcome).await? {
             return Ok(delivered);
         }
         let Envelope { id, name, .. } = &event.envelope;
@@ -44,24 +36,22 @@ impl Shared {
         Ok(false)
     }
 
-    async fn work(&self, subscriber: &Subscriber, event: &Taken, alone: bool) -> Work {
-        let name = subscriber.name();
-        let outcome = self.call(subscriber, &event.envelope).await;
-        // A single subscriber is recorded together with the end of the event, which saves a commit.
-        if outcome.is_ok()
-            && !alone
-            && let Err(error) = self.outbox.note(event, name).await
-        {
-            let error: &dyn Error = &error;
-            tracing::warn!(event = %event.envelope.id, subscriber = name, error, "finished work could not be recorded yet");
-        }
-        Work { subscriber: name, outcome }
+    async fn work(&self, subscriber: &Subscriber, event: &Taken) -> Work {
+        Work { subscriber: subscriber.name(), outcome: self.call(subscriber, &event.envelope).await }
     }
 
-    /// Calls the subscriber, and turns an error, a timeout or a panic into text.
+    /// Calls the subscriber in a session of its own, which is committed with the note that it has handled the event. An error, a timeout
+    /// or a panic becomes text.
     async fn call(&self, subscriber: &Subscriber, event: &Envelope) -> Result<(), String> {
-        let handled = work::call(self.settings.handler_timeout, subscriber.handle(event)).await?;
-        handled.map_err(|error| in_words(&error))
+        let session = self.databases.write();
+        session.set_origin(Origin {
+            principal: Some(format!("system:{}", subscriber.name())),
+            traceparent: event.traceparent.clone(),
+        });
+        let handled = work::call(self.settings.handler_timeout, subscriber.handle(&session, event)).await?;
+        handled.map_err(|error| in_words(&error))?;
+        let noted = note(session, event.id, subscriber.name()).await;
+        noted.map_err(|error| in_words(&error.into()))
     }
 
     fn outcome(&self, event: &Taken, works: &[Work]) -> Outcome {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_kernel::event::Subscriber;
+use shared_kernel::event_handler::Subscriber;
 use shared_kernel::session::{Databases, SessionError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};

@@ -12,7 +12,8 @@ use sea_orm::{
     QueryFilter as _, QueryResult,
 };
 use shared_kernel::clock::Timestamp;
-use shared_kernel::event::{Envelope, EventId, Subscriber};
+use shared_kernel::event::{Envelope, EventId};
+use shared_kernel::event_handler::Subscriber;
 use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 
 use super::handled;
@@ -169,23 +170,9 @@ impl Outbox {
         Ok(events.into_iter().map(|event| claimed(event, &handled)).collect())
     }
 
-    /// Records that `subscriber` has handled the event, while others are still working.
-    pub(super) async fn note(&self, event: &Taken, subscriber: &'static str) -> Result<(), SessionError> {
-        let session = self.databases.write();
-        insert_handled(&session, event.envelope.id, &[subscriber]).await?;
-        session.commit(()).await?.into_value();
-        Ok(())
-    }
-
     /// Ends a claim. `false` if the lease has ended and another relay has claimed the event.
-    pub(super) async fn settle(
-        &self,
-        event: &Taken,
-        done: &[&'static str],
-        outcome: Outcome,
-    ) -> Result<bool, SessionError> {
+    pub(super) async fn settle(&self, event: &Taken, outcome: Outcome) -> Result<bool, SessionError> {
         let session = self.databases.write();
-        insert_handled(&session, event.envelope.id, done).await?;
         let settled = session.execute(&settlement(event, outcome, session.now())).await?.rows_affected();
         Ok(session.commit(settled == 1).await?.into_value())
     }
@@ -321,18 +308,23 @@ fn claimed(event: Taken, handled: &[handled::Model]) -> Claimed {
     Claimed { handled: of_this.map(|row| row.subscriber.clone()).collect(), event }
 }
 
-async fn insert_handled(
-    session: &WriteSession,
+/// Notes that `subscriber` has handled the event, and commits its work with that. If it is noted already, another relay has done the
+/// work meanwhile, and this one's is rolled back.
+pub(super) async fn note(
+    session: WriteSession,
     event: EventId,
-    done: &[&'static str],
+    subscriber: &'static str,
 ) -> Result<(), SessionError> {
-    let rows = done.iter().map(|subscriber| handled::ActiveModel {
-        subscriber: ActiveValue::Set((*subscriber).to_owned()),
+    let row = handled::ActiveModel {
+        subscriber: ActiveValue::Set(subscriber.to_owned()),
         event_id: ActiveValue::Set(event),
         handled_at: ActiveValue::Set(session.now()),
-    });
-    let insert = handled::Entity::insert_many(rows).on_conflict(OnConflict::new().do_nothing().to_owned());
-    insert.exec_without_returning(session).await?;
+    };
+    let insert = handled::Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+    if insert.exec_without_returning(&session).await? == 0 {
+        return Ok(());
+    }
+    session.commit(()).await?.into_value();
     Ok(())
 }
 

@@ -9,11 +9,10 @@ use migration::Migrator;
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use shared_kernel::clock::Clock;
-use shared_kernel::event::{
-    DomainEvent, Envelope, Handler, HandlerError, Origin, Subscriber, UnreadableEvent,
-};
+use shared_kernel::event::{DomainEvent, Envelope, Origin, UnreadableEvent};
+use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
 use shared_kernel::id::Id;
-use shared_kernel::session::{DatabaseSettings, Databases};
+use shared_kernel::session::{DatabaseSettings, Databases, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase, secret_key};
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +125,7 @@ async fn events_that_nobody_wants_are_settled_together_and_hold_up_nothing() {
 struct Archive(Mutex<Vec<Envelope>>);
 
 impl Handler<Happened> for Archive {
-    async fn handle(&self, _: &Happened, envelope: &Envelope) -> Result<(), HandlerError> {
+    async fn handle(&self, _: &WriteSession, _: &Happened, envelope: &Envelope) -> Result<(), HandlerError> {
         self.0.lock().unwrap().push(envelope.clone());
         Ok(())
     }
@@ -254,16 +253,19 @@ async fn two_drains_side_by_side_share_the_work() {
 }
 
 /// Writes while the relay writes: on SQLite there is one writing connection for both.
-struct Follower(Databases);
+struct Follower;
 
 impl Handler<Happened> for Follower {
-    async fn handle(&self, happened: &Happened, _: &Envelope) -> Result<(), HandlerError> {
+    async fn handle(
+        &self,
+        session: &WriteSession,
+        happened: &Happened,
+        _: &Envelope,
+    ) -> Result<(), HandlerError> {
         let Happened { thing, number } = happened;
         if *number < 3 {
-            let session = self.0.write();
             session.emit(&Happened { thing: thing.clone(), number: number + 1 }).await?;
             tokio::task::yield_now().await;
-            session.commit(()).await?.into_value();
         }
         Ok(())
     }
@@ -275,7 +277,7 @@ async fn subscribers_may_write_and_emit() {
     for thing in 0..12 {
         emit(&database, &format!("thing {thing}"), 0).await;
     }
-    let (follower, recorder) = (Arc::new(Follower(database.clone())), Recorder::new("recorder"));
+    let (follower, recorder) = (Arc::new(Follower), Recorder::new("recorder"));
     let follower = Subscriber::new("follower").on::<Happened>(follower);
     let subscribers = vec![follower, subscriber(&recorder)];
     let relay = Relay::new(database.clone(), subscribers, RelaySettings::default()).unwrap();

@@ -10,9 +10,10 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock, Timestamp};
-use shared_kernel::event::{DomainEvent, Envelope, EventId, Handler, HandlerError, Subscriber};
+use shared_kernel::event::{DomainEvent, Envelope, EventId};
+use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
 use shared_kernel::id::{Id, IdKind};
-use shared_kernel::session::{Databases, Reader};
+use shared_kernel::session::{Databases, Reader, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use tokio::sync::{Notify, mpsc};
 
@@ -195,7 +196,12 @@ impl Recorder {
 }
 
 impl Handler<Happened> for Recorder {
-    async fn handle(&self, happened: &Happened, envelope: &Envelope) -> Result<(), HandlerError> {
+    async fn handle(
+        &self,
+        _: &WriteSession,
+        happened: &Happened,
+        envelope: &Envelope,
+    ) -> Result<(), HandlerError> {
         let before = self.counts().get(&envelope.id).copied().unwrap_or(0);
         let deed = (self.decide)(happened, before);
         if matches!(deed, Deed::Dawdle) {

@@ -1,8 +1,8 @@
 //! Domain events, published to subscribers that the publisher does not know.
 //!
 //! [`WriteSession::emit`](crate::session::WriteSession::emit) writes an event into the outbox, in the transaction of the change itself: no event without
-//! its change, no change without its event. A relay (crate `messaging`) hands each event to the [`Subscriber`]s at least
-//! once, in order for each aggregate; a subscriber's work is done once for each event id.
+//! its change, no change without its event. A relay (crate `messaging`) hands each event to its
+//! [`Subscriber`](crate::event_handler::Subscriber)s, in order for each aggregate.
 //!
 //! An event is sent in an [`Envelope`]: its id and name, its aggregate, its time, and who caused it. The event
 //! itself is the payload.
@@ -26,7 +26,6 @@
 mod lifecycle;
 mod origin;
 pub(crate) mod outbox;
-mod subscriber;
 
 use sea_orm::FromQueryResult;
 use serde::Serialize;
@@ -35,7 +34,6 @@ use serde::de::DeserializeOwned;
 pub use self::lifecycle::{Created, Creation, Deleted, Deletion, Lifecycle, LifecycleStep, Update, Updated};
 pub use self::origin::{InvalidTraceparent, Origin, Traceparent};
 pub use self::outbox::PendingEvent;
-pub use self::subscriber::{Handler, HandlerError, Subscriber};
 use crate::clock::Timestamp;
 use crate::id::{Id, IdKind};
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::event::HandlerError;
+use crate::event_handler::HandlerError;
 use crate::job::{InvalidJob, Job, JobId, Queue, check_kind};
 use crate::random;
 use crate::session::WriteSession;

@@ -52,7 +52,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
         mailer: wiring.mailer.clone(),
     };
     wiring.job(welcome.kind());
-    wiring.subscribe(NewAccounts { databases: wiring.databases.clone() }.subscriber());
+    wiring.subscribe(NewAccounts::subscriber());
     let auth = Arc::new(Auth::open(settings, wiring.databases.clone(), wiring.secret).await?);
     wiring.authenticate(Arc::new(Recognition(auth.clone())));
     purge::register(wiring, auth.clone())?;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use messaging::{Mail, Mailer};
 use serde::{Deserialize, Serialize};
-use shared_kernel::event::{Envelope, Handler, HandlerError, Origin, Subscriber};
+use shared_kernel::event::Envelope;
+use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
 use shared_kernel::id::UserId;
 use shared_kernel::job::{Job, Queue};
 use shared_kernel::job_handler::{Attempt, External, JobKind, Stop};
-use shared_kernel::session::Databases;
+use shared_kernel::session::{Databases, WriteSession};
 use user::event::UserCreated;
 use user::service::Users;
 
@@ -22,35 +23,31 @@ impl Job for WelcomeMail {
     const KIND: &'static str = "auth.welcome";
     const QUEUE: Queue = Queue::named("mail");
 
-    /// An event that is delivered twice adds no second job to one that waits.
+    /// One waiting mail for each account.
     fn unique_key(&self) -> Option<String> {
         Some(self.user_id.to_string())
     }
 }
 
 /// Enqueues a welcome mail for each new account.
-pub(super) struct NewAccounts {
-    /// Databases of the jobs.
-    pub databases: Databases,
-}
+pub(super) struct NewAccounts;
 
 impl NewAccounts {
     /// The subscriber.
     #[must_use]
-    pub(super) fn subscriber(self) -> Subscriber {
-        Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(self))
+    pub(super) fn subscriber() -> Subscriber {
+        Subscriber::new("mail.welcome").on::<UserCreated>(Arc::new(Self))
     }
 }
 
 impl Handler<UserCreated> for NewAccounts {
-    async fn handle(&self, created: &UserCreated, envelope: &Envelope) -> Result<(), HandlerError> {
-        let session = self.databases.write();
-        session.set_origin(Origin {
-            principal: envelope.principal.clone(),
-            traceparent: envelope.traceparent.clone(),
-        });
+    async fn handle(
+        &self,
+        session: &WriteSession,
+        created: &UserCreated,
+        _: &Envelope,
+    ) -> Result<(), HandlerError> {
         session.enqueue(&WelcomeMail { user_id: created.id })?;
-        session.commit(()).await?.into_value();
         Ok(())
     }
 }

@@ -1,4 +1,7 @@
-//! Subscribers and handlers of events.
+//! Subscribers and handlers of [events](crate::event).
+//!
+//! A handler does quick work in the database, in a session that is committed together with the note that this subscriber has handled
+//! this event: both happen once. Whatever waits for mail, the object store or the CPU is a [job](crate::job) that it enqueues there.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -8,16 +11,24 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{DomainEvent, Envelope};
+use crate::event::{DomainEvent, Envelope};
+use crate::session::WriteSession;
 
 /// An error of a handler; the event is delivered again later.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
 /// A handler of events of type `E`.
 pub trait Handler<E: DomainEvent>: Send + Sync + 'static {
-    /// Handles `event`. May be called twice for one event if the process dies in between; the envelope's id identifies it.
-    fn handle(&self, event: &E, envelope: &Envelope)
-    -> impl Future<Output = Result<(), HandlerError>> + Send;
+    /// Handles `event`. What it writes on `session` is committed if it succeeds, and rolled back if it fails. Anything else may be done
+    /// twice if the process dies in between; the envelope's id identifies the event.
+    ///
+    /// Once it has run a statement, it awaits nothing but the database, and opens no other write session: SQLite has one writer.
+    fn handle(
+        &self,
+        session: &WriteSession,
+        event: &E,
+        envelope: &Envelope,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
 /// A named group of event handlers, called by the relay.
@@ -65,9 +76,9 @@ impl Subscriber {
     /// # Errors
     ///
     /// Errors of the handler, and an unreadable payload.
-    pub async fn handle(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+    pub async fn handle(&self, session: &WriteSession, envelope: &Envelope) -> Result<(), HandlerError> {
         match self.reactions.get(&envelope.name) {
-            Some(reaction) => reaction.react(envelope).await,
+            Some(reaction) => reaction.react(session, envelope).await,
             None => Ok(()),
         }
     }
@@ -84,7 +95,11 @@ impl fmt::Debug for Subscriber {
 
 /// A [`Handler`] whose event's type is forgotten.
 trait Reaction: Send + Sync {
-    fn react<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<(), HandlerError>>;
+    fn react<'a>(
+        &'a self,
+        session: &'a WriteSession,
+        envelope: &'a Envelope,
+    ) -> BoxFuture<'a, Result<(), HandlerError>>;
 }
 
 struct Typed<E, H> {
@@ -93,10 +108,14 @@ struct Typed<E, H> {
 }
 
 impl<E: DomainEvent, H: Handler<E>> Reaction for Typed<E, H> {
-    fn react<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<(), HandlerError>> {
+    fn react<'a>(
+        &'a self,
+        session: &'a WriteSession,
+        envelope: &'a Envelope,
+    ) -> BoxFuture<'a, Result<(), HandlerError>> {
         Box::pin(async move {
             let event = E::from_payload(envelope.version, &envelope.payload)?;
-            self.handler.handle(&event, envelope).await
+            self.handler.handle(session, &event, envelope).await
         })
     }
 }
