@@ -201,7 +201,9 @@ impl Application {
         }
         let (relay, token) = (self.relay, shutdown.clone());
         tasks.spawn(async move { relay.run(token).await });
-        let (workers, token, in_server) = (self.workers, shutdown.clone(), self.config.jobs.in_server);
+        // Jobs are not started any more, and stop, while the last requests are answered.
+        let jobs = shutdown.child_token();
+        let (workers, token, in_server) = (self.workers, jobs.clone(), self.config.jobs.in_server);
         tasks.spawn(async move {
             if in_server { workers.run(token).await } else { workers.announce(token).await }
         });
@@ -211,6 +213,7 @@ impl Application {
         let (serving, mut ends) = (serving(&self.config), Instant::now());
         let stop = async {
             stop.await;
+            jobs.cancel();
             ends = Instant::now() + serving.drain_delay + serving.grace;
         };
         let outcome = serve(self.listener, serving, api, stop).await;

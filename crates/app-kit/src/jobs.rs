@@ -25,7 +25,7 @@ pub(crate) enum JobsCommand {
         /// Those that were cancelled, the last first
         #[arg(long, group = "which")]
         cancelled: bool,
-        /// Those that wait in this queue, in the order in which they run
+        /// Those of this queue that a worker may run, in that order; not those behind another of their serial key
         #[arg(long, group = "which", value_name = "QUEUE")]
         queue: Option<Queue>,
         /// Number of jobs

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app_config::Config;
 use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, WorkerSettings, Workers};
@@ -22,6 +23,9 @@ use crate::wiring::{Parts, Role, Wiring};
 /// Number of threads of handlers that do not end, after which a worker ends itself: a process manager starts another. A server goes on,
 /// because it answers requests, too.
 const MOST_GIVEN_UP: usize = 3;
+
+/// Part of `server.shutdown_grace` in which jobs are given back that have not ended.
+const GIVING_BACK: Duration = Duration::from_secs(3);
 
 /// Starts the modules.
 pub(crate) async fn start_modules(product: &Product, wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
@@ -50,6 +54,8 @@ pub(crate) fn workers(
         slots: jobs.slots,
         kept: jobs.kept,
         dead_kept: jobs.dead_kept,
+        // The rest is for giving back those that go on.
+        shutdown_grace: config.server.shutdown_grace.saturating_sub(GIVING_BACK),
         ..WorkerSettings::default()
     };
     Ok(Workers::new(databases.clone(), registry, settings)?)

@@ -6,9 +6,8 @@
 //! it from there and hands it to each [`Subscriber`](shared_kernel::event_handler::Subscriber) that wants it. What a subscriber may
 //! rely on:
 //!
-//! - **At least once.** The event is as durable as its change. A subscriber that has handled an event is not called again
-//!   for it, unless the process died or the database failed before that was recorded. So either its work is idempotent, or
-//!   it records the event's id in its own transaction.
+//! - **Once, in the database.** A handler gets a write session, which is committed together with the note that its subscriber has
+//!   handled this event. What it does elsewhere is done at least once: the process may die before the commit.
 //! - **In order for each aggregate**, by id: in the order of the sessions' instants. Sessions that change one
 //!   aggregate at the same time have no order but the one that they lock it in, so a change locks or guards what it
 //!   changes. An event waits until the one before it is delivered to *all* its subscribers. Events of different
@@ -34,42 +33,50 @@
 //!
 //! A struct that implements [`Handler`](shared_kernel::event_handler::Handler) for each event that it wants, in a
 //! [`Subscriber`](shared_kernel::event_handler::Subscriber) with a unique name that never changes, added to the list that the server
-//! gives to [`Relay::new`]. A payload names people by id, so the handler looks them up:
+//! gives to [`Relay::new`]. A payload names people by id. What waits for mail or takes long is a [job](#jobs):
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use messaging::{Mail, Mailer};
+//! use serde::{Deserialize, Serialize};
 //! use shared_kernel::event::{Created, Envelope};
 //! use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
 //! use shared_kernel::id::{UserId, UserKind};
+//! use shared_kernel::job::Job;
+//! use shared_kernel::session::WriteSession;
 //!
-//! struct Welcome {
-//!     mailer: Arc<dyn Mailer>,
+//! /// A welcome mail to a new account.
+//! #[derive(Serialize, Deserialize)]
+//! struct WelcomeMail {
+//!     user_id: UserId,
 //! }
 //!
-//! impl Handler<Created<UserKind>> for Welcome {
-//!     async fn handle(&self, created: &Created<UserKind>, _: &Envelope) -> Result<(), HandlerError> {
-//!         // Deleted in the meantime.
-//!         let Some(address) = address_of(created.id).await? else { return Ok(()) };
-//!         let mail = Mail {
-//!             to: address.parse()?,
-//!             subject: "Welcome".parse()?,
-//!             text: "It is good to have you here.\n".to_owned(),
-//!         };
-//!         Ok(self.mailer.send(mail).await?)
+//! impl Job for WelcomeMail {
+//!     const KIND: &'static str = "auth.welcome";
+//! }
+//!
+//! struct NewAccounts;
+//!
+//! impl Handler<Created<UserKind>> for NewAccounts {
+//!     async fn handle(
+//!         &self,
+//!         session: &WriteSession,
+//!         created: &Created<UserKind>,
+//!         _: &Envelope,
+//!     ) -> Result<(), HandlerError> {
+//!         session.enqueue(&WelcomeMail { user_id: created.id })?;
+//!         Ok(())
 //!     }
 //! }
 //!
-//! fn subscribers(mailer: Arc<dyn Mailer>) -> Vec<Subscriber> {
-//!     vec![Subscriber::new("mail.welcome").on::<Created<UserKind>>(Arc::new(Welcome { mailer }))]
+//! fn subscribers() -> Vec<Subscriber> {
+//!     vec![Subscriber::new("mail.welcome").on::<Created<UserKind>>(Arc::new(NewAccounts))]
 //! }
-//! # async fn address_of(_: UserId) -> Result<Option<String>, HandlerError> { Ok(None) }
 //! ```
 //!
-//! A handler opens a write session of its own if it writes, and holds none while it waits for anything else. It never blocks
-//! the thread, which no timeout could interrupt. The text of its error is stored with the event and logged, so it must not
-//! contain secrets.
+//! The transaction begins with the handler's first statement; from then on it awaits nothing but the database, and opens no other write
+//! session, because SQLite has one writer. It never blocks the thread, which no timeout could interrupt. The text of its error is stored
+//! with the event and logged, so it must not contain secrets.
 //!
 //! A new subscriber receives the events that are delivered from then on. While a new version is rolled out, instances of the
 //! old version deliver events without the subscribers that only the new one has: all of them that no instance of the new version has claimed.
@@ -82,7 +89,7 @@
 //! # Mail
 //!
 //! A [`Mail`] is plain text to one address; its types prevent header injection. A [`Mailer`] sends it:
-//! [`FileMailer`] writes it into a folder. Mail is sent by subscribers, never while a request waits.
+//! [`FileMailer`] writes it into a folder. Mail is sent by jobs, never while a request waits.
 
 /// The snippets of the page on jobs.
 #[cfg(doctest)]

@@ -241,10 +241,11 @@ impl JobAdmin {
                 .value("state", lane.state())
                 .value("lane", lane.to_string())
                 .value("unique_key", claim.dedup_key.clone())
-                .value("cancel_asked_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
                 .value("finished_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)));
-        } else if record.lane == claim.ready().to_string() {
+        } else if record.lane != Lane::Line.to_string() {
+            // It has its turn. One that nobody knew is tried by the workers of now.
             lane = claim.ready();
+            update.value("lane", lane.to_string());
         }
         update
             .and_where(Expr::col("id").eq(id))

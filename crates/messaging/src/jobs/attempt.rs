@@ -1,15 +1,18 @@
 //! One attempt of a claimed job, from its handler to the record of how it ended.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Origin;
 use shared_kernel::job_handler::{
-    Attempt, ErasedBlocking, ErasedExternal, ErasedStepped, JobKind, Payload, Step, Stop, Work,
+    Attempt, ErasedBlocking, ErasedExternal, ErasedStepped, JobKind, Payload, RetryPolicy, Step, Stop, Work,
 };
 use shared_kernel::session::SessionError;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::row::{Claim, Claimed, Content};
@@ -21,8 +24,39 @@ use crate::work::{self, PAUSE_AFTER_FAILURE, in_words, overran, panicked, report
 pub(super) struct Runner {
     pub(super) store: Store,
     pub(super) blocking_grace: Duration,
-    /// Number of threads of blocking handlers that were given up.
+    /// Number of threads of blocking handlers that were given up and still run.
     pub(super) given_up: Arc<watch::Sender<usize>>,
+    /// Permits for handlers that write.
+    pub(super) writers: Arc<Semaphore>,
+}
+
+/// Number of threads that are given up and still run, from which on no other blocking handler is called.
+const MOST_GIVEN_UP: usize = 8;
+
+/// Pause of a job of such a kind.
+const PAUSE_WHEN_OVERLOADED: Duration = Duration::from_mins(1);
+
+/// The longest pause that a handler can ask for: ten years.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 3_650);
+
+/// What becomes of the thread of a blocking handler: it ends, or it is given up, whichever is first.
+#[derive(Debug, Default)]
+struct ThreadState(AtomicU8);
+
+impl ThreadState {
+    const RUNS: u8 = 0;
+    const ENDED: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    /// Notes that it ends. `false`: it was given up.
+    fn end(&self) -> bool {
+        self.0.compare_exchange(Self::RUNS, Self::ENDED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Gives it up. `false`: it has ended.
+    fn give_up(&self) -> bool {
+        self.0.compare_exchange(Self::RUNS, Self::GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
 }
 
 /// What is known after a handler.
@@ -42,6 +76,23 @@ enum Failure {
 }
 
 impl Runner {
+    /// [`run`](Self::run), whose own panic is a failure of the job, too.
+    pub(super) async fn run_caught(&self, kind: Option<JobKind>, claimed: Claimed, signals: Signals) {
+        let claim = claimed.claim.clone();
+        let running = AssertUnwindSafe(self.run(kind, claimed, signals)).catch_unwind();
+        if let Err(panic) = running.await {
+            let error = panicked(panic.as_ref());
+            tracing::error!(job = claim.id, kind = claim.kind, error, "the worker of a job panicked");
+            let again = self.again_after(RetryPolicy::default().pause_after(failures(&claim) + 1));
+            self.record(&claim, &End::Failed { error, again }).await;
+        }
+    }
+
+    /// The time after a pause, which a handler chose.
+    fn again_after(&self, pause: Duration) -> Timestamp {
+        self.store.now() + pause.min(LONGEST_PAUSE)
+    }
+
     /// Runs a claimed job, and returns when it is known and recorded how it ended. `stop` is set when it should end soon, and
     /// `cancelled` when it was cancelled.
     pub(super) async fn run(&self, kind: Option<JobKind>, claimed: Claimed, signals: Signals) {
@@ -50,6 +101,9 @@ impl Runner {
             (None, _) => Outcome::Ended(End::Unknown),
             (Some(kind), Err(error)) => {
                 self.failed(&kind, &claim, &format!("the row cannot be read: {error}"))
+            }
+            (Some(kind), Ok(_)) if self.is_overloaded(&kind) => {
+                Outcome::Ended(End::Later { again: self.again_after(PAUSE_WHEN_OVERLOADED) })
             }
             (Some(kind), Ok(_)) if failures(&claim) >= kind.retry().tries => {
                 let error = "it took its process down too often".to_owned();
@@ -133,6 +187,8 @@ impl Runner {
         attempt: &Attempt,
         handler: &dyn ErasedStepped,
     ) -> Result<Stepped, Failure> {
+        // It waits for a connection here, and not in the time that it has.
+        let _permit = self.writers.acquire().await;
         let session = self.store.write();
         session.set_origin(Origin {
             principal: Some(format!("system:{}", kind.name())),
@@ -168,22 +224,33 @@ impl Runner {
         limit: Duration,
     ) -> Result<(), Failure> {
         let (sender, mut receiver) = oneshot::channel();
-        let told = attempt.clone();
-        let thread = std::thread::Builder::new().name(format!("job {}", attempt.job_id)).spawn(move || {
+        let (told, thread) = (attempt.clone(), Arc::new(ThreadState::default()));
+        let (state, given_up) = (Arc::clone(&thread), Arc::clone(&self.given_up));
+        let spawned = std::thread::Builder::new().name(format!("job {}", attempt.job_id)).spawn(move || {
             lower_priority();
-            let run = std::panic::AssertUnwindSafe(|| handler.run(&payload, &attempt));
-            // Nobody listens if the thread was given up.
-            let _ = sender.send(std::panic::catch_unwind(run));
+            let run = AssertUnwindSafe(|| handler.run(&payload, &attempt));
+            let outcome = std::panic::catch_unwind(run);
+            if state.end() {
+                // Nobody listens if the worker has stopped.
+                let _ = sender.send(outcome);
+            } else {
+                given_up.send_modify(|number| *number -= 1);
+            }
         });
-        thread.map_err(|error| Failure::Text(format!("there is no thread for it: {error}")))?;
+        spawned.map_err(|error| Failure::Text(format!("there is no thread for it: {error}")))?;
         let answered = if let Ok(answered) = timeout(limit, &mut receiver).await {
             answered
         } else {
             told.ask_to_stop();
-            let Ok(answered) = timeout(self.blocking_grace, receiver).await else {
-                self.given_up.send_modify(|number| *number += 1);
-                tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
-                return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
+            let answered = match timeout(self.blocking_grace, &mut receiver).await {
+                Ok(answered) => answered,
+                Err(_) if thread.give_up() => {
+                    self.given_up.send_modify(|number| *number += 1);
+                    tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
+                    return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
+                }
+                // It ended at the last moment.
+                Err(_) => receiver.await,
             };
             if !matches!(answered, Ok(Ok(Ok(())))) {
                 return Err(Failure::Text(overran(limit)));
@@ -197,6 +264,11 @@ impl Runner {
         }
     }
 
+    /// Whether so many threads do not end that no other one is started.
+    fn is_overloaded(&self, kind: &JobKind) -> bool {
+        matches!(kind.work(), Work::Blocking(_)) && *self.given_up.borrow() >= MOST_GIVEN_UP
+    }
+
     fn stopped(&self, kind: &JobKind, claim: &Claim, failure: Failure, signals: &Signals) -> Outcome {
         match failure {
             Failure::Stopped(Stop::Failed(error)) => self.failed(kind, claim, &in_words(&error)),
@@ -205,7 +277,7 @@ impl Runner {
                 Outcome::Ended(signals.interruption(self.store.now()))
             }
             Failure::Stopped(Stop::Snooze(pause)) => {
-                Outcome::Ended(End::Later { again: self.store.now() + pause })
+                Outcome::Ended(End::Later { again: self.again_after(pause) })
             }
             Failure::Stopped(Stop::Cancel(reason)) => {
                 Outcome::Ended(End::Cancelled { reason: storable(&reason) })
@@ -277,7 +349,7 @@ impl Signals {
     }
 
     /// How a job ends that stopped between two steps because it was told to.
-    fn interruption(&self, now: shared_kernel::clock::Timestamp) -> End {
+    fn interruption(&self, now: Timestamp) -> End {
         if self.cancelled.load(Ordering::Acquire) {
             return End::Cancelled { reason: "cancelled while it ran".to_owned() };
         }

@@ -31,6 +31,9 @@ const FOR_THE_UNKNOWN: Duration = Duration::from_mins(1);
 /// Number of jobs that one transaction claims.
 const CLAIMED_AT_ONCE: usize = 50;
 
+/// Pause after so many.
+const PAUSE_BETWEEN_SORTS: Duration = Duration::from_millis(10);
+
 /// Number of times that one pass sorts jobs with serial keys before it claims.
 const SORTS_AT_ONCE: usize = 20;
 
@@ -40,7 +43,7 @@ pub(super) struct Desk {
     queues: BTreeSet<Queue>,
     /// The attempts that run, by task.
     attempts: JoinSet<()>,
-    ids: HashMap<TaskId, String>,
+    claims: HashMap<TaskId, (String, i32)>,
     /// The smallest time in each lane that a job may have which was not seen. Claimed jobs leave entries in the index that every look
     /// would pass, for as long as an old snapshot needs them.
     floors: HashMap<Lane, Timestamp>,
@@ -48,6 +51,8 @@ pub(super) struct Desk {
     for_the_unknown_at: Instant,
     /// Whether jobs with serial keys may have to be sorted.
     has_serial: bool,
+    /// When the first of those that are in line is due.
+    line_due_at: Option<Timestamp>,
 }
 
 impl Desk {
@@ -56,11 +61,12 @@ impl Desk {
             wakes: shared.store.databases.jobs().subscribe(),
             queues: shared.kinds.values().map(|kind| kind.queue().clone()).collect(),
             attempts: JoinSet::new(),
-            ids: HashMap::new(),
+            claims: HashMap::new(),
             floors: HashMap::new(),
             from_the_beginning_at: Instant::now(),
             for_the_unknown_at: Instant::now(),
             has_serial: true,
+            line_due_at: None,
         }
     }
 
@@ -94,8 +100,8 @@ impl Desk {
                 error.id()
             }
         };
-        if let Some(id) = self.ids.remove(&task) {
-            shift.remove(&id);
+        if let Some((id, number)) = self.claims.remove(&task) {
+            shift.remove(&id, number);
         }
     }
 
@@ -119,7 +125,8 @@ impl Desk {
         }
     }
 
-    /// The lanes to look at, with the number of free slots of their queues. Paused queues and full ones are not among them.
+    /// The lanes to look at: not those of queues that are paused or full. Jobs that others did not know come first, because they have waited
+    /// for long.
     fn open_lanes(&self, shared: &Shared, shift: &Shift, for_the_unknown: bool) -> Vec<Lane> {
         let is_open = |queue: &Queue| !shift.is_paused(queue.as_str()) && free(shared, shift, queue) > 0;
         let ready =
@@ -127,7 +134,7 @@ impl Desk {
                 Priority::ALL.into_iter().map(|priority| Lane::Ready(queue.clone(), priority))
             });
         let odd = shared.odd_lanes().filter(|lane| queue_of(lane).is_some_and(is_open));
-        ready.chain(odd.filter(|_| for_the_unknown)).collect()
+        odd.filter(|_| for_the_unknown).chain(ready).collect()
     }
 }
 
@@ -148,6 +155,8 @@ impl Workers {
     pub(super) async fn claim_until(&self, shift: &Shift, desk: &mut Desk, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             let pause = match self.fill(shift, desk).await {
+                // There is more to sort.
+                Ok(_) if desk.has_serial => PAUSE_BETWEEN_SORTS,
                 Ok(due) => self.pause(due),
                 Err(error) => {
                     report(&error, "jobs cannot be claimed");
@@ -205,7 +214,7 @@ impl Workers {
                 })
                 .collect();
             let now = self.shared.store.now();
-            let mut next: Option<Timestamp> = None;
+            let mut next = desk.line_due_at;
             let mut claimed = 0;
             for due in self.shared.store.peek(&lanes).await? {
                 match due.at {
@@ -216,7 +225,9 @@ impl Workers {
                     }
                 }
             }
-            if for_the_unknown && claimed == 0 {
+            // Not if the queue of one was full or paused.
+            let seen = lanes.iter().filter(|(lane, _)| matches!(lane, Lane::Odd { .. })).count();
+            if for_the_unknown && claimed == 0 && seen == self.shared.odd_lanes().count() {
                 desk.for_the_unknown_at = Instant::now() + FOR_THE_UNKNOWN;
             }
             if claimed == 0 {
@@ -227,22 +238,28 @@ impl Workers {
 
     /// Gives the turns of serial keys.
     async fn sort(&self, desk: &mut Desk) -> Result<(), SessionError> {
-        if !desk.has_serial {
+        let now = self.shared.store.now();
+        if !desk.has_serial && desk.line_due_at.is_none_or(|due| due > now) {
             return Ok(());
         }
         desk.has_serial = false;
-        let line = self.shared.store.peek(&[(Lane::Line, None)]).await?.pop().and_then(|due| due.at);
-        let now = self.shared.store.now();
-        if line.is_none_or(|at| at > now) && !self.shared.store.has_vacant_turn().await? {
+        desk.line_due_at = self.line_due_at().await?;
+        if desk.line_due_at.is_none_or(|at| at > now) && !self.shared.store.has_vacant_turn().await? {
             return Ok(());
         }
         for _ in 0..SORTS_AT_ONCE {
             if !self.shared.store.sort().await? {
+                desk.line_due_at = self.line_due_at().await?;
                 return Ok(());
             }
         }
         desk.has_serial = true;
         Ok(())
+    }
+
+    /// When the first job in line is due.
+    async fn line_due_at(&self) -> Result<Option<Timestamp>, SessionError> {
+        Ok(self.shared.store.peek(&[(Lane::Line, None)]).await?.pop().and_then(|due| due.at))
     }
 
     /// Claims the first jobs of a lane and runs them. Returns their number.
@@ -253,11 +270,12 @@ impl Workers {
         if free == 0 {
             return Ok(0);
         }
-        let mut expected = Vec::new();
+        let mut expected: Vec<(String, i32)> = Vec::new();
         let floor = desk.floors.get(lane).copied();
         let claiming = shared.store.claim(lane, floor, free, shift.worker(), |claimed| {
             shift.expect(claimed);
-            expected = claimed.iter().map(|claimed| claimed.claim.id.clone()).collect();
+            expected =
+                claimed.iter().map(|claimed| (claimed.claim.id.clone(), claimed.claim.number)).collect();
         });
         let claimed = match claiming.await {
             Ok(Some(claimed)) => claimed,
@@ -265,8 +283,8 @@ impl Workers {
             Ok(None) => return Ok(0),
             Err(error) => {
                 // If it was committed nevertheless, the heart-beat finds jobs that nobody runs, and gives them back.
-                for id in &expected {
-                    shift.remove(id);
+                for (id, number) in &expected {
+                    shift.remove(id, *number);
                 }
                 return Err(error);
             }
@@ -285,8 +303,8 @@ impl Workers {
         let claim = &claimed.claim;
         let Some(signals) = shift.signals(&claim.id, claim.number) else { return };
         let kind = self.shared.kind(&claim.kind, claim.version).cloned();
-        let (runner, id) = (self.shared.runner.clone(), claim.id.clone());
-        let task = desk.attempts.spawn(async move { runner.run(kind, claimed, signals).await });
-        desk.ids.insert(task.id(), id);
+        let (runner, key) = (self.shared.runner.clone(), (claim.id.clone(), claim.number));
+        let task = desk.attempts.spawn(async move { runner.run_caught(kind, claimed, signals).await });
+        desk.claims.insert(task.id(), key);
     }
 }

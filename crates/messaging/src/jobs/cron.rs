@@ -24,8 +24,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Time after which a time was missed.
 const LATE: Duration = Duration::from_mins(1);
 
-/// Number of times that are counted one by one; of a longer outage only the last part is looked at.
-const COUNTED: usize = 10_000;
+/// Number of times that one look passes. After a longer outage the next looks go on from there.
+const PASSED_AT_ONCE: usize = 10_000;
+
+/// A time of a schedule, and the one before it that was handled.
+#[derive(Clone, Copy, Debug)]
+struct Tick {
+    last: Timestamp,
+    tick: Timestamp,
+}
 
 #[derive(FromQueryResult)]
 struct LastTick {
@@ -58,7 +65,12 @@ impl Store {
     }
 
     /// Handles the time `tick`, with the job unless it was missed. `false`: another worker has done so.
-    async fn tick(&self, schedule: &Schedule, tick: Timestamp, enqueues: bool) -> Result<bool, SessionError> {
+    async fn tick(
+        &self,
+        schedule: &Schedule,
+        Tick { last, tick }: Tick,
+        enqueues: bool,
+    ) -> Result<bool, SessionError> {
         let session = self.databases.write();
         session.set_origin(Origin::system(schedule.name()));
         let mut update = Query::update();
@@ -67,7 +79,7 @@ impl Store {
             .value("last_tick", tick)
             .value("next_tick", schedule.next_after(tick).unwrap_or(tick))
             .and_where(Expr::col("name").eq(schedule.name()))
-            .and_where(Expr::col("last_tick").lt(tick));
+            .and_where(Expr::col("last_tick").eq(last));
         if enqueues {
             let id = schedule.enqueue(&session)?;
             update.value("last_job_id", id);
@@ -101,24 +113,41 @@ impl Workers {
     ///
     /// The database failed.
     pub async fn tick(&self) -> Result<Option<Timestamp>, SessionError> {
-        let mut next: Option<Timestamp> = None;
+        let (mut next, mut failed): (Option<Timestamp>, _) = (None, None);
         for schedule in &self.shared.schedules {
-            next = next.into_iter().chain(self.tick_one(schedule).await?).min();
+            match self.tick_one(schedule).await {
+                Ok(time) => next = next.into_iter().chain(time).min(),
+                Err(error) => {
+                    tracing::warn!(
+                        schedule = schedule.name(),
+                        error = &error as &dyn std::error::Error,
+                        "a schedule failed"
+                    );
+                    failed = Some(error);
+                }
+            }
         }
-        Ok(next)
+        failed.map_or(Ok(next), Err)
     }
 
     async fn tick_one(&self, schedule: &Schedule) -> Result<Option<Timestamp>, SessionError> {
         let store = &self.shared.store;
-        let last = store.last_tick(schedule).await?;
         let now = store.now();
+        let mut last = store.last_tick(schedule).await?;
+        // A clock that was ahead has handled times that are still to come.
+        if schedule.next_after(now).is_some_and(|next| last > next) {
+            store.tick(schedule, Tick { last, tick: now }, false).await?;
+            last = now;
+        }
         let times = std::iter::successors(schedule.next_after(last), |time| schedule.next_after(*time));
-        let Some(tick) = times.take_while(|time| *time <= now).take(COUNTED).last() else {
+        let Some(tick) = times.take_while(|time| *time <= now).take(PASSED_AT_ONCE).last() else {
             return Ok(schedule.next_after(last));
         };
+        let next = schedule.next_after(tick);
+        let is_last = next.is_none_or(|next| next > now);
         let is_late = now.since(tick) > LATE;
-        let enqueues = !(is_late && schedule.after_a_miss() == Missed::Skip);
-        store.tick(schedule, tick, enqueues).await?;
-        Ok(schedule.next_after(tick))
+        let enqueues = is_last && !(is_late && schedule.after_a_miss() == Missed::Skip);
+        store.tick(schedule, Tick { last, tick }, enqueues).await?;
+        Ok(next)
     }
 }

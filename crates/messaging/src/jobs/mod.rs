@@ -34,17 +34,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use shared_kernel::job::{InvalidJob, Lane};
 use shared_kernel::job_handler::{JobKind, Schedule};
 use shared_kernel::session::{Databases, SessionError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::admin::{JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth};
 use self::attempt::Runner;
 use self::claims::Desk;
-use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
 use self::shift::Shift;
 use self::status::LastStatus;
@@ -95,6 +95,12 @@ pub enum InvalidKinds {
 /// Time that one statement has at the end of the process.
 const LAST_SECONDS: Duration = Duration::from_secs(2);
 
+/// Number of handlers that may write at the same time: some connections are for claims and heart-beats, without which others would take
+/// this worker for dead.
+fn writers_for_handlers(databases: &Databases) -> usize {
+    databases.writers().saturating_sub(2).max(1)
+}
+
 impl Workers {
     /// Workers for these kinds and schedules. They do nothing until they [run](Self::run).
     ///
@@ -124,6 +130,7 @@ impl Workers {
             store: store.clone(),
             blocking_grace: settings.blocking_grace,
             given_up: Arc::new(watch::Sender::new(0)),
+            writers: Arc::new(Semaphore::new(writers_for_handlers(&store.databases))),
         };
         let shared = Shared {
             store,
@@ -147,8 +154,7 @@ impl Workers {
     }
 
     async fn work(&self, shutdown: CancellationToken) {
-        let Some(worker) = self.join_until(&shutdown).await else { return };
-        let shift = Shift::of(worker);
+        let Some(shift) = self.join_until(&shutdown).await else { return };
         let mut desk = Desk::new(&self.shared);
         tokio::select! {
             () = self.claim_until(&shift, &mut desk, &shutdown) => {}
@@ -174,9 +180,7 @@ impl Workers {
     ///
     /// The database failed.
     pub async fn run_pending(&self) -> Result<usize, SessionError> {
-        let worker = self.shared.store.join(&self.shared.settings.host).await?;
-        let shift = Shift::of(worker);
-        shift.pause(self.shared.store.paused().await?);
+        let shift = self.join().await?;
         let mut desk = Desk::new(&self.shared);
         let mut ended = 0;
         loop {
@@ -187,7 +191,7 @@ impl Workers {
             ended += 1;
             desk.look_everywhere();
         }
-        self.shared.store.leave(&worker.to_string()).await?;
+        self.shared.store.leave(&shift.worker().to_string()).await?;
         Ok(ended)
     }
 
@@ -204,10 +208,18 @@ impl Workers {
         let _ = given_up.wait_for(|number| *number >= threads).await;
     }
 
-    async fn join_until(&self, shutdown: &CancellationToken) -> Option<WorkerId> {
+    /// Joins the workers, and knows which queues are paused before it claims anything.
+    async fn join(&self) -> Result<Shift, SessionError> {
+        let paused = self.shared.store.paused().await?;
+        let shift = Shift::of(self.shared.store.join(&self.shared.settings.host).await?);
+        shift.pause(paused);
+        Ok(shift)
+    }
+
+    async fn join_until(&self, shutdown: &CancellationToken) -> Option<Shift> {
         loop {
-            match self.shared.store.join(&self.shared.settings.host).await {
-                Ok(worker) => return Some(worker),
+            match self.join().await {
+                Ok(shift) => return Some(shift),
                 Err(error) => report(&error, "this worker cannot join yet"),
             }
             tokio::select! {
@@ -219,7 +231,7 @@ impl Workers {
 
     /// Tells the jobs that run to stop, waits for them, and gives those back that go on.
     async fn finish(&self, shift: &Shift, desk: &mut Desk) {
-        shift.all().iter().for_each(|running| running.signals.ask_to_stop());
+        shift.ask_all_to_stop();
         let all = async { while desk.wait_for_one(shift).await {} };
         if timeout(self.shared.settings.shutdown_grace, all).await.is_ok() {
             return;
@@ -228,12 +240,11 @@ impl Workers {
         let _ = timeout(LAST_SECONDS, desk.abort()).await;
         let left = shift.all();
         tracing::warn!(jobs = left.len(), "jobs were interrupted by the shutdown; they go on later");
-        for running in left {
-            let end = End::Later { again: self.shared.store.now() };
-            let returning = self.shared.store.end(&running.claim, &end);
-            if let Ok(Err(error)) = timeout(LAST_SECONDS, returning).await {
-                report(&error, "a job cannot be given back; others notice that this worker is gone");
-            }
+        let end = End::Later { again: self.shared.store.now() };
+        let returning = join_all(left.iter().map(|running| self.shared.store.end(&running.claim, &end)));
+        let returned = timeout(LAST_SECONDS, returning).await.unwrap_or_default();
+        if returned.len() < left.len() || returned.iter().any(Result::is_err) {
+            tracing::warn!("jobs cannot be given back; others notice that this worker is gone");
         }
     }
 }

@@ -10,7 +10,8 @@ use super::row::{Claim, Claimed};
 /// What the loop that claims and the heart-beat share.
 pub(super) struct Shift {
     worker: Mutex<WorkerId>,
-    jobs: Mutex<HashMap<String, Running>>,
+    /// By id and number of the claim: after a rescue, an earlier attempt of the same job may still run here.
+    jobs: Mutex<HashMap<(String, i32), Running>>,
     paused: Mutex<BTreeSet<String>>,
 }
 
@@ -31,28 +32,35 @@ impl Shift {
         *lock(&self.worker)
     }
 
-    /// Takes another id, after this one was declared dead.
+    /// Takes another id, after this one was declared dead. The ends of its attempts would be refused, so they are told to stop.
     pub(super) fn rejoin(&self, worker: WorkerId) {
         *lock(&self.worker) = worker;
+        self.ask_all_to_stop();
+    }
+
+    pub(super) fn ask_all_to_stop(&self) {
+        lock(&self.jobs).values().for_each(|running| running.signals.ask_to_stop());
     }
 
     /// Adds jobs whose claim is about to be committed: from then on they are this process's.
     pub(super) fn expect(&self, claimed: &[Claimed]) {
         let mut jobs = lock(&self.jobs);
         for Claimed { claim, .. } in claimed {
-            jobs.insert(claim.id.clone(), Running { claim: claim.clone(), signals: Signals::default() });
+            jobs.insert(
+                (claim.id.clone(), claim.number),
+                Running { claim: claim.clone(), signals: Signals::default() },
+            );
         }
     }
 
-    /// Removes a job: how that claim ended is recorded, or the claim was not committed.
-    pub(super) fn remove(&self, id: &str) {
-        lock(&self.jobs).remove(id);
+    /// Removes a claim: how it ended is recorded, or it was not committed.
+    pub(super) fn remove(&self, id: &str, number: i32) {
+        lock(&self.jobs).remove(&(id.to_owned(), number));
     }
 
     /// The signals of a claim, if this process runs it.
     pub(super) fn signals(&self, id: &str, number: i32) -> Option<Signals> {
-        let jobs = lock(&self.jobs);
-        jobs.get(id).filter(|running| running.claim.number == number).map(|running| running.signals.clone())
+        lock(&self.jobs).get(&(id.to_owned(), number)).map(|running| running.signals.clone())
     }
 
     /// All jobs that it runs.

@@ -239,8 +239,12 @@ impl Store {
             End::Later { again } => (claim.ready(), *again),
             End::Unknown => (claim.odd(), session.now()),
         };
-        if !lane.is_end() && self.is_taken(&session, claim).await? {
-            (lane, lane_at) = (Lane::Superseded, session.now());
+        if !lane.is_end() {
+            if self.is_cancelled(&session, claim).await? {
+                (lane, lane_at) = (Lane::Cancelled, session.now());
+            } else if self.supersedes(&session, claim, lane_at).await? {
+                (lane, lane_at) = (Lane::Superseded, session.now());
+            }
         }
         let mut update =
             if lane.is_end() { ended(claim, &lane, lane_at) } else { waiting(claim, &lane, lane_at) };
@@ -273,15 +277,39 @@ impl Store {
         }
     }
 
-    /// Whether another job with its unique key waits.
-    async fn is_taken(&self, session: &WriteSession, claim: &Claim) -> Result<bool, SessionError> {
-        let Some(key) = &claim.dedup_key else { return Ok(false) };
-        let other = Query::select()
+    /// Whether it was cancelled while it ran.
+    async fn is_cancelled(&self, session: &WriteSession, claim: &Claim) -> Result<bool, SessionError> {
+        let asked = Query::select()
             .expr(Expr::val(1))
             .from("jobs")
-            .and_where(Expr::col("unique_key").eq(key.as_str()))
+            .and_where(Expr::col("id").eq(claim.id.as_str()))
+            .and_where(Expr::col("cancel_asked_at").is_not_null())
             .to_owned();
-        Ok(!session.rows::<Exists>(&other).await?.is_empty())
+        Ok(!session.rows::<Exists>(&asked).await?.is_empty())
+    }
+
+    /// Whether another job with its unique key waits, which then runs at that time at the latest.
+    async fn supersedes(
+        &self,
+        session: &WriteSession,
+        claim: &Claim,
+        at: Timestamp,
+    ) -> Result<bool, SessionError> {
+        let Some(key) = &claim.dedup_key else { return Ok(false) };
+        let of_this_key = Expr::col("unique_key").eq(key.as_str());
+        let other = Query::select().expr(Expr::val(1)).from("jobs").and_where(of_this_key.clone()).to_owned();
+        if session.rows::<Exists>(&other).await?.is_empty() {
+            return Ok(false);
+        }
+        let hurry = Query::update()
+            .table("jobs")
+            .value("lane_at", at)
+            .value("due_at", at)
+            .and_where(of_this_key)
+            .and_where(Expr::col("lane_at").gt(at))
+            .to_owned();
+        session.execute(&hurry).await?;
+        Ok(true)
     }
 
     /// The jobs that run, in whatever process.

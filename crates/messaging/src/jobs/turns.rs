@@ -8,14 +8,14 @@
 //! A job is put behind a key, and a turn is deleted, only under the lock of the turn; and its holder ends by writing it. So whoever
 //! ends afterwards sees the job that was put behind it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::sea_query::{
     Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
 };
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use shared_kernel::clock::Timestamp;
-use shared_kernel::job::Lane;
+use shared_kernel::job::{Lane, Priority, Queue, Wake};
 use shared_kernel::session::{Reader as _, SessionError, WriteSession};
 
 use super::store::{ROWS_AT_ONCE, Store};
@@ -28,6 +28,8 @@ const TURNS_AT_ONCE: u64 = 200;
 struct InLine {
     id: String,
     serial_key: String,
+    queue: String,
+    priority: i16,
 }
 
 #[derive(FromQueryResult)]
@@ -42,9 +44,17 @@ struct Vacant {
     vacated_at: Timestamp,
 }
 
+/// The first job behind a key.
 #[derive(FromQueryResult)]
-struct IdRow {
+struct Next {
     id: String,
+    queue: String,
+    priority: i16,
+}
+
+/// Where a job that has its turn waits for a worker.
+fn ready(queue: &str, priority: i16) -> Lane {
+    Lane::Ready(queue.parse().unwrap_or(Queue::DEFAULT), Priority::of_number(priority))
 }
 
 fn skip_locked(select: &mut SelectStatement) -> SelectStatement {
@@ -68,16 +78,26 @@ impl Store {
     /// Sorts jobs in line, and gives vacant turns to the first jobs behind them. Returns whether there may be more to do.
     pub(super) async fn sort(&self) -> Result<bool, SessionError> {
         let session = self.write();
-        let sorted = self.sort_line(&session).await?;
-        let given = give_turns(&session).await?;
+        let mut lanes = BTreeSet::new();
+        let sorted = self.sort_line(&session, &mut lanes).await?;
+        let given = give_turns(&session, &mut lanes).await?;
+        let now = session.now();
         session.commit(()).await?.into_value();
+        for lane in lanes {
+            self.databases.jobs().send(Wake::new(lane, now));
+        }
         Ok(sorted == ROWS_AT_ONCE || given == TURNS_AT_ONCE)
     }
 
-    /// Gives a turn to the oldest job of each key that has none, and puts the others behind. Returns the number of jobs.
-    async fn sort_line(&self, session: &WriteSession) -> Result<u64, SessionError> {
+    /// Gives a turn to the oldest job of each key that has none, and puts the others behind. Returns the number of jobs, and adds the lanes
+    /// of those that have their turn.
+    async fn sort_line(
+        &self,
+        session: &WriteSession,
+        lanes: &mut BTreeSet<Lane>,
+    ) -> Result<u64, SessionError> {
         let mut line = Query::select();
-        line.columns(["id", "serial_key"])
+        line.columns(["id", "serial_key", "queue", "priority"])
             .from("jobs")
             .and_where(Expr::col("lane").eq(Lane::Line.to_string()))
             .and_where(Expr::col("lane_at").lte(session.now()))
@@ -109,6 +129,7 @@ impl Store {
                 // Its holder is just ending: the next pass decides.
                 None => {}
                 Some(turn) if turn.vacated_at.is_none() && turn.job_id == job.id => {
+                    lanes.insert(self::ready(&job.queue, job.priority));
                     ready.push(job.id.clone());
                 }
                 Some(_) => behind.push(job.id.clone()),
@@ -165,7 +186,7 @@ async fn insert_turns(session: &WriteSession, turns: &BTreeMap<&str, &str>) -> R
 }
 
 /// Gives vacant turns to the first jobs behind them, and deletes those that nobody waits for. Returns the number of turns.
-async fn give_turns(session: &WriteSession) -> Result<u64, SessionError> {
+async fn give_turns(session: &WriteSession, lanes: &mut BTreeSet<Lane>) -> Result<u64, SessionError> {
     let mut vacant = Query::select();
     vacant
         .columns(["serial_key", "job_id", "vacated_at"])
@@ -175,14 +196,15 @@ async fn give_turns(session: &WriteSession) -> Result<u64, SessionError> {
         .limit(TURNS_AT_ONCE);
     let vacant: Vec<Turn> = session.rows(&skip_locked(&mut vacant)).await?;
     for turn in &vacant {
-        give_turn(session, &turn.serial_key).await?;
+        lanes.extend(give_turn(session, &turn.serial_key).await?);
     }
     Ok(u64::try_from(vacant.len()).unwrap_or(TURNS_AT_ONCE))
 }
 
-async fn give_turn(session: &WriteSession, key: &str) -> Result<(), SessionError> {
+/// Returns the lane of the job that has the turn now.
+async fn give_turn(session: &WriteSession, key: &str) -> Result<Option<Lane>, SessionError> {
     let behind = Query::select()
-        .column("id")
+        .columns(["id", "queue", "priority"])
         .from("jobs")
         .and_where(Expr::col("lane").eq(Lane::Behind(key.to_owned()).to_string()))
         .order_by("lane_at", Order::Asc)
@@ -190,7 +212,7 @@ async fn give_turn(session: &WriteSession, key: &str) -> Result<(), SessionError
         .limit(1)
         .to_owned();
     let of_this_key = Expr::col("serial_key").eq(key);
-    if let Some(next) = session.rows::<IdRow>(&skip_locked(&mut behind.clone())).await?.pop() {
+    if let Some(next) = session.rows::<Next>(&skip_locked(&mut behind.clone())).await?.pop() {
         let turn = Query::update()
             .table("job_turns")
             .value("job_id", next.id.as_str())
@@ -202,13 +224,15 @@ async fn give_turn(session: &WriteSession, key: &str) -> Result<(), SessionError
             .table("jobs")
             .value("lane", Expr::cust("queue || '.' || CAST(priority AS CHAR(1))"))
             .value("lane_at", session.now())
-            .and_where(Expr::col("id").eq(next.id))
+            .and_where(Expr::col("id").eq(next.id.as_str()))
             .to_owned();
         session.execute(&job).await?;
-    } else if session.rows::<IdRow>(&behind).await?.is_empty() {
+        return Ok(Some(ready(&next.queue, next.priority)));
+    }
+    // Otherwise those behind are locked by whoever changes their payload: the next pass decides.
+    if session.rows::<Next>(&behind).await?.is_empty() {
         let turn = Query::delete().from_table("job_turns").and_where(of_this_key).to_owned();
         session.execute(&turn).await?;
     }
-    // Those behind are locked by whoever changes their payload: the next pass decides.
-    Ok(())
+    Ok(None)
 }

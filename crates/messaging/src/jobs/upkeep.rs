@@ -1,9 +1,10 @@
 //! Heart-beats, the rescue of jobs whose worker is gone, and the deletion of old jobs.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use shared_kernel::job::Lane;
+use shared_kernel::job::{Lane, Wake};
 use shared_kernel::job_handler::{JobKind, RetryPolicy};
 use shared_kernel::session::SessionError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -44,6 +45,10 @@ impl Workers {
 
     async fn beat_once(&self, shift: &Shift, watch: &mut Watch) -> Result<(), SessionError> {
         let store = &self.shared.store;
+        if shift.pause(store.paused().await?) {
+            // Looks at once at the queue that was resumed.
+            store.databases.jobs().send(Wake::new(Lane::Line, store.now()));
+        }
         if !store.beat(shift.worker()).await? {
             watch.forget();
             let worker = store.join(&self.shared.settings.host).await?;
@@ -80,7 +85,6 @@ impl Workers {
         for gone in workers.iter().filter(|worker| worker.is_silent() && !is_named(&worker.id)) {
             store.leave(&gone.id).await?;
         }
-        shift.pause(store.paused().await?);
         Ok(())
     }
 
@@ -142,7 +146,8 @@ impl Workers {
     pub async fn prune(&self) -> Result<u64, SessionError> {
         let (store, settings) = (&self.shared.store, &self.shared.settings);
         let now = store.now();
-        for lane in store.odd_lanes().await? {
+        let known: BTreeSet<String> = self.shared.odd_lanes().map(|lane| lane.to_string()).collect();
+        for lane in store.odd_lanes().await?.into_iter().filter(|lane| !known.contains(lane)) {
             while store.bury_unknown(&lane, now - UNKNOWN_FOR).await? == ROWS_AT_ONCE {}
         }
         let mut deleted = 0;

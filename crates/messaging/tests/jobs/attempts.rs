@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use messaging::WorkerSettings;
+use messaging::{JobAdmin, WorkerSettings};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use shared_kernel::job::Job;
+use shared_kernel::job::{Job, JobOptions};
 use shared_kernel::job_handler::{Attempt, Blocking, External, JobKind, Stop, Transactional};
 use shared_kernel::session::{Databases, WriteSession};
 use tokio_util::sync::CancellationToken;
@@ -298,4 +298,45 @@ async fn a_payload_that_cannot_be_read_is_a_failure() {
     let row = job(&database, id).await;
     assert_eq!((row.state.as_str(), row.failures), ("waiting", 1));
     assert!(row.last_error.unwrap().contains("invalid type"));
+}
+
+#[tokio::test]
+async fn no_pause_is_too_long_to_be_stored() {
+    let (database, _) = at_rest().await;
+    let kind = JobKind::transactional::<Note>(Writer::new(|_, _| Err(Stop::Snooze(Duration::MAX))));
+    let workers = workers(&database, vec![kind]);
+    let id = enqueue(&database, &note("snoozes")).await;
+    let delayed = JobOptions { delay: Duration::MAX, ..JobOptions::default() };
+    enqueue_with(&database, &note("delayed"), delayed).await;
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    let row = job(&database, id).await;
+    assert_eq!((row.state.as_str(), row.failures), ("waiting", 0));
+    assert_eq!(row.lane_at.since(database.clock().now()), Duration::from_hours(24 * 3_650));
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_is_not_tried_again_after_a_failure() {
+    let (database, clock) = at_rest().await;
+    let databases = (*database).clone();
+    let cancels = Cancels { databases };
+    let workers = workers(&database, vec![JobKind::external::<Note>(cancels)]);
+    let id = enqueue(&database, &note("cancelled")).await;
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    let row = job(&database, id).await;
+    assert_eq!((row.state.as_str(), row.failures), ("cancelled", 1));
+    assert_eq!(row.last_error.as_deref(), Some("failed after that"));
+    clock.advance(Duration::from_hours(24));
+    assert_eq!(workers.run_pending().await.unwrap(), 0);
+}
+
+/// Is cancelled while it runs, and fails.
+struct Cancels {
+    databases: Databases,
+}
+
+impl External<Note> for Cancels {
+    async fn run(&self, _: &Note, attempt: &Attempt) -> Result<(), Stop> {
+        JobAdmin::new(self.databases.clone()).cancel(attempt.job_id).await?;
+        Err("failed after that".into())
+    }
 }

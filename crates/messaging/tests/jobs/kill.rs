@@ -9,6 +9,7 @@ use std::time::Duration;
 use messaging::{JobRegistry, WorkerSettings, Workers};
 use migration::Migrator;
 use rustix::process::{Pid, Signal, kill_process};
+use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::job::Job;
@@ -192,7 +193,7 @@ async fn what_a_stopped_worker_did_after_its_lease_is_refused() {
     let first = Process::start(database.url(), folder.path());
     let id = enqueue(&database, &Patient).await;
     until(async || folder.path().join("waiting").exists()).await;
-    first.signal(Signal::STOP);
+    stop_outside_of_transactions(&database, &first).await;
     let second = Process::start(database.url(), folder.path());
     // The second attempt does not wait.
     until(async || job(&database, id).await.state == "done").await;
@@ -208,6 +209,22 @@ async fn what_a_stopped_worker_did_after_its_lease_is_refused() {
     until(async || job(&database, after).await.state == "done").await;
     assert_eq!(job(&database, id).await, done);
     assert_eq!(effects(&database).await, ["after", "patient"]);
+}
+
+/// Stops a process at a moment at which it does not hold SQLite's only writer, which nobody could take from it.
+async fn stop_outside_of_transactions(databases: &Databases, process: &Process) {
+    loop {
+        process.signal(Signal::STOP);
+        let writes = async {
+            let session = databases.write();
+            session.execute_unprepared("UPDATE job_queues SET paused_at = NULL").await?;
+            session.commit(()).await
+        };
+        if matches!(tokio::time::timeout(Duration::from_secs(2), writes).await, Ok(Ok(_))) {
+            return;
+        }
+        process.signal(Signal::CONT);
+    }
 }
 
 /// Number of workers that nobody has declared dead.

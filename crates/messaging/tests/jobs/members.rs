@@ -156,10 +156,6 @@ async fn a_worker_that_was_declared_dead_claims_under_a_new_id() {
     until(async || states(&database).await == ["done", "done"]).await;
 }
 
-fn clock_now(databases: &Databases) -> shared_kernel::clock::Timestamp {
-    databases.clock().now()
-}
-
 #[tokio::test]
 async fn a_job_that_was_claimed_without_an_answer_is_given_back() {
     let (database, _) = at_rest().await;
@@ -195,4 +191,47 @@ async fn two_workers_share_the_load_and_no_job_runs_twice() {
     assert_eq!(effects(&database).await, expected);
     assert!(jobs(&database).await.iter().all(|row| row.claim == 1));
     drop(running);
+}
+
+#[tokio::test]
+async fn an_attempt_that_goes_on_after_its_rescue_does_not_disturb_the_next_one() {
+    let (database, clock) = at_rest().await;
+    let (caller, mut calls) = Caller::new();
+    let workers = workers(&database, vec![JobKind::external::<Note>(Arc::clone(&caller))]);
+    let id = enqueue(&database, &note("long")).await;
+    let _running = start(&workers);
+    soon(calls.recv()).await.unwrap();
+    let declare = Query::update().table("job_workers").value("silent_since", clock_now(&database)).to_owned();
+    database.primary().execute(&declare).await.unwrap();
+    until(async || job(&database, id).await.failures == 1).await;
+    clock.advance(Duration::from_secs(2));
+    // The second attempt begins while the first one runs.
+    soon(calls.recv()).await.unwrap();
+    assert_eq!(caller.running("long"), 2);
+    // The first one ends; its end is refused, and the second one stays.
+    caller.let_end(1);
+    until(async || caller.running("long") == 1).await;
+    let (beats_before, worker) = (beats(&database, "test").await, job(&database, id).await);
+    until(async || beats(&database, "test").await > beats_before + 5).await;
+    assert_eq!(job(&database, id).await, worker, "it still runs, and was not claimed again");
+    assert_eq!((worker.state.as_str(), worker.claim), ("running", 2));
+    caller.let_end(1);
+    until(async || job(&database, id).await.state == "done").await;
+    assert_eq!(job(&database, id).await.claim, 2);
+}
+
+#[tokio::test]
+async fn a_queue_that_is_paused_rests_from_the_start_of_a_worker_on() {
+    let (database, _) = at_rest().await;
+    let (caller, mut calls) = Caller::new();
+    let admin = messaging::JobAdmin::new((*database).clone());
+    admin.pause(&shared_kernel::job::Queue::DEFAULT).await.unwrap();
+    enqueue(&database, &note("waits")).await;
+    let workers = workers(&database, vec![JobKind::external::<Note>(Arc::clone(&caller))]);
+    let _running = start(&workers);
+    until(async || beats(&database, "test").await > 10).await;
+    assert!(calls.try_recv().is_err());
+    admin.resume(&shared_kernel::job::Queue::DEFAULT).await.unwrap();
+    assert_eq!(soon(calls.recv()).await.as_deref(), Some("waits"));
+    caller.let_end(1);
 }

@@ -18,6 +18,10 @@ struct Count {
 
 impl Job for Count {
     const KIND: &'static str = "test.count";
+
+    fn unique_key(&self) -> Option<String> {
+        Some("one".to_owned())
+    }
 }
 
 /// Counts, and fails once at each number that it is told.
@@ -78,4 +82,23 @@ async fn each_step_has_its_effect_once_and_failures_start_anew() {
     let expected: Vec<_> = (0..10).map(|number| format!("{number:03}")).collect();
     assert_eq!(effects(&database).await, expected);
     assert_eq!(calls.load(Ordering::Acquire), 13);
+}
+
+#[tokio::test]
+async fn a_duplicate_begins_anew_because_no_step_has_seen_it() {
+    let (database, clock) = at_rest().await;
+    let counter = Counter { fails_at: vec![3], calls: Arc::new(AtomicU32::new(0)) };
+    let workers = workers(&database, vec![JobKind::stepped::<Count>(counter)]);
+    let id = enqueue(&database, &Count { to: 5 }).await;
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    assert_eq!(job(&database, id).await.step, 3);
+    set(&database, id, "cancel_asked_at", clock_now(&database)).await;
+    enqueue(&database, &Count { to: 2 }).await;
+    let row = job(&database, id).await;
+    assert_eq!((row.failures, row.step, row.step_cursor, row.done_count), (0, 0, None, None));
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    let row = job(&database, id).await;
+    assert_eq!((row.state.as_str(), row.step), ("done", 1));
+    assert_eq!(effects(&database).await, ["000", "000", "001", "001", "002"]);
 }

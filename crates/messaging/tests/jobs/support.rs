@@ -266,3 +266,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     })
     .await;
 }
+
+pub(crate) fn clock_now(databases: &Databases) -> Timestamp {
+    databases.clock().now()
+}

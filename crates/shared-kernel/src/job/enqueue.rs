@@ -23,7 +23,9 @@ pub struct JobOptions {
 }
 
 /// Length of the longest name of a kind, in bytes.
-const LONGEST_KIND: usize = 100;
+///
+/// The principal of what a job enqueues is `system:` and the kind, in 100 characters.
+const LONGEST_KIND: usize = 90;
 
 /// Length of the longest key, in bytes. That of a unique key includes the kind.
 const LONGEST_SERIAL_KEY: usize = 100;
@@ -31,6 +33,9 @@ const LONGEST_UNIQUE_KEY: usize = 240;
 
 /// Length of the longest payload as JSON, in bytes.
 const LONGEST_PAYLOAD: usize = 64 * 1024;
+
+/// The longest delay: ten years.
+const LONGEST_DELAY: Duration = Duration::from_hours(24 * 3_650);
 
 /// The job cannot be stored, which is a bug.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +58,9 @@ pub enum InvalidJob {
         /// The size.
         bytes: usize,
     },
+    /// The payload has the character NUL, which PostgreSQL cannot store.
+    #[error("the payload of a {0} has the character NUL")]
+    Nul(&'static str),
     /// The payload is no JSON.
     #[error("the payload of a {kind} cannot be serialized")]
     Json {
@@ -92,6 +100,10 @@ impl PendingJob {
         if bytes > LONGEST_PAYLOAD {
             return Err(InvalidJob::Payload { kind, bytes });
         }
+        // PostgreSQL's jsonb cannot store it.
+        if has_nul(&payload) {
+            return Err(InvalidJob::Nul(kind));
+        }
         // Without the kind, two kinds with the same key would overwrite each other's payload.
         let unique_key = job.unique_key().map(|key| format!("{kind}:{key}"));
         let serial_key = job.serial_key();
@@ -110,7 +122,7 @@ impl PendingJob {
             priority: options.priority.unwrap_or(J::PRIORITY),
             serial_key,
             unique_key,
-            due_at: now + options.delay,
+            due_at: now + options.delay.min(LONGEST_DELAY),
         })
     }
 
@@ -130,6 +142,17 @@ impl PendingJob {
             Some(_) => Lane::Line,
             None => Lane::Ready(self.queue.clone(), self.priority),
         }
+    }
+}
+
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        _ => false,
     }
 }
 
@@ -225,7 +248,13 @@ fn values(job: PendingJob, origin: &Origin, now: Timestamp) -> [Expr; 16] {
     ]
 }
 
-/// The job that waits gets the new payload and the earlier time. It keeps its lane, unless it waits there because of its old version.
+/// The new value of a column of a job that no worker knew, and else the old one.
+fn unless_odd(column: &str) -> Expr {
+    Expr::cust(format!("CASE WHEN jobs.lane LIKE 'odd:%' THEN excluded.{column} ELSE jobs.{column} END"))
+}
+
+/// The job that waits gets the new payload and the earlier time, and begins anew. It keeps its place, unless it waits there because of its
+/// old version.
 fn update_the_waiting(backend: DbBackend) -> OnConflict {
     let earlier = |column: &str| {
         let least = if backend == DbBackend::Postgres { "LEAST" } else { "MIN" };
@@ -235,9 +264,15 @@ fn update_the_waiting(backend: DbBackend) -> OnConflict {
     };
     OnConflict::column("unique_key")
         .update_columns(["payload", "version", "principal", "traceparent"])
+        // From the first step on, which has not seen the new payload.
         .value("failures", 0)
+        .value("step", 0)
+        .values(
+            ["step_cursor", "done_count", "total_count", "cancel_asked_at"]
+                .map(|column| (column, Expr::cust("NULL"))),
+        )
         .value("lane_at", earlier("lane_at"))
         .value("due_at", earlier("due_at"))
-        .value("lane", Expr::cust("CASE WHEN jobs.lane LIKE 'odd:%' THEN excluded.lane ELSE jobs.lane END"))
+        .values(["lane", "queue", "priority"].map(|column| (column, unless_odd(column))))
         .to_owned()
 }

@@ -61,7 +61,7 @@ pub type JobId = Id<JobIdKind>;
 
 /// The payload of a job, and where it waits.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Name of the kind, `<domain>.<verb>`: 1 to 100 characters of `a` to `z`, digits, `_` and `.`. It is stored, so it never changes.
+    /// Name of the kind, `<domain>.<verb>`: 1 to 90 characters of `a` to `z`, digits, `_` and `.`. It is stored, so it never changes.
     const KIND: &'static str;
 
     /// Version of the payload's schema, from 1. It is raised by a change that code for the version before cannot read.
@@ -77,7 +77,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const PRIORITY: Priority = Priority::Normal;
 
     /// Key of which one job runs at a time, the oldest that is due first: `account:usr_…`. It is shared by all kinds, so it begins with
-    /// what it names. A job that waits after a failure does not hold up the others.
+    /// what it names. A job that waits after a failure does not hold up the others. Jobs with one unique key have one serial key.
     fn serial_key(&self) -> Option<String> {
         None
     }

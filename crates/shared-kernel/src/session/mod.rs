@@ -183,6 +183,15 @@ impl Databases {
         &self.0.events
     }
 
+    /// Number of write sessions that can have a transaction at the same time.
+    #[must_use]
+    pub fn writers(&self) -> usize {
+        match &self.0.engine {
+            Engine::Sqlite(_) => 1,
+            Engine::Postgres(postgres) => postgres.primary.writers(),
+        }
+    }
+
     /// Tells the workers of this process about jobs that were enqueued.
     #[must_use]
     pub fn jobs(&self) -> &JobSignal {

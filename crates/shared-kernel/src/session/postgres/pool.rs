@@ -32,6 +32,15 @@ pub(in crate::session) struct Limits {
     pub(in crate::session) lifetime: Duration,
 }
 
+impl Limits {
+    /// Number of connections for transactions.
+    fn writers(self) -> usize {
+        let size = self.size as usize;
+        let kept_for_reads = if size > 1 { (size / 4).max(1) } else { 0 };
+        size - kept_for_reads
+    }
+}
+
 /// Purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Purpose {
@@ -111,16 +120,20 @@ impl Pool {
     /// A pool without connections yet. A quarter is reserved for reads, unless there is only one connection.
     pub(in crate::session) fn new(options: PgConnectOptions, limits: Limits) -> Self {
         let size = limits.size as usize;
-        let kept_for_reads = if size > 1 { (size / 4).max(1) } else { 0 };
         let inner = Arc::new(Inner {
             options,
             limits,
             all: Arc::new(Semaphore::new(size)),
-            writers: Arc::new(Semaphore::new(size - kept_for_reads)),
+            writers: Arc::new(Semaphore::new(limits.writers())),
             idle: Mutex::new(Vec::new()),
         });
         tokio::spawn(close_expired(Arc::downgrade(&inner), limits.idle));
         Self(inner)
+    }
+
+    /// Number of connections for transactions.
+    pub(in crate::session) fn writers(&self) -> usize {
+        self.0.limits.writers()
     }
 
     /// A connection, within the timeout of an answer.
