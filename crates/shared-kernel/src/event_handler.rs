@@ -1,7 +1,7 @@
 //! Subscribers and handlers of [events](crate::event).
 //!
 //! A handler does quick work in the database, in a session that is committed together with the note that this subscriber has handled
-//! this event: both happen once. Whatever waits for mail, the object store or the CPU is a [job](crate::job) that it enqueues there.
+//! this event: both happen once. Whatever waits for mail, another service or the CPU is a [job](crate::job) that it enqueues there.
 
 use std::collections::BTreeMap;
 use std::error::Error;

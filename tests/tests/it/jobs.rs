@@ -29,7 +29,7 @@ async fn signup(server: &Process, name: &str) {
 }
 
 /// Recipients of the mail that was written.
-fn recipients(installation: &Installation) -> Vec<String> {
+pub(crate) fn recipients(installation: &Installation) -> Vec<String> {
     let folder = installation.folder().join("data/mail");
     let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
     let texts = files.filter_map(|file| fs::read_to_string(file.unwrap().path()).ok());

@@ -129,7 +129,7 @@ pub trait Stepped<J: Job>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Step<Self::Cursor>, Stop>> + Send;
 }
 
-/// A handler whose effect is elsewhere: mail, the object store. It runs at least once, and two attempts may overlap after an outage;
+/// A handler whose effect is elsewhere, such as mail. It runs at least once, and two attempts may overlap after an outage;
 /// [`Attempt::job_id`] is the idempotency key.
 pub trait External<J: Job>: Send + Sync + 'static {
     /// Does the work.

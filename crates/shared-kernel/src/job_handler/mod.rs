@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | writes to the database | [`Transactional`] | once: the effect and the end of the job are one transaction |
 //! | writes to the database for long | [`Stepped`] | each step once: the effect of a step and its cursor are one transaction |
-//! | calls another service (mail, object store) | [`External`] | at least once: the id of the job is the idempotency key |
+//! | calls another service, or sends mail | [`External`] | at least once: the id of the job is the idempotency key |
 //! | computes for long, or blocks its thread | [`Blocking`] | at least once |
 //!
 //! 3. A [`JobKind`] with the handler, in the module value of the domain.
