@@ -77,7 +77,8 @@ pub(crate) struct QueueHealth {
     name: String,
     /// Number of jobs that are due and wait, counted up to 10,000.
     due: u64,
-    /// Due time of the oldest of them.
+    /// Due time of the oldest of them; null if none waits.
+    #[schema(required)]
     oldest_due_at: Option<Timestamp>,
     /// Whether an operator has paused it.
     is_paused: bool,
