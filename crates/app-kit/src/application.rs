@@ -39,6 +39,7 @@ use crate::installation::Installation;
 use crate::migrations::apply;
 use crate::network::{connection_limits, origins};
 use crate::product::Product;
+use crate::sweep;
 use crate::wiring::{Check, Parts, Role, Task, Wiring};
 use crate::worker::{mailer, start_modules, workers};
 
@@ -123,11 +124,20 @@ impl Application {
         wiring.every(TIDY_INTERVAL, truncate_log(&databases));
         start_modules(product, &mut wiring).await?;
         let Parts {
-            mut data, authenticator, subscribers, jobs, tasks, checks, addresses, connections, ..
+            mut data,
+            authenticator,
+            subscribers,
+            mut jobs,
+            tasks,
+            checks,
+            addresses,
+            connections,
+            ..
         } = std::mem::take(&mut wiring.parts);
-        let workers = workers(&config, &databases, jobs)?;
         check_dependencies(product, &checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
+        sweep::register(&mut jobs, relay.clone())?;
+        let workers = workers(&config, &databases, jobs)?;
         let checks = web::Data::new(Checks {
             of_modules: checks,
             migrations: product.migrations,

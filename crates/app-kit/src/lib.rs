@@ -15,6 +15,7 @@
 //! | [`migrations`] | the schema, at the start and by command |
 //! | [`program`], [`cli`], [`console`] | the command line |
 //! | `jobs` | the command `jobs` |
+//! | `sweep` | the job that deletes old events |
 //! | `worker` | jobs: in the server, and in a process of their own |
 //! | [`network`] | addresses and limits of connections |
 //! | `claim` | one server at a time for a data folder |
@@ -44,5 +45,6 @@ pub mod module;
 pub mod network;
 pub mod product;
 pub mod program;
+mod sweep;
 pub mod wiring;
 mod worker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_config::Config;
-use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, WorkerSettings, Workers};
+use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, Relay, RelaySettings, WorkerSettings, Workers};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::job::Queue;
@@ -18,6 +18,7 @@ use crate::databases::{make_folder, open_databases};
 use crate::migrations::apply;
 use crate::network::origins;
 use crate::product::Product;
+use crate::sweep;
 use crate::wiring::{Parts, Role, Wiring};
 
 /// Number of threads of handlers that do not end, after which a worker ends itself: a process manager starts another. A server goes on,
@@ -97,7 +98,9 @@ pub(crate) async fn run(
         parts: Parts::default(),
     };
     start_modules(product, &mut wiring).await?;
-    let jobs = std::mem::take(&mut wiring.parts.jobs);
+    let mut jobs = std::mem::take(&mut wiring.parts.jobs);
+    // It delivers no events here.
+    sweep::register(&mut jobs, Relay::new(databases.clone(), Vec::new(), RelaySettings::default())?)?;
     let names: Vec<_> = jobs.kinds.iter().map(JobKind::name).collect();
     let workers = workers(&config, &databases, jobs)?;
     tracing::info!(kinds = names.join(" "), "this worker is ready");

@@ -15,7 +15,7 @@ use std::time::Duration;
 use shared_kernel::event_handler::Subscriber;
 use shared_kernel::session::{Databases, SessionError};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::outbox::Outbox;
@@ -95,7 +95,7 @@ impl Relay {
         Ok(Self { shared: Arc::new(Shared { databases, outbox, subscribers, settings }) })
     }
 
-    /// Delivers events and deletes old ones until `shutdown` is cancelled, then finishes the events in flight for at most
+    /// Delivers events until `shutdown` is cancelled, then finishes the events in flight for at most
     /// [`shutdown_grace`](RelaySettings::shutdown_grace). A failure of the database is logged and tried again.
     ///
     /// It looks for events when a session of this process has [committed some](Databases::events), and every
@@ -103,7 +103,7 @@ impl Relay {
     ///
     /// Dropping the future drops the events in flight, which are delivered again after their lease.
     pub async fn run(&self, shutdown: CancellationToken) {
-        tokio::join!(self.deliver_until(&shutdown), self.sweep_until(&shutdown));
+        self.deliver_until(&shutdown).await;
     }
 
     /// Delivers all events that are due, and returns their number. Does not wait for events that another relay has claimed or that wait
@@ -128,7 +128,7 @@ impl Relay {
     }
 
     /// Deletes events that were delivered longer ago than the [retention](RelaySettings::retention), with the records of who handled
-    /// them, in small transactions. Returns the number of rows. [`run`](Self::run) does this by itself.
+    /// them, in small transactions. Returns the number of rows. To be called regularly.
     ///
     /// # Errors
     ///
@@ -166,25 +166,6 @@ impl Relay {
             };
         }
         self.finish(queue.in_flight).await;
-    }
-
-    async fn sweep_until(&self, shutdown: &CancellationToken) {
-        let mut ticks = interval(self.shared.settings.sweep_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let sweeps = async {
-            loop {
-                ticks.tick().await;
-                match self.sweep().await {
-                    Ok(0) => {}
-                    Ok(rows) => tracing::info!(rows, "deleted old events"),
-                    Err(error) => report(&error, "old events cannot be deleted"),
-                }
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = sweeps => {}
-        }
     }
 
     /// Claims as many events as there is capacity for, and none after `stop`. Each is a task of its own: one that waits for a

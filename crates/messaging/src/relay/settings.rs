@@ -23,8 +23,6 @@ pub struct RelaySettings {
     pub max_attempts: u16,
     /// Time for which delivered events, and the records of who handled them, are kept. 0 to 10 years; 7 days by default.
     pub retention: Duration,
-    /// Interval of deleting older ones. 1 s to 1 day; 10 min by default.
-    pub sweep_interval: Duration,
     /// Time for which a shutdown waits for events in flight; unfinished ones are delivered again after the lease. At most 1 h; 10 s by
     /// default.
     pub shutdown_grace: Duration,
@@ -45,7 +43,6 @@ impl Default for RelaySettings {
             longest_retry: 4 * HOUR,
             max_attempts: 20,
             retention: 7 * DAY,
-            sweep_interval: 10 * MINUTE,
             shutdown_grace: 10 * SECOND,
         }
     }
@@ -84,7 +81,6 @@ impl RelaySettings {
             longest_retry: self.longest_retry.clamp(first_retry, 30 * DAY),
             max_attempts: self.max_attempts.clamp(1, 1_000),
             retention: self.retention.min(3_650 * DAY),
-            sweep_interval: self.sweep_interval.clamp(SECOND, DAY),
             shutdown_grace: self.shutdown_grace.min(HOUR),
         }
     }
@@ -121,7 +117,6 @@ mod tests {
                 longest_retry: duration,
                 max_attempts: number,
                 retention: duration,
-                sweep_interval: duration,
                 shutdown_grace: duration,
             }
             .bounded()

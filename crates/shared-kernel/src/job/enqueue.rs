@@ -132,9 +132,15 @@ impl PendingJob {
         self.id
     }
 
-    /// What the workers are told about it.
-    pub(crate) fn wake(&self) -> Wake {
-        Wake::new(self.lane(), self.due_at)
+    /// What the workers are told about it. One with a unique key may be merged into one of another priority.
+    pub(crate) fn wakes(&self) -> Vec<Wake> {
+        let lanes = match self.lane() {
+            Lane::Ready(queue, _) if self.unique_key.is_some() => {
+                Priority::ALL.map(|priority| Lane::Ready(queue.clone(), priority)).into()
+            }
+            lane => vec![lane],
+        };
+        lanes.into_iter().map(|lane| Wake::new(lane, self.due_at)).collect()
     }
 
     fn lane(&self) -> Lane {

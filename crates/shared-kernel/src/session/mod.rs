@@ -594,8 +594,8 @@ impl WriteSession {
         let origin = self.origin.get().cloned().unwrap_or_default();
         while jobs.peek().is_some() {
             let batch: Vec<_> = jobs.by_ref().take(JOBS_AT_ONCE).collect();
-            for job in &batch {
-                job.wake().merge_into(&mut wakes);
+            for wake in batch.iter().flat_map(PendingJob::wakes) {
+                wake.merge_into(&mut wakes);
             }
             self.execute(&job::insert(batch, &origin, self.now(), self.backend())).await?;
         }
