@@ -1,15 +1,16 @@
 //! Jobs: in the server, and in a process of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use app_config::Config;
+use configuration::redacted_url;
 use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, Relay, RelaySettings, WorkerSettings, Workers};
+use secrecy::ExposeSecret as _;
 use shared_kernel::clock::SystemClock;
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::job::Queue;
-use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +83,7 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), CommandError> {
     make_folder(&config.data_dir)?;
-    let config = only(config, queues);
+    let config = only(config, queues.clone());
     let secret = SecretKey::new(&config.secret_key)?;
     let origins = origins(&config);
     let databases = open_databases(&config, SystemClock::shared(), &secret, product.resources()).await?;
@@ -101,18 +102,27 @@ pub(crate) async fn run(
     let mut jobs = std::mem::take(&mut wiring.parts.jobs);
     // It delivers no events here.
     sweep::register(&mut jobs, Relay::new(databases.clone(), Vec::new(), RelaySettings::default())?)?;
-    let names: Vec<_> = jobs.kinds.iter().map(JobKind::name).collect();
+    let known: BTreeSet<_> = jobs.kinds.iter().map(|kind| kind.queue().clone()).collect();
+    if let Some(unknown) = queues.iter().find(|queue| !known.contains(*queue)) {
+        let known = known.iter().map(Queue::as_str).collect::<Vec<_>>().join(", ");
+        return Err(CommandError::message(format!("no job has the queue {unknown}: there are {known}")));
+    }
     let workers = workers(&config, &databases, jobs)?;
-    tracing::info!(kinds = names.join(" "), "this worker is ready");
+    let slots = known.iter().map(|queue| format!("{queue}={}", workers.slots_of(queue)));
+    let database = redacted_url(config.database.url.expose_secret());
+    tracing::info!(queues = slots.collect::<Vec<_>>().join(","), database, "this worker is ready");
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(workers.run(shutdown.clone()));
     tokio::select! {
-        () = &mut running => {}
+        // Only when it is told to.
+        () = &mut running => return Ok(()),
         () = stop => {}
         () = workers.given_up(MOST_GIVEN_UP) => {}
     }
+    tracing::info!("stopping: jobs that run are finished first, or given back");
     shutdown.cancel();
     running.await;
+    tracing::info!("this worker has stopped");
     if workers.threads_given_up() >= MOST_GIVEN_UP {
         return Err(CommandError::message(format!(
             "{MOST_GIVEN_UP} jobs did not end in time and cannot be interrupted, so this worker ends: see its log"

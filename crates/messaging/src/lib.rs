@@ -106,6 +106,7 @@ pub use self::jobs::{
     UnknownKind, WorkerSettings, Workers,
 };
 pub use self::mail::{
-    Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, Mailbox, Mailer, Subject,
+    Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, MailId, MailKind, Mailbox, Mailer,
+    Subject,
 };
 pub use self::relay::{InvalidSubscribers, Relay, RelaySettings};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use shared_kernel::event_handler::HandlerError;
 use shared_kernel::session::SessionError;
+use tokio::time::Instant;
 
 /// Length of the longest error that is stored, in bytes.
 const LONGEST_ERROR: usize = 2_000;
@@ -57,14 +58,58 @@ pub(crate) fn storable(error: &str) -> String {
 
 /// Logs a failure of the database: an outage as a warning, anything else as an error.
 pub(crate) fn report(error: &SessionError, message: &'static str) {
-    let unreachable = error.is_unreachable();
-    let error: &dyn Error = error;
-    if unreachable {
-        tracing::warn!(error, "{message}");
+    let causes = causes(error);
+    if error.is_unreachable() {
+        tracing::warn!(error = causes, "{message}");
     } else {
-        tracing::error!(error, "{message}");
+        tracing::error!(error = causes, "{message}");
     }
 }
+
+/// Texts of an error and its causes, without those that the one before contains.
+fn causes(error: &SessionError) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.ends_with(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = error.source();
+    }
+    words
+}
+
+/// Failures of something that is tried again and again: the log has the first one, one every half minute, and the end.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// What does not work, as a sentence.
+    message: &'static str,
+    told_at: Option<Instant>,
+}
+
+impl Trouble {
+    pub(crate) fn new(message: &'static str) -> Self {
+        Self { message, told_at: None }
+    }
+
+    pub(crate) fn failed(&mut self, error: &SessionError) {
+        if self.told_at.is_none_or(|told_at| told_at.elapsed() >= TOLD_AGAIN_AFTER) {
+            report(error, self.message);
+            self.told_at = Some(Instant::now());
+        }
+    }
+
+    pub(crate) fn is_over(&mut self) {
+        if self.told_at.take().is_some() {
+            tracing::info!(was = self.message, "the database works again");
+        }
+    }
+}
+
+/// Interval of the same failure in the log.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// `ids` with the last one repeated up to a power of two, so that there are few different statements: each connection keeps a
 /// limited number of them prepared.

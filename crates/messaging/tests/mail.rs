@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use messaging::{Address, FileMailer, InvalidSubject, Mail, MailError, Mailer, Subject};
+use messaging::{Address, FileMailer, InvalidSubject, Mail, MailError, MailId, Mailer, Subject};
 use shared_kernel::clock::{Clock, SystemClock, Timestamp};
 use shared_kernel::testing::FixedClock;
 use tempfile::TempDir;
 
 fn mail(subject: &str, text: &str) -> Mail {
-    Mail { to: "ada@example.org".parse().unwrap(), subject: subject.parse().unwrap(), text: text.to_owned() }
+    let to = "ada@example.org".parse().unwrap();
+    Mail { id: None, to, subject: subject.parse().unwrap(), text: text.to_owned() }
 }
 
 fn mailer(folder: &Path) -> (FileMailer, Arc<FixedClock>) {
@@ -216,4 +217,19 @@ async fn a_folder_that_cannot_be_made_is_an_error() {
     fs::write(&file, "").unwrap();
     let failed = mailer(&file).0.send(mail("x", "x")).await;
     assert!(matches!(failed, Err(MailError::Write { .. })), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_sent_twice_is_one_file_with_one_id() {
+    let folder = TempDir::new().unwrap();
+    let (mailer, clock) = mailer(folder.path());
+    let id = MailId::from_bytes([7; 16]);
+    let twice = Mail { id: Some(id), ..mail("Hello", "once") };
+    mailer.send(twice.clone()).await.unwrap();
+    clock.advance(Duration::from_secs(30));
+    mailer.send(twice).await.unwrap();
+    let files = files(folder.path());
+    assert_eq!(files, [folder.path().join(format!("{id}.eml"))]);
+    let message = fs::read_to_string(&files[0]).unwrap();
+    assert_eq!(header(&message, "Message-ID"), format!("<{id}@example.com>"));
 }

@@ -70,7 +70,7 @@ async fn a_worker_sends_what_the_server_enqueued() {
         .await
     };
     ready("other.log").await;
-    let mail = worker(&installation, &["--queues", "mail,media"], "mail.log");
+    let mail = worker(&installation, &["--queues", "mail"], "mail.log");
     eventually("the mail", async || recipients(&installation).pop()).await;
     assert_eq!(recipients(&installation), ["ada@example.com"]);
     let shown = succeeded(installation.run(&["jobs", "show", &job]).await);
@@ -139,5 +139,7 @@ async fn operators_pause_cancel_and_retry() {
     assert!(failed(&unknown, 1).contains("there is no job job_01J9ZC3V8T5Q4X2M7N6P0R1S2T"), "{unknown:?}");
     failed(&installation.run(&["jobs", "show", "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"]).await, 2);
     failed(&installation.run(&["worker", "--queues", "Mail"]).await, 2);
+    let misspelt = installation.run(&["worker", "--queues", "mail,mial"]).await;
+    assert!(misspelt.stderr.contains("no job has the queue mial: there are default, mail"), "{misspelt:?}");
     server.stop().await;
 }

@@ -98,7 +98,15 @@ impl Runner {
     pub(super) async fn run(&self, kind: Option<JobKind>, claimed: Claimed, signals: Signals) {
         let Claimed { claim, content, .. } = claimed;
         let outcome = match (kind, content) {
-            (None, _) => Outcome::Ended(End::Unknown),
+            (None, _) => {
+                tracing::warn!(
+                    job = claim.id,
+                    kind = claim.kind,
+                    version = claim.version,
+                    "a job is put aside: this worker does not know its kind in that version"
+                );
+                Outcome::Ended(End::Unknown)
+            }
             (Some(kind), Err(error)) => {
                 self.failed(&kind, &claim, &format!("the row cannot be read: {error}"))
             }

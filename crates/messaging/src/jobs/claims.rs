@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::row::Claimed;
 use super::shift::Shift;
 use super::{Shared, Workers};
-use crate::work::{PAUSE_AFTER_FAILURE, report};
+use crate::work::{PAUSE_AFTER_FAILURE, Trouble};
 
 /// Interval of looking for jobs from the beginning of each lane: for those that were committed late, by a process that does not wake this
 /// one. Where notifications arrive, ten times as long.
@@ -153,13 +153,18 @@ fn free(shared: &Shared, shift: &Shift, queue: &Queue) -> usize {
 impl Workers {
     /// Claims jobs and runs them until `shutdown` is cancelled.
     pub(super) async fn claim_until(&self, shift: &Shift, desk: &mut Desk, shutdown: &CancellationToken) {
+        let mut trouble = Trouble::new("jobs cannot be claimed");
         while !shutdown.is_cancelled() {
-            let pause = match self.fill(shift, desk).await {
+            let filled = self.fill(shift, desk).await;
+            if filled.is_ok() {
+                trouble.is_over();
+            }
+            let pause = match filled {
                 // There is more to sort.
                 Ok(_) if desk.has_serial => PAUSE_BETWEEN_SORTS,
                 Ok(due) => self.pause(due),
                 Err(error) => {
-                    report(&error, "jobs cannot be claimed");
+                    trouble.failed(&error);
                     PAUSE_AFTER_FAILURE
                 }
             };

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::Workers;
 use super::store::Store;
-use crate::work::{PAUSE_AFTER_FAILURE, report};
+use crate::work::{PAUSE_AFTER_FAILURE, Trouble};
 
 /// Longest pause between two looks at the clock, which may be set.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -94,12 +94,17 @@ impl Store {
 impl Workers {
     /// Enqueues the jobs of the schedules, for ever.
     pub(super) async fn keep_time(&self) -> Infallible {
+        let mut trouble = Trouble::new("scheduled jobs cannot be enqueued");
         loop {
-            let pause = match self.tick().await {
+            let ticked = self.tick().await;
+            if ticked.is_ok() {
+                trouble.is_over();
+            }
+            let pause = match ticked {
                 Ok(Some(next)) => next.since(self.shared.store.now()).min(LONGEST_PAUSE),
                 Ok(None) => LONGEST_PAUSE,
                 Err(error) => {
-                    report(&error, "scheduled jobs cannot be enqueued");
+                    trouble.failed(&error);
                     PAUSE_AFTER_FAILURE
                 }
             };
@@ -117,14 +122,7 @@ impl Workers {
         for schedule in &self.shared.schedules {
             match self.tick_one(schedule).await {
                 Ok(time) => next = next.into_iter().chain(time).min(),
-                Err(error) => {
-                    tracing::warn!(
-                        schedule = schedule.name(),
-                        error = &error as &dyn std::error::Error,
-                        "a schedule failed"
-                    );
-                    failed = Some(error);
-                }
+                Err(error) => failed = Some(error),
             }
         }
         failed.map_or(Ok(next), Err)

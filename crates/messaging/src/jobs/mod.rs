@@ -35,7 +35,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared_kernel::job::{InvalidJob, Lane};
+use shared_kernel::job::{InvalidJob, Lane, Queue};
 use shared_kernel::job_handler::{JobKind, Schedule};
 use shared_kernel::session::{Databases, SessionError};
 use tokio::sync::{Semaphore, watch};
@@ -193,6 +193,12 @@ impl Workers {
         }
         self.shared.store.leave(&shift.worker().to_string()).await?;
         Ok(ended)
+    }
+
+    /// Number of jobs of a queue that run at the same time.
+    #[must_use]
+    pub fn slots_of(&self, queue: &Queue) -> usize {
+        self.shared.settings.slots_of(queue)
     }
 
     /// Number of threads of blocking handlers that did not end and were given up.

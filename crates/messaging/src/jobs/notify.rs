@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Workers;
-use crate::work::report;
+use crate::work::Trouble;
 
 /// The channel.
 const CHANNEL: &str = "jobs";
@@ -69,16 +69,20 @@ impl Workers {
     /// Exchanges wake-ups with other processes, for ever.
     pub(super) async fn exchange(&self) -> Infallible {
         let shared = &self.shared;
+        let mut trouble =
+            Trouble::new("there is no connection for notifications; workers poll until there is one");
         loop {
             let pause = match shared.store.databases.notifications(CHANNEL).await {
                 Ok(None) => pending().await,
                 Ok(Some(connection)) => self.exchange_on(connection).await,
                 Err(error) => Lost::Failed(error),
             };
-            shared.hears_others.store(false, Ordering::Release);
+            if shared.hears_others.swap(false, Ordering::AcqRel) {
+                trouble.is_over();
+            }
             let pause = match pause {
                 Lost::Failed(error) => {
-                    report(&error, "the connection for notifications is lost; workers poll until it is back");
+                    trouble.failed(&error);
                     PAUSE
                 }
                 Lost::Broken => {

@@ -193,7 +193,8 @@ impl Store {
     /// committed.
     pub(super) async fn finish(&self, session: &WriteSession, claim: &Claim) -> Result<bool, SessionError> {
         // Not the time of the session, which began before the handler.
-        let end = ended(claim, &Lane::Done, self.now());
+        let mut end = ended(claim, &Lane::Done, self.now());
+        end.value("last_error", Expr::val(Value::String(None)));
         if session.execute(&end).await?.rows_affected() == 0 {
             return Ok(false);
         }
@@ -255,7 +256,10 @@ impl Store {
             End::Cancelled { reason } => {
                 update.value("last_error", reason.as_str());
             }
-            End::Done | End::Later { .. } | End::Unknown => {}
+            End::Done => {
+                update.value("last_error", Expr::val(Value::String(None)));
+            }
+            End::Later { .. } | End::Unknown => {}
         }
         if session.execute(&update).await?.rows_affected() == 0 {
             return Ok(false);

@@ -14,7 +14,7 @@ use super::members::{Living, Watch};
 use super::row::Claim;
 use super::shift::Shift;
 use super::store::{End, ROWS_AT_ONCE, RunningRow};
-use crate::work::report;
+use crate::work::{Trouble, report};
 
 /// Interval of deleting old jobs.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
@@ -29,15 +29,19 @@ impl Workers {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut watch, mut last) = (Watch::default(), Instant::now());
+        let mut trouble = Trouble::new("this worker's heart-beat failed");
         loop {
             ticks.tick().await;
             // After a pause of this process, that of the others may be over as well.
             if last.elapsed() > every * 2 {
                 watch.forget();
             }
-            if let Err(error) = self.beat_once(shift, &mut watch).await {
-                report(&error, "this worker's heart-beat failed");
-                watch.forget();
+            match self.beat_once(shift, &mut watch).await {
+                Ok(()) => trouble.is_over(),
+                Err(error) => {
+                    trouble.failed(&error);
+                    watch.forget();
+                }
             }
             last = Instant::now();
         }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 use shared_kernel::clock::SharedClock;
+use shared_kernel::random;
 
 use super::{Mail, MailError, MailId, Mailbox, Mailer, compose};
 
-/// Writes each mail into a file of its own, `eml_….eml`, in a folder. Names sort in the order of sending, and a file with such a
-/// name is complete. Only the user of this process can read them, because mails contain links for signing in.
+/// Writes each mail into a file of its own, `eml_….eml`, in a folder. Names sort by time, a file with such a
+/// name is complete, and a mail that is sent twice is one file. Only the user of this process can read them, because mails contain links for signing in.
 #[derive(Clone, Debug)]
 pub struct FileMailer {
     folder: PathBuf,
@@ -29,7 +30,7 @@ impl Mailer for FileMailer {
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
         Box::pin(async move {
             let now = self.clock.now();
-            let id = MailId::new(now);
+            let id = mail.id.unwrap_or_else(|| MailId::new(now));
             let message = compose(mail, &self.from, id, now)?.formatted();
             let (folder, path) = (self.folder.clone(), self.folder.join(format!("{id}.eml")));
             let target = path.clone();
@@ -43,7 +44,9 @@ impl Mailer for FileMailer {
 /// Writes `content` to `path` in `folder` atomically.
 fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     make(folder)?;
-    let unfinished = path.with_extension("tmp");
+    // Of its own for each attempt: one that was killed leaves its file behind.
+    let attempt = u64::from_be_bytes(random::bytes());
+    let unfinished = path.with_extension(format!("{attempt:016x}.tmp"));
     let written = create(&unfinished).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()

@@ -23,6 +23,9 @@ pub use self::file::FileMailer;
 /// A mail in plain text to one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
+    /// Id of the mail, from which its `Message-ID` is made; otherwise a new one. A mail that may be sent twice has one, so that the second
+    /// can be recognised: a job takes [`MailId::from_bytes`] of its own id.
+    pub id: Option<MailId>,
     /// Recipient.
     pub to: Address,
     /// Subject.
@@ -95,7 +98,7 @@ pub enum MailError {
 
 /// The kind of [`MailId`].
 #[derive(Debug)]
-pub(crate) enum MailKind {}
+pub enum MailKind {}
 
 impl IdKind for MailKind {
     const PREFIX: &'static str = "eml";
@@ -103,7 +106,7 @@ impl IdKind for MailKind {
 }
 
 /// Id of a mail, from which its `Message-ID` is made.
-pub(crate) type MailId = Id<MailKind>;
+pub type MailId = Id<MailKind>;
 
 /// A mail as a message of RFC 5322. Date and id are given, because lettre would take them from the machine's clock and from a
 /// predictable generator.

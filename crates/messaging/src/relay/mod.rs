@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::outbox::Outbox;
 pub use self::settings::RelaySettings;
-use crate::work::{PAUSE_AFTER_FAILURE, report};
+use crate::work::{PAUSE_AFTER_FAILURE, Trouble, report};
 
 /// Events in flight, and those that are due next.
 #[derive(Default)]
@@ -140,13 +140,17 @@ impl Relay {
     async fn deliver_until(&self, shutdown: &CancellationToken) {
         let mut queue = WorkQueue::default();
         let mut rested = false;
+        let mut trouble = Trouble::new("events cannot be taken from the outbox");
         while !shutdown.is_cancelled() {
             // Full batches cost fewer transactions; after a pause any free capacity is used, because the rest may hang.
             let worth_it = rested || self.free(&queue) * 2 >= self.shared.settings.concurrency;
             let pause =
                 if worth_it { self.take(&mut queue, shutdown).await.map(Progress::pause) } else { Ok(None) };
+            if worth_it && pause.is_ok() {
+                trouble.is_over();
+            }
             let pause = pause.unwrap_or_else(|error| {
-                report(&error, "events cannot be taken from the outbox");
+                trouble.failed(&error);
                 Some(PAUSE_AFTER_FAILURE)
             });
             if let Some(pause) = pause {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use messaging::{Mail, Mailer};
+use messaging::{Mail, MailId, Mailer};
 use serde::{Deserialize, Serialize};
 use shared_kernel::event::Envelope;
 use shared_kernel::event_handler::{Handler, HandlerError, Subscriber};
@@ -74,7 +74,7 @@ impl Welcome {
 }
 
 impl External<WelcomeMail> for Welcome {
-    async fn run(&self, job: &WelcomeMail, _: &Attempt) -> Result<(), Stop> {
+    async fn run(&self, job: &WelcomeMail, attempt: &Attempt) -> Result<(), Stop> {
         let user = Users.find(&self.databases.read_primary(), job.user_id).await?;
         let Some(user) = user else { return Err(Stop::Cancel("the account was deleted".to_owned())) };
         let page = self.sign_in_page.as_deref();
@@ -85,6 +85,8 @@ impl External<WelcomeMail> for Welcome {
             self.project_name
         );
         let subject = format!("Welcome to {}", self.project_name).parse()?;
-        Ok(self.mailer.send(Mail { to: user.email.parse()?, subject, text }).await?)
+        // The same in each attempt.
+        let id = Some(MailId::from_bytes(attempt.job_id.to_bytes()));
+        Ok(self.mailer.send(Mail { id, to: user.email.parse()?, subject, text }).await?)
     }
 }
