@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::row::{Claim, Claimed, Content};
 use super::store::{End, Store};
-use crate::work::{self, PAUSE_AFTER_FAILURE, in_words, overran, panicked, report, storable};
+use crate::work::{self, PAUSE_AFTER_FAILURE, Trouble, in_words, overran, panicked, storable};
 
 /// Calls handlers and records how they end.
 #[derive(Clone)]
@@ -132,8 +132,9 @@ impl Runner {
 
     /// Records how a job ended, and tries until that succeeds: nobody else may run it before.
     pub(super) async fn record(&self, claim: &Claim, end: &End) {
+        let mut trouble = Trouble::new("it cannot be recorded how a job ended");
         while let Err(error) = self.store.end(claim, end).await {
-            report(&error, "it cannot be recorded how a job ended; trying again");
+            trouble.failed(&error);
             sleep(PAUSE_AFTER_FAILURE).await;
         }
     }
@@ -252,8 +253,7 @@ impl Runner {
             told.ask_to_stop();
             let answered = match timeout(self.blocking_grace, &mut receiver).await {
                 Ok(answered) => answered,
-                Err(_) if thread.give_up() => {
-                    self.given_up.send_modify(|number| *number += 1);
+                Err(_) if self.gives_up(&thread) => {
                     tracing::error!(job = %told.job_id, "a job does not end and its thread is given up");
                     return Err(Failure::Text(overran(limit) + ", and its thread was given up"));
                 }
@@ -270,6 +270,16 @@ impl Runner {
             Ok(Err(panic)) => Err(Failure::Text(panicked(panic.as_ref()))),
             Err(_) => Err(Failure::Text("its thread ended without an answer".to_owned())),
         }
+    }
+
+    /// Gives a thread up. `false`: it has just ended. It is counted before, because it counts itself off when it ends.
+    fn gives_up(&self, thread: &ThreadState) -> bool {
+        self.given_up.send_modify(|number| *number += 1);
+        let is_given_up = thread.give_up();
+        if !is_given_up {
+            self.given_up.send_modify(|number| *number -= 1);
+        }
+        is_given_up
     }
 
     /// Whether so many threads do not end that no other one is started.

@@ -31,11 +31,11 @@ const FOR_THE_UNKNOWN: Duration = Duration::from_mins(1);
 /// Number of jobs that one transaction claims.
 const CLAIMED_AT_ONCE: usize = 50;
 
-/// Pause after so many.
-const PAUSE_BETWEEN_SORTS: Duration = Duration::from_millis(10);
-
 /// Number of times that one pass sorts jobs with serial keys before it claims.
 const SORTS_AT_ONCE: usize = 20;
+
+/// Pause after so many.
+const PAUSE_BETWEEN_SORTS: Duration = Duration::from_millis(10);
 
 /// What the loop remembers between two looks.
 pub(super) struct Desk {

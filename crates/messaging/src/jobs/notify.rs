@@ -74,12 +74,10 @@ impl Workers {
         loop {
             let pause = match shared.store.databases.notifications(CHANNEL).await {
                 Ok(None) => pending().await,
-                Ok(Some(connection)) => self.exchange_on(connection).await,
+                Ok(Some(connection)) => self.exchange_on(connection, &mut trouble).await,
                 Err(error) => Lost::Failed(error),
             };
-            if shared.hears_others.swap(false, Ordering::AcqRel) {
-                trouble.is_over();
-            }
+            shared.hears_others.store(false, Ordering::Release);
             let pause = match pause {
                 Lost::Failed(error) => {
                     trouble.failed(&error);
@@ -102,14 +100,18 @@ impl Workers {
         }
     }
 
-    async fn exchange_on(&self, mut connection: Notifications) -> Lost {
-        match self.exchange_until_lost(&mut connection).await {
+    async fn exchange_on(&self, mut connection: Notifications, trouble: &mut Trouble) -> Lost {
+        match self.exchange_until_lost(&mut connection, trouble).await {
             Ok(never) => match never {},
             Err(lost) => lost,
         }
     }
 
-    async fn exchange_until_lost(&self, connection: &mut Notifications) -> Result<Infallible, Lost> {
+    async fn exchange_until_lost(
+        &self,
+        connection: &mut Notifications,
+        trouble: &mut Trouble,
+    ) -> Result<Infallible, Lost> {
         let jobs = self.shared.store.databases.jobs();
         let own = format!("{:016x}", u64::from_be_bytes(random::bytes()));
         let mut wakes = jobs.subscribe();
@@ -122,6 +124,7 @@ impl Workers {
                     (sender, wakes) if sender != own => wakes.into_iter().for_each(|wake| jobs.send(wake)),
                     (_, wakes) if wakes.is_empty() => {
                         (answered_by, is_heard) = (None, true);
+                        trouble.is_over();
                         self.shared.hears_others.store(true, Ordering::Release);
                     }
                     _ => {}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use messaging::{InvalidKinds, JobRegistry, WorkerSettings, Workers};
-use sea_orm::FromQueryResult;
 use sea_orm::sea_query::Query;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::job_handler::{JobKind, Missed, Schedule};
 use shared_kernel::session::{Databases, Reader};
@@ -97,4 +97,20 @@ async fn two_schedules_of_one_name_are_refused() {
         JobRegistry { schedules: vec![hourly(Missed::Once), hourly(Missed::Skip)], ..JobRegistry::default() };
     let refused = Workers::new((*database).clone(), jobs, WorkerSettings::default());
     assert!(matches!(refused, Err(InvalidKinds::SameSchedule("test.hourly"))));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_does_not_silence_a_schedule() {
+    let (database, clock) = at_rest().await;
+    let workers = scheduled(&database, vec![hourly(Missed::Once)]);
+    workers.tick().await.unwrap();
+    // A process whose clock is a year ahead has handled a time.
+    let ahead = database.clock().now() + Duration::from_hours(365 * 24);
+    let update = Query::update().table("job_schedules").value("last_tick", ahead).to_owned();
+    database.primary().execute(&update).await.unwrap();
+    workers.tick().await.unwrap();
+    assert!(jobs(&database).await.is_empty());
+    clock.advance(Duration::from_hours(1));
+    workers.tick().await.unwrap();
+    assert_eq!(jobs(&database).await.len(), 1);
 }

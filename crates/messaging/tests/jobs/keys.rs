@@ -196,3 +196,27 @@ async fn a_failed_job_does_not_hold_its_serial_key() {
     assert_eq!(effects(&database).await, ["bad", "good"]);
     assert_eq!(count(&database, "job_turns").await, 0);
 }
+
+#[tokio::test]
+async fn a_superseded_job_hurries_the_one_that_waits() {
+    let (database, clock) = at_rest().await;
+    let databases = (*database).clone();
+    let kind = JobKind::external::<Note>(Then(move |text: String| {
+        let databases = databases.clone();
+        async move {
+            if text == "first" {
+                let later = JobOptions { delay: Duration::from_hours(24), ..JobOptions::default() };
+                enqueue_with(&databases, &unique("tomorrow"), later).await;
+                return Err("first failed".into());
+            }
+            Ok(())
+        }
+    }));
+    let workers = workers(&database, vec![kind]);
+    enqueue(&database, &unique("first")).await;
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    // When the first one would have been tried again.
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(workers.run_pending().await.unwrap(), 1);
+    assert_eq!(states(&database).await, ["superseded", "done"]);
+}
