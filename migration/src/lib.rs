@@ -82,4 +82,5 @@ migrations! {
     m20261128_000006_index_living_sessions,
     m20261128_000007_describe_events,
     m20261130_000001_create_jobs,
+    m20261130_000002_index_outbox,
 }

@@ -70,7 +70,9 @@ impl MigrationTrait for Migration {
             .col("lane_at")
             .col("id")
             .to_owned();
-        create(manager, jobs(backend), [by_unique_key, by_lane]).await?;
+        // For lists.
+        let by_state = Index::create().name("jobs_state_idx").table("jobs").col("state").col("id").to_owned();
+        create(manager, jobs(backend), [by_unique_key, by_lane, by_state]).await?;
         if backend == DbBackend::Postgres {
             // Each row is changed twice at least, and all of them within the time that they are kept.
             let storage = "ALTER TABLE jobs SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)";
@@ -92,6 +94,8 @@ impl MigrationTrait for Migration {
             .table("job_workers")
             .col(id("id").primary_key())
             .col(ColumnDef::new("host").string_len(255).not_null())
+            // Number of jobs of each queue that it runs at the same time.
+            .col(ColumnDef::new("queues").json_binary().not_null())
             .col(timestamp("started_at"))
             .col(ColumnDef::new("beat").big_integer().not_null().default(0))
             .col(timestamp("beat_at"))

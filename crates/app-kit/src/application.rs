@@ -19,8 +19,6 @@ use http_kit::serve::{Api, Serving, serve};
 use http_kit::state::{self, State};
 use http_kit::{docs, etag};
 use messaging::{Relay, RelaySettings, Workers};
-use shared_kernel::clock::SystemClock;
-use shared_kernel::crypto::SecretKey;
 use shared_kernel::session::Databases;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -32,16 +30,16 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::claim::{self, Claim};
 use crate::console::CommandError;
-use crate::databases::{make_folder, open_databases};
+use crate::databases::make_folder;
 use crate::document::document;
+use crate::foundation::{Foundation, start_modules};
 use crate::health::Checks;
 use crate::installation::Installation;
-use crate::migrations::apply;
-use crate::network::{connection_limits, origins};
+use crate::network::connection_limits;
 use crate::product::Product;
 use crate::sweep;
 use crate::wiring::{Check, Parts, Role, Task, Wiring};
-use crate::worker::{mailer, start_modules, workers};
+use crate::worker::workers;
 
 /// An application that listens and does not serve yet.
 pub struct Application {
@@ -106,22 +104,10 @@ impl Application {
             let config = config.clone();
             move || document(product, &config)
         });
-        let clock = SystemClock::shared();
-        let secret = SecretKey::new(&config.secret_key)?;
-        let origins = origins(&config);
-        let databases = open_databases(&config, clock, &secret, product.resources()).await?;
-        apply::at_start(product.migrations, &config, databases.primary()).await?;
-        let mailer = mailer(&config, &databases)?;
-        let mut wiring = Wiring {
-            config: &config,
-            databases: &databases,
-            secret: &secret,
-            mailer: &mailer,
-            origins: &origins,
-            role: Role::Server,
-            parts: Parts::default(),
-        };
-        wiring.every(TIDY_INTERVAL, truncate_log(&databases));
+        let foundation = Foundation::lay(product, &config).await?;
+        let databases = &foundation.databases;
+        let mut wiring = foundation.wiring(&config, Role::Server);
+        wiring.every(TIDY_INTERVAL, truncate_log(databases));
         start_modules(product, &mut wiring).await?;
         let Parts {
             mut data,
@@ -137,15 +123,16 @@ impl Application {
         check_dependencies(product, &checks)?;
         let relay = Relay::new(databases.clone(), subscribers, RelaySettings::default())?;
         sweep::register(&mut jobs, relay.clone())?;
-        let workers = workers(&config, &databases, jobs)?;
+        let workers = workers(&config, databases, jobs)?;
         let checks = web::Data::new(Checks {
             of_modules: checks,
             migrations: product.migrations,
             workers: workers.clone(),
         });
+        let admin = web::Data::new(workers.admin());
         let installation = web::Data::new(Installation::new(&config, product.modules)?.asset()?);
         data.push(Box::new(move |config| {
-            config.app_data(checks.clone()).app_data(installation.clone());
+            config.app_data(checks.clone()).app_data(admin.clone()).app_data(installation.clone());
         }));
         let addresses = Addresses { api, public_url: config.server.public_url.clone(), others: addresses };
         let authenticator =

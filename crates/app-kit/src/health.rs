@@ -8,7 +8,7 @@ use http_kit::problem::{ApiError, ProblemDocument};
 use http_kit::respond::Json;
 use http_kit::routes::Routes;
 use http_kit::state::State as HttpState;
-use messaging::{JobStatus, QueueDepth, UnknownKind, Workers};
+use messaging::{JobStatus, UnknownKind, Workers};
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{OpenApi, Ref, RefOr};
 
+use crate::jobs::JobQueue;
 use crate::migrations::Migrations;
 use crate::wiring::Check;
 
@@ -62,26 +63,11 @@ pub(crate) struct Readiness {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobsHealth {
     /// Each queue.
-    queues: Vec<QueueHealth>,
+    queues: Vec<JobQueue>,
     /// Kinds of waiting jobs that a worker did not know: those of another release, or of a kind that was removed.
     unknown_kinds: Vec<UnknownKindHealth>,
     /// Number of threads of this process that a job does not release.
     threads_given_up: usize,
-}
-
-/// A queue of durable jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct QueueHealth {
-    /// Name of the queue.
-    #[schema(examples("mail"))]
-    name: String,
-    /// Number of jobs that are due and wait, counted up to 10,000.
-    due: u64,
-    /// Due time of the oldest of them; null if none waits.
-    #[schema(required)]
-    oldest_due_at: Option<Timestamp>,
-    /// Whether an operator has paused it.
-    is_paused: bool,
 }
 
 /// A kind of durable job that a worker did not know.
@@ -96,16 +82,10 @@ pub(crate) struct UnknownKindHealth {
 
 impl From<&JobStatus> for JobsHealth {
     fn from(status: &JobStatus) -> Self {
-        let queue = |depth: &QueueDepth| QueueHealth {
-            name: depth.queue.to_string(),
-            due: depth.due,
-            oldest_due_at: depth.oldest,
-            is_paused: depth.is_paused,
-        };
         let unknown =
             |kind: &UnknownKind| UnknownKindHealth { kind: kind.kind.clone(), version: kind.version };
         Self {
-            queues: status.queues.iter().map(queue).collect(),
+            queues: status.queues.iter().cloned().map(JobQueue::from).collect(),
             unknown_kinds: status.unknown.iter().map(unknown).collect(),
             threads_given_up: status.threads_given_up,
         }

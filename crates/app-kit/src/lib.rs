@@ -14,12 +14,13 @@
 //! | [`members`] | JSON objects that several modules fill |
 //! | [`migrations`] | the schema, at the start and by command |
 //! | [`program`], [`cli`], [`console`] | the command line |
-//! | `jobs` | the command `jobs` |
+//! | `jobs` | durable jobs, for operators: routes, and the command `jobs` |
 //! | `sweep` | the job that deletes old events |
 //! | `worker` | jobs: in the server, and in a process of their own |
 //! | [`network`] | addresses and limits of connections |
 //! | `claim` | one server at a time for a data folder |
 //! | `databases` | the databases of a configuration |
+//! | `foundation` | what every process opens before its modules start |
 //! | `logging` | the log |
 //!
 //! # Adding something that a module may have
@@ -35,6 +36,7 @@ mod commands;
 pub mod console;
 mod databases;
 pub mod document;
+mod foundation;
 pub mod health;
 pub mod installation;
 mod jobs;

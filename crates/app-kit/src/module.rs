@@ -26,7 +26,8 @@
 //! | settings | [`settings`](Module::settings) | [`SectionReader::read`](app_config::SectionReader::read) |
 //! | state for its handlers | [`start`](Module::start) | [`Wiring::state`], [`Wiring::state_with`] |
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
-//! | a kind of job | [`start`](Module::start) | [`Wiring::job`] |
+//! | a kind of job | [`jobs`](Module::jobs) | [`JobKind`] |
+//! | a kind of job whose handler needs a state | [`start`](Module::start) | [`Wiring::job`] |
 //! | a job at certain times | [`start`](Module::start) | [`Wiring::schedule`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
@@ -44,6 +45,7 @@ use configuration::ConfigError;
 use futures_util::future::LocalBoxFuture;
 use http_kit::routes::Routes;
 use shared_kernel::error::Problem;
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::resource::{Resource, Resources};
 use shared_kernel::session::Databases;
 use utoipa::openapi::OpenApi;
@@ -75,6 +77,8 @@ pub struct Module {
     pub dependencies: &'static [(&'static str, &'static str)],
     /// Whether it stores something in the data folder that only one server at a time may use.
     pub claims_data_dir: fn(&Config) -> Result<bool, CommandError>,
+    /// Kinds of jobs whose handlers need no state. [`start`](Self::start) registers others.
+    pub jobs: fn() -> Vec<JobKind>,
     /// Creates the state and registers subscribers and periodic work.
     pub start: for<'w, 'a> fn(&'w mut Wiring<'a>) -> LocalBoxFuture<'w, Result<(), CommandError>>,
     /// Commands of the binary.
@@ -108,6 +112,7 @@ impl Module {
         document: |_, _| Ok(()),
         dependencies: &[],
         claims_data_dir: |_| Ok(false),
+        jobs: Vec::new,
         start: |_| Box::pin(async { Ok(()) }),
         commands: &[],
         sign_in: None,

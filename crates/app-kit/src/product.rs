@@ -3,6 +3,7 @@
 use app_config::ConfigSchema;
 use http_kit::problem;
 use http_kit::routes::Routes;
+use messaging::JobAdminError;
 use shared_kernel::error::Problem;
 use shared_kernel::resource::Resources;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -10,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::console::CommandError;
 use crate::migrations::Migrations;
 use crate::module::{Module, SignIn};
-use crate::{health, installation};
+use crate::{health, installation, jobs};
 
 /// The parts of an application that differ between products.
 pub struct Product {
@@ -43,6 +44,7 @@ impl Product {
         for module in self.modules {
             Routes::register(config, module.routes);
         }
+        Routes::register(config, jobs::routes::configure);
         Routes::register(config, installation::configure);
         Routes::register(config, health::configure);
     }
@@ -50,13 +52,13 @@ impl Product {
     /// The tags of the document, with their descriptions.
     #[must_use]
     pub fn tags(&self) -> Vec<(&'static str, &'static str)> {
-        let own = [installation::TAG, health::TAG];
+        let own = [jobs::routes::TAG, installation::TAG, health::TAG];
         self.modules.iter().flat_map(|module| module.tags).copied().chain(own).collect()
     }
 
     /// Every problem that an answer can name.
     pub fn problems(&self) -> impl Iterator<Item = &'static Problem> {
-        let own = [shared_kernel::error::PROBLEMS, problem::PROBLEMS];
+        let own = [shared_kernel::error::PROBLEMS, problem::PROBLEMS, JobAdminError::PROBLEMS];
         own.into_iter().chain(self.modules.iter().map(|module| module.problems)).flatten().copied()
     }
 

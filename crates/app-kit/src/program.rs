@@ -10,7 +10,7 @@ use crate::cli::{self, Cli, Command};
 use crate::commands;
 use crate::console::{CommandError, print, print_error};
 use crate::document::document;
-use crate::jobs;
+use crate::jobs::command as jobs;
 use crate::logging::{Output, Writer, start, start_server};
 use crate::product::Product;
 

@@ -1,26 +1,22 @@
 //! Jobs: in the server, and in a process of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use app_config::Config;
 use configuration::redacted_url;
-use messaging::{FileMailer, JobRegistry, Mailbox, Mailer, Relay, RelaySettings, WorkerSettings, Workers};
+use messaging::{JobRegistry, Relay, RelaySettings, WorkerSettings, Workers};
 use secrecy::ExposeSecret as _;
-use shared_kernel::clock::SystemClock;
-use shared_kernel::crypto::SecretKey;
 use shared_kernel::job::Queue;
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::CommandError;
-use crate::databases::{make_folder, open_databases};
-use crate::migrations::apply;
-use crate::network::origins;
+use crate::databases::make_folder;
+use crate::foundation::{Foundation, start_modules};
 use crate::product::Product;
 use crate::sweep;
-use crate::wiring::{Parts, Role, Wiring};
+use crate::wiring::Role;
 
 /// Number of threads of handlers that do not end, after which a worker ends itself: a process manager starts another. A server goes on,
 /// because it answers requests, too.
@@ -28,20 +24,6 @@ const MOST_GIVEN_UP: usize = 3;
 
 /// Part of `server.shutdown_grace` in which jobs are given back that have not ended.
 const GIVING_BACK: Duration = Duration::from_secs(3);
-
-/// Starts the modules.
-pub(crate) async fn start_modules(product: &Product, wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
-    for module in product.modules {
-        (module.start)(wiring).await?;
-    }
-    wiring.finish()
-}
-
-/// The sender of mail.
-pub(crate) fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, CommandError> {
-    let from: Mailbox = config.mail.from.parse()?;
-    Ok(Arc::new(FileMailer::new(config.data_dir.join("mail"), from, databases.clock().clone())))
-}
 
 /// What runs these jobs, as it is configured.
 pub(crate) fn workers(
@@ -84,20 +66,9 @@ pub(crate) async fn run(
 ) -> Result<(), CommandError> {
     make_folder(&config.data_dir)?;
     let config = only(config, queues.clone());
-    let secret = SecretKey::new(&config.secret_key)?;
-    let origins = origins(&config);
-    let databases = open_databases(&config, SystemClock::shared(), &secret, product.resources()).await?;
-    apply::at_start(product.migrations, &config, databases.primary()).await?;
-    let mailer = mailer(&config, &databases)?;
-    let mut wiring = Wiring {
-        config: &config,
-        databases: &databases,
-        secret: &secret,
-        mailer: &mailer,
-        origins: &origins,
-        role: Role::Worker,
-        parts: Parts::default(),
-    };
+    let foundation = Foundation::lay(product, &config).await?;
+    let databases = &foundation.databases;
+    let mut wiring = foundation.wiring(&config, Role::Worker);
     start_modules(product, &mut wiring).await?;
     let mut jobs = std::mem::take(&mut wiring.parts.jobs);
     // It delivers no events here.
@@ -107,7 +78,7 @@ pub(crate) async fn run(
         let known = known.iter().map(Queue::as_str).collect::<Vec<_>>().join(", ");
         return Err(CommandError::message(format!("no job has the queue {unknown}: there are {known}")));
     }
-    let workers = workers(&config, &databases, jobs)?;
+    let workers = workers(&config, databases, jobs)?;
     let slots = known.iter().map(|queue| format!("{queue}={}", workers.slots_of(queue)));
     let database = redacted_url(config.database.url.expose_secret());
     tracing::info!(queues = slots.collect::<Vec<_>>().join(","), database, "this worker is ready");

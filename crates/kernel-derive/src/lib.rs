@@ -82,15 +82,18 @@ pub fn derive_domain_error(item: TokenStream) -> TokenStream {
     domain_error::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Implements `shared_kernel::soft_delete::SoftDelete` for the entity of a model.
+/// Implements `shared_kernel::soft_delete::SoftDelete` and `Keyed` for the entity of a model.
 ///
 /// The model has the fields `id` (an `Id<K>`), `version`, `created_at`, `updated_at` and `deleted_at`, and sea-orm's `table_name`:
 ///
 /// ```ignore
+/// impl ::shared_kernel::soft_delete::Keyed for Entity {
+///     const ID: Column = Column::Id;
+/// }
+///
 /// impl ::shared_kernel::soft_delete::SoftDelete for Entity {
 ///     type Kind = <NoteId as ::shared_kernel::id::Typed>::Kind;
 ///     const TABLE: &'static str = "notes";
-///     const ID: Column = Column::Id;
 ///     const VERSION: Column = Column::Version;
 ///     const CREATED_AT: Column = Column::CreatedAt;
 ///     const UPDATED_AT: Column = Column::UpdatedAt;

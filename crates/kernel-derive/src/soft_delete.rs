@@ -19,10 +19,14 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let table = table(&model)?;
     Ok(quote! {
         #[automatically_derived]
+        impl ::shared_kernel::soft_delete::Keyed for Entity {
+            const ID: Column = Column::Id;
+        }
+
+        #[automatically_derived]
         impl ::shared_kernel::soft_delete::SoftDelete for Entity {
             type Kind = <#id as ::shared_kernel::id::Typed>::Kind;
             const TABLE: &'static str = #table;
-            const ID: Column = Column::Id;
             const VERSION: Column = Column::Version;
             const CREATED_AT: Column = Column::CreatedAt;
             const UPDATED_AT: Column = Column::UpdatedAt;

@@ -99,11 +99,12 @@ struct PageOnJobs;
 mod jobs;
 mod mail;
 mod relay;
+mod rows;
 mod work;
 
 pub use self::jobs::{
-    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, JobStatus, QueueDepth,
-    UnknownKind, WorkerSettings, Workers,
+    InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, JobStatus, QueueRecord,
+    ScheduleRecord, UnknownKind, WorkerRecord, WorkerSettings, Workers,
 };
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, MailId, MailKind, Mailbox, Mailer,

@@ -111,14 +111,6 @@ impl Trouble {
 /// Interval of the same failure in the log.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// `ids` with the last one repeated up to a power of two, so that there are few different statements: each connection keeps a
-/// limited number of them prepared.
-pub(crate) fn padded<T: Clone>(ids: &[T]) -> impl Iterator<Item = T> {
-    let missing = ids.len().next_power_of_two() - ids.len();
-    let last = ids.last().cloned();
-    ids.iter().cloned().chain(last.into_iter().cycle().take(missing)).collect::<Vec<_>>().into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,7 +34,7 @@ use crate::field::{FieldSchema, TextField, ValidationError, check_length};
 use crate::integer::Int;
 use crate::kernel_error::KernelError;
 use crate::session::Reader;
-use crate::soft_delete::SoftDelete;
+use crate::soft_delete::Keyed;
 use crate::text_field;
 
 /// Query parameters of a paginated list.
@@ -213,7 +213,7 @@ pub struct Order<E: EntityTrait> {
     direction: Direction,
 }
 
-impl<E: SoftDelete> Order<E> {
+impl<E: Keyed> Order<E> {
     /// By id, which is by time of creation. `name` is the value of the query parameter; a cursor is valid for its own order only.
     #[must_use]
     pub const fn by_id(name: &'static str, direction: Direction) -> Self {
@@ -418,7 +418,7 @@ pub async fn fetch<E, R>(
     order: Order<E>,
 ) -> Result<Page<E::Model>, KernelError>
 where
-    E: SoftDelete,
+    E: Keyed,
     E::Model: ModelTrait<Entity = E>,
     R: Reader + ?Sized,
 {
@@ -445,7 +445,7 @@ where
 }
 
 /// The rows from the start of the page on, in one or two queries.
-fn ranges<E: SoftDelete>(
+fn ranges<E: Keyed>(
     mac: &MacKey,
     select: Select<E>,
     request: &PageRequest,

@@ -29,7 +29,7 @@ use crate::reference;
 use crate::resource::{Reference, Resource, Within};
 use crate::session::recent::RowKey;
 use crate::session::{ReadPrimary, ReadSession, Reader, SessionError, WriteSession};
-pub use crate::soft_delete::{SoftDelete, live};
+pub use crate::soft_delete::{Keyed, SoftDelete, live};
 use crate::sort::Sort;
 use crate::text;
 

@@ -5,15 +5,19 @@ use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, Select};
 
 use crate::id::IdKind;
 
+/// An entity whose primary key is an [`Id`](crate::id::Id): its rows can be listed in [pages](crate::page).
+pub trait Keyed: EntityTrait {
+    /// The primary key.
+    const ID: Self::Column;
+}
+
 /// An entity with soft-deleted and versioned rows. [Derived](derive@SoftDelete) on the model, whose fields have the names of
 /// the columns.
-pub trait SoftDelete: EntityTrait {
+pub trait SoftDelete: Keyed {
     /// The kind of its ids.
     type Kind: IdKind;
     /// The name of the table.
     const TABLE: &'static str;
-    /// The primary key: an [`Id`](crate::id::Id).
-    const ID: Self::Column;
     /// Version of the row: 1 at first, incremented by each change.
     const VERSION: Self::Column;
     /// Time of creation.

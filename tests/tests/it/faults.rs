@@ -3,6 +3,7 @@
 
 mod deadlines;
 pub(crate) mod disk_full;
+mod jobs;
 mod side_by_side;
 
 use std::time::Duration;

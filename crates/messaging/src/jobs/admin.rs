@@ -1,205 +1,108 @@
-//! What operators see of jobs, and what they may do with them.
+//! What operators may do with jobs, and with queues.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
-use shared_kernel::clock::Timestamp;
-use shared_kernel::job::{JobId, Lane, Priority, Queue, Wake};
-use shared_kernel::session::{Databases, Reader as _, SessionError};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, UpdateStatement};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Select, Value};
+use shared_kernel::error::DomainError;
+use shared_kernel::job::{JobId, JobState, Lane, Queue, Wake};
+use shared_kernel::kernel_error::KernelError;
+use shared_kernel::page::{self, Order, Page, PageRequest};
+use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 
 use super::notify::tell;
-use super::row::Claim;
+use super::overview::QueueRecord;
+use super::record::{Column, Entity, Model as JobRecord};
 use super::store::{Store, vacate};
+use crate::work::report;
 
 /// The jobs of an installation, for its operators.
 #[derive(Clone)]
 pub struct JobAdmin {
-    store: Store,
+    pub(super) store: Store,
+    /// Queues of the kinds that this process knows.
+    pub(super) known: Vec<Queue>,
 }
 
-/// A job, as operators see it.
-#[derive(Clone, Debug, PartialEq, FromQueryResult)]
-pub struct JobRecord {
-    /// Id.
-    pub id: String,
-    /// Kind.
-    pub kind: String,
-    /// Version of the payload.
-    pub version: i32,
-    /// Payload, which names people and rows by id.
-    pub payload: serde_json::Value,
-    /// Queue.
-    pub queue: String,
-    /// Priority: 0 is urgent, 1 normal, 2 low.
-    pub priority: i16,
-    /// `waiting`, `running`, `done`, `dead`, `cancelled` or `superseded`.
-    pub state: String,
-    /// Number of failures since the last committed step.
-    pub failures: i32,
-    /// Number of attempts.
-    pub claim: i32,
-    /// Error of the last failure, or the reason of its end.
-    pub last_error: Option<String>,
-    /// Key of which one job runs at a time.
-    pub serial_key: Option<String>,
-    /// Key of which one job waits.
-    pub dedup_key: Option<String>,
-    /// Number of items that are done.
-    pub done_count: Option<i64>,
-    /// Number of all items.
-    pub total_count: Option<i64>,
-    /// Principal that enqueued it.
-    pub principal: Option<String>,
-    /// Worker that runs it.
-    pub worker_id: Option<String>,
-    /// Time at which it was enqueued.
-    pub created_at: Timestamp,
-    /// Time from which it may run.
-    pub due_at: Timestamp,
-    /// Start of the last attempt.
-    pub started_at: Option<Timestamp>,
-    /// Its end.
-    pub finished_at: Option<Timestamp>,
-    lane: String,
+/// Which jobs are listed: those that fulfil all conditions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Jobs in this state.
+    pub state: Option<JobState>,
+    /// Jobs of this queue.
+    pub queue: Option<String>,
+    /// Jobs of this kind.
+    pub kind: Option<String>,
 }
-
-impl JobRecord {
-    const COLUMNS: [&'static str; 21] = [
-        "id",
-        "kind",
-        "version",
-        "payload",
-        "queue",
-        "priority",
-        "state",
-        "failures",
-        "claim",
-        "last_error",
-        "serial_key",
-        "dedup_key",
-        "done_count",
-        "total_count",
-        "principal",
-        "worker_id",
-        "created_at",
-        "due_at",
-        "started_at",
-        "finished_at",
-        "lane",
-    ];
-
-    /// What identifies its last claim.
-    fn as_claim(&self) -> Claim {
-        Claim {
-            id: self.id.clone(),
-            kind: self.kind.clone(),
-            version: self.version,
-            queue: self.queue.clone(),
-            priority: self.priority,
-            number: self.claim,
-            failures: self.failures,
-            serial_key: self.serial_key.clone(),
-            dedup_key: self.dedup_key.clone(),
-        }
-    }
-}
-
-/// Which jobs are listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobFilter {
-    /// All, the newest first.
-    All,
-    /// Those that run.
-    Running,
-    /// Those that wait in a queue, in the order in which they run.
-    Waiting(Queue),
-    /// Those that succeeded, the last first.
-    Done,
-    /// Those that failed too often, the last first.
-    Dead,
-    /// Those that were cancelled, the last first.
-    Cancelled,
-}
-
-/// The number of jobs that wait in a queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// The queue.
-    pub queue: Queue,
-    /// Number of jobs that are due, counted up to 10,000.
-    pub due: u64,
-    /// Due time of the first of them.
-    pub oldest: Option<Timestamp>,
-    /// Whether it is paused.
-    pub is_paused: bool,
-}
-
-/// The largest number of jobs that are counted.
-const COUNTED: u64 = 10_000;
 
 /// An operation that cannot be done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, DomainError)]
 pub enum JobAdminError {
     /// There is no such job, or it was deleted because it ended long ago.
-    #[error("there is no job {0}")]
-    NotFound(JobId),
+    #[error("there is no such job")]
+    #[problem(
+        kind = NotFound,
+        code = "job_not_found",
+        title = "There is no such job",
+        help = "No job has this id. Jobs are deleted some time after their end: `jobs.kept_days` and `jobs.dead_kept_days` say when."
+    )]
+    NotFound,
     /// Its state does not allow it, or has just changed.
-    #[error("the job {id} is {state}: {why}")]
+    #[error("the job is {state}: {why}")]
+    #[problem(
+        kind = Conflict,
+        code = "job_state",
+        title = "The state of the job does not allow this",
+        help = "A job that waits, or ended without success, can be tried again; one that waits or runs can be cancelled. \
+                Its state may have changed meanwhile: read it again.",
+        example = "the job is done: it has ended"
+    )]
     State {
-        /// The job.
-        id: JobId,
         /// Its state.
-        state: String,
+        state: JobState,
         /// What is possible.
         why: &'static str,
     },
-    /// The database failed.
+    /// No worker has ever served a queue of this name, and no job waits in one.
+    #[error("there is no such queue: there are {known}")]
+    #[problem(
+        kind = NotFound,
+        code = "queue_not_found",
+        title = "There is no such queue",
+        help = "No kind of job has a queue of this name, no worker has ever served it, and no job waits in it. Check the name.",
+        example = "there is no such queue: there are default, mail"
+    )]
+    NoQueue {
+        /// Those that there are.
+        known: String,
+    },
+    /// The database failed, or a cursor is wrong.
     #[error(transparent)]
-    Session(#[from] SessionError),
-}
-
-#[derive(FromQueryResult)]
-struct Counted {
-    number: i64,
+    #[problem(kernel)]
+    Kernel(KernelError),
 }
 
 impl JobAdmin {
-    /// The jobs of `databases`.
+    /// The jobs of `databases`, for a process that knows no kinds.
     #[must_use]
     pub fn new(databases: Databases) -> Self {
-        Self { store: Store { databases } }
+        Self::knowing(Store { databases }, Vec::new())
     }
 
-    /// Up to `limit` jobs.
+    pub(super) fn knowing(store: Store, known: Vec<Queue>) -> Self {
+        Self { store, known }
+    }
+
+    /// A page of the jobs, the newest first.
     ///
     /// # Errors
     ///
-    /// Errors of the database.
-    pub async fn list(&self, filter: &JobFilter, limit: u64) -> Result<Vec<JobRecord>, SessionError> {
-        let lanes = match filter {
-            JobFilter::All => {
-                let all = records().order_by("id", Order::Desc).limit(limit).to_owned();
-                return self.store.read().rows(&all).await;
-            }
-            JobFilter::Waiting(queue) => ready(queue).collect(),
-            JobFilter::Running => vec![Lane::Running],
-            JobFilter::Done => vec![Lane::Done],
-            JobFilter::Dead => vec![Lane::Dead],
-            JobFilter::Cancelled => vec![Lane::Cancelled],
-        };
-        let order = if lanes.iter().all(Lane::is_end) { Order::Desc } else { Order::Asc };
-        let mut found = Vec::new();
-        // One statement for each lane, which reads no more than it returns.
-        for lane in lanes {
-            let left = limit.saturating_sub(u64::try_from(found.len()).unwrap_or(limit));
-            let some = records()
-                .and_where(Expr::col("lane").eq(lane.to_string()))
-                .order_by("lane_at", order.clone())
-                .order_by("id", order.clone())
-                .limit(left)
-                .to_owned();
-            found.extend(self.store.read().rows::<JobRecord>(&some).await?);
-        }
-        Ok(found)
+    /// The cursor is not of this list; errors of the database.
+    pub async fn list<R: Reader>(
+        &self,
+        session: &R,
+        filter: &JobFilter,
+        page: &PageRequest,
+    ) -> Result<Page<JobRecord>, JobAdminError> {
+        Ok(page::fetch(session, select(filter), page, Order::newest_first()).await?)
     }
 
     /// A job.
@@ -207,10 +110,9 @@ impl JobAdmin {
     /// # Errors
     ///
     /// It is not there; errors of the database.
-    pub async fn get(&self, id: JobId) -> Result<JobRecord, JobAdminError> {
-        let one = records().and_where(Expr::col("id").eq(id)).to_owned();
-        let found = self.store.read().rows(&one).await?.pop();
-        found.ok_or(JobAdminError::NotFound(id))
+    pub async fn get<R: Reader>(&self, session: &R, id: JobId) -> Result<JobRecord, JobAdminError> {
+        let found = session.one(Entity::find().filter(Column::Id.eq(id))).await?;
+        found.ok_or(JobAdminError::NotFound)
     }
 
     /// Makes a job due now that is dead, cancelled or superseded, or that waits for its time. Its failures are forgotten.
@@ -218,52 +120,61 @@ impl JobAdmin {
     /// # Errors
     ///
     /// It runs or has succeeded, or another job with its unique key waits; errors of the database.
-    pub async fn retry(&self, id: JobId) -> Result<(), JobAdminError> {
-        let record = self.get(id).await?;
-        let refused = |why| JobAdminError::State { id, state: record.state.clone(), why };
+    pub async fn retry(&self, session: &WriteSession, id: JobId) -> Result<JobRecord, JobAdminError> {
+        let record = self.get(session, id).await?;
+        let refused = |why| JobAdminError::State { state: record.state, why };
         let claim = record.as_claim();
-        let has_ended = match record.state.as_str() {
-            "dead" | "cancelled" | "superseded" => true,
-            "waiting" if !record.lane.starts_with("key:") => false,
-            "waiting" => return Err(refused("it waits behind another job of its serial key")),
-            _ => return Err(refused("only jobs that wait, or ended without success, can be tried again")),
+        let has_ended = match record.state {
+            JobState::Dead | JobState::Cancelled | JobState::Superseded => true,
+            JobState::Waiting if !record.is_behind() => false,
+            JobState::Waiting => return Err(refused("it waits behind another job of its serial key")),
+            JobState::Running | JobState::Done => {
+                return Err(refused("only jobs that wait, or ended without success, can be tried again"));
+            }
         };
-        let session = self.store.write();
+        if has_ended && self.is_taken(session, claim.dedup_key.as_deref()).await? {
+            return Err(refused(ANOTHER_WAITS));
+        }
         let mut update = Query::update();
-        update
-            .table("jobs")
-            .value("lane_at", session.now())
-            .value("due_at", session.now())
-            .value("failures", 0);
+        update.value("lane_at", session.now()).value("due_at", session.now()).value("failures", 0);
         let mut lane = claim.waiting();
         if has_ended {
             update
                 .value("state", lane.state())
                 .value("lane", lane.to_string())
                 .value("unique_key", claim.dedup_key.clone())
+                .value("cancel_asked_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
                 .value("finished_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)));
-        } else if record.lane != Lane::Line.to_string() {
+        } else if !record.is_in(&Lane::Line) {
             // It has its turn. One that nobody knew is tried by the workers of now.
             lane = claim.ready();
             update.value("lane", lane.to_string());
         }
-        update
-            .and_where(Expr::col("id").eq(id))
-            .and_where(Expr::col("claim").eq(claim.number))
-            .and_where(Expr::col("lane").eq(record.lane.as_str()));
-        let changed = session.execute(&update).await.map_err(SessionError::from);
+        let changed = session.execute(&unchanged(update, &record)).await.map_err(SessionError::from);
         match changed {
-            Err(error) if error.violated_unique().is_some() => {
-                return Err(refused("another job with its unique key waits"));
-            }
+            // It was taken after this session had looked.
+            Err(error) if error.violated_unique().is_some() => return Err(refused(ANOTHER_WAITS)),
             Err(error) => return Err(error.into()),
-            Ok(changed) if changed.rows_affected() == 0 => return Err(refused("it has just changed")),
+            Ok(changed) if changed.rows_affected() == 0 => return Err(refused(HAS_CHANGED)),
             Ok(_) => {}
         }
-        let now = session.now();
-        session.commit(()).await?.into_value();
-        tell(&self.store.databases, Wake::new(lane, now)).await?;
-        Ok(())
+        let (databases, wake) = (self.store.databases.clone(), Wake::new(lane, session.now()));
+        session.after_commit(async move {
+            if let Err(error) = tell(&databases, wake).await {
+                report(
+                    &error,
+                    "other workers cannot be told about a job that is tried again; they find it by polling",
+                );
+            }
+        });
+        self.get(session, id).await
+    }
+
+    /// Whether another job with this unique key waits.
+    async fn is_taken(&self, session: &WriteSession, key: Option<&str>) -> Result<bool, JobAdminError> {
+        let Some(key) = key else { return Ok(false) };
+        let waiting = Entity::find().filter(Expr::col("unique_key").eq(key));
+        Ok(session.one(waiting).await?.is_some())
     }
 
     /// Cancels a job. One that runs is told to stop, and may still succeed.
@@ -271,15 +182,13 @@ impl JobAdmin {
     /// # Errors
     ///
     /// It has ended; errors of the database.
-    pub async fn cancel(&self, id: JobId) -> Result<(), JobAdminError> {
-        let record = self.get(id).await?;
-        let refused = |why| JobAdminError::State { id, state: record.state.clone(), why };
-        let session = self.store.write();
+    pub async fn cancel(&self, session: &WriteSession, id: JobId) -> Result<JobRecord, JobAdminError> {
+        let record = self.get(session, id).await?;
+        let refused = |why| JobAdminError::State { state: record.state, why };
         let mut update = Query::update();
-        update.table("jobs");
-        match record.state.as_str() {
-            "running" => update.value("cancel_asked_at", session.now()),
-            "waiting" => update
+        match record.state {
+            JobState::Running => update.value("cancel_asked_at", session.now()),
+            JobState::Waiting => update
                 .value("state", Lane::Cancelled.state())
                 .value("lane", Lane::Cancelled.to_string())
                 .value("lane_at", session.now())
@@ -288,20 +197,18 @@ impl JobAdmin {
                 .value("last_error", "cancelled by an operator"),
             _ => return Err(refused("it has ended")),
         };
-        update
-            .and_where(Expr::col("id").eq(id))
-            .and_where(Expr::col("claim").eq(record.claim))
-            .and_where(Expr::col("lane").eq(record.lane.as_str()));
-        if session.execute(&update).await.map_err(SessionError::from)?.rows_affected() == 0 {
-            return Err(refused("it has just changed"));
+        if session.execute(&unchanged(update, &record)).await.map_err(SessionError::from)?.rows_affected()
+            == 0
+        {
+            return Err(refused(HAS_CHANGED));
         }
         let claim = record.as_claim();
-        if record.state == "waiting" {
-            vacate(&session, &claim, session.now()).await?;
+        if record.state == JobState::Waiting {
+            vacate(session, &claim, session.now()).await?;
+            let store = self.store.clone();
+            session.after_commit(async move { store.wake_next(&claim) });
         }
-        session.commit(()).await?.into_value();
-        self.store.wake_next(&claim);
-        Ok(())
+        self.get(session, id).await
     }
 
     /// Pauses a queue: its jobs wait until it is resumed, and those that run go on. Workers notice it with their next heart-beat, within
@@ -309,81 +216,63 @@ impl JobAdmin {
     ///
     /// # Errors
     ///
-    /// Errors of the database.
-    pub async fn pause(&self, queue: &Queue) -> Result<(), SessionError> {
-        let session = self.store.databases.write();
-        let mut insert = Query::insert();
-        insert.into_table("job_queues").columns(["name", "paused_at"]);
-        insert.values_panic([queue.as_str().into(), session.now().into()]);
-        let keep = sea_orm::sea_query::OnConflict::column("name").update_column("paused_at").to_owned();
-        session.execute(insert.on_conflict(keep)).await?;
-        session.commit(()).await?.into_value();
-        Ok(())
-    }
-
-    /// Resumes a queue.
-    ///
-    /// # Errors
-    ///
-    /// Errors of the database.
-    pub async fn resume(&self, queue: &Queue) -> Result<(), SessionError> {
-        let session = self.store.databases.write();
-        let delete = Query::delete()
-            .from_table("job_queues")
-            .and_where(Expr::col("name").eq(queue.as_str()))
-            .to_owned();
-        session.execute(&delete).await?;
-        session.commit(()).await?.into_value();
-        Ok(())
-    }
-
-    /// How many jobs wait in these queues.
-    ///
-    /// # Errors
-    ///
-    /// Errors of the database.
-    pub async fn depths(&self, queues: &[Queue]) -> Result<Vec<QueueDepth>, SessionError> {
-        let paused = self.store.paused().await?;
-        let mut depths = Vec::with_capacity(queues.len());
-        for queue in queues {
-            let lanes: Vec<_> = ready(queue).collect();
-            let mut due = 0;
-            for lane in &lanes {
-                due += self.due(lane).await?;
-            }
-            let floors: Vec<_> = lanes.into_iter().map(|lane| (lane, None)).collect();
-            let now = self.store.now();
-            let first = self.store.peek(&floors).await?.into_iter().filter_map(|due| due.at).min();
-            depths.push(QueueDepth {
-                queue: queue.clone(),
-                due: Ord::min(due, COUNTED),
-                oldest: first.filter(|first| *first <= now),
-                is_paused: paused.iter().any(|name| name == queue.as_str()),
-            });
+    /// There is no such queue; errors of the database.
+    pub async fn pause(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let mut record = self.queue(name).await?;
+        if record.paused_at.is_none() {
+            let mut insert = Query::insert();
+            insert.into_table("job_queues").columns(["name", "paused_at"]);
+            insert.values_panic([name.into(), session.now().into()]);
+            insert.on_conflict(OnConflict::column("name").update_column("paused_at").to_owned());
+            session.execute(&insert).await.map_err(SessionError::from)?;
+            record.paused_at = Some(session.now());
         }
-        Ok(depths)
+        Ok(record)
     }
 
-    /// Number of jobs of a lane that are due.
-    async fn due(&self, lane: &Lane) -> Result<u64, SessionError> {
-        let some = Query::select()
-            .expr(Expr::val(1))
-            .from("jobs")
-            .and_where(Expr::col("lane").eq(lane.to_string()))
-            .and_where(Expr::col("lane_at").lte(self.store.now()))
-            .limit(COUNTED)
+    /// Resumes a queue. One that is not paused stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue; errors of the database.
+    pub async fn resume(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let record = self.queue(name).await?;
+        let resume = Query::update()
+            .table("job_queues")
+            .value("paused_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
+            .and_where(Expr::col("name").eq(name))
             .to_owned();
-        let count =
-            Query::select().expr_as(Expr::cust("COUNT(*)"), "number").from_subquery(some, "due").to_owned();
-        let counted = self.store.read().rows::<Counted>(&count).await?.pop();
-        Ok(counted.map_or(0, |counted| u64::try_from(counted.number).unwrap_or_default()))
+        session.execute(&resume).await.map_err(SessionError::from)?;
+        Ok(QueueRecord { paused_at: None, ..record })
     }
 }
 
-fn records() -> SelectStatement {
-    Query::select().columns(JobRecord::COLUMNS).from("jobs").to_owned()
+/// Why a job cannot be tried again.
+const ANOTHER_WAITS: &str = "another job with its unique key waits";
+
+/// Why an operation was lost to another one.
+const HAS_CHANGED: &str = "it has just changed";
+
+fn select(filter: &JobFilter) -> Select<Entity> {
+    let mut select = Entity::find();
+    if let Some(state) = filter.state {
+        select = select.filter(Column::State.eq(state));
+    }
+    if let Some(queue) = &filter.queue {
+        select = select.filter(Column::Queue.eq(queue.as_str()));
+    }
+    if let Some(kind) = &filter.kind {
+        select = select.filter(Column::Kind.eq(kind.as_str()));
+    }
+    select
 }
 
-fn ready(queue: &Queue) -> impl Iterator<Item = Lane> {
-    Priority::ALL.into_iter().map(|priority| Lane::Ready(queue.clone(), priority))
+/// A change of a job that is still as it was read.
+fn unchanged(mut update: UpdateStatement, record: &JobRecord) -> UpdateStatement {
+    update
+        .table("jobs")
+        .and_where(Expr::col("id").eq(record.id))
+        .and_where(Expr::col("claim").eq(record.attempts))
+        .and_where(Expr::col("lane").eq(record.lane.as_str()))
+        .to_owned()
 }

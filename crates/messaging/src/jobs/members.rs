@@ -4,18 +4,23 @@
 //! which our own beat succeeded. So a process that lost the database waits as long before it rescues, and one that cannot write its
 //! own beat rescues nobody.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{ConnectionTrait as _, FromQueryResult};
+use serde_json::Value as Json;
 use shared_kernel::clock::Timestamp;
-use shared_kernel::session::{Reader as _, SessionError};
+use shared_kernel::session::{Reader as _, SessionError, WriteSession};
 
 use super::row::WorkerId;
 use super::store::Store;
+use crate::rows;
 
 /// Number of looks in a row without a beat after which a worker is silent.
 const LOOKS: u32 = 6;
+
+/// Number of jobs of each queue that a worker runs at the same time.
+pub(super) type Slots = BTreeMap<String, usize>;
 
 /// A worker's row.
 #[derive(Debug, FromQueryResult)]
@@ -64,14 +69,17 @@ impl Watch {
 }
 
 impl Store {
-    /// Adds a worker.
-    pub(super) async fn join(&self, host: &str) -> Result<WorkerId, SessionError> {
+    /// Adds a worker, with the number of jobs of each queue that it runs at the same time.
+    pub(super) async fn join(&self, host: &str, slots: &Slots) -> Result<WorkerId, SessionError> {
         let session = self.databases.write();
         let id: WorkerId = session.new_id();
+        let queues: Json = slots.iter().map(|(queue, slots)| (queue.clone(), Json::from(*slots))).collect();
         let mut insert = Query::insert();
-        insert.into_table("job_workers").columns(["id", "host", "started_at", "beat_at"]);
-        insert.values_panic([id.into(), host.into(), session.now().into(), session.now().into()]);
+        insert.into_table("job_workers").columns(["id", "host", "queues", "started_at", "beat_at"]);
+        let now = session.now();
+        insert.values_panic([id.into(), host.into(), queues.into(), now.into(), now.into()]);
         session.execute(&insert).await?;
+        insert_queues(&session, slots).await?;
         Ok(session.commit(id).await?.into_value())
     }
 
@@ -104,9 +112,8 @@ impl Store {
             .and_where(Expr::col("id").eq(id))
             .and_where(Expr::col("beat").eq(beat))
             .and_where(Expr::col("silent_since").is_null())
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
-        if session.rows::<WorkerRow>(&same).await?.is_empty() {
+        if rows::take::<WorkerRow>(&session, same).await?.is_empty() {
             return Ok(false);
         }
         let declare = Query::update()
@@ -127,6 +134,21 @@ impl Store {
         session.commit(()).await?.into_value();
         Ok(())
     }
+}
+
+/// Notes the names of queues, so that they can be paused when no worker runs.
+async fn insert_queues(session: &WriteSession, slots: &Slots) -> Result<(), SessionError> {
+    if slots.is_empty() {
+        return Ok(());
+    }
+    let mut insert = Query::insert();
+    insert.into_table("job_queues").columns(["name"]);
+    for queue in slots.keys() {
+        insert.values_panic([queue.as_str().into()]);
+    }
+    insert.on_conflict(OnConflict::column("name").do_nothing().to_owned());
+    session.execute(&insert).await?;
+    Ok(())
 }
 
 /// Workers whose jobs are to be rescued, out of all.

@@ -8,7 +8,8 @@
 //! | `notify` | wake-ups between processes |
 //! | `shift` | which jobs this process runs |
 //! | `claims` | the loop that looks for jobs that are due |
-//! | `admin` | what operators see and do |
+//! | `record`, `overview` | what operators see |
+//! | `admin` | what operators do |
 //! | `attempt` | one attempt of a job |
 //! | `cron` | schedules |
 //! | `status` | what health checks tell |
@@ -20,6 +21,8 @@ mod claims;
 mod cron;
 mod members;
 mod notify;
+mod overview;
+mod record;
 mod row;
 mod settings;
 mod shift;
@@ -42,9 +45,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use self::admin::{JobAdmin, JobAdminError, JobFilter, JobRecord, QueueDepth};
+pub use self::admin::{JobAdmin, JobAdminError, JobFilter};
 use self::attempt::Runner;
 use self::claims::Desk;
+pub use self::overview::{QueueRecord, ScheduleRecord, WorkerRecord};
+pub use self::record::Model as JobRecord;
+use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
 use self::shift::Shift;
 use self::status::LastStatus;
@@ -195,6 +201,12 @@ impl Workers {
         Ok(ended)
     }
 
+    /// What operators see and do, with the queues of these kinds.
+    #[must_use]
+    pub fn admin(&self) -> JobAdmin {
+        JobAdmin::knowing(self.shared.store.clone(), self.shared.queues().into_iter().collect())
+    }
+
     /// Number of jobs of a queue that run at the same time.
     #[must_use]
     pub fn slots_of(&self, queue: &Queue) -> usize {
@@ -217,7 +229,7 @@ impl Workers {
     /// Joins the workers, and knows which queues are paused before it claims anything.
     async fn join(&self) -> Result<Shift, SessionError> {
         let paused = self.shared.store.paused().await?;
-        let shift = Shift::of(self.shared.store.join(&self.shared.settings.host).await?);
+        let shift = Shift::of(self.shared.join().await?);
         shift.pause(paused);
         Ok(shift)
     }
@@ -256,6 +268,17 @@ impl Workers {
 }
 
 impl Shared {
+    /// Joins the workers.
+    async fn join(&self) -> Result<WorkerId, SessionError> {
+        let slots = |queue: Queue| (queue.to_string(), self.settings.slots_of(&queue));
+        self.store.join(&self.settings.host, &self.queues().into_iter().map(slots).collect()).await
+    }
+
+    /// Queues of the kinds.
+    fn queues(&self) -> BTreeSet<Queue> {
+        self.kinds.values().map(|kind| kind.queue().clone()).collect()
+    }
+
     /// The kind of a job, if this build knows it in that version.
     fn kind(&self, name: &str, version: i32) -> Option<&JobKind> {
         self.kinds.get(name).filter(|kind| kind.versions().contains(&version))

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_kernel::job::Queue;
 use shared_kernel::session::SessionError;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Workers;
-use super::admin::{JobAdmin, QueueDepth};
+use super::overview::QueueRecord;
 
 /// The state of jobs in all processes, and of this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobStatus {
-    /// Each queue of the kinds that this process knows.
-    pub queues: Vec<QueueDepth>,
+    /// Each queue.
+    pub queues: Vec<QueueRecord>,
     /// Kinds and versions of waiting jobs that a worker did not know.
     pub unknown: Vec<UnknownKind>,
     /// Number of threads of handlers that did not end in this process.
@@ -57,13 +56,9 @@ impl Workers {
 
     async fn take_status(&self) -> Result<JobStatus, SessionError> {
         let shared = &self.shared;
-        let mut queues: Vec<Queue> = shared.kinds.values().map(|kind| kind.queue().clone()).collect();
-        queues.sort();
-        queues.dedup();
-        let admin = JobAdmin::new(shared.store.databases.clone());
         let unknown = shared.store.odd_lanes().await?;
         Ok(JobStatus {
-            queues: admin.depths(&queues).await?,
+            queues: self.admin().queues().await?,
             unknown: unknown.iter().filter_map(|lane| unknown_kind(lane)).collect(),
             threads_given_up: self.threads_given_up(),
         })

@@ -1,9 +1,7 @@
 //! The statements on the table of jobs. Each transaction is short, and only [`finish`](Store::finish) stands in the session of a handler.
 //! Why each costs the same however many jobs there are is in `docs/adr/`, "Durable jobs are rows that stand in lanes".
 
-use sea_orm::sea_query::{
-    Expr, ExprTrait as _, LockBehavior, LockType, Order, Query, UnionType, UpdateStatement,
-};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, UnionType, UpdateStatement};
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use serde_json::Value as Json;
 use shared_kernel::clock::Timestamp;
@@ -13,7 +11,7 @@ use shared_kernel::session::{Databases, ReadPrimary, Reader as _, SessionError, 
 
 use super::row::WorkerId;
 use super::row::{Claim, Claimed};
-use crate::work::padded;
+use crate::rows::{self, padded};
 
 /// Number of rows that one transaction removes, or moves for another reason than that they run.
 pub(super) const ROWS_AT_ONCE: u64 = 500;
@@ -65,8 +63,9 @@ pub(super) struct RunningRow {
 }
 
 #[derive(FromQueryResult)]
-struct IdRow {
+struct InLane {
     id: String,
+    lane_at: Timestamp,
 }
 
 #[derive(FromQueryResult)]
@@ -153,9 +152,8 @@ impl Store {
             .order_by("lane_at", Order::Asc)
             .order_by("id", Order::Asc)
             .limit(u64::try_from(count).unwrap_or(ROWS_AT_ONCE))
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
-        let mut claimed: Vec<Claimed> = session.rows(&due).await?;
+        let mut claimed: Vec<Claimed> = rows::take(&session, due).await?;
         if claimed.is_empty() {
             return Ok(Some(claimed));
         }
@@ -330,28 +328,37 @@ impl Store {
     /// Those of `lanes` that have a job, of the lanes of unknown kinds.
     pub(super) async fn odd_lanes(&self) -> Result<Vec<String>, SessionError> {
         let mut lanes: Vec<String> = Vec::new();
-        // The first lane after each: one look into the index for each lane, however many jobs are in it.
-        loop {
+        while lanes.len() < MOST_ODD_LANES {
             let after = lanes.last().map_or("odd:", String::as_str);
-            let next = Query::select()
-                .column("lane")
-                .from("jobs")
-                .and_where(Expr::col("lane").gt(after))
-                .and_where(Expr::col("lane").lt("odd;"))
-                .order_by("lane", Order::Asc)
-                .limit(1)
-                .to_owned();
-            match self.read().rows::<LaneRow>(&next).await?.pop() {
-                Some(row) if lanes.len() < MOST_ODD_LANES => lanes.push(row.lane),
-                _ => return Ok(lanes),
+            match self.next_lane(after, Some("odd;")).await? {
+                Some(lane) => lanes.push(lane),
+                None => break,
             }
         }
+        Ok(lanes)
     }
 
-    /// Makes jobs dead that no worker has known for that long. Returns their number.
-    pub(super) async fn bury_unknown(&self, lane: &str, before: Timestamp) -> Result<u64, SessionError> {
+    /// The first lane after another one in which there is a job: one look into the index, however many jobs are in them.
+    pub(super) async fn next_lane(
+        &self,
+        after: &str,
+        before: Option<&str>,
+    ) -> Result<Option<String>, SessionError> {
+        let next = Query::select()
+            .column("lane")
+            .from("jobs")
+            .and_where(Expr::col("lane").gt(after))
+            .and_where_option(before.map(|before| Expr::col("lane").lt(before)))
+            .order_by("lane", Order::Asc)
+            .limit(1)
+            .to_owned();
+        Ok(self.read().rows::<LaneRow>(&next).await?.pop().map(|row| row.lane))
+    }
+
+    /// Makes jobs dead that no worker has known since this time. Returns their number.
+    pub(super) async fn bury_unknown(&self, lane: &str, since: &mut Stretch) -> Result<u64, SessionError> {
         let session = self.write();
-        let ids = locked_ids(&session, lane, before).await?;
+        let ids = next_ids(&session, lane, since).await?;
         if ids.is_empty() {
             return Ok(0);
         }
@@ -376,10 +383,10 @@ impl Store {
         Ok(session.commit(buried).await?.into_value())
     }
 
-    /// Deletes jobs that ended before that time. Returns their number, which is less than [`ROWS_AT_ONCE`] if none is left.
-    pub(super) async fn prune(&self, lane: &Lane, before: Timestamp) -> Result<u64, SessionError> {
+    /// Deletes jobs that ended in this time, the oldest first. Returns their number.
+    pub(super) async fn prune(&self, lane: &Lane, ended: &mut Stretch) -> Result<u64, SessionError> {
         let session = self.write();
-        let ids = locked_ids(&session, &lane.to_string(), before).await?;
+        let ids = next_ids(&session, &lane.to_string(), ended).await?;
         if ids.is_empty() {
             return Ok(0);
         }
@@ -407,23 +414,42 @@ impl Store {
 /// Number of lanes of unknown kinds that one look finds.
 const MOST_ODD_LANES: usize = 100;
 
-/// The first jobs of a lane, from before that time, locked.
-async fn locked_ids(
+/// A stretch of time, which the batches of a clean-up pass through.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    /// Time of the last row of the batch before. Without it each batch would pass what those before left in the index, for as long as an
+    /// old snapshot needs it.
+    from: Option<Timestamp>,
+    before: Timestamp,
+}
+
+impl Stretch {
+    pub(super) fn before(before: Timestamp) -> Self {
+        Self { from: None, before }
+    }
+}
+
+/// The first jobs of a lane in this stretch of time, locked.
+async fn next_ids(
     session: &WriteSession,
     lane: &str,
-    before: Timestamp,
+    stretch: &mut Stretch,
 ) -> Result<Vec<String>, SessionError> {
     let select = Query::select()
-        .column("id")
+        .columns(["id", "lane_at"])
         .from("jobs")
         .and_where(Expr::col("lane").eq(lane))
-        .and_where(Expr::col("lane_at").lt(before))
+        .and_where_option(stretch.from.map(|from| Expr::col("lane_at").gte(from)))
+        .and_where(Expr::col("lane_at").lt(stretch.before))
         .order_by("lane_at", Order::Asc)
         .order_by("id", Order::Asc)
         .limit(ROWS_AT_ONCE)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .to_owned();
-    Ok(session.rows::<IdRow>(&select).await?.into_iter().map(|row| row.id).collect())
+    let found = rows::take::<InLane>(session, select).await?;
+    if let Some(last) = found.last() {
+        stretch.from = Some(last.lane_at);
+    }
+    Ok(found.into_iter().map(|row| row.id).collect())
 }
 
 /// Ends a claim for good.

@@ -10,16 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::sea_query::{
-    Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
-};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::job::{Lane, Priority, Queue, Wake};
 use shared_kernel::session::{Reader as _, SessionError, WriteSession};
 
 use super::store::{ROWS_AT_ONCE, Store};
-use crate::work::padded;
+use crate::rows::{self, padded};
 
 /// Number of vacant turns that one transaction gives away.
 const TURNS_AT_ONCE: u64 = 200;
@@ -57,10 +55,6 @@ fn ready(queue: &str, priority: i16) -> Lane {
     Lane::Ready(queue.parse().unwrap_or(Queue::DEFAULT), Priority::of_number(priority))
 }
 
-fn skip_locked(select: &mut SelectStatement) -> SelectStatement {
-    select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).to_owned()
-}
-
 impl Store {
     /// Whether a turn is vacant.
     pub(super) async fn has_vacant_turn(&self) -> Result<bool, SessionError> {
@@ -96,15 +90,16 @@ impl Store {
         session: &WriteSession,
         lanes: &mut BTreeSet<Lane>,
     ) -> Result<u64, SessionError> {
-        let mut line = Query::select();
-        line.columns(["id", "serial_key", "queue", "priority"])
+        let line = Query::select()
+            .columns(["id", "serial_key", "queue", "priority"])
             .from("jobs")
             .and_where(Expr::col("lane").eq(Lane::Line.to_string()))
             .and_where(Expr::col("lane_at").lte(session.now()))
             .order_by("lane_at", Order::Asc)
             .order_by("id", Order::Asc)
-            .limit(ROWS_AT_ONCE);
-        let line: Vec<InLine> = session.rows(&skip_locked(&mut line)).await?;
+            .limit(ROWS_AT_ONCE)
+            .to_owned();
+        let line: Vec<InLine> = rows::take(session, line).await?;
         if line.is_empty() {
             return Ok(0);
         }
@@ -117,8 +112,7 @@ impl Store {
             oldest.remove(turn.serial_key.as_str());
         }
         insert_turns(session, &oldest).await?;
-        let turns: HashMap<String, Turn> = session
-            .rows::<Turn>(&skip_locked(&mut turns_of(&keys)))
+        let turns: HashMap<String, Turn> = rows::take::<Turn>(session, turns_of(&keys))
             .await?
             .into_iter()
             .map(|turn| (turn.serial_key.clone(), turn))
@@ -187,14 +181,14 @@ async fn insert_turns(session: &WriteSession, turns: &BTreeMap<&str, &str>) -> R
 
 /// Gives vacant turns to the first jobs behind them, and deletes those that nobody waits for. Returns the number of turns.
 async fn give_turns(session: &WriteSession, lanes: &mut BTreeSet<Lane>) -> Result<u64, SessionError> {
-    let mut vacant = Query::select();
-    vacant
+    let vacant = Query::select()
         .columns(["serial_key", "job_id", "vacated_at"])
         .from("job_turns")
         .and_where(Expr::col("vacated_at").is_not_null())
         .order_by("vacated_at", Order::Asc)
-        .limit(TURNS_AT_ONCE);
-    let vacant: Vec<Turn> = session.rows(&skip_locked(&mut vacant)).await?;
+        .limit(TURNS_AT_ONCE)
+        .to_owned();
+    let vacant: Vec<Turn> = rows::take(session, vacant).await?;
     for turn in &vacant {
         lanes.extend(give_turn(session, &turn.serial_key).await?);
     }
@@ -212,7 +206,7 @@ async fn give_turn(session: &WriteSession, key: &str) -> Result<Option<Lane>, Se
         .limit(1)
         .to_owned();
     let of_this_key = Expr::col("serial_key").eq(key);
-    if let Some(next) = session.rows::<Next>(&skip_locked(&mut behind.clone())).await?.pop() {
+    if let Some(next) = rows::take::<Next>(session, behind.clone()).await?.pop() {
         let turn = Query::update()
             .table("job_turns")
             .value("job_id", next.id.as_str())

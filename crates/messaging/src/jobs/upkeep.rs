@@ -13,7 +13,7 @@ use super::Workers;
 use super::members::{Living, Watch};
 use super::row::Claim;
 use super::shift::Shift;
-use super::store::{End, ROWS_AT_ONCE, RunningRow};
+use super::store::{End, ROWS_AT_ONCE, RunningRow, Stretch};
 use crate::work::{Trouble, report};
 
 /// Interval of deleting old jobs.
@@ -55,7 +55,7 @@ impl Workers {
         }
         if !store.beat(shift.worker()).await? {
             watch.forget();
-            let worker = store.join(&self.shared.settings.host).await?;
+            let worker = self.shared.join().await?;
             tracing::warn!(
                 was = %shift.worker(),
                 now = %worker,
@@ -152,7 +152,8 @@ impl Workers {
         let now = store.now();
         let known: BTreeSet<String> = self.shared.odd_lanes().map(|lane| lane.to_string()).collect();
         for lane in store.odd_lanes().await?.into_iter().filter(|lane| !known.contains(lane)) {
-            while store.bury_unknown(&lane, now - UNKNOWN_FOR).await? == ROWS_AT_ONCE {}
+            let mut since = Stretch::before(now - UNKNOWN_FOR);
+            while store.bury_unknown(&lane, &mut since).await? == ROWS_AT_ONCE {}
         }
         let mut deleted = 0;
         for (lane, kept) in [
@@ -161,8 +162,9 @@ impl Workers {
             (Lane::Superseded, settings.kept),
             (Lane::Dead, settings.dead_kept),
         ] {
+            let mut ended = Stretch::before(now - kept);
             loop {
-                let batch = store.prune(&lane, now - kept).await?;
+                let batch = store.prune(&lane, &mut ended).await?;
                 deleted += batch;
                 if batch < ROWS_AT_ONCE {
                     break;

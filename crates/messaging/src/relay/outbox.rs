@@ -4,11 +4,10 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use sea_orm::sea_query::{
-    Expr, ExprTrait as _, Func, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
-    SubQueryStatement, UpdateStatement, WindowStatement,
+    Expr, ExprTrait as _, Func, OnConflict, Order, Query, SelectStatement, UpdateStatement, WindowStatement,
 };
 use sea_orm::{
-    ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, FromQueryResult,
+    ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult,
     QueryFilter as _, QueryResult,
 };
 use shared_kernel::clock::Timestamp;
@@ -19,7 +18,7 @@ use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 use super::handled;
 use super::row::{Column, Entity};
 use super::settings::RelaySettings;
-use crate::work::padded;
+use crate::rows::{self, padded};
 
 /// Number of due events that one statement looks up.
 const SEEN_AT_ONCE: u64 = 500;
@@ -90,6 +89,13 @@ struct DueRow {
     attempts: i32,
 }
 
+/// The key of a record of who handled an event.
+#[derive(FromQueryResult)]
+struct RecordKey {
+    subscriber: String,
+    event_id: String,
+}
+
 /// The existence of a row.
 #[derive(FromQueryResult)]
 struct Exists {}
@@ -132,10 +138,14 @@ impl Outbox {
             .order_by(Column::Id, Order::Asc)
             .limit(SETTLED_AT_ONCE)
             .to_owned();
+        let ids = rows::take_ids(&session, unwanted).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
         let settle = Query::update()
             .table(Entity)
             .value(Column::DeliveredAt, session.now())
-            .and_where(is_one_of(self.backend(), "id", locked(unwanted, "outbox_events")))
+            .and_where(Expr::col(Column::Id).is_in(padded(&ids)))
             .to_owned();
         let settled = session.execute(&settle).await?.rows_affected();
         let settled = session.commit(settled).await?.into_value();
@@ -149,22 +159,31 @@ impl Outbox {
     pub(super) async fn claim(&self, ids: &[String]) -> Result<Vec<Claimed>, SessionError> {
         let session = self.databases.write();
         let free = Query::select()
-            .column(Column::Id)
+            .columns(Envelope::COLUMNS)
+            .column(Column::Attempts)
             .from(Entity)
             .and_where(Expr::col(Column::Id).is_in(padded(ids)))
             .and_where(Expr::col(Column::DeliveredAt).is_null())
             .and_where(self.is_alive())
             .and_where(waits(session.now()).not())
+            .order_by(Column::Id, Order::Asc)
             .to_owned();
+        let rows = session.query_all(&rows::locked(free)).await?;
+        let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<String>, _>>()?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let claim = Query::update()
             .table(Entity)
             .value(Column::AvailableAt, session.now() + self.lease)
             .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
-            .and_where(is_one_of(self.backend(), "id", locked(free, "outbox_events")))
-            .returning_all()
+            .and_where(Expr::col(Column::Id).is_in(padded(&ids)))
             .to_owned();
-        let rows = session.query_all(&claim).await?;
-        let events: Vec<_> = rows.iter().filter_map(readable).collect();
+        session.execute(&claim).await?;
+        let mut events: Vec<_> = rows.iter().filter_map(readable).collect();
+        for event in &mut events {
+            event.attempts += 1;
+        }
         let handled = self.handled(&session, &events).await?;
         session.commit(()).await?.into_value();
         Ok(events.into_iter().map(|event| claimed(event, &handled)).collect())
@@ -181,52 +200,82 @@ impl Outbox {
     /// rows.
     pub(super) async fn sweep(&self) -> Result<u64, SessionError> {
         let before = self.databases.clock().now() - self.retention;
-        let delivered = Query::select()
-            .from(Entity)
-            .and_where(Expr::col(Column::DeliveredAt).lt(before))
-            .order_by(Column::DeliveredAt, Order::Asc)
-            .to_owned();
-        // A record lives as long as its event: without it, a replay would repeat the work.
-        let event = Query::select()
-            .expr(Expr::val(1))
-            .from(Entity)
-            .and_where(Expr::col((Entity, Column::Id)).equals((handled::Entity, handled::Column::EventId)))
-            .to_owned();
-        let handled = Query::select()
-            .from(handled::Entity)
-            .and_where(Expr::col(handled::Column::HandledAt).lt(before))
-            .and_where(Expr::not_exists(event))
-            .order_by(handled::Column::HandledAt, Order::Asc)
-            .to_owned();
-        Ok(self.delete("outbox_events", &delivered).await? + self.delete("handled_events", &handled).await?)
-    }
-
-    /// Deletes the rows of `old` from `table` in batches.
-    async fn delete(&self, table: &'static str, old: &SelectStatement) -> Result<u64, SessionError> {
-        let row = if self.backend() == DbBackend::Postgres { "ctid" } else { "rowid" };
         let mut deleted = 0;
-        while self.is_any(old.clone().expr(Expr::val(1)).limit(1).to_owned()).await? {
-            let some = locked(old.clone().column((table, row)).limit(SWEPT_AT_ONCE).to_owned(), table);
-            let delete =
-                Query::delete().from_table(table).and_where(is_one_of(self.backend(), row, some)).to_owned();
-            let session = self.databases.write();
-            let batch = session.execute(&delete).await?.rows_affected();
-            session.commit(()).await?.into_value();
+        loop {
+            let batch = self.sweep_events(before).await?;
             deleted += batch;
             if batch < SWEPT_AT_ONCE {
                 break;
             }
         }
-        Ok(deleted)
+        loop {
+            let batch = self.sweep_records(before).await?;
+            deleted += batch;
+            if batch < SWEPT_AT_ONCE {
+                return Ok(deleted);
+            }
+        }
     }
 
-    fn backend(&self) -> DbBackend {
-        self.databases.backend()
+    async fn sweep_events(&self, before: Timestamp) -> Result<u64, SessionError> {
+        let old = Query::select()
+            .column(Column::Id)
+            .from(Entity)
+            .and_where(Expr::col(Column::DeliveredAt).lt(before))
+            .order_by(Column::DeliveredAt, Order::Asc)
+            .limit(SWEPT_AT_ONCE)
+            .to_owned();
+        if !self.is_any(old.clone()).await? {
+            return Ok(0);
+        }
+        let session = self.databases.write();
+        let ids = rows::take_ids(&session, old).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let delete = Query::delete()
+            .from_table(Entity)
+            .and_where(Expr::col(Column::Id).is_in(padded(&ids)))
+            .to_owned();
+        let deleted = session.execute(&delete).await?.rows_affected();
+        Ok(session.commit(deleted).await?.into_value())
+    }
+
+    /// A record lives as long as its event: without it, a replay would repeat the work.
+    async fn sweep_records(&self, before: Timestamp) -> Result<u64, SessionError> {
+        let event = Query::select()
+            .expr(Expr::val(1))
+            .from(Entity)
+            .and_where(Expr::col((Entity, Column::Id)).equals((handled::Entity, handled::Column::EventId)))
+            .to_owned();
+        let old = Query::select()
+            .columns([handled::Column::Subscriber, handled::Column::EventId])
+            .from(handled::Entity)
+            .and_where(Expr::col(handled::Column::HandledAt).lt(before))
+            .and_where(Expr::not_exists(event))
+            .order_by(handled::Column::HandledAt, Order::Asc)
+            .limit(SWEPT_AT_ONCE)
+            .to_owned();
+        if !self.is_any(old.clone()).await? {
+            return Ok(0);
+        }
+        let session = self.databases.write();
+        let keys = rows::take::<RecordKey>(&session, old).await?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let keys: Vec<_> = keys.into_iter().map(|key| (key.subscriber, key.event_id)).collect();
+        let key = Expr::tuple([Expr::col(handled::Column::Subscriber), Expr::col(handled::Column::EventId)]);
+        let delete =
+            Query::delete().from_table(handled::Entity).and_where(key.in_tuples(padded(&keys))).to_owned();
+        let deleted = session.execute(&delete).await?.rows_affected();
+        Ok(session.commit(deleted).await?.into_value())
     }
 
     /// Whether `select` finds a row; on SQLite not on the writing connection.
-    async fn is_any(&self, select: SelectStatement) -> Result<bool, SessionError> {
-        Ok(!self.databases.read_primary().rows::<Exists>(&select).await?.is_empty())
+    async fn is_any(&self, mut select: SelectStatement) -> Result<bool, SessionError> {
+        let one = select.clear_selects().expr(Expr::val(1)).limit(1).to_owned();
+        Ok(!self.databases.read_primary().rows::<Exists>(&one).await?.is_empty())
     }
 
     /// One pass over the undelivered events, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on PostgreSQL when
@@ -277,21 +326,6 @@ impl Outbox {
 /// Claimed by another relay, or waiting after a failure.
 fn waits(now: Timestamp) -> Expr {
     Expr::col(Column::AvailableAt).gt(now)
-}
-
-/// `select` with its rows locked, without those that another relay has locked. SQLite has one writer and no row locks.
-fn locked(mut select: SelectStatement, table: &'static str) -> SelectStatement {
-    select.lock_with_tables_behavior(LockType::Update, [table], LockBehavior::SkipLocked).to_owned()
-}
-
-/// The condition that `column` is among the rows of `select`. On PostgreSQL the array makes sure that `select` runs once: with
-/// `IN (…)` a plan may run it repeatedly, and lock more rows than its limit.
-fn is_one_of(backend: DbBackend, column: &'static str, select: SelectStatement) -> Expr {
-    if backend != DbBackend::Postgres {
-        return Expr::col(column).in_subquery(select);
-    }
-    let rows = Expr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(select)));
-    Expr::col(column).eq(Func::cust("ANY").arg(Func::cust("ARRAY").arg(rows)))
 }
 
 /// The event of a row, if it can be read. A row that cannot must not block the others; its attempts run out.

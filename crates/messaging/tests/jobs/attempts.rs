@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use messaging::{JobAdmin, WorkerSettings};
+use messaging::WorkerSettings;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use shared_kernel::job::{Job, JobOptions};
 use shared_kernel::job_handler::{Attempt, Blocking, External, JobKind, Stop, Transactional};
@@ -336,7 +336,35 @@ struct Cancels {
 
 impl External<Note> for Cancels {
     async fn run(&self, _: &Note, attempt: &Attempt) -> Result<(), Stop> {
-        JobAdmin::new(self.databases.clone()).cancel(attempt.job_id).await?;
+        Operator::of(&self.databases).cancel(attempt.job_id).await?;
         Err("failed after that".into())
     }
+}
+
+#[tokio::test]
+async fn after_eight_threads_that_do_not_end_no_other_one_is_started() {
+    const THREADS: usize = 8;
+    let (database, clock) = at_rest().await;
+    let ended = Arc::new(AtomicU32::new(0));
+    let stuck = JobKind::blocking::<Note>(Loop { listens: false, ended: Arc::clone(&ended) });
+    let moment = Duration::from_millis(20);
+    let settings = WorkerSettings { slots: THREADS, blocking_grace: moment, ..quick() };
+    let workers = workers_with(&database, vec![stuck.timeout(moment)], settings);
+    for number in 0..THREADS {
+        enqueue(&database, &note(&number.to_string())).await;
+    }
+    assert_eq!(soon(workers.run_pending()).await.unwrap(), THREADS);
+    assert_eq!(workers.threads_given_up(), THREADS);
+    let ninth = enqueue(&database, &note("ninth")).await;
+    assert_eq!(soon(workers.run_pending()).await.unwrap(), 1);
+    let (row, in_a_minute) = (job(&database, ninth).await, clock_now(&database) + Duration::from_mins(1));
+    assert_eq!((row.state.as_str(), row.failures, row.lane_at), ("waiting", 0, in_a_minute), "it waits");
+    assert_eq!(workers.threads_given_up(), THREADS);
+
+    // They end after all, and the next one has a thread.
+    drop(ended);
+    until(async || workers.threads_given_up() == 0).await;
+    clock.advance(Duration::from_mins(1));
+    soon(workers.run_pending()).await.unwrap();
+    assert_eq!(job(&database, ninth).await.state, "done");
 }

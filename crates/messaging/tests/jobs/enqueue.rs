@@ -1,12 +1,19 @@
 //! Jobs are enqueued in the transaction that needs them.
 
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use migration::Migrator;
 use sea_orm::ConnectionTrait;
+use shared_kernel::clock::SystemClock;
 use shared_kernel::event::Origin;
 use shared_kernel::job::{InvalidJob, Job, JobOptions, Priority};
 use shared_kernel::job_handler::JobKind;
-use shared_kernel::session::SessionError;
+use shared_kernel::session::{DatabaseSettings, Databases, SessionError};
+use shared_kernel::testing::{TestDatabase, secret_key};
+use tracing::field::Field;
+use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::support::*;
 
@@ -134,4 +141,69 @@ async fn what_cannot_be_stored_is_refused() {
     assert!(matches!(session.enqueue(&Wrong(String::new())), Err(SessionError::Job(InvalidJob::Kind(_)))));
     // What the session had to do is not done without its job.
     assert!(matches!(session.commit(()).await, Err(SessionError::Failed)));
+}
+
+/// Statements that sqlx runs, as it logs them.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    fn of_sqlx(metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+}
+
+impl Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        Self::of_sqlx(metadata)
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            write!(text, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn enqueuing_adds_one_statement_and_tells_nobody_before_the_commit() {
+    let database = TestDatabase::new::<Migrator>().await;
+    if database.backend() != sea_orm::DbBackend::Postgres {
+        // SQLite's driver logs on a thread of its own, and has no notifications.
+        return;
+    }
+    let settings =
+        DatabaseSettings { log_statements: true, ..DatabaseSettings::new(database.url().to_owned().into()) };
+    let databases = Databases::connect(&settings, SystemClock::shared(), &secret_key()).await.unwrap();
+    let write = async |jobs: usize| {
+        let statements = Statements::default();
+        let guard = tracing::subscriber::set_default(statements.clone());
+        let session = databases.write();
+        effect(&session, "change").await.unwrap();
+        for number in 0..jobs {
+            session.enqueue(&note(&number.to_string())).unwrap();
+        }
+        session.commit(()).await.unwrap().into_value();
+        drop(guard);
+        statements.0.lock().unwrap().clone()
+    };
+    // The connection is there, and has prepared what is the same each time.
+    write(1).await;
+    let (without, with) = (write(0).await, write(3).await);
+    assert!(!without.is_empty() && with.len() == without.len() + 1, "{without:#?} {with:#?}");
+    assert!(!with.iter().any(|statement| statement.to_lowercase().contains("notify")), "{with:#?}");
 }

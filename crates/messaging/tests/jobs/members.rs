@@ -19,8 +19,9 @@ async fn join(databases: &Databases) -> String {
     let now = databases.clock().now();
     let id = UserId::new(now).to_string().replace("usr_", "wrk_");
     let mut insert = Query::insert();
-    insert.into_table("job_workers").columns(["id", "host", "started_at", "beat_at"]);
-    insert.values_panic([id.clone().into(), "elsewhere".into(), now.into(), now.into()]);
+    insert.into_table("job_workers").columns(["id", "host", "queues", "started_at", "beat_at"]);
+    let none = serde_json::json!({});
+    insert.values_panic([id.clone().into(), "elsewhere".into(), none.into(), now.into(), now.into()]);
     databases.primary().execute(&insert).await.unwrap();
     id
 }
@@ -224,14 +225,14 @@ async fn an_attempt_that_goes_on_after_its_rescue_does_not_disturb_the_next_one(
 async fn a_queue_that_is_paused_rests_from_the_start_of_a_worker_on() {
     let (database, _) = at_rest().await;
     let (caller, mut calls) = Caller::new();
-    let admin = messaging::JobAdmin::new((*database).clone());
-    admin.pause(&shared_kernel::job::Queue::DEFAULT).await.unwrap();
-    enqueue(&database, &note("waits")).await;
     let workers = workers(&database, vec![JobKind::external::<Note>(Arc::clone(&caller))]);
+    let admin = Operator(workers.admin(), (*database).clone());
+    admin.pause("default").await.unwrap();
+    enqueue(&database, &note("waits")).await;
     let _running = start(&workers);
     until(async || beats(&database, "test").await > 10).await;
     assert!(calls.try_recv().is_err());
-    admin.resume(&shared_kernel::job::Queue::DEFAULT).await.unwrap();
+    admin.resume("default").await.unwrap();
     assert_eq!(soon(calls.recv()).await.as_deref(), Some("waits"));
     caller.let_end(1);
 }

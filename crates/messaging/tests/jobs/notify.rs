@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use messaging::{JobAdmin, WorkerSettings};
+use messaging::WorkerSettings;
 use migration::Migrator;
 use sea_orm::DbBackend;
 use shared_kernel::clock::SystemClock;
@@ -60,7 +60,7 @@ async fn a_worker_that_hardly_polls_hears_of_jobs_of_other_processes() {
     // A command, which listens to nothing.
     let later = JobOptions { delay: Duration::from_hours(1), ..JobOptions::default() };
     let hurried = enqueue_with(&elsewhere, &note("hurried"), later).await;
-    JobAdmin::new(another(&database).await).retry(hurried).await.unwrap();
+    Operator::of(&another(&database).await).retry(hurried).await.unwrap();
     until(async || job(&database, hurried).await.state == "done").await;
     shutdown.cancel();
     for task in running {

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use messaging::{JobRegistry, WorkerSettings, Workers};
+use messaging::{
+    JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, QueueRecord, WorkerSettings, Workers,
+};
 use migration::Migrator;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
 use shared_kernel::clock::{Clock, Timestamp};
-use shared_kernel::job::{Job, JobId, JobOptions, Priority, Queue};
+use shared_kernel::job::{Job, JobId, JobOptions, JobState, Priority, Queue};
 use shared_kernel::job_handler::{Attempt, External, JobKind, Stop, Transactional};
+use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::session::{Databases, Reader, WriteSession};
 use shared_kernel::testing::{FixedClock, TestDatabase};
 use tokio::sync::mpsc;
@@ -92,8 +95,9 @@ pub(crate) async fn effects(databases: &Databases) -> Vec<String> {
     }
     let select = Query::select().column("name").from("job_queues").to_owned();
     let rows: Vec<Effect> = databases.read_primary().rows(&select).await.unwrap();
-    let mut texts: Vec<_> =
-        rows.iter().map(|row| row.name.rsplit_once("usr_").unwrap().0.to_owned()).collect();
+    // The table has the names of queues, too.
+    let text = |row: &Effect| Some(row.name.rsplit_once("usr_")?.0.to_owned());
+    let mut texts: Vec<_> = rows.iter().filter_map(text).collect();
     texts.sort();
     texts
 }
@@ -269,4 +273,51 @@ pub(crate) async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
 
 pub(crate) fn clock_now(databases: &Databases) -> Timestamp {
     databases.clock().now()
+}
+
+/// What operators do, each in a session of its own.
+pub(crate) struct Operator(pub(crate) JobAdmin, pub(crate) Databases);
+
+impl Operator {
+    pub(crate) fn of(databases: &Databases) -> Self {
+        Self(JobAdmin::new(databases.clone()), databases.clone())
+    }
+
+    pub(crate) async fn list(&self, filter: &JobFilter, page: &PageRequest) -> Page<JobRecord> {
+        self.0.list(&self.1.read_primary(), filter, page).await.unwrap()
+    }
+
+    /// Number of jobs in a state.
+    pub(crate) async fn count(&self, state: JobState) -> usize {
+        let filter = JobFilter { state: Some(state), ..JobFilter::default() };
+        self.list(&filter, &PageRequest::first(100)).await.items.len()
+    }
+
+    pub(crate) async fn get(&self, id: JobId) -> Result<JobRecord, JobAdminError> {
+        self.0.get(&self.1.read_primary(), id).await
+    }
+
+    pub(crate) async fn retry(&self, id: JobId) -> Result<JobRecord, JobAdminError> {
+        let session = self.1.write();
+        let job = self.0.retry(&session, id).await?;
+        Ok(session.commit(job).await?.into_value())
+    }
+
+    pub(crate) async fn cancel(&self, id: JobId) -> Result<JobRecord, JobAdminError> {
+        let session = self.1.write();
+        let job = self.0.cancel(&session, id).await?;
+        Ok(session.commit(job).await?.into_value())
+    }
+
+    pub(crate) async fn pause(&self, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let session = self.1.write();
+        let queue = self.0.pause(&session, name).await?;
+        Ok(session.commit(queue).await?.into_value())
+    }
+
+    pub(crate) async fn resume(&self, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let session = self.1.write();
+        let queue = self.0.resume(&session, name).await?;
+        Ok(session.commit(queue).await?.into_value())
+    }
 }

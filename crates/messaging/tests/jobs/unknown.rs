@@ -178,3 +178,19 @@ async fn health_tells_what_waits_and_what_nobody_knows() {
     assert_eq!(workers.status().await.unwrap(), status);
     assert_eq!(shared_kernel::testing::enqueued::<Greeting>(&database).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_others_did_not_know_goes_before_a_backlog() {
+    let (database, _) = at_rest().await;
+    let (sender, mut greeted) = tokio::sync::mpsc::unbounded_channel();
+    let old = workers(&database, vec![JobKind::external::<OldGreeting>(Greeter(sender.clone()))]);
+    enqueue(&database, &greeting("Ada")).await;
+    assert_eq!(old.run_pending().await.unwrap(), 1);
+    for number in 0..50 {
+        enqueue(&database, &OldGreeting { name: number.to_string() }).await;
+    }
+    let settings = messaging::WorkerSettings { slots: 1, ..quick() };
+    let new = workers_with(&database, vec![JobKind::external::<Greeting>(Greeter(sender))], settings);
+    assert_eq!(new.run_pending().await.unwrap(), 51);
+    assert_eq!(greeted.recv().await.unwrap(), "Countess Ada");
+}

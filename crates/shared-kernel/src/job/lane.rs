@@ -3,9 +3,43 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sea_orm::Value;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::queue::{Priority, Queue};
+
+/// State of a job: the column `state`, which people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(12))", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It waits: for its time, for a worker, or for another job of its serial key.
+    Waiting,
+    /// A worker runs it.
+    Running,
+    /// It has succeeded.
+    Done,
+    /// It has failed too often, and is not tried again.
+    Dead,
+    /// It was cancelled, by an operator or by its handler.
+    Cancelled,
+    /// It failed, and another job with its unique key waits.
+    Superseded,
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        })
+    }
+}
 
 /// The column `lane` of a job: one index on it and a time serves all queries. Jobs that cannot be claimed stand in other lanes than
 /// those that can, so that no query reads past them. See `docs/adr/`, "Durable jobs are rows that stand in lanes".
@@ -39,16 +73,16 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The column `state`: what people read.
+    /// State of a job that stands here.
     #[must_use]
-    pub fn state(&self) -> &'static str {
+    pub fn state(&self) -> JobState {
         match self {
-            Self::Ready(..) | Self::Line | Self::Behind(_) | Self::Odd { .. } => "waiting",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Superseded => "superseded",
+            Self::Ready(..) | Self::Line | Self::Behind(_) | Self::Odd { .. } => JobState::Waiting,
+            Self::Running => JobState::Running,
+            Self::Done => JobState::Done,
+            Self::Dead => JobState::Dead,
+            Self::Cancelled => JobState::Cancelled,
+            Self::Superseded => JobState::Superseded,
         }
     }
 
@@ -67,7 +101,9 @@ impl fmt::Display for Lane {
             Self::Behind(key) => write!(f, "key:{key}"),
             Self::Running => f.write_str("run"),
             Self::Odd { queue, kind, version } => write!(f, "odd:{queue}:{kind}:{version}"),
-            Self::Done | Self::Dead | Self::Cancelled | Self::Superseded => f.write_str(self.state()),
+            Self::Done | Self::Dead | Self::Cancelled | Self::Superseded => {
+                write!(f, "{}", self.state())
+            }
         }
     }
 }

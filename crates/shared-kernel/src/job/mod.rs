@@ -42,7 +42,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::enqueue::{InvalidJob, JobOptions, PendingJob};
 pub(crate) use self::enqueue::{check_kind, in_order, insert};
-pub use self::lane::{InvalidLane, Lane};
+pub use self::lane::{InvalidLane, JobState, Lane};
 pub use self::queue::{InvalidQueue, Priority, Queue};
 pub use self::signal::{JobSignal, Wake};
 use crate::id::{Id, IdKind};

@@ -6,7 +6,7 @@ use sea_orm::{
     Value,
 };
 
-use super::{Repository, SoftDelete};
+use super::{Keyed as _, Repository, SoftDelete};
 use crate::error::Invalid;
 use crate::id::Id;
 use crate::kernel_error::KernelError;
