@@ -29,7 +29,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::domain::Refusal;
-use crate::domain::commands::{add_field, list, new_domain, new_migration, remove_domain};
+use crate::domain::commands::{add_field, list, new_domain, new_job, new_migration, remove_domain};
 use crate::workspace::Workspace;
 
 /// Exit code of a [`Refusal`]: the arguments break a rule. clap uses the same code for wrong usage.
@@ -63,6 +63,8 @@ enum Task {
     AddField(add_field::Options),
     /// Remove a generated domain, or one that was written by hand and has a record of its files, without a trace.
     RemoveDomain(remove_domain::Options),
+    /// Write a kind of durable job into a domain: payload, handler and test.
+    NewJob(new_job::Options),
     /// Write an empty migration.
     NewMigration(new_migration::Options),
     /// List the domains, with the commands that generate them.
@@ -94,6 +96,7 @@ fn run(workspace: &Workspace, command: Task) -> Result<bool> {
         Task::NewDomain(options) => new_domain::run(workspace, &options),
         Task::AddField(options) => add_field::run(workspace, &options),
         Task::RemoveDomain(options) => remove_domain::run(workspace, &options),
+        Task::NewJob(options) => new_job::run(workspace, &options),
         Task::NewMigration(options) => new_migration::run(workspace, &options),
         Task::Domains(options) => list::run(workspace, &options),
         Task::Rename(options) => rename::run(workspace, &options),

@@ -55,6 +55,22 @@ pub(crate) fn add_dependency(text: &str, name: &str, members: &BTreeSet<String>)
     checked(edited, &table, &with(&entries, name))
 }
 
+/// Adds `line` for the dependency `name` to a table of the manifest of a member, in the order of the alphabet, unless it is there.
+pub(crate) fn require(text: &str, table: &str, name: &str, line: &str) -> Result<String> {
+    if parse(text)?.get(table).is_none() {
+        return Ok(format!("{}\n\n[{table}]\n{line}\n", text.trim_end()));
+    }
+    let entries = entries(text, &[table])?;
+    if entries.iter().any(|entry| entry.name == name) {
+        return Ok(text.to_owned());
+    }
+    let edited = match entries.iter().rfind(|entry| entry.name.as_str() < name) {
+        Some(before) => insert_after(text, before, line),
+        None => insert_before(text, entries.first().with_context(|| format!("[{table}] is empty"))?, line),
+    };
+    checked(edited, &[table], &with(&entries, name))
+}
+
 /// Removes that dependency from the manifest of a member.
 pub(crate) fn remove_dependency(text: &str, name: &str) -> Result<String> {
     remove(text, &["dependencies"], name)

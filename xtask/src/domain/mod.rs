@@ -15,6 +15,7 @@ pub(crate) mod contract;
 mod grammar;
 pub(crate) mod hand_written;
 mod imports;
+mod job;
 mod lists;
 mod manifest;
 mod merge;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::composition::Composition;
 use super::grammar;
 use super::imports;
+use super::job::JobView;
 use super::plan::lines;
 use super::spec::{Field, Spec};
 use super::view::{self, Specs};
@@ -33,7 +34,7 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: [(&str, &str); 26] = [
+const TEMPLATES: [(&str, &str); 28] = [
     template!("domain/crate/Cargo.toml"),
     template!("domain/crate/src/lib.rs"),
     template!("domain/crate/src/dto.rs"),
@@ -60,6 +61,8 @@ const TEMPLATES: [(&str, &str); 26] = [
     template!("composition/crate/tests/it.rs"),
     template!("composition/router.rs"),
     template!("composition/black_box.rs"),
+    template!("job/mod.rs"),
+    template!("job/job.rs"),
 ];
 
 /// All files of a domain except `domain.toml`. `migration` is the module of the migration that creates its table.
@@ -131,6 +134,19 @@ pub(crate) fn added_fields(
 ) -> Result<Rendered> {
     let path = format!("migration/src/{migration}.rs");
     rendered(&templates()?, root, "migration/add_fields.rs", &path, &view::added(spec, new, specs))
+}
+
+/// The file of a job, and the module that lists the jobs of its domain, with this job alone.
+///
+/// # Errors
+///
+/// As [`domain`].
+pub(crate) fn job(root: &Path, job: &JobView) -> Result<[Rendered; 2]> {
+    let (templates, folder) = (templates()?, job.folder());
+    Ok([
+        rendered(&templates, root, "job/job.rs", &format!("{folder}/{}.rs", job.name()), job)?,
+        rendered(&templates, root, "job/mod.rs", &format!("{folder}/mod.rs"), job)?,
+    ])
 }
 
 /// The permissions, in a sentence.

@@ -5,6 +5,7 @@ mod compose;
 mod entry;
 pub(crate) mod list;
 pub(crate) mod new_domain;
+pub(crate) mod new_job;
 pub(crate) mod new_migration;
 mod removal;
 pub(crate) mod remove_by_hand;
@@ -19,6 +20,7 @@ use clap::Args;
 
 use super::catalogue;
 use super::composition::Composition;
+use super::job::JobView;
 use super::migrations;
 use super::plan::Plan;
 use super::refusal::Refusal;
@@ -88,6 +90,9 @@ pub(crate) trait Render {
     /// The migration that adds these fields, which `spec` already contains.
     fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered>;
 
+    /// The file of a job, and the list of the jobs of its domain with this one alone.
+    fn job(&self, job: &JobView) -> Result<[Rendered; 2]>;
+
     /// The names of types that generated code imports.
     fn reserved_types(&self) -> Result<BTreeSet<String>>;
 }
@@ -108,6 +113,10 @@ impl Render for Templates<'_> {
 
     fn added_fields(&self, spec: &Spec, new: &[Field], specs: &Specs, migration: &str) -> Result<Rendered> {
         render::added_fields(&self.workspace.root, spec, new, specs, migration)
+    }
+
+    fn job(&self, job: &JobView) -> Result<[Rendered; 2]> {
+        render::job(&self.workspace.root, job)
     }
 
     fn reserved_types(&self) -> Result<BTreeSet<String>> {

@@ -231,6 +231,13 @@ impl Render for Simple {
         Ok(Rendered { path: format!("migration/src/{migration}.rs").into(), text })
     }
 
+    fn job(&self, job: &JobView) -> Result<[Rendered; 2]> {
+        let file =
+            |name: &str, text: String| Rendered { path: format!("{}/{name}.rs", job.folder()).into(), text };
+        let kind = format!("//! {job:?}\n");
+        Ok([file(job.name(), kind), file("mod", format!("jobs! {{ {} }}\n", job.name()))])
+    }
+
     fn reserved_types(&self) -> Result<BTreeSet<String>> {
         Ok(["Page".to_owned()].into())
     }
@@ -1038,4 +1045,75 @@ fn the_lists_of_this_workspace_are_found() {
         .unwrap();
     plan.edit(&survey.domains_list, |text| crate::domain::lists::add(text, "domains", name)).unwrap();
     assert_eq!(plan.to_string().matches("(+1 -").count(), 3, "{plan}");
+}
+
+/// A workspace with a domain that was written by hand, as far as jobs change it.
+fn with_router() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.write("crates/user/src/lib.rs", "//! Accounts.\n\npub mod dto;\npub mod service;\n");
+    fixture.write(
+        "crates/server/src/routers/user.rs",
+        "pub static MODULE: Module = Module {\n    routes: configure,\n    ..Module::EMPTY\n};\n",
+    );
+    fixture
+}
+
+fn new_job(fixture: &Fixture, line: &[&str]) -> Result<Plan> {
+    fixture.on_site(1, |site| new_job::draft(site, &parsed::<new_job::Options>(line)))
+}
+
+#[test]
+fn the_first_job_of_a_domain_is_named_in_its_crate_and_its_router_and_the_next_one_in_the_list() {
+    let fixture = with_router();
+    new_job(&fixture, &["user", "count", "user:ref=user", "key:uuid:optional"]).unwrap().apply().unwrap();
+    assert_eq!(
+        fixture.read("crates/user/src/lib.rs"),
+        "//! Accounts.\n\npub mod dto;\npub mod job;\npub mod service;\n"
+    );
+    assert_eq!(fixture.read("crates/user/src/job/mod.rs"), "jobs! { count }\n");
+    let view = fixture.read("crates/user/src/job/count.rs");
+    for part in ["kind: \"user.count\"", "user_id", "Option<Uuid>", "\"transactional\""] {
+        assert!(view.contains(part), "{part} in {view}");
+    }
+    let router = fixture.read("crates/server/src/routers/user.rs");
+    assert!(router.contains("    jobs: user::job::kinds,\n    ..Module::EMPTY\n"), "{router}");
+    let manifest = fixture.read("crates/user/Cargo.toml");
+    assert!(
+        manifest.contains("[dependencies]\nserde.workspace = true\nuuid.workspace = true\n"),
+        "{manifest}"
+    );
+    assert!(manifest.contains("[dev-dependencies]\nmessaging.workspace = true\nmigration"), "{manifest}");
+
+    let plan = new_job(&fixture, &["user", "remind", "--handler", "external"]).unwrap();
+    let changed: Vec<_> = plan.edited().map(|path| path.display().to_string()).collect();
+    assert_eq!(changed, ["crates/user/src/job/mod.rs"]);
+    plan.apply().unwrap();
+    assert_eq!(fixture.read("crates/user/src/job/mod.rs"), "jobs! { count, remind }\n");
+    assert_eq!(fixture.read("crates/user/Cargo.toml"), manifest);
+}
+
+#[test]
+fn a_job_that_cannot_be_is_refused() {
+    let fixture = with_router();
+    let before = fixture.tree();
+    for (line, reason) in [
+        (&["usr", "count"][..], "there is no domain `usr`: there are user"),
+        (&["server", "count"], "there is no domain `server`"),
+        (&["user", "Count"], "write `count`"),
+        (&["user", "move"], "`move` is a keyword of Rust"),
+        (&["user", "count", "a:string:unique"], "`unique` is about tables and requests"),
+        (&["user", "count", "a:int:default=1"], "`default` is about tables and requests"),
+        (&["user", "count", "a:email"], "name the account, `user:ref=user`"),
+        (&["user", "count", "a:ref=post"], "cannot name the ids of `post`"),
+        (&["user", "count", "a:upload"], "does not depend on `upload-port`"),
+        (&["user", "count", "a:int", "a:text"], "two fields are called `a`"),
+        (&["user", "count", "type:int"], "`type` is a keyword of Rust"),
+    ] {
+        let (error, is_refusal) = told(new_job(&fixture, line));
+        assert!(error.contains(reason) && is_refusal, "{line:?}: {error}");
+    }
+    fixture.write("crates/user/src/lib.rs", "mod job;\n");
+    assert!(told(new_job(&fixture, &["user", "count"])).0.contains("there is a module `job` already"));
+    fixture.write("crates/user/src/lib.rs", "//! Accounts.\n\npub mod dto;\npub mod service;\n");
+    assert_eq!(fixture.tree(), before);
 }

@@ -33,6 +33,7 @@ pub(crate) use self::access::access;
 pub(crate) use self::composition::composition;
 pub(crate) use self::schema::{floating, grouped, integer, longest, shortest};
 pub(crate) use self::table::index_names;
+pub(crate) use self::typed::type_of_kind;
 pub(crate) use self::wording::{route, words};
 
 /// All generated domains by name, including the one that is rendered.

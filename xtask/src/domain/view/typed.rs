@@ -36,7 +36,15 @@ struct ChoiceValue {
 /// The type in a row, without the `Option`.
 pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
     match &field.kind {
-        Kind::String | Kind::Text | Kind::Email | Kind::Url => "String".into(),
+        Kind::Enum(_) => choice_type(spec, field),
+        kind => type_of_kind(kind),
+    }
+}
+
+/// The type that stores a value, except that of an enum, which has a type of its own.
+pub(crate) fn type_of_kind(kind: &Kind) -> String {
+    match kind {
+        Kind::String | Kind::Text | Kind::Email | Kind::Url | Kind::Enum(_) => "String".into(),
         Kind::Bool => "bool".into(),
         Kind::Int => "i32".into(),
         Kind::BigInt => "i64".into(),
@@ -46,7 +54,6 @@ pub(super) fn stored_type(spec: &Spec, field: &Field) -> String {
         Kind::Timestamp => "Timestamp".into(),
         Kind::Uuid => "Uuid".into(),
         Kind::Json => "JsonObject".into(),
-        Kind::Enum(_) => choice_type(spec, field),
         Kind::Ref(domain) => format!("{}Id", type_of(domain)),
         Kind::Upload => "UploadId".into(),
     }

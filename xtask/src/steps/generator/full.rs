@@ -1,5 +1,6 @@
 //! Generates every kind of domain in a copy that has to pass every step with them, adds fields, and removes the domains again.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
@@ -146,7 +147,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     copy.commit("generated")?;
     passes_every_step(&copy)?;
     let on_postgres = postgres::with_server(workspace, |url| {
-        adds_fields(&copy, url, has_uploads)?;
+        adds_fields(workspace, &copy, url)?;
         Ok(Outcome::Passed)
     })?;
     copy.remove_domains(&copy.made(&domains))?;
@@ -183,24 +184,28 @@ fn refuses(copy: &Copy, line: &str) -> Result<()> {
 }
 
 /// Adds fields of many kinds: to a domain with manual edits, which are preserved, and to one that others refer to. The manual edits
-/// include a route below another domain's.
-fn adds_fields(copy: &Copy, url: &str, has_uploads: bool) -> Result<()> {
+/// include a route below another domain's, and jobs.
+fn adds_fields(workspace: &Workspace, copy: &Copy, url: &str) -> Result<()> {
     let post = copy.name("post");
     let service = format!("crates/{post}/src/service.rs");
     copy.edit(&service, |text| text.replacen("/// Creates a ", "/// Said by hand: creates a ", 1) + BY_HAND)?;
     nests(copy)?;
     hides_drafts(copy)?;
+    let with_jobs = super::write_jobs(workspace, copy)?;
     copy.xtask(&format!("add-field {post} subtitle:string:1..80:optional:sort:search --no-openapi"))?;
     let merged = fs::read_to_string(copy.root.join(&service))?;
     if !merged.contains("Said by hand") || !merged.contains(BY_HAND) {
         bail!("add-field lost the manual edit in {service}");
     }
     let category = copy.name("category");
-    let added = if has_uploads { ADDED.join(" ") } else { super::without_files(&ADDED.join(" ")) };
+    let added =
+        if super::has_uploads(workspace) { ADDED.join(" ") } else { super::without_files(&ADDED.join(" ")) };
     copy.xtask(&format!("add-field {category} {added} --no-openapi"))?;
     copy.xtask("openapi")?;
     copy.xtask("ci --fail-fast --only fmt,links,architecture,clippy,openapi")?;
-    let touched = [post, category, copy.name("torture"), copy.name("remark"), copy.name("data")];
+    let others = [post, category, copy.name("torture"), copy.name("remark"), copy.name("data")];
+    let touched: BTreeSet<&str> = others.into_iter().chain(with_jobs.iter().map(String::as_str)).collect();
+    let touched: Vec<&str> = touched.into_iter().collect();
     copy.tests(&touched, None)?;
     copy.tests(&touched, Some(url))?;
     // Back to the generated state.

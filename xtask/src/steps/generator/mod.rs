@@ -10,6 +10,8 @@ mod full;
 mod recipe;
 mod sample;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::Outcome;
@@ -31,6 +33,20 @@ fn domains(workspace: &Workspace, file: &str) -> Result<Vec<String>> {
     let has_uploads = has_uploads(workspace);
     let possible = |line: String| if has_uploads { line } else { without_files(&line) };
     Ok(lines(workspace, file)?.into_iter().map(possible).collect())
+}
+
+/// The jobs that are written into some of the domains.
+const JOBS: &str = "xtask/generator/jobs.txt";
+
+/// Writes the jobs, and returns the names of the domains that they are in.
+fn write_jobs(workspace: &Workspace, copy: &copy::Copy) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for line in domains(workspace, JOBS)? {
+        let line = copy.renamed(&line);
+        copy.xtask(&format!("new-job {line}"))?;
+        names.extend(line.split_whitespace().next().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// Whether the workspace supports fields of the type `upload`.

@@ -1,6 +1,8 @@
 //! Generates domains, adds a field to one, and removes them again. The domains that the documentation writes by hand are built
 //! together with them.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::copy::{Build, Copy};
@@ -27,7 +29,10 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let made = copy.made(&domains);
     let before = copy.commit("made")?;
     let by_hand = recipe::follow(workspace, &copy)?;
-    let all: Vec<&str> = made.iter().copied().chain(by_hand.iter().map(String::as_str)).collect();
+    let with_jobs = super::write_jobs(workspace, &copy)?;
+    let written = by_hand.iter().chain(&with_jobs).map(String::as_str);
+    let all: BTreeSet<&str> = made.iter().copied().chain(written).collect();
+    let all: Vec<&str> = all.into_iter().collect();
     let on_postgres = postgres::with_server(workspace, |url| {
         copy.tests(&all, Some(url))?;
         Ok(Outcome::Passed)
