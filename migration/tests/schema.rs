@@ -259,11 +259,16 @@ const LOOKED_UP: &[(&str, &[&str])] = &[
     ("uploads", &["status", "expires_at"]),
     // end: upload
     ("outbox_events", &["id"]),
-    ("outbox_events", &["aggregate_id", "id"]),
-    ("outbox_events", &["delivered_at"]),
+    ("outbox_events", &["delivered_at", "aggregate_id", "id"]),
     ("outbox_events", &["position"]),
     ("handled_events", &["subscriber", "event_id"]),
     ("handled_events", &["handled_at"]),
+    ("jobs", &["id"]),
+    ("jobs", &["unique_key"]),
+    ("jobs", &["lane", "lane_at", "id"]),
+    ("jobs", &["state", "id"]),
+    ("job_turns", &["serial_key"]),
+    ("job_turns", &["vacated_at"]),
 ];
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 
 use shared_kernel::job::Queue;
 
-use crate::jobs::command::JobsCommand;
+use crate::job_commands::JobsCommand;
 use crate::module::{Invocation, Verb};
 use crate::product::Product;
 

@@ -14,7 +14,8 @@
 //! | [`members`] | JSON objects that several modules fill |
 //! | [`migrations`] | the schema, at the start and by command |
 //! | [`program`], [`cli`], [`console`] | the command line |
-//! | `jobs` | durable jobs, for operators: routes, and the command `jobs` |
+//! | `jobs` | the routes of durable jobs, for admins |
+//! | `job_commands` | the command `jobs` |
 //! | `sweep` | the job that deletes old events |
 //! | `worker` | jobs: in the server, and in a process of their own |
 //! | [`network`] | addresses and limits of connections |
@@ -39,6 +40,7 @@ pub mod document;
 mod foundation;
 pub mod health;
 pub mod installation;
+mod job_commands;
 mod jobs;
 mod logging;
 pub mod members;

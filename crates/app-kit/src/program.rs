@@ -10,7 +10,7 @@ use crate::cli::{self, Cli, Command};
 use crate::commands;
 use crate::console::{CommandError, print, print_error};
 use crate::document::document;
-use crate::jobs::command as jobs;
+use crate::job_commands;
 use crate::logging::{Output, Writer, start, start_server};
 use crate::product::Product;
 
@@ -68,7 +68,7 @@ async fn dispatch(product: &'static Product, arguments: &ArgMatches) -> Result<(
         }
         Command::Jobs(command) => {
             let config = start(schema.load_from_process(file)?, Output::Stderr)?;
-            jobs::run(product, &config, command).await
+            job_commands::run(product, &config, command).await
         }
         Command::Migrate(command) => {
             let config = start(schema.load_from_process(file)?, Output::Stderr)?;

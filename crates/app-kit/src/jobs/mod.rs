@@ -1,6 +1,5 @@
-//! Durable jobs, for operators: the routes below `/api/v1/admin`, and the command `jobs`.
+//! Durable jobs over HTTP, for admins.
 
-pub(crate) mod command;
 mod dto;
 pub(crate) mod routes;
 

@@ -1,6 +1,6 @@
-//! What operators may do with jobs, and with queues.
+//! What operators may do with jobs.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, UpdateStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Select, Value};
 use shared_kernel::error::DomainError;
 use shared_kernel::job::{JobId, JobState, Lane, Queue, Wake};
@@ -9,7 +9,6 @@ use shared_kernel::page::{self, Order, Page, PageRequest};
 use shared_kernel::session::{Databases, Reader, SessionError, WriteSession};
 
 use super::notify::tell;
-use super::overview::QueueRecord;
 use super::record::{Column, Entity, Model as JobRecord};
 use super::store::{Store, vacate};
 use crate::work::report;
@@ -209,41 +208,6 @@ impl JobAdmin {
             session.after_commit(async move { store.wake_next(&claim) });
         }
         self.get(session, id).await
-    }
-
-    /// Pauses a queue: its jobs wait until it is resumed, and those that run go on. Workers notice it with their next heart-beat, within
-    /// five seconds.
-    ///
-    /// # Errors
-    ///
-    /// There is no such queue; errors of the database.
-    pub async fn pause(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
-        let mut record = self.queue(name).await?;
-        if record.paused_at.is_none() {
-            let mut insert = Query::insert();
-            insert.into_table("job_queues").columns(["name", "paused_at"]);
-            insert.values_panic([name.into(), session.now().into()]);
-            insert.on_conflict(OnConflict::column("name").update_column("paused_at").to_owned());
-            session.execute(&insert).await.map_err(SessionError::from)?;
-            record.paused_at = Some(session.now());
-        }
-        Ok(record)
-    }
-
-    /// Resumes a queue. One that is not paused stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// There is no such queue; errors of the database.
-    pub async fn resume(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
-        let record = self.queue(name).await?;
-        let resume = Query::update()
-            .table("job_queues")
-            .value("paused_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
-            .and_where(Expr::col("name").eq(name))
-            .to_owned();
-        session.execute(&resume).await.map_err(SessionError::from)?;
-        Ok(QueueRecord { paused_at: None, ..record })
     }
 }
 

@@ -8,8 +8,8 @@
 //! | `notify` | wake-ups between processes |
 //! | `shift` | which jobs this process runs |
 //! | `claims` | the loop that looks for jobs that are due |
-//! | `record`, `overview` | what operators see |
-//! | `admin` | what operators do |
+//! | `record`, `admin` | jobs, for operators |
+//! | `overview` | queues, workers and schedules, for operators |
 //! | `attempt` | one attempt of a job |
 //! | `cron` | schedules |
 //! | `status` | what health checks tell |

@@ -1,13 +1,13 @@
-//! What operators see besides jobs: queues, workers and schedules.
+//! What operators see and do besides jobs: queues, workers and schedules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::FromQueryResult;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Order, Query};
+use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use serde_json::Value as Json;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::job::{JobId, Lane, Priority, Queue};
-use shared_kernel::session::{Reader as _, SessionError};
+use shared_kernel::session::{Reader as _, SessionError, WriteSession};
 
 use super::admin::{JobAdmin, JobAdminError};
 use super::store::Store;
@@ -159,6 +159,41 @@ impl JobAdmin {
                 })
             }
         }
+    }
+
+    /// Pauses a queue: its jobs wait until it is resumed, and those that run go on. Workers notice it with their next heart-beat, within
+    /// five seconds.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue; errors of the database.
+    pub async fn pause(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let mut record = self.queue(name).await?;
+        if record.paused_at.is_none() {
+            let mut insert = Query::insert();
+            insert.into_table("job_queues").columns(["name", "paused_at"]);
+            insert.values_panic([name.into(), session.now().into()]);
+            insert.on_conflict(OnConflict::column("name").update_column("paused_at").to_owned());
+            session.execute(&insert).await.map_err(SessionError::from)?;
+            record.paused_at = Some(session.now());
+        }
+        Ok(record)
+    }
+
+    /// Resumes a queue. One that is not paused stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue; errors of the database.
+    pub async fn resume(&self, session: &WriteSession, name: &str) -> Result<QueueRecord, JobAdminError> {
+        let record = self.queue(name).await?;
+        let resume = Query::update()
+            .table("job_queues")
+            .value("paused_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
+            .and_where(Expr::col("name").eq(name))
+            .to_owned();
+        session.execute(&resume).await.map_err(SessionError::from)?;
+        Ok(QueueRecord { paused_at: None, ..record })
     }
 
     async fn known_queues(&self) -> Result<Known, SessionError> {
