@@ -90,22 +90,26 @@ pub(crate) async fn run(
     command: JobsCommand,
 ) -> Result<(), CommandError> {
     let databases = connect(config, product.resources()).await?;
-    if product.migrations.standing(&databases.primary().into()).await?.applied.is_empty() {
+    if let Some(pending) = product.migrations.standing(&databases.primary().into()).await?.pending.first() {
         let database = redacted_url(config.database.url.expose_secret());
         return Err(CommandError::message(format!(
-            "{database} has no tables yet, so it has no jobs: the server makes them when it starts, or the command `migrate up`"
+            "the tables of {database} are not those of this release: the migration {pending} is missing, and a start of the server or the command `migrate up` applies it"
         )));
     }
-    let (admin, session) = (JobAdmin::new(databases.clone()), databases.write());
+    let (admin, session) = (JobAdmin::new(databases.clone()), databases.write().with_fresh_plans());
     session.set_origin(Origin::system("jobs"));
     match command {
         JobsCommand::List { state, dead, queue, kind, limit } => {
             let state = if dead { Some(JobState::Dead) } else { state };
             let filter = JobFilter { state, queue: queue.map(|queue| queue.to_string()), kind };
-            let page = admin.list(&databases.read_primary(), &filter, &PageRequest::first(limit)).await?;
+            let page = admin
+                .list(&databases.read_primary().with_fresh_plans(), &filter, &PageRequest::first(limit))
+                .await?;
             print(&jobs(&page.items, page.next_cursor.is_some()))
         }
-        JobsCommand::Show { id } => print(&details(&admin.get(&databases.read_primary(), id).await?)),
+        JobsCommand::Show { id } => {
+            print(&details(&admin.get(&databases.read_primary().with_fresh_plans(), id).await?))
+        }
         JobsCommand::Retry { id } => {
             let job = admin.retry(&session, id).await?;
             session.commit(()).await?.into_value();

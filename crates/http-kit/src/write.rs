@@ -104,6 +104,12 @@ impl DerefMut for Write {
 }
 
 impl Write {
+    /// The same, whose statements are [planned anew](WriteSession::with_fresh_plans).
+    #[must_use]
+    pub fn with_fresh_plans(self) -> Self {
+        Self { session: self.session.with_fresh_plans(), ..self }
+    }
+
     /// 201 with the new resource, its `ETag`, and its path in `Location`.
     ///
     /// # Errors

@@ -61,8 +61,10 @@ pub(crate) struct JobView {
     type_name: String,
     handler: &'static str,
     promise: &'static str,
-    /// Paths of types of other crates, or of this one.
+    /// Paths of ids of other generated domains.
     imports: BTreeSet<String>,
+    /// Path of the domain's own id, if a field has it.
+    own: Option<String>,
     fields: Vec<FieldView>,
     choices: Vec<ChoiceView>,
 }
@@ -125,10 +127,14 @@ impl JobView {
         let type_name = names::pascal(name);
         let fields = fields.iter().map(|text| field(text)).collect::<Result<Vec<_>, _>>()?;
         check_unique(&fields)?;
+        let choices = fields.iter().filter(|field| matches!(field.kind, Kind::Enum(_)));
+        check_types(choices.map(|field| type_of(&type_name, field)).chain([type_name.clone()]))?;
         let mut imports = BTreeSet::new();
         for field in &fields {
             imports.extend(import(domain, field, neighbours)?);
         }
+        let own = imports.iter().find(|path| path.starts_with("crate::")).cloned();
+        imports.retain(|path| Some(path) != own.as_ref());
         Ok(Self {
             domain: domain.to_owned(),
             name: name.to_owned(),
@@ -136,6 +142,7 @@ impl JobView {
             handler: handler.name(),
             promise: handler.promise(),
             imports,
+            own,
             choices: fields.iter().filter_map(|field| choice(&type_name, field)).collect(),
             fields: fields.iter().map(|field| view(&type_name, field)).collect(),
             type_name,
@@ -173,6 +180,59 @@ fn field(text: &str) -> Result<Field, Refusal> {
         ))?;
     }
     Ok(field)
+}
+
+/// The types that the file has besides its own, and those that every file has.
+const RESERVED: [&str; 39] = [
+    "Attempt",
+    "Blocking",
+    "Box",
+    "Clone",
+    "Copy",
+    "Date",
+    "Debug",
+    "Decimal",
+    "Default",
+    "Deserialize",
+    "Eq",
+    "External",
+    "From",
+    "Handler",
+    "Into",
+    "Job",
+    "JobKind",
+    "JobRegistry",
+    "JsonObject",
+    "Migrator",
+    "Option",
+    "PartialEq",
+    "Result",
+    "Self",
+    "Serialize",
+    "Step",
+    "Stepped",
+    "Stop",
+    "String",
+    "TestDatabase",
+    "Timestamp",
+    "Transactional",
+    "UploadId",
+    "UserId",
+    "Uuid",
+    "Vec",
+    "WorkerSettings",
+    "Workers",
+    "WriteSession",
+];
+
+fn check_types(mut names: impl Iterator<Item = String>) -> Result<(), Refusal> {
+    let is_taken = |name: &String| RESERVED.contains(&name.as_str());
+    match names.find(is_taken) {
+        Some(name) => refuse(format!(
+            "the job would have a type `{name}`, which its file has already: write another name"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_unique(fields: &[Field]) -> Result<(), Refusal> {
@@ -261,4 +321,28 @@ fn choice(job: &str, field: &Field) -> Option<ChoiceView> {
         doc: format!("The {} of the job.", words(&field.name)),
         values: values.iter().map(value).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::imports::imported;
+
+    /// Before the imports that it does not use are removed.
+    const TEMPLATE: &str = include_str!("../../templates/job/job.rs.jinja");
+
+    #[test]
+    fn what_the_file_imports_is_reserved() {
+        let imports: String = TEMPLATE
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("use ") && !line.contains("{{") && !line.contains('*'))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let names = imported(&imports).unwrap();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names.iter().filter(|name| name.starts_with(char::is_uppercase)) {
+            assert!(RESERVED.contains(&name.as_str()), "{name}");
+        }
+    }
 }

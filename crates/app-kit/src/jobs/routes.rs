@@ -1,4 +1,5 @@
-//! Jobs, queues and schedules over HTTP, for admins.
+//! Jobs, queues and schedules over HTTP, for admins. The table of jobs grows from nothing to millions of rows and back, so its statements
+//! are planned anew.
 
 use actix_web::{get, post, web};
 use http_kit::extract::{PathIds, ReadPrimary};
@@ -29,9 +30,10 @@ pub(crate) fn configure(routes: &mut Routes<'_, '_>) {
 async fn list_jobs(
     jobs: web::Data<JobAdmin>,
     _admin: Admin,
-    Read(db): Read,
+    ReadPrimary(db): ReadPrimary,
     query: ListQuery<JobListFilter>,
 ) -> Result<Paged<Job>, ApiError> {
+    let db = db.with_fresh_plans();
     Ok(Paged(jobs.list(&db, &query.filter.into(), &query.page).await?.map(Job::from)))
 }
 
@@ -48,7 +50,7 @@ async fn get_job(
     PathId(id): PathId<JobIdKind>,
     ReadPrimary(db): ReadPrimary,
 ) -> Result<Resource<Job>, ApiError> {
-    Ok(Resource(jobs.get(&db, id).await?.into()))
+    Ok(Resource(jobs.get(&db.with_fresh_plans(), id).await?.into()))
 }
 
 /// Try a durable job again
@@ -65,6 +67,7 @@ async fn retry_job(
     PathId(id): PathId<JobIdKind>,
     db: Write,
 ) -> Result<Updated<Job>, ApiError> {
+    let db = db.with_fresh_plans();
     let job = jobs.retry(&db, id).await?;
     let updated = db.updated(Job::from(job)).await?;
     tracing::info!(job = %id, %principal, "an admin has a job tried again");
@@ -85,6 +88,7 @@ async fn cancel_job(
     PathId(id): PathId<JobIdKind>,
     db: Write,
 ) -> Result<Updated<Job>, ApiError> {
+    let db = db.with_fresh_plans();
     let job = jobs.cancel(&db, id).await?;
     let updated = db.updated(Job::from(job)).await?;
     tracing::info!(job = %id, %principal, "an admin cancelled a job");

@@ -1,5 +1,7 @@
 //! What operators may do with jobs.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Select, Value};
 use shared_kernel::error::DomainError;
@@ -18,7 +20,9 @@ use crate::work::report;
 pub struct JobAdmin {
     pub(super) store: Store,
     /// Queues of the kinds that this process knows.
-    pub(super) known: Vec<Queue>,
+    pub(super) known: BTreeSet<Queue>,
+    /// Whether this process exchanges wake-ups with others: otherwise an operation tells them.
+    exchanges: bool,
 }
 
 /// Which jobs are listed: those that fulfil all conditions.
@@ -80,14 +84,14 @@ pub enum JobAdminError {
 }
 
 impl JobAdmin {
-    /// The jobs of `databases`, for a process that knows no kinds.
+    /// The jobs of `databases`, for a process that runs none: a command.
     #[must_use]
     pub fn new(databases: Databases) -> Self {
-        Self::knowing(Store { databases }, Vec::new())
+        Self { store: Store { databases }, known: BTreeSet::new(), exchanges: false }
     }
 
-    pub(super) fn knowing(store: Store, known: Vec<Queue>) -> Self {
-        Self { store, known }
+    pub(super) fn of_workers(store: Store, known: BTreeSet<Queue>) -> Self {
+        Self { store, known, exchanges: true }
     }
 
     /// A page of the jobs, the newest first.
@@ -135,14 +139,17 @@ impl JobAdmin {
             return Err(refused(ANOTHER_WAITS));
         }
         let mut update = Query::update();
-        update.value("lane_at", session.now()).value("due_at", session.now()).value("failures", 0);
+        update
+            .value("lane_at", session.now())
+            .value("due_at", session.now())
+            .value("failures", 0)
+            .value("cancel_asked_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)));
         let mut lane = claim.waiting();
         if has_ended {
             update
                 .value("state", lane.state())
                 .value("lane", lane.to_string())
                 .value("unique_key", claim.dedup_key.clone())
-                .value("cancel_asked_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)))
                 .value("finished_at", Expr::val(Value::TimeDateTimeWithTimeZone(None)));
         } else if !record.is_in(&Lane::Line) {
             // It has its turn. One that nobody knew is tried by the workers of now.
@@ -157,16 +164,22 @@ impl JobAdmin {
             Ok(changed) if changed.rows_affected() == 0 => return Err(refused(HAS_CHANGED)),
             Ok(_) => {}
         }
+        self.wake_after(session, lane);
+        self.get(session, id).await
+    }
+
+    /// Tells workers of a job that is due, when the session is committed.
+    fn wake_after(&self, session: &WriteSession, lane: Lane) {
         let (databases, wake) = (self.store.databases.clone(), Wake::new(lane, session.now()));
+        if self.exchanges {
+            session.after_commit(async move { databases.jobs().send(wake) });
+            return;
+        }
         session.after_commit(async move {
             if let Err(error) = tell(&databases, wake).await {
-                report(
-                    &error,
-                    "other workers cannot be told about a job that is tried again; they find it by polling",
-                );
+                report(&error, "workers cannot be told about a job that is due; they find it by polling");
             }
         });
-        self.get(session, id).await
     }
 
     /// Whether another job with this unique key waits.
@@ -204,8 +217,9 @@ impl JobAdmin {
         let claim = record.as_claim();
         if record.state == JobState::Waiting {
             vacate(session, &claim, session.now()).await?;
-            let store = self.store.clone();
-            session.after_commit(async move { store.wake_next(&claim) });
+            if claim.serial_key.is_some() {
+                self.wake_after(session, Lane::Line);
+            }
         }
         self.get(session, id).await
     }

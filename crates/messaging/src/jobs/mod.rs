@@ -9,7 +9,7 @@
 //! | `shift` | which jobs this process runs |
 //! | `claims` | the loop that looks for jobs that are due |
 //! | `record`, `admin` | jobs, for operators |
-//! | `overview` | queues, workers and schedules, for operators |
+//! | `queues`, `overview` | queues, workers and schedules, for operators |
 //! | `attempt` | one attempt of a job |
 //! | `cron` | schedules |
 //! | `status` | what health checks tell |
@@ -22,6 +22,7 @@ mod cron;
 mod members;
 mod notify;
 mod overview;
+mod queues;
 mod record;
 mod row;
 mod settings;
@@ -48,7 +49,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::admin::{JobAdmin, JobAdminError, JobFilter};
 use self::attempt::Runner;
 use self::claims::Desk;
-pub use self::overview::{QueueRecord, ScheduleRecord, WorkerRecord};
+pub use self::overview::{ScheduleRecord, WorkerRecord};
+pub use self::queues::QueueRecord;
 pub use self::record::Model as JobRecord;
 use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
@@ -204,7 +206,7 @@ impl Workers {
     /// What operators see and do, with the queues of these kinds.
     #[must_use]
     pub fn admin(&self) -> JobAdmin {
-        JobAdmin::knowing(self.shared.store.clone(), self.shared.queues().into_iter().collect())
+        JobAdmin::of_workers(self.shared.store.clone(), self.shared.queues())
     }
 
     /// Number of jobs of a queue that run at the same time.

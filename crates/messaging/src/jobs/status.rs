@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Workers;
-use super::overview::QueueRecord;
+use super::queues::QueueRecord;
 
 /// The state of jobs in all processes, and of this one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,7 +65,13 @@ pub(super) struct RunningRow {
 #[derive(FromQueryResult)]
 struct InLane {
     id: String,
+    serial_key: Option<String>,
     lane_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct AskedRow {
+    cancel_asked_at: Option<Timestamp>,
 }
 
 #[derive(FromQueryResult)]
@@ -279,15 +285,16 @@ impl Store {
         }
     }
 
-    /// Whether it was cancelled while it ran.
+    /// Whether it was cancelled while it ran. Who cancels it now waits for the end of this session, and finds that it runs no more.
     async fn is_cancelled(&self, session: &WriteSession, claim: &Claim) -> Result<bool, SessionError> {
         let asked = Query::select()
-            .expr(Expr::val(1))
+            .column("cancel_asked_at")
             .from("jobs")
             .and_where(Expr::col("id").eq(claim.id.as_str()))
-            .and_where(Expr::col("cancel_asked_at").is_not_null())
+            .lock_exclusive()
             .to_owned();
-        Ok(!session.rows::<Exists>(&asked).await?.is_empty())
+        let found = session.rows::<AskedRow>(&asked).await?.pop();
+        Ok(found.is_some_and(|row| row.cancel_asked_at.is_some()))
     }
 
     /// Whether another job with its unique key waits, which then runs at that time at the latest.
@@ -358,10 +365,12 @@ impl Store {
     /// Makes jobs dead that no worker has known since this time. Returns their number.
     pub(super) async fn bury_unknown(&self, lane: &str, since: &mut Stretch) -> Result<u64, SessionError> {
         let session = self.write();
-        let ids = next_ids(&session, lane, since).await?;
-        if ids.is_empty() {
+        let unknown = next_rows(&session, lane, since).await?;
+        if unknown.is_empty() {
             return Ok(0);
         }
+        let ids: Vec<_> = unknown.iter().map(|row| row.id.clone()).collect();
+        let keys: Vec<_> = unknown.into_iter().filter_map(|row| row.serial_key).collect();
         let update = Query::update()
             .table("jobs")
             .value("state", Lane::Dead.state())
@@ -373,23 +382,27 @@ impl Store {
             .and_where(Expr::col("id").is_in(padded(&ids)))
             .to_owned();
         let buried = session.execute(&update).await?.rows_affected();
-        let turns = Query::update()
-            .table("job_turns")
-            .value("vacated_at", session.now())
-            .and_where(Expr::col("job_id").is_in(padded(&ids)))
-            .and_where(Expr::col("vacated_at").is_null())
-            .to_owned();
-        session.execute(&turns).await?;
+        if !keys.is_empty() {
+            let turns = Query::update()
+                .table("job_turns")
+                .value("vacated_at", session.now())
+                .and_where(Expr::col("serial_key").is_in(padded(&keys)))
+                .and_where(Expr::col("job_id").is_in(padded(&ids)))
+                .and_where(Expr::col("vacated_at").is_null())
+                .to_owned();
+            session.execute(&turns).await?;
+        }
         Ok(session.commit(buried).await?.into_value())
     }
 
     /// Deletes jobs that ended in this time, the oldest first. Returns their number.
     pub(super) async fn prune(&self, lane: &Lane, ended: &mut Stretch) -> Result<u64, SessionError> {
         let session = self.write();
-        let ids = next_ids(&session, &lane.to_string(), ended).await?;
-        if ids.is_empty() {
+        let old = next_rows(&session, &lane.to_string(), ended).await?;
+        if old.is_empty() {
             return Ok(0);
         }
+        let ids: Vec<_> = old.into_iter().map(|row| row.id).collect();
         let delete =
             Query::delete().from_table("jobs").and_where(Expr::col("id").is_in(padded(&ids))).to_owned();
         let deleted = session.execute(&delete).await?.rows_affected();
@@ -430,13 +443,13 @@ impl Stretch {
 }
 
 /// The first jobs of a lane in this stretch of time, locked.
-async fn next_ids(
+async fn next_rows(
     session: &WriteSession,
     lane: &str,
     stretch: &mut Stretch,
-) -> Result<Vec<String>, SessionError> {
+) -> Result<Vec<InLane>, SessionError> {
     let select = Query::select()
-        .columns(["id", "lane_at"])
+        .columns(["id", "serial_key", "lane_at"])
         .from("jobs")
         .and_where(Expr::col("lane").eq(lane))
         .and_where_option(stretch.from.map(|from| Expr::col("lane_at").gte(from)))
@@ -449,7 +462,7 @@ async fn next_ids(
     if let Some(last) = found.last() {
         stretch.from = Some(last.lane_at);
     }
-    Ok(found.into_iter().map(|row| row.id).collect())
+    Ok(found)
 }
 
 /// Ends a claim for good.

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use sea_orm::sea_query::{
-    Expr, ExprTrait as _, Func, OnConflict, Order, Query, SelectStatement, UpdateStatement, WindowStatement,
+    Expr, ExprTrait as _, Func, OnConflict, Order, OverStatement as _, Query, SelectStatement,
+    UpdateStatement, WindowStatement,
 };
 use sea_orm::{
     ActiveValue, ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult,
@@ -281,8 +282,12 @@ impl Outbox {
     /// One pass over the undelivered events, whatever the statistics say. `NOT EXISTS (an earlier one)` is quadratic on PostgreSQL when
     /// many events come at once, because the planner's statistics say that there are none.
     fn select_due(&self, now: Timestamp) -> SelectStatement {
-        let first =
-            WindowStatement::partition_by(Column::AggregateId).order_by(Column::Id, Order::Asc).to_owned();
+        // `delivered_at` is null in all of them: it is there so that PostgreSQL reads the index in the order of the partitions, and sorts
+        // nothing.
+        let first = WindowStatement::new()
+            .partition_by_columns([Column::DeliveredAt, Column::AggregateId])
+            .order_by(Column::Id, Order::Asc)
+            .to_owned();
         let in_line = Query::select()
             .columns([Column::Id, Column::Name, Column::Attempts, Column::AvailableAt])
             .expr_window_as(Func::cust("ROW_NUMBER"), first, "place")

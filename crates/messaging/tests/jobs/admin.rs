@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::{JobAdminError, JobFilter, WorkerSettings};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::Id;
 use shared_kernel::job::{JobOptions, JobState, Priority};
-use shared_kernel::job_handler::{JobKind, Stop};
+use shared_kernel::job_handler::{Attempt, External, JobKind, Stop};
 use shared_kernel::page::PageRequest;
+use shared_kernel::session::{Databases, WriteSession};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::*;
@@ -97,7 +99,7 @@ async fn cancelling_a_job_that_has_its_turn_lets_the_next_one_go() {
 struct Listener;
 
 impl shared_kernel::job_handler::Blocking<Note> for Listener {
-    fn run(&self, _: &Note, attempt: &shared_kernel::job_handler::Attempt) -> Result<(), Stop> {
+    fn run(&self, _: &Note, attempt: &Attempt) -> Result<(), Stop> {
         while !attempt.should_stop() {
             std::thread::yield_now();
         }
@@ -245,4 +247,63 @@ async fn a_job_that_was_told_to_stop_can_be_tried_again() {
     clock.advance(Duration::from_secs(2));
     assert_eq!(workers.run_pending().await.unwrap(), 1);
     assert_eq!(job(&database, id).await.state, "done");
+}
+
+/// Fails when somebody has cancelled it and not committed that yet.
+struct Cancelled {
+    databases: Databases,
+    cancelled: tokio::sync::mpsc::UnboundedSender<WriteSession>,
+}
+
+impl External<Note> for Cancelled {
+    async fn run(&self, _: &Note, attempt: &Attempt) -> Result<(), Stop> {
+        let session = self.databases.write();
+        Operator::of(&self.databases).0.cancel(&session, attempt.job_id).await?;
+        self.cancelled.send(session)?;
+        Err("failed meanwhile".into())
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_that_is_committed_while_the_job_fails_counts() {
+    let (database, _) = at_rest().await;
+    let (sender, mut cancelled) = tokio::sync::mpsc::unbounded_channel();
+    let handler = Cancelled { databases: (*database).clone(), cancelled: sender };
+    let workers = workers(&database, vec![JobKind::external::<Note>(handler)]);
+    let id = enqueue(&database, &note("cancelled")).await;
+    let running = tokio::spawn(async move { workers.run_pending().await });
+    let session = soon(cancelled.recv()).await.unwrap();
+    if database.backend() == DbBackend::Postgres {
+        // The end of the attempt waits for it.
+        until(async || {
+            let sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let waiting = database.primary().query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
+            waiting.await.unwrap().is_some()
+        })
+        .await;
+    }
+    session.commit(()).await.unwrap().into_value();
+    soon(running).await.unwrap().unwrap();
+    let row = job(&database, id).await;
+    assert_eq!((row.state.as_str(), row.failures), ("cancelled", 1));
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_beat_has_no_slots() {
+    let (database, clock) = at_rest().await;
+    let (caller, mut calls) = Caller::new();
+    let workers = workers(&database, vec![JobKind::external::<Note>(Arc::clone(&caller))]);
+    enqueue(&database, &note("runs")).await;
+    let running = tokio::spawn({
+        let workers = workers.clone();
+        async move { workers.run_pending().await }
+    });
+    soon(calls.recv()).await.unwrap();
+    let slots = async || workers.admin().queues().await.unwrap()[0].slots;
+    assert_eq!(slots().await, 4);
+    // This one runs what is there, and does not beat.
+    clock.advance(Duration::from_mins(1));
+    assert_eq!(slots().await, 0);
+    caller.let_end(1);
+    soon(running).await.unwrap().unwrap();
 }

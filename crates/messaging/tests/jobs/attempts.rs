@@ -143,6 +143,12 @@ async fn a_blocking_handler_is_told_to_stop_and_else_given_up() {
 /// Computes, and does as it is told.
 struct Compute;
 
+impl Blocking<Letter> for Compute {
+    fn run(&self, _: &Letter, _: &Attempt) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
 impl Blocking<Note> for Compute {
     fn run(&self, job: &Note, _: &Attempt) -> Result<(), Stop> {
         assert!(std::thread::current().name().unwrap().starts_with("job job_"));
@@ -349,13 +355,14 @@ async fn after_eight_threads_that_do_not_end_no_other_one_is_started() {
     let stuck = JobKind::blocking::<Note>(Loop { listens: false, ended: Arc::clone(&ended) });
     let moment = Duration::from_millis(20);
     let settings = WorkerSettings { slots: THREADS, blocking_grace: moment, ..quick() };
-    let workers = workers_with(&database, vec![stuck.timeout(moment)], settings);
+    let mail = JobKind::blocking::<Letter>(Compute);
+    let workers = workers_with(&database, vec![stuck.timeout(moment), mail], settings);
     for number in 0..THREADS {
         enqueue(&database, &note(&number.to_string())).await;
     }
     assert_eq!(soon(workers.run_pending()).await.unwrap(), THREADS);
     assert_eq!(workers.threads_given_up(), THREADS);
-    let ninth = enqueue(&database, &note("ninth")).await;
+    let ninth = enqueue(&database, &Letter("ninth".to_owned())).await;
     assert_eq!(soon(workers.run_pending()).await.unwrap(), 1);
     let (row, in_a_minute) = (job(&database, ninth).await, clock_now(&database) + Duration::from_mins(1));
     assert_eq!((row.state.as_str(), row.failures, row.lane_at), ("waiting", 0, in_a_minute), "it waits");

@@ -116,6 +116,11 @@ async fn a_database_that_is_away_for_long_starts_no_job_twice() {
         proxy.set_mode(Mode::Forward);
         proxy.listen().await;
     }
+    // Each looks at the other more often than it takes to declare it dead.
+    let beats = "SELECT COALESCE(min(beat), 0) FROM job_workers";
+    let again = server.count(beats).await;
+    eventually("the beats", async || (server.count(beats).await > again + 10).then_some(())).await;
+    assert_eq!(counter.started.load(Ordering::Acquire), JOBS);
     counter.end.add_permits(JOBS);
     eventually("the ends", async || {
         let done =

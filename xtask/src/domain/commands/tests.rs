@@ -1101,6 +1101,8 @@ fn a_job_that_cannot_be_is_refused() {
         (&["server", "count"], "there is no domain `server`"),
         (&["user", "Count"], "write `count`"),
         (&["user", "move"], "`move` is a keyword of Rust"),
+        (&["user", "handler"], "the job would have a type `Handler`"),
+        (&["user", "json", "object:enum=a,b"], "the job would have a type `JsonObject`"),
         (&["user", "count", "a:string:unique"], "`unique` is about tables and requests"),
         (&["user", "count", "a:int:default=1"], "`default` is about tables and requests"),
         (&["user", "count", "a:email"], "name the account, `user:ref=user`"),
