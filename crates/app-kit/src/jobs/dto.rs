@@ -41,7 +41,7 @@ pub(crate) struct Job {
     #[schema(required)]
     progress: Option<JobProgress>,
     /// Payload: what the job is about.
-    #[schema(schema_with = any_json)]
+    #[schema(schema_with = payload)]
     payload: serde_json::Value,
     /// Key of which one job runs at a time.
     #[schema(required, examples("account:usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
@@ -70,9 +70,9 @@ pub(crate) struct Job {
     finished_at: Option<Timestamp>,
 }
 
-/// The schema of any JSON. Usually it is an object.
-fn any_json() -> Object {
-    let types = [Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean, Type::Null];
+/// The schema of a payload: any JSON but an array. Usually it is an object.
+fn payload() -> Object {
+    let types = [Type::Object, Type::String, Type::Number, Type::Boolean, Type::Null];
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter(types))
         .examples([json!({"user_id": "usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"})])

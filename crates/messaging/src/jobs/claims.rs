@@ -105,6 +105,11 @@ impl Desk {
         }
     }
 
+    /// Time from which on jobs with serial keys may be in line.
+    fn line_floor(&self) -> Option<Timestamp> {
+        self.floors.get(&Lane::Line).copied()
+    }
+
     /// Looks from that time on, at the latest.
     fn note_wake(&mut self, wake: &Wake) {
         if wake.lane == Lane::Line {
@@ -248,13 +253,17 @@ impl Workers {
             return Ok(());
         }
         desk.has_serial = false;
-        desk.line_due_at = self.line_due_at().await?;
+        desk.line_due_at = self.line_due_at(desk).await?;
         if desk.line_due_at.is_none_or(|at| at > now) && !self.shared.store.has_vacant_turn().await? {
             return Ok(());
         }
         for _ in 0..SORTS_AT_ONCE {
-            if !self.shared.store.sort().await? {
-                desk.line_due_at = self.line_due_at().await?;
+            let sorted = self.shared.store.sort(desk.line_floor()).await?;
+            if let Some(floor) = sorted.floor {
+                desk.floors.insert(Lane::Line, floor);
+            }
+            if !sorted.is_more {
+                desk.line_due_at = self.line_due_at(desk).await?;
                 return Ok(());
             }
         }
@@ -263,8 +272,9 @@ impl Workers {
     }
 
     /// When the first job in line is due.
-    async fn line_due_at(&self) -> Result<Option<Timestamp>, SessionError> {
-        Ok(self.shared.store.peek(&[(Lane::Line, None)]).await?.pop().and_then(|due| due.at))
+    async fn line_due_at(&self, desk: &Desk) -> Result<Option<Timestamp>, SessionError> {
+        let line = self.shared.store.peek(&[(Lane::Line, desk.line_floor())]).await?.pop();
+        Ok(line.and_then(|due| due.at))
     }
 
     /// Claims the first jobs of a lane and runs them. Returns their number.

@@ -71,6 +71,7 @@ impl Workers {
         let shared = &self.shared;
         let mut trouble =
             Trouble::new("there is no connection for notifications; workers poll until there is one");
+        let mut is_silence_told = false;
         loop {
             let pause = match shared.store.databases.notifications(CHANNEL).await {
                 Ok(None) => pending().await,
@@ -84,15 +85,19 @@ impl Workers {
                     PAUSE
                 }
                 Lost::Broken => {
+                    is_silence_told = false;
                     tracing::warn!(
                         "the connection for notifications does not answer; workers poll until another one does"
                     );
                     PAUSE
                 }
                 Lost::Silent => {
-                    tracing::warn!(
-                        "notifications do not arrive, so workers poll: is there a pooler that shares connections? Set database.listen_url"
-                    );
+                    // Once: with such a pooler it stays so.
+                    if !std::mem::replace(&mut is_silence_told, true) {
+                        tracing::warn!(
+                            "notifications do not arrive, so workers poll: is there a pooler that shares connections? Set database.listen_url"
+                        );
+                    }
                     LONG_PAUSE
                 }
             };

@@ -28,6 +28,16 @@ struct InLine {
     serial_key: String,
     queue: String,
     priority: i16,
+    lane_at: Timestamp,
+}
+
+/// What a pass over the line has done.
+pub(super) struct Sorted {
+    /// Whether there may be more to do.
+    pub(super) is_more: bool,
+    /// Time from which on jobs may be left in line. Those that were sorted leave entries in the index that each pass from the beginning
+    /// reads, for as long as an old snapshot needs them.
+    pub(super) floor: Option<Timestamp>,
 }
 
 #[derive(FromQueryResult)]
@@ -69,31 +79,33 @@ impl Store {
         Ok(found.first().is_some_and(|turn| turn.vacated_at <= self.now()))
     }
 
-    /// Sorts jobs in line, and gives vacant turns to the first jobs behind them. Returns whether there may be more to do.
-    pub(super) async fn sort(&self) -> Result<bool, SessionError> {
+    /// Sorts jobs in line, from a time on, and gives vacant turns to the first jobs behind them.
+    pub(super) async fn sort(&self, floor: Option<Timestamp>) -> Result<Sorted, SessionError> {
         let session = self.write();
         let mut lanes = BTreeSet::new();
-        let sorted = self.sort_line(&session, &mut lanes).await?;
+        let (sorted, floor) = self.sort_line(&session, floor, &mut lanes).await?;
         let given = give_turns(&session, &mut lanes).await?;
         let now = session.now();
         session.commit(()).await?.into_value();
         for lane in lanes {
             self.databases.jobs().send(Wake::new(lane, now));
         }
-        Ok(sorted == ROWS_AT_ONCE || given == TURNS_AT_ONCE)
+        Ok(Sorted { is_more: sorted == ROWS_AT_ONCE || given == TURNS_AT_ONCE, floor })
     }
 
-    /// Gives a turn to the oldest job of each key that has none, and puts the others behind. Returns the number of jobs, and adds the lanes
-    /// of those that have their turn.
+    /// Gives a turn to the oldest job of each key that has none, and puts the others behind. Returns the number of jobs and the time from
+    /// which on others may be left, and adds the lanes of those that have their turn.
     async fn sort_line(
         &self,
         session: &WriteSession,
+        floor: Option<Timestamp>,
         lanes: &mut BTreeSet<Lane>,
-    ) -> Result<u64, SessionError> {
+    ) -> Result<(u64, Option<Timestamp>), SessionError> {
         let line = Query::select()
-            .columns(["id", "serial_key", "queue", "priority"])
+            .columns(["id", "serial_key", "queue", "priority", "lane_at"])
             .from("jobs")
             .and_where(Expr::col("lane").eq(Lane::Line.to_string()))
+            .and_where_option(floor.map(|floor| Expr::col("lane_at").gte(floor)))
             .and_where(Expr::col("lane_at").lte(session.now()))
             .order_by("lane_at", Order::Asc)
             .order_by("id", Order::Asc)
@@ -101,7 +113,7 @@ impl Store {
             .to_owned();
         let line: Vec<InLine> = rows::take(session, line).await?;
         if line.is_empty() {
-            return Ok(0);
+            return Ok((0, floor));
         }
         let mut oldest: BTreeMap<&str, &str> = BTreeMap::new();
         for job in &line {
@@ -117,11 +129,11 @@ impl Store {
             .into_iter()
             .map(|turn| (turn.serial_key.clone(), turn))
             .collect();
-        let (mut ready, mut behind) = (Vec::new(), Vec::new());
+        let (mut ready, mut behind, mut undecided) = (Vec::new(), Vec::new(), None);
         for job in &line {
             match turns.get(&job.serial_key) {
                 // Its holder is just ending: the next pass decides.
-                None => {}
+                None => undecided = undecided.or(Some(job.lane_at)),
                 Some(turn) if turn.vacated_at.is_none() && turn.job_id == job.id => {
                     lanes.insert(self::ready(&job.queue, job.priority));
                     ready.push(job.id.clone());
@@ -132,7 +144,8 @@ impl Store {
         let place = "queue || '.' || CAST(priority AS CHAR(1))";
         self.place(session, &ready, place, Some(session.now())).await?;
         self.place(session, &behind, "'key:' || serial_key", None).await?;
-        Ok(u64::try_from(line.len()).unwrap_or(ROWS_AT_ONCE))
+        let floor = undecided.or(line.last().map(|job| job.lane_at));
+        Ok((u64::try_from(line.len()).unwrap_or(ROWS_AT_ONCE), floor))
     }
 
     /// Moves jobs to the lane that `lane` gives.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use migration::Migrator;
 use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
 use shared_kernel::clock::SystemClock;
 use shared_kernel::event::Origin;
 use shared_kernel::job::{InvalidJob, Job, JobOptions, Priority};
@@ -138,9 +139,18 @@ async fn what_cannot_be_stored_is_refused() {
     let unique = Note { unique: Some("a".repeat(240)), ..Note::default() };
     assert!(matches!(refused(database.write(), &unique), InvalidJob::Key(_)));
     let session = database.write();
+    assert!(matches!(session.enqueue(&Pair(1, 2)), Err(SessionError::Job(InvalidJob::Array("test.pair")))));
     assert!(matches!(session.enqueue(&Wrong(String::new())), Err(SessionError::Job(InvalidJob::Kind(_)))));
     // What the session had to do is not done without its job.
     assert!(matches!(session.commit(()).await, Err(SessionError::Failed)));
+}
+
+/// Its payload is an array.
+#[derive(Serialize, Deserialize)]
+struct Pair(u8, u8);
+
+impl Job for Pair {
+    const KIND: &'static str = "test.pair";
 }
 
 /// Statements that sqlx runs, as it logs them.

@@ -61,6 +61,9 @@ pub enum InvalidJob {
     /// The payload has the character NUL, which PostgreSQL cannot store.
     #[error("the payload of a {0} has the character NUL")]
     Nul(&'static str),
+    /// The payload is an array.
+    #[error("the payload of a {0} is an array: name its fields, so that later versions can add some")]
+    Array(&'static str),
     /// The payload is no JSON.
     #[error("the payload of a {kind} cannot be serialized")]
     Json {
@@ -96,6 +99,9 @@ impl PendingJob {
         check_kind(J::KIND)?;
         let kind = J::KIND;
         let payload = serde_json::to_value(job).map_err(|error| InvalidJob::Json { kind, error })?;
+        if payload.is_array() {
+            return Err(InvalidJob::Array(kind));
+        }
         let bytes = payload.to_string().len();
         if bytes > LONGEST_PAYLOAD {
             return Err(InvalidJob::Payload { kind, bytes });
