@@ -155,5 +155,6 @@ async fn nor_does_it_make_turns_dear() {
     const JOBS: u16 = 2_000;
     let serial = |number: u16| Note { serial: Some((number % 50).to_string()), ..note(&number.to_string()) };
     let Some(entries) = read_beside_a_snapshot(JOBS, serial).await else { return };
-    assert!(entries < i64::from(JOBS) * 200, "{entries}");
+    // 330,000; if each pass read again what was sorted before, 3,100,000.
+    assert!(entries < i64::from(JOBS) * 400, "{entries}");
 }
