@@ -60,7 +60,9 @@ fn mailer(config: &Config, databases: &Databases) -> Result<Arc<dyn Mailer>, Com
 /// Starts the modules.
 pub(crate) async fn start_modules(product: &Product, wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     for module in product.modules {
-        wiring.parts.jobs.kinds.extend((module.jobs)());
+        let jobs = &mut wiring.parts.jobs;
+        jobs.kinds.extend((module.jobs)());
+        jobs.schedules.extend((module.schedules)()?);
         (module.start)(wiring).await?;
     }
     wiring.finish()

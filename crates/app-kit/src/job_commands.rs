@@ -3,12 +3,12 @@
 use app_config::Config;
 use clap::Subcommand;
 use configuration::redacted_url;
-use messaging::{JobAdmin, JobFilter, JobRecord, QueueRecord, ScheduleRecord, WorkerRecord};
+use messaging::{JobAdmin, JobFilter, JobRecord, QueueRecord, ScheduleRecord, WaitsFor, WorkerRecord};
 use sea_orm::Iterable as _;
 use secrecy::ExposeSecret as _;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::Origin;
-use shared_kernel::job::{JobId, JobState, Queue};
+use shared_kernel::job::{JobId, JobState, Priority, Queue};
 use shared_kernel::page::PageRequest;
 
 use crate::console::{CommandError, print};
@@ -20,7 +20,7 @@ use crate::product::Product;
 pub(crate) enum JobsCommand {
     /// List jobs, the newest first
     List {
-        /// Only jobs in this state
+        /// Only jobs in this state: waiting, running, done, dead, cancelled or superseded
         #[arg(long, value_name = "STATE", value_parser = state)]
         state: Option<JobState>,
         /// Only dead jobs, which failed too often and are not tried again: the same as --state dead
@@ -41,12 +41,12 @@ pub(crate) enum JobsCommand {
         /// Its id: job_…
         id: JobId,
     },
-    /// Try a dead or cancelled job again, or run a waiting one now
+    /// Try a dead, cancelled or superseded job again, or run a waiting one now
     Retry {
         /// Its id: job_…
         id: JobId,
     },
-    /// Cancel a job; one that runs is told to stop
+    /// Cancel a job; one that runs is told to stop, and may still succeed
     Cancel {
         /// Its id: job_…
         id: JobId,
@@ -102,18 +102,28 @@ pub(crate) async fn run(
         JobsCommand::List { state, dead, queue, kind, limit } => {
             let state = if dead { Some(JobState::Dead) } else { state };
             let filter = JobFilter { state, queue: queue.map(|queue| queue.to_string()), kind };
+            let now = databases.clock().now();
             let page = admin
                 .list(&databases.read_primary().with_fresh_plans(), &filter, &PageRequest::first(limit))
                 .await?;
-            print(&jobs(&page.items, page.next_cursor.is_some()))
+            print(&jobs(&page.items, page.next_cursor.is_some(), now))
         }
         JobsCommand::Show { id } => {
-            print(&details(&admin.get(&databases.read_primary().with_fresh_plans(), id).await?))
+            let job = admin.get(&databases.read_primary().with_fresh_plans(), id).await?;
+            print(&details(&job, databases.clock().now()))
         }
         JobsCommand::Retry { id } => {
             let job = admin.retry(&session, id).await?;
             session.commit(()).await?.into_value();
-            print(&format!("{} runs as soon as a worker is free\n", job.id))
+            let queues = admin.queues().await?;
+            let is_paused =
+                |record: &QueueRecord| record.queue.as_str() == job.queue && record.paused_at.is_some();
+            let when = if queues.iter().any(is_paused) {
+                format!("the queue {} is resumed", job.queue)
+            } else {
+                "a worker is free".to_owned()
+            };
+            print(&format!("{} runs as soon as {when}\n", job.id))
         }
         JobsCommand::Cancel { id } => {
             let job = admin.cancel(&session, id).await?;
@@ -137,7 +147,18 @@ pub(crate) async fn run(
     }
 }
 
-fn jobs(jobs: &[JobRecord], are_more: bool) -> String {
+/// The state, with what a job waits for unless that is a worker.
+fn waiting(job: &JobRecord, now: Timestamp) -> String {
+    let what = match job.waits_for(now) {
+        None | Some(WaitsFor::Worker) => return job.state.to_string(),
+        Some(WaitsFor::Time) => "delayed",
+        Some(WaitsFor::SerialKey) => "serial key",
+        Some(WaitsFor::Kind) => "unknown kind",
+    };
+    format!("{} ({what})", job.state)
+}
+
+fn jobs(jobs: &[JobRecord], are_more: bool, now: Timestamp) -> String {
     if jobs.is_empty() {
         return "no jobs\n".to_owned();
     }
@@ -145,7 +166,7 @@ fn jobs(jobs: &[JobRecord], are_more: bool) -> String {
         let error = job.last_error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
         [
             job.id.to_string(),
-            job.state.to_string(),
+            waiting(job, now),
             job.kind.clone(),
             job.queue.clone(),
             job.failures.to_string(),
@@ -197,7 +218,7 @@ fn schedules(schedules: &[ScheduleRecord]) -> String {
     }
     let rows = schedules.iter().map(|schedule| {
         let job = schedule.last_job_id.map_or_else(|| NONE.to_owned(), |id| id.to_string());
-        [schedule.name.clone(), seconds(schedule.last_at), seconds(schedule.next_at), job]
+        [schedule.name.clone(), optional(schedule.last_at), seconds(schedule.next_at), job]
     });
     table(["SCHEDULE", "LAST", "NEXT", "LAST JOB"], rows)
 }
@@ -229,8 +250,16 @@ fn table<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; 
     })
 }
 
+fn priority(number: i16) -> &'static str {
+    match Priority::of_number(number) {
+        Priority::Urgent => "urgent",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    }
+}
+
 /// All columns that have a value.
-fn details(job: &JobRecord) -> String {
+fn details(job: &JobRecord, now: Timestamp) -> String {
     let progress = job.done_count.map(|done| match job.total_count {
         Some(total) => format!("{done} of {total}"),
         None => done.to_string(),
@@ -238,8 +267,8 @@ fn details(job: &JobRecord) -> String {
     let rows = [
         ("id", Some(job.id.to_string())),
         ("kind", Some(format!("{} (version {})", job.kind, job.version))),
-        ("state", Some(job.state.to_string())),
-        ("queue", Some(format!("{} (priority {})", job.queue, job.priority))),
+        ("state", Some(waiting(job, now))),
+        ("queue", Some(format!("{} ({} priority)", job.queue, priority(job.priority)))),
         ("attempts", Some(job.attempts.to_string())),
         ("failures", Some(job.failures.to_string())),
         ("last error", job.last_error.clone()),
@@ -251,6 +280,7 @@ fn details(job: &JobRecord) -> String {
         ("enqueued at", Some(job.created_at.to_string())),
         ("due at", Some(job.due_at.to_string())),
         ("started at", job.started_at.map(|at| at.to_string())),
+        ("told to stop", job.cancel_asked_at.map(|at| at.to_string())),
         ("finished at", job.finished_at.map(|at| at.to_string())),
         ("payload", Some(job.payload.to_string())),
     ];

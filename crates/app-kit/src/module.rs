@@ -28,7 +28,7 @@
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | a kind of job | [`jobs`](Module::jobs) | [`JobKind`] |
 //! | a kind of job whose handler needs a state | [`start`](Module::start) | [`Wiring::job`] |
-//! | a job at certain times | [`start`](Module::start) | [`Wiring::schedule`] |
+//! | a job at certain times | [`schedules`](Module::schedules), or [`start`](Module::start) | [`Schedule`], [`Wiring::schedule`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |
@@ -45,7 +45,7 @@ use configuration::ConfigError;
 use futures_util::future::LocalBoxFuture;
 use http_kit::routes::Routes;
 use shared_kernel::error::Problem;
-use shared_kernel::job_handler::JobKind;
+use shared_kernel::job_handler::{InvalidSchedule, JobKind, Schedule};
 use shared_kernel::resource::{Resource, Resources};
 use shared_kernel::session::Databases;
 use utoipa::openapi::OpenApi;
@@ -79,6 +79,8 @@ pub struct Module {
     pub claims_data_dir: fn(&Config) -> Result<bool, CommandError>,
     /// Kinds of jobs whose handlers need no state. [`start`](Self::start) registers others.
     pub jobs: fn() -> Vec<JobKind>,
+    /// Jobs that are enqueued at certain times.
+    pub schedules: fn() -> Result<Vec<Schedule>, InvalidSchedule>,
     /// Creates the state and registers subscribers and periodic work.
     pub start: for<'w, 'a> fn(&'w mut Wiring<'a>) -> LocalBoxFuture<'w, Result<(), CommandError>>,
     /// Commands of the binary.
@@ -113,6 +115,7 @@ impl Module {
         dependencies: &[],
         claims_data_dir: |_| Ok(false),
         jobs: Vec::new,
+        schedules: || Ok(Vec::new()),
         start: |_| Box::pin(async { Ok(()) }),
         commands: &[],
         sign_in: None,

@@ -1,6 +1,6 @@
 //! Jobs: in the server, and in a process of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use app_config::Config;
@@ -42,7 +42,13 @@ pub(crate) fn workers(
         shutdown_grace: config.server.shutdown_grace.saturating_sub(GIVING_BACK),
         ..WorkerSettings::default()
     };
-    Ok(Workers::new(databases.clone(), registry, settings)?)
+    let workers = Workers::new(databases.clone(), registry, settings)?;
+    let known = workers.queues();
+    if let Some((unknown, _)) = jobs.queues.iter().find(|(queue, _)| !known.contains(queue)) {
+        let known = known.iter().map(Queue::as_str).collect::<Vec<_>>().join(", ");
+        return Err(CommandError::message(format!("no job has the queue {unknown}: there are {known}")));
+    }
+    Ok(workers)
 }
 
 /// Name of this machine.
@@ -73,13 +79,9 @@ pub(crate) async fn run(
     let mut jobs = std::mem::take(&mut wiring.parts.jobs);
     // It delivers no events here.
     sweep::register(&mut jobs, Relay::new(databases.clone(), Vec::new(), RelaySettings::default())?)?;
-    let known: BTreeSet<_> = jobs.kinds.iter().map(|kind| kind.queue().clone()).collect();
-    if let Some(unknown) = queues.iter().find(|queue| !known.contains(*queue)) {
-        let known = known.iter().map(Queue::as_str).collect::<Vec<_>>().join(", ");
-        return Err(CommandError::message(format!("no job has the queue {unknown}: there are {known}")));
-    }
     let workers = workers(&config, databases, jobs)?;
-    let slots = known.iter().map(|queue| format!("{queue}={}", workers.slots_of(queue)));
+    let queues = workers.queues();
+    let slots = queues.iter().map(|queue| format!("{queue}={}", workers.slots_of(queue)));
     let database = redacted_url(config.database.url.expose_secret());
     tracing::info!(queues = slots.collect::<Vec<_>>().join(","), database, "this worker is ready");
     let shutdown = CancellationToken::new();

@@ -104,7 +104,7 @@ mod work;
 
 pub use self::jobs::{
     InvalidKinds, JobAdmin, JobAdminError, JobFilter, JobRecord, JobRegistry, JobStatus, QueueRecord,
-    ScheduleRecord, UnknownKind, WorkerRecord, WorkerSettings, Workers,
+    ScheduleRecord, UnknownKind, WaitsFor, WorkerRecord, WorkerSettings, Workers,
 };
 pub use self::mail::{
     Address, AddressError, FileMailer, InvalidSubject, Mail, MailError, MailId, MailKind, Mailbox, Mailer,

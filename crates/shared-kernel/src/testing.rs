@@ -317,6 +317,25 @@ pub async fn enqueued<J: Job>(databases: &Databases) -> Vec<J> {
         .collect()
 }
 
+/// The last errors of jobs of one type that did not succeed, so that a test says why: `assert_eq!(job_errors::<WelcomeMail>(&database).await, [""; 0])`.
+pub async fn job_errors<J: Job>(databases: &Databases) -> Vec<String> {
+    let select = Query::select()
+        .column("last_error")
+        .from("jobs")
+        .and_where(Expr::col("kind").eq(J::KIND))
+        .and_where(Expr::col("last_error").is_not_null())
+        .order_by("id", Order::Asc)
+        .to_owned();
+    let rows: Vec<ErrorRow> =
+        databases.read_primary().rows(&select).await.unwrap_or_else(|error| panic!("read the jobs: {error}"));
+    rows.into_iter().map(|row| row.last_error).collect()
+}
+
+#[derive(FromQueryResult)]
+struct ErrorRow {
+    last_error: String,
+}
+
 #[derive(FromQueryResult)]
 struct EnqueuedRow {
     version: i32,

@@ -97,7 +97,9 @@ struct ValueView {
 pub(crate) struct Neighbours {
     /// The generated domains whose ids it may name: itself, and those that it depends on.
     pub(crate) domains: BTreeSet<String>,
-    /// Whether it depends on the ids of uploads.
+    /// All generated domains.
+    pub(crate) all: BTreeSet<String>,
+    /// Whether the workspace has uploads.
     pub(crate) has_uploads: bool,
 }
 
@@ -114,7 +116,8 @@ impl JobView {
     /// Crates that the payload needs.
     pub(crate) fn dependencies(&self) -> impl Iterator<Item = &'static str> {
         let uuid = self.fields.iter().any(|field| field.type_name.contains("Uuid"));
-        ["serde"].into_iter().chain(uuid.then_some("uuid"))
+        let uploads = self.fields.iter().any(|field| field.type_name.contains("UploadId"));
+        ["serde"].into_iter().chain(uploads.then_some("upload-port")).chain(uuid.then_some("uuid"))
     }
 
     /// The job `name` of a domain, with these fields.
@@ -152,22 +155,15 @@ impl JobView {
 
 /// A field of a payload, which has a type and may be optional. Everything else is about tables and requests.
 fn field(text: &str) -> Result<Field, Refusal> {
-    let field = grammar::parse(text)?;
-    let unsuited = [
-        (field.unique, "unique"),
-        (field.index, "index"),
-        (field.filter, "filter"),
-        (field.sort, "sort"),
-        (field.search, "search"),
-        (field.owner, "owner"),
-        (field.within.is_some(), "within"),
-        (field.default.is_some(), "default"),
-    ];
-    if let Some((_, word)) = unsuited.iter().find(|(is_there, _)| *is_there) {
+    if let Some(word) = text.split(':').skip(2).find(|word| *word != "optional") {
         refuse(format!(
             "in the field `{text}`, `{word}` is about tables and requests: a field of a job has a type, and may be `optional`"
         ))?;
     }
+    if text.split(':').nth(1) == Some("ref=upload") {
+        refuse(format!("in the field `{text}`, an upload has a type of its own: write `upload`"))?;
+    }
+    let field = grammar::parse(text)?;
     if field.kind == Kind::Email {
         refuse(format!(
             "in the field `{text}`, an address is stored with the job and may have changed when it runs: name the account, `user:ref=user`, and read its address then"
@@ -253,12 +249,15 @@ fn import(domain: &str, field: &Field, neighbours: &Neighbours) -> Result<Option
         Kind::Ref(target) if neighbours.domains.contains(target) => {
             Ok(Some(format!("{target}::dto::{}Id", names::pascal(target))))
         }
+        Kind::Ref(target) if !neighbours.all.contains(target) => refuse(format!(
+            "in the field `{field}`, there is no domain `{target}` that was generated, and it is not `user`"
+        )),
         Kind::Ref(target) => refuse(format!(
-            "in the field `{field}`, `{domain}` cannot name the ids of `{target}`: it may name those of `user`, its own, and those of generated domains that its Cargo.toml depends on"
+            "in the field `{field}`, `{domain}` does not depend on `{target}`: add `{target}.workspace = true` to the dependencies in crates/{domain}/Cargo.toml, and `{target}` to `builds-on` in its [package.metadata.domain]"
         )),
-        Kind::Upload if !neighbours.has_uploads => refuse(format!(
-            "in the field `{field}`, `{domain}` cannot name the ids of uploads: its Cargo.toml does not depend on `upload-port`"
-        )),
+        Kind::Upload if !neighbours.has_uploads => {
+            refuse(format!("in the field `{field}`, this workspace has no uploads"))
+        }
         _ => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! Jobs, queues and schedules in answers.
 
 use garde::Validate;
-use messaging::{JobFilter, JobRecord, QueueRecord, ScheduleRecord};
+use messaging::{JobFilter, JobRecord, QueueRecord, ScheduleRecord, WaitsFor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared_kernel::clock::Timestamp;
@@ -30,6 +30,9 @@ pub(crate) struct Job {
     priority: JobPriority,
     /// State of the job.
     state: JobState,
+    /// What the job waits for; null if it does not wait.
+    #[schema(required)]
+    waits_for: Option<JobWait>,
     /// Number of attempts.
     attempts: i32,
     /// Number of failures; a completed step of a long job starts the count anew.
@@ -47,7 +50,7 @@ pub(crate) struct Job {
     #[schema(required, examples("account:usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
     serial_key: Option<String>,
     /// Key of which one job waits.
-    #[schema(required, examples("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
+    #[schema(required, examples("auth.welcome:usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
     unique_key: Option<String>,
     /// Who enqueued the job.
     #[schema(required, examples("usr_01J9ZC3V8T5Q4X2M7N6P0R1S2T"))]
@@ -111,9 +114,36 @@ impl From<Priority> for JobPriority {
     }
 }
 
-impl From<JobRecord> for Job {
-    fn from(record: JobRecord) -> Self {
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JobWait {
+    /// The time at which it is due.
+    Time,
+    /// A worker with a free slot, in a queue that is not paused.
+    Worker,
+    /// The end of another job with its serial key.
+    SerialKey,
+    /// A worker that knows its kind in this version. After a day the job is dead.
+    Kind,
+}
+
+impl From<WaitsFor> for JobWait {
+    fn from(waits_for: WaitsFor) -> Self {
+        match waits_for {
+            WaitsFor::Time => Self::Time,
+            WaitsFor::Worker => Self::Worker,
+            WaitsFor::SerialKey => Self::SerialKey,
+            WaitsFor::Kind => Self::Kind,
+        }
+    }
+}
+
+impl Job {
+    /// A job, as it is at that time.
+    pub(crate) fn at(record: JobRecord, now: Timestamp) -> Self {
         Self {
+            waits_for: record.waits_for(now).map(JobWait::from),
             id: record.id,
             kind: record.kind,
             version: record.version,
@@ -239,8 +269,9 @@ pub(crate) struct JobSchedule {
     /// Name of the schedule.
     #[schema(examples("auth.purge_sessions"))]
     name: String,
-    /// Its last time, or when it was first seen if it had none yet.
-    last_at: Timestamp,
+    /// Its last time; null if it has enqueued nothing yet.
+    #[schema(required)]
+    last_at: Option<Timestamp>,
     /// Its next time. In the past, if no process has this schedule any more.
     next_at: Timestamp,
     /// The last job that it enqueued; null if it has enqueued none yet.

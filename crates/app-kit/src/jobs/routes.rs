@@ -34,7 +34,8 @@ async fn list_jobs(
     query: ListQuery<JobListFilter>,
 ) -> Result<Paged<Job>, ApiError> {
     let db = db.with_fresh_plans();
-    Ok(Paged(jobs.list(&db, &query.filter.into(), &query.page).await?.map(Job::from)))
+    let now = jobs.now();
+    Ok(Paged(jobs.list(&db, &query.filter.into(), &query.page).await?.map(|job| Job::at(job, now))))
 }
 
 /// Read a durable job
@@ -50,7 +51,8 @@ async fn get_job(
     PathId(id): PathId<JobIdKind>,
     ReadPrimary(db): ReadPrimary,
 ) -> Result<Resource<Job>, ApiError> {
-    Ok(Resource(jobs.get(&db.with_fresh_plans(), id).await?.into()))
+    let (db, now) = (db.with_fresh_plans(), jobs.now());
+    Ok(Resource(Job::at(jobs.get(&db, id).await?, now)))
 }
 
 /// Try a durable job again
@@ -69,7 +71,8 @@ async fn retry_job(
 ) -> Result<Updated<Job>, ApiError> {
     let db = db.with_fresh_plans();
     let job = jobs.retry(&db, id).await?;
-    let updated = db.updated(Job::from(job)).await?;
+    let job = Job::at(job, db.now());
+    let updated = db.updated(job).await?;
     tracing::info!(job = %id, %principal, "an admin has a job tried again");
     Ok(updated)
 }
@@ -90,7 +93,8 @@ async fn cancel_job(
 ) -> Result<Updated<Job>, ApiError> {
     let db = db.with_fresh_plans();
     let job = jobs.cancel(&db, id).await?;
-    let updated = db.updated(Job::from(job)).await?;
+    let job = Job::at(job, db.now());
+    let updated = db.updated(job).await?;
     tracing::info!(job = %id, %principal, "an admin cancelled a job");
     Ok(updated)
 }

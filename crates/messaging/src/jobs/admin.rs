@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Select, Value};
+use shared_kernel::clock::Timestamp;
 use shared_kernel::error::DomainError;
 use shared_kernel::job::{JobId, JobState, Lane, Queue, Wake};
 use shared_kernel::kernel_error::KernelError;
@@ -92,6 +93,12 @@ impl JobAdmin {
 
     pub(super) fn of_workers(store: Store, known: BTreeSet<Queue>) -> Self {
         Self { store, known, exchanges: true }
+    }
+
+    /// The time now, to say what a job [waits for](JobRecord::waits_for).
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.store.now()
     }
 
     /// A page of the jobs, the newest first.

@@ -40,6 +40,17 @@ struct LastTick {
 }
 
 impl Store {
+    /// Deletes schedules whose next time has passed that long ago: no worker has them any more. Returns their number.
+    pub(super) async fn prune_schedules(&self, before: Timestamp) -> Result<u64, SessionError> {
+        let session = self.databases.write();
+        let delete = Query::delete()
+            .from_table("job_schedules")
+            .and_where(Expr::col("next_tick").lt(before))
+            .to_owned();
+        let deleted = session.execute(&delete).await?.rows_affected();
+        Ok(session.commit(deleted).await?.into_value())
+    }
+
     /// The last time of a schedule that was handled. A schedule that is new has had none before now.
     async fn last_tick(&self, schedule: &Schedule) -> Result<Timestamp, SessionError> {
         let select = Query::select()

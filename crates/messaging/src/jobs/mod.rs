@@ -51,7 +51,7 @@ use self::attempt::Runner;
 use self::claims::Desk;
 pub use self::overview::{ScheduleRecord, WorkerRecord};
 pub use self::queues::QueueRecord;
-pub use self::record::Model as JobRecord;
+pub use self::record::{Model as JobRecord, WaitsFor};
 use self::row::WorkerId;
 pub use self::settings::WorkerSettings;
 use self::shift::Shift;
@@ -95,6 +95,14 @@ pub enum InvalidKinds {
     /// Two schedules have the same name.
     #[error("two schedules have the name {0:?}")]
     SameSchedule(&'static str),
+    /// A schedule enqueues jobs that nobody here could run.
+    #[error("the schedule {schedule:?} enqueues jobs of the kind {kind:?}, which is not registered")]
+    NoKind {
+        /// Name of the schedule.
+        schedule: &'static str,
+        /// Name of the kind.
+        kind: &'static str,
+    },
     /// The name cannot be stored.
     #[error(transparent)]
     Name(#[from] InvalidJob),
@@ -114,7 +122,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// The name of a kind cannot be stored, or two kinds or two schedules have the same.
+    /// The name of a kind cannot be stored, two kinds or two schedules have the same, or a schedule's kind is not registered.
     pub fn new(
         databases: Databases,
         jobs: JobRegistry,
@@ -131,6 +139,9 @@ impl Workers {
         let mut names = BTreeSet::new();
         if let Some(twice) = jobs.schedules.iter().find(|schedule| !names.insert(schedule.name())) {
             return Err(InvalidKinds::SameSchedule(twice.name()));
+        }
+        if let Some(schedule) = jobs.schedules.iter().find(|schedule| !kinds.contains_key(schedule.kind())) {
+            return Err(InvalidKinds::NoKind { schedule: schedule.name(), kind: schedule.kind() });
         }
         let settings = settings.bounded();
         let store = Store { databases };
@@ -207,6 +218,12 @@ impl Workers {
     #[must_use]
     pub fn admin(&self) -> JobAdmin {
         JobAdmin::of_workers(self.shared.store.clone(), self.shared.queues())
+    }
+
+    /// Queues of the kinds.
+    #[must_use]
+    pub fn queues(&self) -> BTreeSet<Queue> {
+        self.shared.queues()
     }
 
     /// Number of jobs of a queue that run at the same time.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::FromQueryResult;
-use sea_orm::sea_query::{Order, Query};
+use sea_orm::sea_query::{Expr, Order, Query};
 use serde_json::Value as Json;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::job::JobId;
@@ -44,10 +44,9 @@ impl WorkerRecord {
 pub struct ScheduleRecord {
     /// Its name.
     pub name: String,
-    /// Its last time, or when it was seen first. One that no build has any more has a next time in the past.
-    #[sea_orm(from_alias = "last_tick")]
-    pub last_at: Timestamp,
-    /// Its next time.
+    /// Its last time; `None` if it has enqueued nothing yet.
+    pub last_at: Option<Timestamp>,
+    /// Its next time. One that no build has any more has it in the past.
     #[sea_orm(from_alias = "next_tick")]
     pub next_at: Timestamp,
     /// The last job that it enqueued.
@@ -80,7 +79,8 @@ impl JobAdmin {
     /// Errors of the database.
     pub async fn schedules(&self) -> Result<Vec<ScheduleRecord>, SessionError> {
         let select = Query::select()
-            .columns(["name", "last_tick", "next_tick", "last_job_id"])
+            .columns(["name", "next_tick", "last_job_id"])
+            .expr_as(Expr::cust("CASE WHEN last_job_id IS NOT NULL THEN last_tick END"), "last_at")
             .from("job_schedules")
             .order_by("name", Order::Asc)
             .to_owned();

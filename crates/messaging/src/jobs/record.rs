@@ -65,7 +65,37 @@ impl Keyed for Entity {
     const ID: Column = Column::Id;
 }
 
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The time at which it is due.
+    Time,
+    /// A worker with a free slot, in a queue that is not paused.
+    Worker,
+    /// The end of another job with its serial key.
+    SerialKey,
+    /// A worker that knows its kind in this version.
+    Kind,
+}
+
 impl Model {
+    /// What it waits for at that time; `None` if it does not wait.
+    #[must_use]
+    pub fn waits_for(&self, now: Timestamp) -> Option<WaitsFor> {
+        if self.state != JobState::Waiting {
+            return None;
+        }
+        Some(if self.is_in(&self.as_claim().odd()) {
+            WaitsFor::Kind
+        } else if self.is_behind() {
+            WaitsFor::SerialKey
+        } else if self.due_at > now {
+            WaitsFor::Time
+        } else {
+            WaitsFor::Worker
+        })
+    }
+
     /// What identifies its last claim.
     pub(super) fn as_claim(&self) -> Claim {
         Claim {

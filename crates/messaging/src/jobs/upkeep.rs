@@ -155,7 +155,7 @@ impl Workers {
             let mut since = Stretch::before(now - UNKNOWN_FOR);
             while store.bury_unknown(&lane, &mut since).await? == ROWS_AT_ONCE {}
         }
-        let mut deleted = 0;
+        let mut deleted = store.prune_schedules(now - settings.dead_kept).await?;
         for (lane, kept) in [
             (Lane::Done, settings.kept),
             (Lane::Cancelled, settings.kept),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use messaging::{JobAdminError, JobFilter, WorkerSettings};
+use messaging::{JobAdminError, JobFilter, WaitsFor, WorkerSettings};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use shared_kernel::clock::Timestamp;
 use shared_kernel::id::Id;
@@ -53,9 +53,12 @@ async fn a_waiting_job_is_hurried_or_cancelled() {
     let admin = Operator::of(&database);
     let later = JobOptions { delay: Duration::from_hours(1), ..JobOptions::default() };
     let hurried = enqueue_with(&database, &note("hurried"), later).await;
+    let waits_for = async || admin.get(hurried).await.unwrap().waits_for(clock_now(&database));
+    assert_eq!(waits_for().await, Some(WaitsFor::Time));
     let unique = Note { unique: Some("one".to_owned()), ..note("cancelled") };
     let cancelled = enqueue(&database, &unique).await;
     admin.retry(hurried).await.unwrap();
+    assert_eq!(waits_for().await, Some(WaitsFor::Worker));
     admin.cancel(cancelled).await.unwrap();
     workers(&database, vec![JobKind::transactional::<Note>(Writer::succeeding())])
         .run_pending()
@@ -86,6 +89,8 @@ async fn cancelling_a_job_that_has_its_turn_lets_the_next_one_go() {
     let first = enqueue(&database, &serial("first")).await;
     let second = enqueue(&database, &serial("second")).await;
     assert_eq!(workers.run_pending().await.unwrap(), 0, "the queue is paused");
+    // Workers have sorted them though the queue is paused.
+    assert_eq!(admin.get(second).await.unwrap().waits_for(clock_now(&database)), Some(WaitsFor::SerialKey));
     assert!(matches!(admin.retry(second).await, Err(JobAdminError::State { .. })), "it is behind the first");
     admin.cancel(first).await.unwrap();
     admin.resume("default").await.unwrap();

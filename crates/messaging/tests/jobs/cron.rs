@@ -100,6 +100,26 @@ async fn two_schedules_of_one_name_are_refused() {
 }
 
 #[tokio::test]
+async fn a_schedule_of_a_kind_that_nobody_runs_is_refused() {
+    let (database, _) = at_rest().await;
+    let registry = JobRegistry { schedules: vec![hourly(Missed::Once)], ..JobRegistry::default() };
+    let refused = Workers::new((*database).clone(), registry, WorkerSettings::default());
+    assert!(matches!(refused, Err(InvalidKinds::NoKind { schedule: "test.hourly", kind: "test.note" })));
+}
+
+#[tokio::test]
+async fn a_schedule_that_no_worker_has_any_more_is_forgotten() {
+    let (database, clock) = at_rest().await;
+    scheduled(&database, vec![hourly(Missed::Once)]).tick().await.unwrap();
+    let others = scheduled(&database, Vec::new());
+    let shown = others.admin().schedules().await.unwrap();
+    assert_eq!((shown[0].name.as_str(), shown[0].last_at, shown[0].last_job_id), ("test.hourly", None, None));
+    clock.advance(Duration::from_hours(24 * 91));
+    assert_eq!(others.prune().await.unwrap(), 1);
+    assert!(others.admin().schedules().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_clock_that_was_ahead_does_not_silence_a_schedule() {
     let (database, clock) = at_rest().await;
     let workers = scheduled(&database, vec![hourly(Missed::Once)]);

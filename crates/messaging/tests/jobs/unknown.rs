@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use messaging::WaitsFor;
 use serde::{Deserialize, Serialize};
 use shared_kernel::job::Job;
 use shared_kernel::job_handler::{Attempt, External, JobKind, Stop};
@@ -73,6 +74,8 @@ async fn a_job_goes_back_untouched_to_those_who_know_it() {
     let row = job(&database, newer).await;
     assert_eq!((row.state.as_str(), row.failures, row.last_error), ("waiting", 0, None));
     assert_eq!(row.lane, "odd:default:test.greeting:2");
+    let shown = Operator::of(&database).get(newer).await.unwrap();
+    assert_eq!(shown.waits_for(clock_now(&database)), Some(WaitsFor::Kind));
     assert_eq!(row.unique_key.as_deref(), Some("test.greeting:Ada"), "it still waits");
     assert_eq!(old.run_pending().await.unwrap(), 0, "it is not claimed again and again");
     enqueue(&database, &OldGreeting { name: "Cyd".to_owned() }).await;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::queue::{Priority, Queue};
 
-/// State of a job: the column `state`, which people read.
+/// State of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(12))", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

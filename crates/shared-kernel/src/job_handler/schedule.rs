@@ -34,6 +34,7 @@ use crate::session::{SessionError, WriteSession};
 #[derive(Clone)]
 pub struct Schedule {
     name: &'static str,
+    kind: &'static str,
     expression: &'static str,
     times: Arc<Times>,
     missed: Missed,
@@ -125,6 +126,7 @@ impl Schedule {
         let times = Arc::new(Times::parse(expression).map_err(invalid)?);
         let schedule = Self {
             name,
+            kind: J::KIND,
             expression,
             times,
             missed: Missed::default(),
@@ -145,6 +147,12 @@ impl Schedule {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Name of the kind of its job.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// What happens after a time at which no worker ran.

@@ -1,5 +1,6 @@
 //! `cargo xtask new-job`: writes a kind of durable job into a domain.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -74,6 +75,9 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Plan> {
             "`{name}` is a keyword of Rust, and a module is called like the job: write another name"
         ))?;
     }
+    if name == "tests" {
+        refuse("`tests` is the module of the tests: write another name")?;
+    }
     let manifest = format!("crates/{domain}/Cargo.toml");
     let neighbours = neighbours(&plan.expect(&manifest)?, &survey, domain)?;
     let job = JobView::new((domain, name), options.handler, &options.fields, &neighbours)?;
@@ -117,28 +121,31 @@ fn check_domain(plan: &Plan, survey: &Survey, domain: &str) -> Result<()> {
 
 /// The domains whose ids a payload may name.
 fn neighbours(manifest: &str, survey: &Survey, domain: &str) -> Result<Neighbours> {
-    let mut domains = std::collections::BTreeSet::new();
+    let mut domains = BTreeSet::new();
     for name in survey.generated.keys() {
         if name == domain || cargo_toml::depends_on(manifest, name)? {
             domains.insert(name.clone());
         }
     }
-    Ok(Neighbours { domains, has_uploads: cargo_toml::depends_on(manifest, "upload-port")? })
+    let all = survey.generated.keys().cloned().collect();
+    Ok(Neighbours { domains, all, has_uploads: survey.crates.contains("upload-port") })
 }
 
-/// Adds the job to the list of its domain. The first one makes the list, and is the reason to name it in the crate and in the router.
+/// Adds the job to the list of its domain, and names the list in the crate and in the router unless they name it.
 fn enlist(plan: &mut Plan, list: &Rendered, domain: &str, name: &str) -> Result<()> {
-    if plan.read(&list.path)?.is_some() {
-        return plan.edit(&list.path, |text| lists::add(text, "jobs", name));
+    let is_first = plan.read(&list.path)?.is_none();
+    if is_first {
+        plan.create(&list.path, &list.text)?;
+    } else {
+        plan.edit(&list.path, |text| lists::add(text, "jobs", name))?;
     }
-    plan.create(&list.path, &list.text)?;
-    plan.edit(format!("crates/{domain}/src/lib.rs"), with_module)?;
+    plan.edit(format!("crates/{domain}/src/lib.rs"), |text| with_module(text, is_first))?;
     let router = router(plan, domain)?;
     plan.edit(&router, |text| with_kinds(text, domain))
 }
 
-/// The crate with the module of its jobs.
-fn with_module(text: &str) -> Result<String> {
+/// The crate with the module of its jobs, which is new or may be there.
+fn with_module(text: &str, is_new: bool) -> Result<String> {
     let file = syn::parse_file(text).context("it can't be parsed")?;
     let modules = || {
         file.items.iter().filter_map(|item| match item {
@@ -147,7 +154,10 @@ fn with_module(text: &str) -> Result<String> {
         })
     };
     if modules().any(|module| module.ident == "job") {
-        bail!("there is a module `job` already, which is not a list of jobs: rename it");
+        if is_new {
+            bail!("there is a module `job` already, which is not a list of jobs: rename it");
+        }
+        return Ok(text.to_owned());
     }
     let (at, line) =
         match (modules().find(|module| module.ident.to_string().as_str() > "job"), modules().next_back()) {
@@ -175,23 +185,23 @@ fn router(plan: &Plan, domain: &str) -> Result<String> {
 
 const MODULE: &str = "static MODULE: Module = Module {";
 
-/// The fields that a module does not name.
-const REST: &str = "    ..Module::EMPTY\n";
-
 /// The value `MODULE` with the kinds of jobs.
 fn with_kinds(text: &str, domain: &str) -> Result<String> {
-    let line = format!("    jobs: {domain}::job::kinds,\n");
     let start = text.find(MODULE).with_context(|| format!("there is no `{MODULE}`"))?;
     let end = text[start..].find("\n};").map_or(text.len(), |length| start + length + 1);
     let value = &text[start..end];
+    if value.contains(&format!("{domain}::job::kinds")) {
+        return Ok(text.to_owned());
+    }
     if value.contains("\n    jobs:") {
         bail!(
             "`MODULE` has a field `jobs` already: its function has to return the kinds of `{domain}::job::kinds()`, too"
         );
     }
-    let at = value.find(REST).map_or(end, |at| start + at);
+    // Before the rest, which is the last line of a value that has one.
+    let at = value.find("\n    ..").map_or(end, |at| start + at + 1);
     let (before, after) = text.split_at(at);
-    Ok(format!("{before}{line}{after}"))
+    Ok(format!("{before}    jobs: {domain}::job::kinds,\n{after}"))
 }
 
 #[cfg(test)]
@@ -201,7 +211,7 @@ mod tests {
     #[test]
     fn the_module_is_declared_where_it_belongs() {
         let crate_of =
-            |modules: &str| with_module(&format!("//! Posts.\n\n{modules}\npub use a::B;\n")).unwrap();
+            |modules: &str| with_module(&format!("//! Posts.\n\n{modules}\npub use a::B;\n"), true).unwrap();
         assert_eq!(
             crate_of("pub mod dto;\nmod model;\npub mod service;\n"),
             "//! Posts.\n\npub mod dto;\npub mod job;\nmod model;\npub mod service;\n\npub use a::B;\n"
@@ -214,8 +224,8 @@ mod tests {
             crate_of("/// Rows.\npub mod model;\n"),
             "//! Posts.\n\npub mod job;\n/// Rows.\npub mod model;\n\npub use a::B;\n"
         );
-        assert!(with_module("mod job;\n").unwrap_err().to_string().contains("rename it"));
-        assert!(with_module("fn a() {}\n").is_err());
+        assert!(with_module("mod job;\n", true).unwrap_err().to_string().contains("rename it"));
+        assert!(with_module("fn a() {}\n", true).is_err());
     }
 
     #[test]
@@ -226,7 +236,9 @@ mod tests {
             edited,
             "pub static MODULE: Module = Module {\n    routes: configure,\n    jobs: post::job::kinds,\n    ..Module::EMPTY\n};\n\nfn a() {}\n"
         );
-        assert!(with_kinds(&edited, "post").unwrap_err().to_string().contains("has a field `jobs` already"));
+        assert_eq!(with_kinds(&edited, "post").unwrap(), edited);
+        let other = edited.replace("post::job::kinds", "|| Vec::new()");
+        assert!(with_kinds(&other, "post").unwrap_err().to_string().contains("has a field `jobs` already"));
         let whole = "pub static MODULE: Module = Module {\n    routes: configure,\n};\n";
         assert!(
             with_kinds(whole, "post").unwrap().ends_with("configure,\n    jobs: post::job::kinds,\n};\n")

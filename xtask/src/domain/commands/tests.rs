@@ -1084,11 +1084,14 @@ fn the_first_job_of_a_domain_is_named_in_its_crate_and_its_router_and_the_next_o
     );
     assert!(manifest.contains("[dev-dependencies]\nmessaging.workspace = true\nmigration"), "{manifest}");
 
+    // Somebody has tidied up.
+    fixture.edit("crates/server/src/routers/user.rs", "    jobs: user::job::kinds,\n", "");
     let plan = new_job(&fixture, &["user", "remind", "--handler", "external"]).unwrap();
     let changed: Vec<_> = plan.edited().map(|path| path.display().to_string()).collect();
-    assert_eq!(changed, ["crates/user/src/job/mod.rs"]);
+    assert_eq!(changed, ["crates/server/src/routers/user.rs", "crates/user/src/job/mod.rs"]);
     plan.apply().unwrap();
     assert_eq!(fixture.read("crates/user/src/job/mod.rs"), "jobs! { count, remind }\n");
+    assert_eq!(fixture.read("crates/server/src/routers/user.rs"), router);
     assert_eq!(fixture.read("crates/user/Cargo.toml"), manifest);
 }
 
@@ -1104,10 +1107,12 @@ fn a_job_that_cannot_be_is_refused() {
         (&["user", "handler"], "the job would have a type `Handler`"),
         (&["user", "json", "object:enum=a,b"], "the job would have a type `JsonObject`"),
         (&["user", "count", "a:string:unique"], "`unique` is about tables and requests"),
-        (&["user", "count", "a:int:default=1"], "`default` is about tables and requests"),
+        (&["user", "count", "a:int:default=1"], "`default=1` is about tables and requests"),
+        (&["user", "count", "a:int:1..5"], "`1..5` is about tables and requests"),
+        (&["user", "tests"], "`tests` is the module of the tests"),
         (&["user", "count", "a:email"], "name the account, `user:ref=user`"),
-        (&["user", "count", "a:ref=post"], "cannot name the ids of `post`"),
-        (&["user", "count", "a:upload"], "does not depend on `upload-port`"),
+        (&["user", "count", "a:ref=post"], "there is no domain `post` that was generated"),
+        (&["user", "count", "a:ref=upload"], "an upload has a type of its own: write `upload`"),
         (&["user", "count", "a:int", "a:text"], "two fields are called `a`"),
         (&["user", "count", "type:int"], "`type` is a keyword of Rust"),
     ] {
