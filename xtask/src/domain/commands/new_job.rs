@@ -185,6 +185,9 @@ fn router(plan: &Plan, domain: &str) -> Result<String> {
 
 const MODULE: &str = "static MODULE: Module = Module {";
 
+/// The line that `jobs` follows.
+const ROUTES: &str = "    routes: configure,\n";
+
 /// The value `MODULE` with the kinds of jobs.
 fn with_kinds(text: &str, domain: &str) -> Result<String> {
     let start = text.find(MODULE).with_context(|| format!("there is no `{MODULE}`"))?;
@@ -198,8 +201,10 @@ fn with_kinds(text: &str, domain: &str) -> Result<String> {
             "`MODULE` has a field `jobs` already: its function has to return the kinds of `{domain}::job::kinds()`, too"
         );
     }
-    // Before the rest, which is the last line of a value that has one.
-    let at = value.find("\n    ..").map_or(end, |at| start + at + 1);
+    // Beside lines that `add-field` leaves alone, because it cannot merge changes of neighbours. Otherwise before the rest, which is the
+    // last line of a value that has one.
+    let beside = value.find(ROUTES).map(|at| at + ROUTES.len());
+    let at = beside.or_else(|| value.find("\n    ..").map(|at| at + 1)).map_or(end, |at| start + at);
     let (before, after) = text.split_at(at);
     Ok(format!("{before}    jobs: {domain}::job::kinds,\n{after}"))
 }
@@ -239,9 +244,12 @@ mod tests {
         assert_eq!(with_kinds(&edited, "post").unwrap(), edited);
         let other = edited.replace("post::job::kinds", "|| Vec::new()");
         assert!(with_kinds(&other, "post").unwrap_err().to_string().contains("has a field `jobs` already"));
-        let whole = "pub static MODULE: Module = Module {\n    routes: configure,\n};\n";
-        assert!(
-            with_kinds(whole, "post").unwrap().ends_with("configure,\n    jobs: post::job::kinds,\n};\n")
-        );
+        for (other, expected) in [
+            ("    tags: &[],\n", "    tags: &[],\n    jobs: post::job::kinds,\n"),
+            ("    tags: &[],\n    ..EMPTY\n", "    tags: &[],\n    jobs: post::job::kinds,\n    ..EMPTY\n"),
+        ] {
+            let module = |fields: &str| format!("pub static MODULE: Module = Module {{\n{fields}}};\n");
+            assert_eq!(with_kinds(&module(other), "post").unwrap(), module(expected));
+        }
     }
 }
