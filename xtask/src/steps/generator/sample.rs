@@ -18,9 +18,6 @@ const GROWN: &str = "category";
 /// The field that is added to it.
 const ADDED: &str = "subtitle:string:1..80:optional:sort:search";
 
-/// The field that is added to it when it has a job: the first file, which changes how its module starts.
-const ADDED_LATER: &str = "icon:upload:optional";
-
 /// Generates all domains before the first build, so that the server and its tests are built once.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let domains = super::domains(workspace, DOMAINS)?;
@@ -33,9 +30,6 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
     let before = copy.commit("made")?;
     let by_hand = recipe::follow(workspace, &copy)?;
     let with_jobs = super::write_jobs(workspace, &copy)?;
-    if super::has_uploads(workspace) {
-        copy.xtask(&format!("add-field {} {ADDED_LATER} --no-openapi", copy.name(GROWN)))?;
-    }
     let written = by_hand.iter().chain(&with_jobs).map(String::as_str);
     let all: BTreeSet<&str> = made.iter().copied().chain(written).collect();
     let all: Vec<&str> = all.into_iter().collect();
