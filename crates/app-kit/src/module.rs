@@ -28,7 +28,7 @@
 //! | a subscriber to events | [`start`](Module::start) | [`Wiring::subscribe`] |
 //! | a kind of job | [`jobs`](Module::jobs) | [`JobKind`] |
 //! | a kind of job whose handler needs a state | [`start`](Module::start) | [`Wiring::job`] |
-//! | a job at certain times | [`schedules`](Module::schedules), or [`start`](Module::start) | [`Schedule`], [`Wiring::schedule`] |
+//! | a job at certain times | [`schedules`](Module::schedules) | [`Schedule`] |
 //! | periodic work | [`start`](Module::start) | [`Wiring::every`] |
 //! | a dependency that it cannot work without | [`dependencies`](Module::dependencies) | [`Wiring::depend`] |
 //! | commands | [`commands`](Module::commands) | [`Verb`] |

@@ -14,7 +14,7 @@ use http_kit::cors::Origins;
 use messaging::{JobRegistry, Mailer};
 use shared_kernel::crypto::SecretKey;
 use shared_kernel::event_handler::Subscriber;
-use shared_kernel::job_handler::{JobKind, Schedule};
+use shared_kernel::job_handler::JobKind;
 use shared_kernel::session::Databases;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -147,11 +147,6 @@ impl Wiring<'_> {
     /// Registers a kind of job with its handler.
     pub fn job(&mut self, kind: JobKind) {
         self.parts.jobs.kinds.push(kind);
-    }
-
-    /// Registers a job that is enqueued at certain times, by one of all processes.
-    pub fn schedule(&mut self, schedule: Schedule) {
-        self.parts.jobs.schedules.push(schedule);
     }
 
     /// Runs `work` at this interval, from the start on, in every instance of the server. It has to be safe and cheap when several run at

@@ -24,6 +24,7 @@ pub static MODULE: Module = Module {
     resources: service::RESOURCES,
     settings,
     installation: rules::members,
+    schedules: || Ok(vec![purge::schedule()?]),
     start: |wiring| start(wiring).boxed_local(),
     commands: &[Verb { command: admin::commands, run: |invocation| admin::run(invocation).boxed_local() }],
     sign_in: Some(SignIn {
@@ -55,7 +56,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     wiring.subscribe(NewAccounts::subscriber());
     let auth = Arc::new(Auth::open(settings, wiring.databases.clone(), wiring.secret).await?);
     wiring.authenticate(Arc::new(Recognition(auth.clone())));
-    purge::register(wiring, auth.clone())?;
+    wiring.job(purge::kind(auth.clone()));
     wiring.state(auth);
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_kit::wiring::Wiring;
 use auth::Auth;
 use serde::{Deserialize, Serialize};
 use shared_kernel::job::Job;
@@ -37,9 +36,12 @@ impl External<PurgeSessions> for Purge {
 /// Time for one run; the next one goes on.
 const TIMEOUT: Duration = Duration::from_mins(30);
 
-/// Registers the job, for every hour.
-pub(super) fn register(wiring: &mut Wiring<'_>, auth: Arc<Auth>) -> Result<(), InvalidSchedule> {
-    wiring.job(JobKind::external::<PurgeSessions>(Purge(auth)).timeout(TIMEOUT));
-    wiring.schedule(Schedule::new("auth.purge_sessions", "7 * * * * UTC", PurgeSessions {})?);
-    Ok(())
+/// The kind, with its handler.
+pub(super) fn kind(auth: Arc<Auth>) -> JobKind {
+    JobKind::external::<PurgeSessions>(Purge(auth)).timeout(TIMEOUT)
+}
+
+/// Every hour.
+pub(super) fn schedule() -> Result<Schedule, InvalidSchedule> {
+    Schedule::new("auth.purge_sessions", "7 * * * * UTC", PurgeSessions {})
 }

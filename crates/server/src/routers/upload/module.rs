@@ -30,6 +30,7 @@ pub static MODULE: Module = Module {
     document: bounds::write,
     dependencies: &[("storage", "Object store.")],
     claims_data_dir: |config| Ok(config.section::<StorageSettings>()?.endpoint.is_none()),
+    schedules: || Ok(vec![purge::schedule()?]),
     start: |wiring| start(wiring).boxed_local(),
     commands: &[Verb { command: commands, run: |invocation| ready(run(&invocation)).boxed_local() }],
     ..Module::EMPTY
@@ -72,7 +73,7 @@ async fn start(wiring: &mut Wiring<'_>) -> Result<(), CommandError> {
     let files: Arc<dyn Files> = Arc::new(SignedFiles::new(storage.clone(), settings.url_ttl));
     wiring.state(files);
     let uploads = Arc::new(UploadService { storage, settings });
-    purge::register(wiring, uploads.clone())?;
+    wiring.job(purge::kind(wiring.databases, uploads.clone()));
     wiring.state(uploads);
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_kit::wiring::Wiring;
 use serde::{Deserialize, Serialize};
 use shared_kernel::job::Job;
 use shared_kernel::job_handler::{Attempt, External, InvalidSchedule, JobKind, Schedule, Stop};
@@ -38,10 +37,13 @@ impl External<PurgeUploads> for Purge {
 /// Time for one run; the next one goes on.
 const TIMEOUT: Duration = Duration::from_mins(30);
 
-/// Registers the job, for every hour.
-pub(super) fn register(wiring: &mut Wiring<'_>, uploads: Arc<UploadService>) -> Result<(), InvalidSchedule> {
-    let purge = Purge { uploads, databases: wiring.databases.clone() };
-    wiring.job(JobKind::external::<PurgeUploads>(purge).timeout(TIMEOUT));
-    wiring.schedule(Schedule::new("upload.purge", "17 * * * * UTC", PurgeUploads {})?);
-    Ok(())
+/// The kind, with its handler.
+pub(super) fn kind(databases: &Databases, uploads: Arc<UploadService>) -> JobKind {
+    let purge = Purge { uploads, databases: databases.clone() };
+    JobKind::external::<PurgeUploads>(purge).timeout(TIMEOUT)
+}
+
+/// Every hour.
+pub(super) fn schedule() -> Result<Schedule, InvalidSchedule> {
+    Schedule::new("upload.purge", "17 * * * * UTC", PurgeUploads {})
 }
