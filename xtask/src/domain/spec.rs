@@ -171,6 +171,11 @@ impl Spec {
         self.fields.iter().find(|field| field.name == name)
     }
 
+    /// Whether rows refer to uploads, so that its service needs their files.
+    pub(crate) fn has_files(&self) -> bool {
+        self.fields.iter().any(|field| field.kind == Kind::Upload)
+    }
+
     /// The generated domains that it builds on: those that it refers to, because it uses their ids.
     pub(crate) fn builds_on(&self) -> BTreeSet<String> {
         let target = |field: &Field| match &field.kind {

@@ -8,12 +8,14 @@ use clap::Args;
 
 use super::{How, Site, carry_out, on_site, parse_fields, write_catalogue};
 use crate::domain::by_hand;
+use crate::domain::composition::Composition;
 use crate::domain::lists;
 use crate::domain::manifest::{self, Manifest, Migration, hash};
 use crate::domain::merge::{Outcome, Versions, merge};
 use crate::domain::migrations;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::{Refusal, refuse};
+use crate::domain::render::Rendered;
 use crate::domain::rules;
 use crate::domain::spec::{Field, Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey};
@@ -119,6 +121,10 @@ pub(super) fn draft(site: &Site<'_>, options: &Options) -> Result<Draft> {
         let manifest = work.renew(known)?;
         work.plan.write(manifest::path(&other), manifest.text())?;
     }
+    for other in survey.compositions.values().filter(|other| other.on.contains(&spec.name)) {
+        let renewed = work.renew_composition(other)?;
+        work.plan.write(manifest::path(&other.name), renewed.text())?;
+    }
     write_catalogue(&mut work.plan, &survey, &after)?;
     work.plan.warn(warnings(&spec, &new, &after));
     work.finish()
@@ -183,8 +189,12 @@ pub(super) fn refers(spec: &Spec, target: &str) -> bool {
     spec.fields.iter().any(|field| field.kind == Kind::Ref(target.to_owned()))
 }
 
-/// Files of one domain, by their paths.
+/// Files of one domain, or their hashes, by their paths.
 type Files = BTreeMap<String, String>;
+
+fn by_path(files: Vec<Rendered>) -> Files {
+    files.into_iter().map(|file| (file.path.display().to_string(), file.text)).collect()
+}
 
 struct Work<'a> {
     site: &'a Site<'a>,
@@ -201,36 +211,49 @@ struct Work<'a> {
 impl Work<'_> {
     /// Merges the difference between the old and the new domain into its files, and updates the manifest.
     fn renew(&mut self, old: &Manifest) -> Result<Manifest> {
-        let base = self.files(old, self.before)?;
-        let theirs = self.files(old, self.after)?;
-        let mut manifest = old.clone();
-        manifest.spec = self.after.get(&old.spec.name).unwrap_or(&old.spec).clone();
+        let (base, theirs) = (self.files(old, self.before)?, self.files(old, self.after)?);
+        let spec = self.after.get(&old.spec.name).unwrap_or(&old.spec).clone();
+        let files = self.renew_files(&old.files, &base, &theirs)?;
+        Ok(Manifest { spec, files, ..old.clone() })
+    }
+
+    /// The same of a domain without a table that builds on it, and makes its service.
+    fn renew_composition(&mut self, old: &Composition) -> Result<Composition> {
+        let files = |specs| Ok::<_, anyhow::Error>(by_path(self.site.render.composition(old, specs)?));
+        let (base, theirs) = (files(self.before)?, files(self.after)?);
+        Ok(Composition { files: self.renew_files(&old.files, &base, &theirs)?, ..old.clone() })
+    }
+
+    /// Merges the difference between two versions of generated files into those of the workspace. The hashes of what was generated
+    /// before, and those of what is generated now.
+    fn renew_files(&mut self, recorded: &Files, base: &Files, theirs: &Files) -> Result<Files> {
+        let mut hashes = recorded.clone();
         for path in base.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
             let ours = self.plan.read(path)?;
             let versions = Versions {
-                recorded: old.files.get(path).map(String::as_str),
+                recorded: recorded.get(path).map(String::as_str),
                 base: base.get(path).map(String::as_str),
                 ours: ours.as_deref(),
                 theirs: theirs.get(path).map(String::as_str),
             };
-            let untouched = ours.as_deref().is_some_and(|ours| old.files.get(path) == Some(&hash(ours)));
-            self.put(path, merge(versions), theirs.get(path), &mut manifest)?;
+            let untouched = ours.as_deref().is_some_and(|ours| recorded.get(path) == Some(&hash(ours)));
+            self.put(path, merge(versions), theirs.get(path), &mut hashes)?;
             // Nobody edited it, so that what it became is as good as generated.
             if untouched {
                 self.merged.retain(|merged| merged != path);
-                manifest.files.extend(self.plan.read(path)?.map(|text| (path.clone(), hash(&text))));
+                hashes.extend(self.plan.read(path)?.map(|text| (path.clone(), hash(&text))));
             }
         }
-        Ok(manifest)
+        Ok(hashes)
     }
 
     /// What is generated for a domain, but for the migration that made its table: that one is never made again.
     fn files(&self, old: &Manifest, specs: &Specs) -> Result<Files> {
         let spec = specs.get(&old.spec.name).unwrap_or(&old.spec);
         let first = old.migrations.first().map(|migration| migration.name.as_str()).unwrap_or_default();
-        let files = self.site.render.domain(spec, specs, first)?;
-        let files = files.into_iter().map(|file| (file.path.display().to_string(), file.text));
-        Ok(files.filter(|(path, _)| *path != module(first)).collect())
+        let mut files = by_path(self.site.render.domain(spec, specs, first)?);
+        files.remove(&module(first));
+        Ok(files)
     }
 
     fn put(
@@ -238,7 +261,7 @@ impl Work<'_> {
         path: &str,
         outcome: Outcome,
         theirs: Option<&String>,
-        manifest: &mut Manifest,
+        hashes: &mut Files,
     ) -> Result<()> {
         let text = match outcome {
             Outcome::Keep => return Ok(()),
@@ -247,7 +270,7 @@ impl Work<'_> {
                 return Ok(());
             }
             Outcome::Delete => {
-                manifest.files.remove(path);
+                hashes.remove(path);
                 return self.plan.delete(path);
             }
             Outcome::Conflict(marked, why) => {
@@ -266,7 +289,7 @@ impl Work<'_> {
                 text
             }
         };
-        manifest.files.extend(theirs.map(|theirs| (path.to_owned(), hash(theirs))));
+        hashes.extend(theirs.map(|theirs| (path.to_owned(), hash(theirs))));
         self.plan.write(path, text)
     }
 

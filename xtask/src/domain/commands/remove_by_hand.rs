@@ -15,7 +15,6 @@ use crate::domain::lists;
 use crate::domain::plan::Plan;
 use crate::domain::regions;
 use crate::domain::rules::UPLOADS;
-use crate::domain::spec::{Kind, Spec};
 use crate::domain::survey::{MIGRATIONS, Survey, files};
 use crate::process::Invocation;
 use crate::steps::configuration;
@@ -111,9 +110,8 @@ fn refuse_files_of_others(survey: &Survey, record: &HandWritten) -> Result<()> {
     if !record.crates.iter().any(|name| name == UPLOADS) {
         return Ok(());
     }
-    let has_files = |spec: &&Spec| spec.fields.iter().any(|field| field.kind == Kind::Upload);
     let specs = survey.generated.values().map(|manifest| &manifest.spec);
-    let users: Vec<&str> = specs.filter(has_files).map(|spec| spec.name.as_str()).collect();
+    let users: Vec<&str> = specs.filter(|spec| spec.has_files()).map(|spec| spec.name.as_str()).collect();
     if users.is_empty() {
         return Ok(());
     }

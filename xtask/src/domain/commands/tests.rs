@@ -214,15 +214,21 @@ impl Render for Simple {
         Ok(files)
     }
 
-    fn composition(&self, composition: &Composition, _: &Specs) -> Result<Vec<Rendered>> {
+    fn composition(&self, composition: &Composition, specs: &Specs) -> Result<Vec<Rendered>> {
         let name = &composition.name;
         let file = |path: String, text: String| Rendered { path: path.into(), text };
         let uses: Vec<String> = composition.on.iter().map(|on| format!("{on}.workspace = true\n")).collect();
         let uses = uses.concat();
         let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n\n[dependencies]\n{uses}");
+        let files = composition.on.iter().filter_map(|on| specs.get(on)).any(Spec::has_files);
+        let start = if files { "fn start(files: Files) {}" } else { "fn start() {}" };
         Ok(vec![
             file(format!("crates/{name}/Cargo.toml"), manifest),
             file(format!("crates/{name}/src/lib.rs"), "//! Rules.\n".to_owned()),
+            file(
+                format!("crates/server/src/routers/{name}.rs"),
+                format!("{start}\n\nfn stop() {{}}\n\nfn configure() {{}}\n"),
+            ),
         ])
     }
 
@@ -742,6 +748,25 @@ fn a_domain_without_a_table_comes_and_goes() {
     );
     fixture.remove_domain(&["review", "--force"]).unwrap();
     assert_eq!(fixture.tree(), before);
+}
+
+#[test]
+fn what_builds_on_a_domain_is_told_of_its_first_file() {
+    let fixture = Fixture::new();
+    fixture.new_domain(&POST).unwrap();
+    fixture.new_domain(&["review", "--on", "post"]).unwrap();
+    let router = "crates/server/src/routers/review.rs";
+    let edited = format!("{}\nfn mine() {{}}\n", fixture.read(router));
+    fixture.write(router, &edited);
+    let merged = fixture.add_field(1, &["post", "pinned:bool=false"]).unwrap();
+    assert!(merged.is_empty(), "{merged:?}");
+    assert_eq!(fixture.read(router), edited);
+    let merged = fixture.add_field(2, &["post", "icon:upload:optional"]).unwrap();
+    assert_eq!(merged, [router]);
+    assert_eq!(fixture.read(router), edited.replace("start()", "start(files: Files)"));
+    // What was added is as good as generated.
+    fixture.write(router, &fixture.read(router).replace("\nfn mine() {}\n", ""));
+    fixture.remove_domain(&["review"]).unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::wording::{list, service_type, type_of, words, words_of_plural};
 use super::{Specs, View, view};
 use crate::domain::composition::Composition;
-use crate::domain::spec::{Kind, Spec};
+use crate::domain::spec::Spec;
 
 /// Dependencies of every domain without a table.
 const DEPENDENCIES: [&str; 5] = ["garde", "serde", "shared-kernel", "thiserror", "utoipa"];
@@ -65,6 +65,6 @@ fn target(spec: &Spec) -> Target {
         many: words_of_plural(spec),
         words: words(&spec.name),
         public_read: spec.public_read,
-        has_uploads: spec.fields.iter().any(|field| field.kind == Kind::Upload),
+        has_uploads: spec.has_files(),
     }
 }

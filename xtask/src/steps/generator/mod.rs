@@ -30,9 +30,12 @@ pub(super) fn full(workspace: &Workspace) -> Result<Outcome> {
 
 /// The domains of a list, without the fields that this workspace does not support.
 fn domains(workspace: &Workspace, file: &str) -> Result<Vec<String>> {
-    let has_uploads = has_uploads(workspace);
-    let possible = |line: String| if has_uploads { line } else { without_files(&line) };
-    Ok(lines(workspace, file)?.into_iter().map(possible).collect())
+    Ok(lines(workspace, file)?.into_iter().map(|line| possible(workspace, line)).collect())
+}
+
+/// A command line without the fields that this workspace does not support.
+fn possible(workspace: &Workspace, line: String) -> String {
+    if has_uploads(workspace) { line } else { without_files(&line) }
 }
 
 /// The jobs that are written into some of the domains.
