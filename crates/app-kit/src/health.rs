@@ -9,6 +9,7 @@ use http_kit::respond::Json;
 use http_kit::routes::Routes;
 use http_kit::state::State as HttpState;
 use messaging::{JobStatus, UnknownKind, Workers};
+use sea_orm::QueryTrait as _;
 use serde::Serialize;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::error::UNAVAILABLE;
@@ -243,7 +244,7 @@ async fn database_state(databases: &Databases) -> State {
 /// server runs.
 async fn schema_state(databases: &Databases, migrations: Migrations) -> State {
     let session = databases.read_primary();
-    match tokio::time::timeout(PATIENCE, session.all(Migrations::recorded())).await {
+    match tokio::time::timeout(PATIENCE, session.rows(&Migrations::recorded().into_query())).await {
         Ok(Ok(recorded)) if migrations.are_missing_in(&recorded) => State::Outdated,
         Ok(Ok(_)) => State::Ok,
         Ok(Err(_)) | Err(_) => State::Unavailable,

@@ -6,6 +6,7 @@
 use proc_macro::TokenStream;
 
 mod domain_error;
+mod from_columns;
 mod merge_patch;
 mod representation;
 mod shown;
@@ -82,7 +83,24 @@ pub fn derive_domain_error(item: TokenStream) -> TokenStream {
     domain_error::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Implements `shared_kernel::soft_delete::SoftDelete` and `Keyed` for the entity of a model.
+/// Implements `shared_kernel::from_columns::FromColumns` for a model: its fields are read from adjacent columns, in their order.
+///
+/// ```ignore
+/// impl ::shared_kernel::from_columns::FromColumns for Model {
+///     fn from_columns(row: &::sea_orm::QueryResult, first: usize) -> Result<Self, ::sea_orm::DbErr> {
+///         Ok(Self { id: row.try_get_by_index(first + 0)?, title: row.try_get_by_index(first + 1)? })
+///     }
+/// }
+/// ```
+///
+/// sea-orm derives the same for a second struct, `ModelEx`; nothing is written for that one.
+#[proc_macro_derive(FromColumns)]
+pub fn derive_from_columns(item: TokenStream) -> TokenStream {
+    from_columns::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `shared_kernel::soft_delete::SoftDelete` and `Keyed` for the entity of a model, and [`FromColumns`](derive@FromColumns) for
+/// the model.
 ///
 /// The model has the fields `id` (an `Id<K>`), `version`, `created_at`, `updated_at` and `deleted_at`, and sea-orm's `table_name`:
 ///

@@ -17,7 +17,10 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         field(&model, name)?;
     }
     let table = table(&model)?;
+    let from_columns = super::from_columns::implementation(&model);
     Ok(quote! {
+        #from_columns
+
         #[automatically_derived]
         impl ::shared_kernel::soft_delete::Keyed for Entity {
             const ID: Column = Column::Id;

@@ -93,6 +93,7 @@ pub mod error;
 pub mod event;
 pub mod event_handler;
 pub mod field;
+pub mod from_columns;
 pub mod frozen;
 pub mod id;
 pub mod integer;

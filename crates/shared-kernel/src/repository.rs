@@ -230,19 +230,19 @@ pub trait Repository {
         }
     }
 
-    /// The first row of `select`, which is of another table, and the living row of this one that has that id, as the primary has both
-    /// now: one statement for a decision that needs both. `None` if `select` finds none. Later calls of
+    /// The row of another table that has that key, and the living row of this one that has that id, as the primary has both
+    /// now: one statement for a decision that needs both. `None` if there is no such row of the other table. Later calls of
     /// [`find_recent`](Self::find_recent) find the row of this table.
     #[must_use]
-    fn find_current_with<E: EntityTrait>(
+    fn find_current_with<E: Keyed>(
         session: &ReadPrimary,
-        select: Select<E>,
+        key: Value,
         id: Id<<Self::Entity as SoftDelete>::Kind>,
     ) -> impl Future<Output = Result<Option<WithRecent<E, Self::Entity>>, SessionError>> + Send {
         async move {
             const { assert!(Self::KEEPS_RECENT) };
             let reading = session.begin_reading(RowKey::new(Self::Entity::TABLE, id));
-            let found = joined::find_with::<E, Self::Entity>(session, select, id).await?;
+            let found = joined::find_with::<E, Self::Entity>(session, key, id).await?;
             Ok(found.map(|Joined { row, other }| {
                 let other = other.map(Arc::new);
                 if let Some(other) = &other {
@@ -274,12 +274,12 @@ pub trait Repository {
             let row = Self::Row::before_save(row, session, true).await?;
             let takes_event = Self::EMITS_EVENTS && session.inserts_with_event();
             let event = if takes_event { Some(creation::<Self>(&row)?) } else { None };
-            let mut insert = Self::Entity::insert(row);
+            let mut insert = Self::Entity::insert(row).into_query();
             if let Some(event) = event {
-                session.add_event(QueryTrait::query(&mut insert), event);
+                session.add_event(&mut insert, event);
             }
             // On the heap: the future is large, and so would be that of every caller.
-            let row = Box::pin(insert.exec_with_returning(session)).await?;
+            let row = Box::pin(session.insert_returning::<Self::Entity>(insert)).await?;
             if !takes_event {
                 emit::<Self, Creation>(session, &row).await?;
             }
@@ -302,7 +302,7 @@ pub trait Repository {
         async move {
             if let Some(differs) = differs::<Self::Entity>(&changes) {
                 let update = guarded::<Self::Entity>(session, id, precondition).filter(differs).set(changes);
-                if let Some(row) = update.exec_with_returning(session).await?.pop() {
+                if let Some(row) = session.update_returning(update).await?.pop() {
                     forget_recent::<Self>(session, id);
                     emit::<Self, event::Update>(session, &row).await?;
                     return Ok(Some(row));
@@ -328,7 +328,7 @@ pub trait Repository {
         session.atomically(async move {
             let update = guarded::<Self::Entity>(session, id, precondition)
                 .col_expr(Self::Entity::DELETED_AT, Expr::val(session.now()));
-            let deleted = update.exec_with_returning(session).await?.pop();
+            let deleted = session.update_returning(update).await?.pop();
             if let Some(row) = &deleted {
                 forget_recent::<Self>(session, id);
                 reference::apply_on_delete(session, Self::Entity::default().table_name(), &[id]).await?;

@@ -3,10 +3,11 @@
 pub use kernel_derive::SoftDelete;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, Select};
 
+use crate::from_columns::FromColumns;
 use crate::id::IdKind;
 
 /// An entity whose primary key is an [`Id`](crate::id::Id): its rows can be listed in [pages](crate::page).
-pub trait Keyed: EntityTrait {
+pub trait Keyed: EntityTrait<Model: FromColumns> {
     /// The primary key.
     const ID: Self::Column;
 }

@@ -1,12 +1,12 @@
 //! Operations on accounts and their rules.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{EntityTrait, Select};
+use sea_orm::Value;
 use shared_kernel::id::UserId;
 use shared_kernel::page::{Page, PageRequest};
 use shared_kernel::patch::set_if_some;
 use shared_kernel::principal::Principal;
-use shared_kernel::repository::{Precondition, Repository as _, Scoped as _, resource};
+use shared_kernel::repository::{Keyed, Precondition, Repository as _, Scoped as _, resource};
 use shared_kernel::resource::Resource;
 use shared_kernel::session::{ReadPrimary, ReadSession, Reader, WriteSession};
 
@@ -52,20 +52,20 @@ impl Users {
         Ok(UserRows::find_unscoped(db, id).await?.map(User::from))
     }
 
-    /// The first row of `select`, which is of another domain, and beside it the living account of that id, as the primary has both now:
-    /// one statement for a decision that needs both. `None` if `select` finds none. Does not check permissions. Later calls of
+    /// The row of another domain that has that key, and beside it the living account of that id, as the primary has both now:
+    /// one statement for a decision that needs both. `None` if there is no such row. Does not check permissions. Later calls of
     /// [`get`](Self::get) find the account without asking the database.
     ///
     /// # Errors
     ///
     /// Errors of the session.
-    pub async fn find_current_with<E: EntityTrait>(
+    pub async fn find_current_with<E: Keyed>(
         &self,
         db: &ReadPrimary,
-        select: Select<E>,
+        key: Value,
         id: UserId,
     ) -> Result<Option<(E::Model, Option<User>)>, UserError> {
-        let found = UserRows::find_current_with(db, select, id).await?;
+        let found = UserRows::find_current_with::<E>(db, key, id).await?;
         Ok(found.map(|(row, user)| (row, user.map(|user| User::from(user.as_ref())))))
     }
 

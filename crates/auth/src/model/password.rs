@@ -2,10 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::from_columns::FromColumns;
 use shared_kernel::id::UserId;
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "passwords")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

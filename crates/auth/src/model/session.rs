@@ -2,10 +2,12 @@
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::from_columns::FromColumns;
 use shared_kernel::id::{SessionId, UserId};
+use shared_kernel::repository::Keyed;
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "sessions")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -23,6 +25,10 @@ pub(crate) struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Keyed for Entity {
+    const ID: Column = Column::Id;
+}
 
 /// Why a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

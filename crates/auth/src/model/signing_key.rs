@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::from_columns::FromColumns;
 use shared_kernel::id::{Id, IdKind};
 
 /// Kind of ids of signing keys.
@@ -14,7 +15,7 @@ impl IdKind for SigningKeyKind {
 }
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "signing_keys")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

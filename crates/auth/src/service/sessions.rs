@@ -43,7 +43,7 @@ impl Auth {
         user_id: UserId,
     ) -> Result<Option<Arc<Principal>>, AuthError> {
         let reader = self.databases.read_primary();
-        let found = Users.find_current_with(&reader, Sessions::select(session_id), user_id).await?;
+        let found = Users.find_current_with::<session::Entity>(&reader, session_id.into(), user_id).await?;
         let Some((row, user)) = found else { return Ok(None) };
         if row.ended_at.is_some() || row.expires_at <= self.now() {
             return Ok(None);

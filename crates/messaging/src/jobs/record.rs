@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
+use shared_kernel::from_columns::FromColumns;
 use shared_kernel::job::{JobId, JobState, Lane};
 use shared_kernel::repository::Keyed;
 
@@ -9,7 +10,7 @@ use super::row::Claim;
 
 /// A job, as operators see it.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "jobs")]
 pub struct Model {
     /// Id.

@@ -3,10 +3,11 @@
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::EventId;
+use shared_kernel::from_columns::FromColumns;
 
 /// A subscriber has handled an event.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "handled_events")]
 pub(crate) struct Model {
     /// Name of the subscriber.

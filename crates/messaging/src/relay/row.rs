@@ -3,10 +3,11 @@
 use sea_orm::entity::prelude::*;
 use shared_kernel::clock::Timestamp;
 use shared_kernel::event::{EventId, Traceparent};
+use shared_kernel::from_columns::FromColumns;
 
 /// An event in the outbox.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, FromColumns)]
 #[sea_orm(table_name = "outbox_events")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -1,5 +1,6 @@
 //! The table `outbox_events`, as far as it is written here. What a relay keeps in it beside the envelope belongs to the relay.
 
+use sea_orm::Value;
 use sea_orm::sea_query::{Expr, InsertStatement, Query};
 
 use super::{DomainEvent, Envelope, EventId, Origin};
@@ -54,16 +55,23 @@ impl PendingEvent {
 
 /// The statement that adds these events, each to be handed on at once. Everything else in a row has its default.
 pub(crate) fn insert(envelopes: impl IntoIterator<Item = Envelope>) -> InsertStatement {
+    insert_values(envelopes.into_iter().map(values))
+}
+
+/// The same of the [values](values()) of events.
+pub(crate) fn insert_values<V: IntoIterator<Item = Value>>(
+    rows: impl IntoIterator<Item = V>,
+) -> InsertStatement {
     let mut insert = Query::insert();
     insert.into_table("outbox_events").columns(Envelope::COLUMNS.into_iter().chain(["available_at"]));
-    for envelope in envelopes {
-        insert.values_panic(values(envelope));
+    for row in rows {
+        insert.values_panic(row.into_iter().map(Expr::val));
     }
     insert
 }
 
 /// In the order of [`Envelope::COLUMNS`], and when the event may be handed on.
-fn values(envelope: Envelope) -> [Expr; 11] {
+pub(crate) fn values(envelope: Envelope) -> [Value; 11] {
     [
         envelope.id.into(),
         envelope.name.into(),

@@ -12,6 +12,7 @@ use super::postgres::{Limits, Pool, Target, Waits};
 use super::recent::RecentRows;
 use super::replica::Replicas;
 use super::settings::DatabaseSettings;
+use super::texts::StatementTexts;
 use super::{ConnectError, Databases, Engine, Postgres, Shared, sqlite};
 use crate::clock::SharedClock;
 use crate::crypto::SecretKey;
@@ -89,6 +90,7 @@ impl Databases {
             events: Notify::new(),
             jobs: JobSignal::new(),
             recent: RecentRows::new(),
+            texts: StatementTexts::default(),
         })))
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod recent;
 mod replica;
 mod settings;
 mod sqlite;
+mod texts;
 mod token;
 
 use std::any::Any;
@@ -29,11 +30,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sea_orm::sea_query::{CommonTableExpression, InsertStatement, SelectStatement};
+use sea_orm::sea_query::{CommonTableExpression, InsertStatement, Query, SelectStatement};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult,
-    QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement,
+    Iterable as _, QueryResult, QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement, UpdateMany,
+    Values,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
@@ -46,11 +48,13 @@ use self::recent::{Reading, RecentRows, RowKey};
 use self::replica::Replicas;
 pub use self::settings::DatabaseSettings;
 use self::sqlite::Sqlite;
+use self::texts::StatementTexts;
 use self::token::Position;
 pub use self::token::{ConsistencyToken, InvalidConsistencyToken};
 use crate::clock::{SharedClock, Timestamp};
 use crate::crypto::MacKey;
 use crate::event::{DomainEvent, Envelope, EventId, Origin, PendingEvent, outbox};
+use crate::from_columns::{self, FromColumns};
 use crate::id::{Id, IdKind};
 use crate::job::{self, Job, JobId, JobOptions, JobSignal, PendingJob, Wake};
 use crate::resource::Resources;
@@ -67,6 +71,7 @@ struct Shared {
     events: Notify,
     jobs: JobSignal,
     recent: RecentRows,
+    texts: StatementTexts,
 }
 
 enum Engine {
@@ -253,14 +258,14 @@ use self::source::Source;
 /// Queries on a [`ReadSession`], a [`ReadPrimary`] or a [`WriteSession`].
 pub trait Reader: Source {
     /// The first row of `select`, if any.
-    fn one<E: EntityTrait>(
+    fn one<E: EntityTrait<Model: FromColumns>>(
         &self,
         select: Select<E>,
     ) -> impl Future<Output = Result<Option<E::Model>, SessionError>> + Send {
         let statement = select.limit(1).build(self.backend());
         async move {
             let rows = self.fetch(statement).await?;
-            Ok(rows.first().map(|row| E::Model::from_query_result(row, "")).transpose()?)
+            Ok(from_columns::models::<E>(&rows)?.pop())
         }
     }
 
@@ -270,14 +275,14 @@ pub trait Reader: Source {
     }
 
     /// All rows of `select`. Use a limit or pages for tables that can grow.
-    fn all<E: EntityTrait>(
+    fn all<E: EntityTrait<Model: FromColumns>>(
         &self,
         select: Select<E>,
     ) -> impl Future<Output = Result<Vec<E::Model>, SessionError>> + Send {
         let statement = select.build(self.backend());
         async move {
             let rows = self.fetch(statement).await?;
-            Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, DbErr>>()?)
+            Ok(from_columns::models::<E>(&rows)?)
         }
     }
 
@@ -409,6 +414,18 @@ impl ReadPrimary {
         Self { plan: Plan::Fresh, ..self }
     }
 
+    /// The rows of a statement of which only the values change: its text is built once for each type `Shape`.
+    pub(crate) async fn fetch_shape<Shape: 'static>(
+        &self,
+        values: Values,
+        build: impl FnOnce() -> SelectStatement,
+    ) -> Result<Vec<QueryResult>, SessionError> {
+        let backend = self.backend();
+        let texts = &self.databases.0.texts;
+        let statement = texts.statement::<Shape>(backend, values, |_| backend.build(&build()));
+        self.fetch(statement).await
+    }
+
     /// Begins a read whose row may be kept.
     pub(crate) fn begin_reading(&self, key: RowKey) -> Reading {
         self.databases.begin_reading(key)
@@ -519,7 +536,10 @@ impl WriteSession {
     pub async fn emit_raw(&self, pending: PendingEvent) -> Result<EventId, SessionError> {
         let envelope = self.sealed(pending);
         let id = envelope.id;
-        self.execute(&outbox::insert([envelope])).await?;
+        let backend = self.databases.backend();
+        let values = Values(outbox::values(envelope).into());
+        let insert = |values: &Values| backend.build(&outbox::insert_values([values.0.clone()]));
+        self.execute_raw(self.databases.0.texts.statement::<Envelope>(backend, values, insert)).await?;
         Ok(id)
     }
 
@@ -546,6 +566,26 @@ impl WriteSession {
         let mut event = CommonTableExpression::new();
         event.table_name("event").query(outbox::insert([self.sealed(pending)]));
         row.with_cte(event);
+    }
+
+    /// Runs a statement that inserts a row, and returns it.
+    pub(crate) async fn insert_returning<E>(&self, mut insert: InsertStatement) -> Result<E::Model, DbErr>
+    where
+        E: EntityTrait<Model: FromColumns>,
+    {
+        insert.returning(Query::returning().columns(E::Column::iter()));
+        let inserted = from_columns::models::<E>(&self.query_all(&insert).await?)?.pop();
+        inserted.ok_or(DbErr::RecordNotInserted)
+    }
+
+    /// Runs a statement that changes rows, and returns them as they are then.
+    pub(crate) async fn update_returning<E>(&self, update: UpdateMany<E>) -> Result<Vec<E::Model>, DbErr>
+    where
+        E: EntityTrait<Model: FromColumns>,
+    {
+        let mut update = update.into_query();
+        update.returning(Query::returning().columns(E::Column::iter()));
+        from_columns::models::<E>(&self.query_all(&update).await?)
     }
 
     fn sealed(&self, pending: PendingEvent) -> Envelope {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{Condition, ConnectionTrait as _};
 use shared_kernel::clock::Clock as _;
 use shared_kernel::principal::Principal;
 use shared_kernel::repository::{Precondition, Repository, Scoped, resource};
@@ -47,9 +47,11 @@ async fn name(session: &ReadSession, id: WidgetId) -> Option<String> {
 /// A table without soft delete, whose rows refer to nothing.
 mod label {
     use sea_orm::entity::prelude::*;
+    use shared_kernel::from_columns::FromColumns;
+    use shared_kernel::repository::Keyed;
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, FromColumns)]
     #[sea_orm(table_name = "labels")]
     pub(super) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -58,12 +60,16 @@ mod label {
     }
 
     impl ActiveModelBehavior for ActiveModel {}
+
+    impl Keyed for Entity {
+        const ID: Column = Column::Id;
+    }
 }
 
 /// A label and the names of it and of a widget, as the primary has them.
 async fn names(databases: &Databases, label: i32, widget: WidgetId) -> Option<(String, Option<String>)> {
-    let select = label::Entity::find().filter(label::Column::Id.eq(label));
-    let found = Kept::find_current_with(&databases.read_primary(), select, widget).await.unwrap();
+    let session = databases.read_primary();
+    let found = Kept::find_current_with::<label::Entity>(&session, label.into(), widget).await.unwrap();
     found.map(|(label, widget)| (label.name, widget.map(|widget| widget.name.clone())))
 }
 

@@ -4,7 +4,8 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _,
-    IntoActiveModel as _, Iterable as _, QueryFilter as _, QueryOrder as _, TryIntoModel as _,
+    IntoActiveModel as _, Iterable as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    TryIntoModel as _,
 };
 use serde_json::json;
 use shared_kernel::clock::Date;
@@ -168,7 +169,23 @@ pub(crate) async fn stored(
     let rows: Vec<gadget::Model> = rows.into_iter().map(|row| row.try_into_model().unwrap()).collect();
     let read = gadget::Entity::find().order_by_asc(Column::Id);
     assert_eq!(databases.read_primary().all(read).await.unwrap(), rows);
+    assert_eq!(databases.read_primary().all(by_name()).await.unwrap(), rows, "read by the names of columns");
     rows
+}
+
+/// All gadgets, with their columns in another order than that of the model.
+fn by_name() -> Select<gadget::Entity> {
+    let columns: Vec<Column> = Column::iter().collect();
+    gadget::Entity::find().select_only().columns(columns.into_iter().rev()).order_by_asc(Column::Id)
+}
+
+#[tokio::test]
+async fn a_column_that_is_missing_is_named() {
+    let database = database().await;
+    stored(&database, [|row| row]).await;
+    let missing = gadget::Entity::find().select_only().columns([Column::Id, Column::CreatedAt]);
+    let error = database.read_primary().one(missing).await.unwrap_err();
+    assert!(format!("{error:?}").contains("version"), "{error:?}");
 }
 
 async fn walk(databases: &Databases, order: Order<gadget::Entity>, limit: u64) -> Vec<gadget::Model> {
